@@ -223,6 +223,17 @@ enum err trust_finish(struct trust *trust, int64_t now_s, struct errinfo *info)
     return revocation_finish(&trust->revocation, now_s, info);
 }
 
+bool trust_has_same_cas(const struct trust *a, const struct trust *b)
+{
+    if (a->cas->count != b->cas->count)
+        return false;
+    for (size_t i = 0; i < a->cas->count; i++) {
+        if (memcmp(a->cas->entries[i].sha256, b->cas->entries[i].sha256, CERT_DIGEST_LEN) != 0)
+            return false;
+    }
+    return true;
+}
+
 bool trust_has_anchor(const struct trust *trust)
 {
     return sk_X509_num(trust->anchors) > 0;

@@ -90,6 +90,9 @@ enum err trust_finish(struct trust *trust, int64_t now_s, struct errinfo *info) 
 // or not. ERR_MEMORY.
 enum err trust_understand(struct trust *trust, struct slice oids) MUST_USE;
 
+// trust_has_same_cas tells whether both finished profiles hold the same certificates, in the same order.
+bool trust_has_same_cas(const struct trust *a, const struct trust *b);
+
 // trust_has_anchor tells whether trust_finish has found one that is valid.
 bool trust_has_anchor(const struct trust *trust);
 

@@ -25,7 +25,7 @@ FOREIGN_NAMES = {"noun_verb_object", "on_xxx", "a_reset_of_the_target_resets_the
 
 # Headers that few files may use.
 ONLY_IN = {
-    "ares.h": {"proxy/net/dns_client.c"},
+    "ares.h": {"proxy/net/dns_channel.c"},
     "yaml.h": {"proxy/config/yaml.c"},
     "idn2.h": {"proxy/config/idn.c"},
     "zlib.h": {"proxy/history/log_file.c"},

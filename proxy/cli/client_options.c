@@ -49,7 +49,7 @@ static enum err take_server(void *arg, const char *value, struct errinfo *info)
         return errinfo_set(info, ERR_LIMIT, "no more than %d", CLIENT_SERVERS_MAX);
     TRY(endpoint_parse(slice_of_string(value), &endpoint, info));
     options->servers[options->server_count++] =
-        (struct dns_server){endpoint.address, endpoint.port};
+        (struct dns_server){.address = endpoint.address, .port = endpoint.port};
     return ERR_OK;
 }
 

@@ -1,7 +1,7 @@
 // Runs the resolver of the proxy on its own loop until the answer is complete.
 #include "proxy/cli/lookup.h"
 
-#include "proxy/net/dns_client.h"
+#include "proxy/net/dns_channel.h"
 #include "proxy/net/resolver.h"
 
 struct lookup {
@@ -63,7 +63,7 @@ const char *lookup(const struct resolver_options *options, int64_t patience_ms, 
 {
     struct lookup lookup = {0};
     *out_count = 0;
-    if (dns_client_global_init() != ERR_OK)
+    if (dns_channel_global_init() != ERR_OK)
         return "that it cannot be asked here";
     const char *why = ask(&lookup, options, patience_ms, name);
     for (size_t i = 0; why == NULL && i < lookup.answer.count && i < cap; i++)
@@ -72,6 +72,6 @@ const char *lookup(const struct resolver_options *options, int64_t patience_ms, 
     resolver_destroy(lookup.resolver);
     if (lookup.loop != NULL)
         ev_loop_destroy(lookup.loop);
-    dns_client_global_deinit();
+    dns_channel_global_deinit();
     return why;
 }

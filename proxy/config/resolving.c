@@ -1,7 +1,7 @@
 // Values by table; servers, hosts and NAT64 prefixes by hand.
 #include "proxy/config/resolving.h"
 
-#include "proxy/config/endpoint_text.h"
+#include "proxy/config/dns_servers.h"
 #include "proxy/config/host_list.h"
 #include "proxy/config/idn.h"
 #include "proxy/config/named_files.h"
@@ -37,6 +37,7 @@ const struct section cache_section = SECTION("`cache`", cache_keys);
 
 static const struct key resolver_keys[] = {
     KEY_KNOWN("servers", KEY_OPTIONAL),
+    KEY_KNOWN("ca", KEY_OPTIONAL),
     KEY_KNOWN("resolv_conf", KEY_OPTIONAL),
     KEY_KNOWN("hosts", KEY_OPTIONAL),
     KEY_KNOWN("hosts_file", KEY_OPTIONAL),
@@ -48,33 +49,6 @@ static const struct key resolver_keys[] = {
 };
 
 const struct section resolver_section = SECTION("`resolver`", resolver_keys);
-
-static bool server_read(struct reader *reader, const struct node *node, struct dns_server *out)
-{
-    struct slice text = {0};
-    struct errinfo info = {0};
-    struct endpoint endpoint;
-    if (!reader_text(reader, node, "DNS server", CONFIG_TEXT_MAX, &text))
-        return false;
-    if (endpoint_parse(text, &endpoint, &info) != ERR_OK)
-        return reader_refuse(reader, node, "DNS server", info.text,
-                             "DNS is at port 53: \"127.0.0.53:53\"");
-    *out = (struct dns_server){endpoint.address, endpoint.port};
-    if (endpoint.port != 0 && ip_addr_classify(&endpoint.address) != IP_CLASS_CLOSED)
-        return true;
-    return reader_refuse(reader, node, "DNS server", "no server can be there", "");
-}
-
-static void servers_read(struct reader *reader, const struct node *node,
-                         struct resolver_options *out)
-{
-    if (!reader_list(reader, node, "`servers`", 1, DNS_MAX_SERVERS))
-        return;
-    for (const struct node *entry = node->child; entry != NULL; entry = entry->next) {
-        if (server_read(reader, entry, &out->servers[out->server_count]))
-            out->server_count++;
-    }
-}
 
 // system_servers_read takes the servers of the system's file, or of the one that `node` names.
 static void system_servers_read(struct reader *reader, const struct node *node,
@@ -251,8 +225,11 @@ void resolver_read(struct reader *reader, const struct node *node, struct snapsh
     const struct node *resolv_conf = node_get(map, "resolv_conf");
     if (servers != NULL && resolv_conf != NULL)
         reader_error(reader, resolv_conf, "`resolv_conf` and `servers`: expected one of them");
-    servers_read(reader, servers, out);
-    if (servers == NULL)
+    if (servers == NULL && node_get(map, "ca") != NULL)
+        reader_error(reader, node_get(map, "ca"), "`ca` belongs to `servers` that are asked over TLS");
+    if (servers != NULL)
+        dns_servers_read(reader, map, out);
+    else
         system_servers_read(reader, resolv_conf, node, out);
     known_read(reader, node_get(map, "hosts"), node_get(map, "hosts_file"), out);
     if (out->min_ttl_ms > out->max_ttl_ms)

@@ -110,7 +110,7 @@ struct snapshot {
     size_t trust_count;
     struct policy *policy; // owned
     struct timeouts timeouts;
-    struct resolver_options resolver; // its hosts are a ref
+    struct resolver_options resolver; // its hosts and guards are refs
     struct proxy_limits limits;
     const char *audit_path; // resolved against the file's folder; "-": stdout
     enum audit_on_full audit_on_full;

@@ -122,8 +122,7 @@ static void warn_of_damage(struct reader *reader, const struct pem_left_out *lef
         left_out->count);
 }
 
-// system_add gives the system's bundle to the profile.
-static void system_add(struct reader *reader, const struct node *node, struct trust *trust)
+void profile_add_system_cas(struct reader *reader, const struct node *node, struct trust *trust)
 {
     struct file_content content = {0};
     struct errinfo info = {0};
@@ -149,7 +148,7 @@ void profile_add_cas(struct reader *reader, const struct node *node, struct trus
     const struct node *system_cas = node_get(node, "system_cas");
     files_add(reader, node_get(node, "ca"), "`ca`", 1, trust_add_ca, trust);
     if (system_cas != NULL && slice_equal(system_cas->text, SLICE_LITERAL("true")))
-        system_add(reader, system_cas, trust);
+        profile_add_system_cas(reader, system_cas, trust);
 }
 
 static enum err deny_serial(struct trust *trust, struct slice issuer, struct slice serial)

@@ -20,5 +20,8 @@ void trust_profiles_read(struct reader *reader, const struct node *node,
 // profile_add_cas adds the certificates under `ca` of the profile `node`, and with `system_cas: true` those of the system.
 void profile_add_cas(struct reader *reader, const struct node *node, struct trust *trust);
 
+// profile_add_system_cas adds those of the system alone; a mistake is reported at `node`.
+void profile_add_system_cas(struct reader *reader, const struct node *node, struct trust *trust);
+
 // profile_read_denied denies what the list `node` names. NULL: nothing.
 void profile_read_denied(struct reader *reader, const struct node *node, struct trust *trust);

@@ -39,6 +39,8 @@
     X(LOG_LIMIT_DESCRIPTORS, "limit_descriptors")                                                  \
     X(LOG_ACCEPT_FAILED, "accept_failed")                                                          \
     X(LOG_RESOLVER_FAILED, "resolver_failed")                                                      \
+    X(LOG_DNS_SERVER_FAILING, "dns_server_failing")                                                \
+    X(LOG_DNS_SERVER_WORKS, "dns_server_works")                                                    \
     X(LOG_CLOCK_SET, "clock_set")                                                                  \
     /* the sidecar */                                                                              \
     X(LOG_PROXY_CHANGED, "proxy_changed")                                                          \

@@ -44,7 +44,7 @@ struct resolver_answer {
 typedef void (*resolver_callback)(void *arg);
 
 // resolver_create makes a resolver on `loop`. It takes its own reference to the hosts of `options`. Call
-// dns_client_global_init before. ERR_SYSTEM or ERR_MEMORY with a sentence.
+// dns_channel_global_init before. ERR_SYSTEM or ERR_MEMORY with a sentence.
 enum err resolver_create(struct ev_loop *loop, const struct resolver_options *options,
                          struct resolver **out, struct errinfo *info) MUST_USE;
 

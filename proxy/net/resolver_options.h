@@ -3,6 +3,7 @@
 #pragma once
 
 #include "proxy/net/host_table.h"
+#include "proxy/net/stream_guard.h"
 
 enum { DNS_MAX_SERVERS = 8 };
 
@@ -16,6 +17,8 @@ enum resolver_family {
 struct dns_server {
     struct ip_addr address;
     uint16_t port;
+    // ref of the holder of the options; the server is asked through it and in no other way. NULL: in the clear
+    struct stream_guard *guard;
 };
 
 struct resolver_options {
@@ -37,7 +40,8 @@ static inline bool resolver_options_equal(const struct resolver_options *a,
 {
     for (size_t i = 0; i < a->server_count && i < b->server_count; i++) {
         if (a->servers[i].port != b->servers[i].port ||
-            !ip_addr_equal(&a->servers[i].address, &b->servers[i].address))
+            !ip_addr_equal(&a->servers[i].address, &b->servers[i].address) ||
+            !stream_guard_equal(a->servers[i].guard, b->servers[i].guard))
             return false;
     }
     return a->server_count == b->server_count && a->timeout_ms == b->timeout_ms &&

@@ -20,7 +20,7 @@
 #include "proxy/limits/ledger.h"
 #include "proxy/limits/sources.h"
 #include "proxy/log/log.h"
-#include "proxy/net/dns_client.h"
+#include "proxy/net/dns_channel.h"
 #include "proxy/net/loop_memory.h"
 #include "proxy/process/limits.h"
 #include "proxy/process/notify.h"
@@ -487,7 +487,7 @@ static enum err start(struct service *service, struct monitor_place *place, stru
     if (service->shared.tickets == NULL)
         return errinfo_set(info, ERR_MEMORY, "no memory for the ticket keys");
     TRY(open_counts(service, info));
-    if (dns_client_global_init() != ERR_OK)
+    if (dns_channel_global_init() != ERR_OK)
         return errinfo_set(info, ERR_SYSTEM, "cannot start c-ares");
     TRY(take_place(service, info));
     TRY(start_workers(service, info));
@@ -544,7 +544,7 @@ static bool stop(struct service *service, uint64_t *out_cut_count)
     sources_destroy(shared->sources);
     refusals_destroy(shared->refusals);
     refusals_destroy(shared->refused_requests);
-    dns_client_global_deinit();
+    dns_channel_global_deinit();
     if (service->loop != NULL && ev_is_active(&service->lame_duck))
         ev_timer_stop(service->loop, &service->lame_duck);
     if (service->loop != NULL && ev_is_active(&succession->last_wait))

@@ -11,7 +11,7 @@
 #include "auth/base/date.h"
 #include "proxy/config/file.h"
 #include "proxy/config/system_resolver.h"
-#include "proxy/net/dns_client.h"
+#include "proxy/net/dns_channel.h"
 #include "proxy/sidecar/ca_list.h"
 #include "proxy/sidecar/visit.h"
 
@@ -500,7 +500,7 @@ static enum err ask_on_loop(struct examiner *examiner, struct proxy_route_option
 {
     struct errinfo info;
     struct ev_loop *loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
-    enum err error = loop == NULL ? ERR_SYSTEM : dns_client_global_init();
+    enum err error = loop == NULL ? ERR_SYSTEM : dns_channel_global_init();
     if (error == ERR_OK)
         error = system_resolver_fill(&options->resolver);
     if (error == ERR_OK)
@@ -510,7 +510,7 @@ static enum err ask_on_loop(struct examiner *examiner, struct proxy_route_option
         error = ask(examiner, to, now_s);
     proxy_route_close(&examiner->route);
     host_table_unref(options->resolver.hosts);
-    dns_client_global_deinit();
+    dns_channel_global_deinit();
     if (loop != NULL)
         ev_loop_destroy(loop);
     return error;

@@ -12,7 +12,7 @@
 #include "proxy/config/system_resolver.h"
 #include "proxy/log/log.h"
 #include "proxy/loop/wakeup.h"
-#include "proxy/net/dns_client.h"
+#include "proxy/net/dns_channel.h"
 #include "proxy/net/listener.h"
 #include "proxy/net/loop_memory.h"
 #include "proxy/process/limits.h"
@@ -230,7 +230,7 @@ static enum err start(struct sidecar *sidecar, struct errinfo *info)
         !wakeup_start(&sidecar->exits, sidecar->loop, on_exits, sidecar))
         return errinfo_set(info, ERR_SYSTEM, "cannot make an event loop: %m");
     TRY(bind_all(sidecar, info));
-    if (dns_client_global_init() != ERR_OK)
+    if (dns_channel_global_init() != ERR_OK)
         return errinfo_set(info, ERR_SYSTEM, "cannot start c-ares");
     if (system_resolver_fill(&sidecar->options->way.route.resolver) != ERR_OK)
         return errinfo_set(info, ERR_MEMORY, "no memory");
@@ -254,7 +254,7 @@ static size_t stop(struct sidecar *sidecar)
         cut_count += sidecar->workers[i].cut_count;
         sidecar_worker_deinit(&sidecar->workers[i]);
     }
-    dns_client_global_deinit();
+    dns_channel_global_deinit();
     host_table_unref(sidecar->options->way.route.resolver.hosts);
     watcher_destroy(sidecar->watcher);
     if (sidecar->loop != NULL) {

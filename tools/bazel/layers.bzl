@@ -38,7 +38,7 @@ LAYERS = {
     ),
     "proxy/clock": ([], []),
     "proxy/config": (
-        ["auth/", "proxy/outlet/", "proxy/chain/", "proxy/http2/http2_options.h", "proxy/log/log_options.h", "proxy/tls/", "proxy/net/host_table.h", "proxy/net/resolver_options.h", "proxy/net/sockaddr.h"],
+        ["auth/", "proxy/outlet/", "proxy/chain/", "proxy/http2/http2_options.h", "proxy/log/log_options.h", "proxy/tls/", "proxy/net/host_table.h", "proxy/net/resolver_options.h", "proxy/net/sockaddr.h", "proxy/net/stream_guard.h"],
         ["openssl/", "yaml.h", "idn2.h"],
     ),
     "proxy/explain": (["auth/"], []),
@@ -69,7 +69,7 @@ LAYERS = {
         ["ev.h", "openssl/"],
     ),
     "proxy/net": (
-        ["auth/base/", "auth/ipaddr.h", "auth/iprange.h", "proxy/clock/", "proxy/loop/", "proxy/metrics/histogram.h"],
+        ["auth/base/", "auth/ipaddr.h", "auth/iprange.h", "proxy/clock/", "proxy/log/", "proxy/loop/", "proxy/metrics/histogram.h"],
         ["ev.h", "ares.h", "openssl/bytestring.h", "openssl/rand.h", "openssl/siphash.h"],
     ),
     "proxy/outlet": (
@@ -140,7 +140,7 @@ LAYERS = {
         ["openssl/", "ev.h", "jansson.h"],
     ),
     "proxy/tls": (
-        ["auth/base/", "auth/hostname.h", "auth/pem.h", "proxy/net/stream.h", "proxy/net/buffer.h"],
+        ["auth/base/", "auth/hostname.h", "auth/pem.h", "auth/server_name.h", "auth/target.h", "auth/trust.h", "proxy/net/stream.h", "proxy/net/stream_guard.h", "proxy/net/buffer.h"],
         ["openssl/", "pthread.h"],
     ),
     "proxy/uplink": (

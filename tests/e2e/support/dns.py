@@ -6,6 +6,7 @@ A name that nobody wrote down does not exist. Every query is kept, so that tests
 import contextlib
 import ipaddress
 import socket
+import ssl
 import struct
 import threading
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ class Query:
     name: str
     type: str
     transport: str
+    length: int = 0  # of the message, in bytes
 
 
 @dataclass
@@ -102,6 +104,12 @@ def fits(pattern, name):
     return name.endswith(pattern[1:]) if pattern.startswith("*.") else name == pattern
 
 
+def tls_context(leaf):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(leaf.chain, leaf.key)
+    return context
+
+
 def bind_both(address, port):
     """A UDP and a TCP socket on one port; what is free for the one need not be for the other."""
     while True:
@@ -118,8 +126,13 @@ def bind_both(address, port):
 class DnsServer:
     """Serves from construction until `stop`."""
 
-    def __init__(self, address="127.0.0.1", port=0):
+    def __init__(self, address="127.0.0.1", port=0, leaf=None, habit=None):
+        """With `leaf` it speaks TLS by TCP; `habit` is what it does in place of answering: a function of the
+        connection."""
         self.queries = []
+        self.connections = 0
+        self._tls = leaf and tls_context(leaf)
+        self._habit = habit
         self._answered = []
         self._replies = {}
         self._changed = threading.Condition()
@@ -201,7 +214,14 @@ class DnsServer:
                 conn, _ = self._tcp.accept()
             except OSError:
                 return
-            threading.Thread(target=self._serve_stream, args=(conn,), daemon=True).start()
+            self.connections += 1
+            threading.Thread(target=self._serve_connection, args=(conn,), daemon=True).start()
+
+    def _serve_connection(self, conn):
+        with conn, contextlib.suppress(OSError):
+            if self._tls:
+                conn = self._tls.wrap_socket(conn, server_side=True)
+            (self._habit or self._serve_stream)(conn)
 
     def _serve_stream(self, conn):
         with conn, conn.makefile("rb") as file:
@@ -213,7 +233,7 @@ class DnsServer:
                 with contextlib.suppress(ConnectionAbortedError):
                     self._handle(
                         message,
-                        "tcp",
+                        "tls" if self._tls else "tcp",
                         lambda data: conn.sendall(struct.pack("!H", len(data)) + data),
                     )
                     continue
@@ -222,7 +242,7 @@ class DnsServer:
     def _handle(self, message, transport, send):
         name, kind, _ = decode_question(message)
         with self._changed:
-            self.queries.append(Query(name, TYPE_NAMES.get(kind, str(kind)), transport))
+            self.queries.append(Query(name, TYPE_NAMES.get(kind, str(kind)), transport, len(message)))
             self._changed.notify_all()
         reply = self._replies.get(name) or self._replies.get("*." + name.partition(".")[2])
         reply = reply or Reply(code=NXDOMAIN)
@@ -230,7 +250,7 @@ class DnsServer:
             return
         if reply.later is not None and self._is_asked_again(name, kind):
             reply = Reply(records=reply.later, ttl=reply.ttl)
-        if transport == "tcp" and reply.breaks_tcp:
+        if transport != "udp" and reply.breaks_tcp:
             self._break_tcp(message, reply, kind, send)
             return
         answer = encode_answer(message, reply, kind, transport == "udp")

@@ -12,7 +12,7 @@
 #include "auth/identity.h"
 #include "proxy/clock/clock.h"
 #include "proxy/fetch/fetch.h"
-#include "proxy/net/dns_client.h"
+#include "proxy/net/dns_channel.h"
 #include "proxy/pki/certificate.h"
 #include "tests/unit/proxy/http_peer.h"
 #include "tests/unit/proxy/loop_rig.h"
@@ -60,7 +60,7 @@ static int set_up(void **state)
     assert_non_null(bench);
     bench->loop = ev_loop_new(EVFLAG_AUTO);
     assert_non_null(bench->loop);
-    assert_int_equal(dns_client_global_init(), ERR_OK);
+    assert_int_equal(dns_channel_global_init(), ERR_OK);
     const struct resolver_options options = {
         .servers = {{.address = loop_rig_ip("127.0.0.1"), .port = 9}},
         .server_count = 1,
@@ -95,7 +95,7 @@ static int tear_down(void **state)
     assert_int_equal(bench->pool.buffers.lent_count, 0);
     assert_int_equal(bench->pool.pieces.lent_count, 0);
     buffer_pool_deinit(&bench->pool);
-    dns_client_global_deinit();
+    dns_channel_global_deinit();
     ev_loop_destroy(bench->loop);
     free(bench);
     return 0;

@@ -16,7 +16,7 @@
 
 #include <cmocka.h>
 
-#include "proxy/net/dns_client.h"
+#include "proxy/net/dns_channel.h"
 #include "proxy/net/resolver.h"
 #include "proxy/net/sockaddr.h"
 #include "tests/unit/proxy/dns_message.h"
@@ -211,7 +211,7 @@ static int set_up(void **state)
         server_open(bench, &bench->servers[i]);
         bench->options.servers[i] = bench->servers[i].place;
     }
-    assert_int_equal(dns_client_global_init(), ERR_OK);
+    assert_int_equal(dns_channel_global_init(), ERR_OK);
     remake(bench);
     *state = bench;
     return 0;
@@ -222,7 +222,7 @@ static int tear_down(void **state)
     struct bench *bench = *state;
     resolver_destroy(bench->resolver);
     host_table_unref(bench->options.hosts);
-    dns_client_global_deinit();
+    dns_channel_global_deinit();
     for (size_t i = 0; i < SERVERS; i++) {
         ev_io_stop(bench->loop, &bench->servers[i].io);
         (void)close(bench->servers[i].io.fd);
