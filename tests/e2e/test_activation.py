@@ -1,8 +1,10 @@
 """Listening sockets that the service manager has opened: by the name of the listener, over restarts and upgrades."""
 
 import os
+import re
 import shutil
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +13,7 @@ from support.proxy import BINARY
 from support.upgrades import Upgrades
 
 DENIED = "nowhere.test:443"
+ROOT = Path(__file__).parents[2]
 
 
 def listening(count=1):
@@ -103,3 +106,13 @@ def test_what_does_not_listen_stops_the_start(activated):
         assert proxy.wait_exit() == 3
         assert "no TCP socket that listens" in proxy.stderr.text()
         proxy.stop(expected=3)
+
+
+def test_the_units_of_the_page_are_those_that_are_delivered():
+    units = ROOT / "tools/deliver/systemd"
+    shown = re.findall(r"^```ini\n(.*?)^```$", (ROOT / "docs/OPERATIONS.md").read_text(), re.MULTILINE | re.DOTALL)
+    delivered = [(units / f"sallyport.{kind}").read_text() for kind in ("service", "socket")]
+    assert shown == delivered
+    service, sockets = delivered
+    assert "Type=notify\n" in service and "NotifyAccess" not in service  # main, which changes in an upgrade
+    assert "FileDescriptorName=main\n" in sockets and "Accept=" not in sockets
