@@ -278,8 +278,9 @@ static bool ends_torn_line(const struct audit_log *log)
     return !atomic_load(&log->is_shared);
 }
 
-// reopen opens the path once more; gives an errno, and keeps the old file, when that cannot be done. A
-// half-written first record starts again in the new file; the reader of a pipe gets the rest of it.
+// reopen opens the path once more; gives an errno, and keeps the old file, when that cannot be done, or when it is still
+// there. A half-written first record starts again in another file; the same one, and the reader of a pipe, get the
+// rest of it.
 static int reopen(struct audit_log *log)
 {
     char *next_path = atomic_exchange(&log->next.path, NULL);
@@ -288,6 +289,8 @@ static int reopen(struct audit_log *log)
         log->path = next_path;
     }
     struct sink sink;
+    if (sink_is_at(&log->sink, log->path))
+        return 0;
     if (!sink_open(&sink, log->path, ends_torn_line(log)))
         return errno;
     if (!sink_is_same_stream(&log->sink, &sink))
@@ -637,11 +640,11 @@ static struct chain_change *change_of(const struct audit_log_target *target)
     return NULL;
 }
 
-// can_open tells whether the file at the path can be written.
-static enum err can_open(const struct audit_log *log, const char *path, struct errinfo *info)
+// can_open tells whether the file at the path can be written. What is in it stays as it is: it can be the writer's own.
+static enum err can_open(const char *path, struct errinfo *info)
 {
     struct sink sink;
-    if (!sink_open(&sink, path, ends_torn_line(log)))
+    if (!sink_open(&sink, path, false))
         return cannot_open(path, info);
     sink_close(&sink);
     return ERR_OK;
@@ -651,7 +654,7 @@ enum err audit_log_move(struct audit_log *log, const struct audit_log_target *ta
                         struct errinfo *info)
 {
     if (target->path != NULL)
-        TRY(can_open(log, target->path, info));
+        TRY(can_open(target->path, info));
     struct chain_change *change = target->has_other_chain ? change_of(target) : NULL;
     char *path = target->path == NULL ? NULL : strdup(target->path);
     enum err error = ERR_OK;

@@ -96,6 +96,14 @@ bool sink_is_removed(const struct sink *sink)
     return fstat(sink->fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_nlink == 0;
 }
 
+bool sink_is_at(const struct sink *sink, const char *path)
+{
+    struct stat ours;
+    struct stat there;
+    return fstat(sink->fd, &ours) == 0 && S_ISREG(ours.st_mode) && stat(path, &there) == 0 &&
+           ours.st_dev == there.st_dev && ours.st_ino == there.st_ino;
+}
+
 bool sink_is_same_stream(const struct sink *a, const struct sink *b)
 {
     struct stat of_a;

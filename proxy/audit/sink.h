@@ -41,6 +41,9 @@ bool sink_is_file(const char *path);
 // sink_is_removed tells whether it is a file that has no name any more, so that what is written goes nowhere.
 bool sink_is_removed(const struct sink *sink);
 
+// sink_is_at tells whether it is the file at this path.
+bool sink_is_at(const struct sink *sink, const char *path);
+
 // sink_is_same_stream tells whether both are one pipe, socket or terminal, so that its reader has what was written to
 // either.
 bool sink_is_same_stream(const struct sink *a, const struct sink *b);

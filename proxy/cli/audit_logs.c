@@ -3,9 +3,9 @@
 
 #include <stdlib.h>
 
-#include "proxy/chain/seal.h"
+#include "proxy/history/log_order.h"
 
-enum { PEEKED_LINES = 64, TS_CAP = 32 };
+enum { PEEKED_LINES = 64 }; // that are searched for a time
 
 struct cli_line audit_read(const char *verb, const char *usage_of_verb,
                            const struct cli_option *options, int argc, char **argv)
@@ -18,55 +18,58 @@ struct cli_line audit_read(const char *verb, const char *usage_of_verb,
     return cli_read(&syntax, argc, argv);
 }
 
-// log_begin is where a log begins.
-struct log_begin {
-    char *path; // borrowed from argv
-    size_t place;
-    char ts[TS_CAP]; // of its first record; "": none can be read
-    bool has_seal;
-    struct seal seal; // of the first line with one
-};
-
-static void on_first_lines(void *arg, const struct log_line *line)
+// read_ts gives the time of a record.
+static void read_ts(struct log_contents *contents, struct slice line)
 {
-    struct log_begin *begin = arg;
-    const char *ts = line->entry == NULL ? NULL : history_text(line->entry->root, "ts");
-    if (begin->ts[0] == '\0' && ts != NULL)
-        (void)string_copy(begin->ts, sizeof begin->ts, slice_of_string(ts));
-    if (!begin->has_seal)
-        begin->has_seal = seal_parse(line->bytes, &begin->seal);
+    struct history_entry entry;
+    struct errinfo info;
+    if (history_entry_read(line, &entry, &info) != ERR_OK)
+        return;
+    const char *ts = history_text(entry.root, "ts");
+    if (ts != NULL)
+        (void)string_copy(contents->ts, sizeof contents->ts, slice_of_string(ts));
+    history_entry_deinit(&entry);
 }
 
-// compare_begins: numbers of one instance are exact; the times of records may be a little out of order.
-static int compare_begins(const void *a, const void *b)
+static void on_bytes(void *arg, size_t number, struct slice bytes)
 {
-    const struct log_begin *left = a;
-    const struct log_begin *right = b;
-    if (left->has_seal && right->has_seal && left->seal.instance == right->seal.instance &&
-        left->seal.seq != right->seal.seq)
-        return left->seal.seq < right->seal.seq ? -1 : 1;
-    const int order = strcmp(left->ts, right->ts);
-    return order != 0 ? order : (left->place > right->place) - (left->place < right->place);
+    struct log_contents *contents = arg;
+    if (bytes.len > HISTORY_LINE_MAX)
+        return;
+    if (contents->ts[0] == '\0' && number <= PEEKED_LINES)
+        read_ts(contents, bytes);
+    log_contents_take(contents, bytes);
+}
+
+// scan_logs looks at all of them; false when one cannot be read, or must not be read twice.
+static bool scan_logs(const struct cli_line *line, struct log_contents *contents)
+{
+    struct errinfo info;
+    for (int i = 0; i < line->argument_count; i++) {
+        if (strcmp(line->arguments[i], "-") == 0 ||
+            log_file_scan(line->arguments[i], on_bytes, &contents[i], &info) != ERR_OK)
+            return false;
+    }
+    return true;
 }
 
 void audit_sort_logs(const struct cli_line *line)
 {
     const size_t count = (size_t)line->argument_count;
-    struct log_begin *begins = calloc(count, sizeof *begins);
-    struct errinfo info;
-    bool can_sort = begins != NULL;
-    for (size_t i = 0; i < count && can_sort; i++) {
-        begins[i].path = line->arguments[i];
-        begins[i].place = i;
-        can_sort = strcmp(begins[i].path, "-") != 0 &&
-                   log_file_peek(begins[i].path, PEEKED_LINES, on_first_lines, &begins[i], &info) ==
-                       ERR_OK;
-    }
-    if (can_sort)
-        qsort(begins, count, sizeof *begins, compare_begins);
+    if (count < 2)
+        return;
+    struct log_contents *contents = calloc(count, sizeof *contents);
+    size_t *order = calloc(count, sizeof *order);
+    char **sorted = calloc(count, sizeof *sorted);
+    const bool can_sort = contents != NULL && order != NULL && sorted != NULL &&
+                          scan_logs(line, contents) && log_order_find(contents, count, order);
     for (size_t i = 0; i < count && can_sort; i++)
-        line->arguments[i] = begins[i].path;
-    free(begins);
+        sorted[i] = line->arguments[order[i]];
+    for (size_t i = 0; i < count && can_sort; i++)
+        line->arguments[i] = sorted[i];
+    free(contents);
+    free(order);
+    free(sorted);
 }
 
 int audit_read_logs(const char *verb, const struct cli_line *line, log_line_fn on_line, void *arg)

@@ -8,8 +8,9 @@
 struct cli_line audit_read(const char *verb, const char *usage_of_verb,
                            const struct cli_option *options, int argc, char **argv) MUST_USE;
 
-// audit_sort_logs puts the logs that `line` names in the order in which they were written, the oldest first, as their
-// first records say; stdin cannot be looked at twice, and with it they stay as they are.
+// audit_sort_logs puts the logs that `line` names in the order in which they were written, the oldest first
+// (proxy/history/log_order.h), for which it reads them once; stdin cannot be looked at twice, and with it they stay as they
+// are.
 void audit_sort_logs(const struct cli_line *line);
 
 // audit_read_logs reads the logs that `line` names one after the other for `verb`, and calls `on_line` with `arg` for

@@ -31,7 +31,7 @@ static const char usage[] =
     "\n"
     "  --key FILE    the public key, FILE.pub of `audit keygen`; may come more than once\n"
     "  --kept FILE   a checkpoint that has to be in the log: the `note` of a record `checkpoint`; may come more than once\n"
-    "  --rotated     the oldest files are gone: a beginning that is not there is no fault\n"
+    "  --rotated     the oldest files are gone: that the first file begins in the middle is no fault\n"
     "  --follow      go on with the last log as it is written, until interrupted\n"
     "  --proof FILE  check the proofs in FILE, as `audit prove` writes them; no log is needed\n"
     "  --json        one JSON object\n"
@@ -184,7 +184,7 @@ static void join_one(struct verify *verify, const struct seen *first, size_t dec
         problem(verify, "id %016" PRIx64 ": there is more than one decision", id);
     for (size_t i = 1; i < closes; i++)
         problem(verify, "id %016" PRIx64 ": there is more than one close", id);
-    for (size_t i = decisions; i < closes; i++)
+    for (size_t i = decisions; i < closes && !verify->may_lack_head; i++)
         problem(verify, "id %016" PRIx64 ": a close without a decision", id);
     for (size_t i = 0; i < decisions && i < closes; i++) {
         if (first[decisions + i].order < first[i].order)
@@ -263,9 +263,10 @@ static void print_text(const struct verify *verify)
             "without --key nobody knows whether records were removed, at the end or with their numbers, or "
             "changed by hand");
     else
-        (void)printf("%" PRIu64 " lines of %" PRIu64
-                     " instances; checkpoints cover all but %" PRIu64 "\n",
-                     chain.sealed, chain.instances, chain.uncovered);
+        (void)printf("%" PRIu64 " line%s of %" PRIu64
+                     " instance%s; checkpoints cover all but %" PRIu64 "\n",
+                     chain.sealed, chain.sealed == 1 ? "" : "s", chain.instances,
+                     chain.instances == 1 ? "" : "s", chain.uncovered);
 }
 
 static int finish(struct verify *verify)

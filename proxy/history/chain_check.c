@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "proxy/history/chain_walk.h"
+#include "proxy/history/chain_words.h"
 
 enum {
     INSTANCES_MAX = 16384,
@@ -257,9 +258,10 @@ static void check_link(const struct chain_check *check, const struct chain_insta
                    after->instance, after->seq);
     else if (named->now.next <= after->seq)
         chain_tell(&check->view, CHAIN_REMOVED, &named->now.last.place,
-                   "%" PRIu64 " lines are missing after this one: instance %08" PRIx32
-                   " found record %" PRIu64 " of instance %08" PRIx32 " when it began",
-                   after->seq + 1 - named->now.next, instance->id, after->seq, named->id);
+                   "%s after this one: instance %08" PRIx32 " found record %" PRIu64
+                   " of instance %08" PRIx32 " when it began",
+                   chain_words_missing(after->seq + 1 - named->now.next).text, instance->id,
+                   after->seq, named->id);
     else if (instance->is_early)
         tell_early(check, instance, chain_instance_find_recent(named, after->seq));
 }
@@ -273,14 +275,13 @@ static void check_kept(const struct chain_check *check)
         if (instance == NULL)
             chain_tell(&check->view, CHAIN_REMOVED, &check->last,
                        "after this line, or before all, instance %08" PRIx32
-                       " is missing: there is a checkpoint of %" PRIu64 " lines of it",
-                       kept->instance, kept->size);
+                       " is missing: there is a checkpoint of %s of it",
+                       kept->instance, chain_words_count(kept->size).text);
         else if (instance->now.next < kept->size)
             chain_tell(&check->view, CHAIN_REMOVED, &instance->now.last.place,
-                       "%" PRIu64
-                       " lines are missing after this one: there is a checkpoint of %" PRIu64
-                       " lines of instance %08" PRIx32,
-                       kept->size - instance->now.next, kept->size, instance->id);
+                       "%s after this one: there is a checkpoint of %s of instance %08" PRIx32,
+                       chain_words_missing(kept->size - instance->now.next).text,
+                       chain_words_count(kept->size).text, instance->id);
     }
 }
 
@@ -309,21 +310,19 @@ static void check_cover(const struct chain_check *check, size_t index, size_t la
     const bool is_last = index + 1 == check->count;
     if (!instance->is_chained)
         chain_tell(&check->view, CHAIN_UNPROVED, &instance->first,
-                   "the %" PRIu64 " lines of instance %08" PRIx32
-                   " are not chained: nothing proves them",
-                   instance->lines, instance->id);
+                   "instance %08" PRIx32 " is not chained: nothing proves its %s", instance->id,
+                   chain_words_count(instance->lines).text);
     else if (count > 0 && !is_at_end(check, index, last_covered))
         chain_tell(
             &check->view, CHAIN_UNPROVED, instance->covered == 0 ? &instance->first : end,
-            "the last %" PRIu64 " lines of instance %08" PRIx32
-            " may have been added: no checkpoint covers them, and there are checkpoints after "
-            "them; or its process was killed beside another one",
-            count, instance->id);
+            "the last %s of instance %08" PRIx32
+            " may have been added: no checkpoint covers the end of it, and there are checkpoints "
+            "after that; or its process was killed beside another one",
+            chain_words_count(count).text, instance->id);
     else if (count > 0)
         chain_tell(&check->view, CHAIN_NOTE, end,
-                   "the last %" PRIu64 " lines of instance %08" PRIx32
-                   " up to this one are covered by no checkpoint",
-                   count, instance->id);
+                   "no checkpoint covers the last %s of instance %08" PRIx32 " up to this one",
+                   chain_words_count(count).text, instance->id);
     if (instance->is_chained && is_last && instance->last_end != instance->now.next)
         chain_tell(&check->view, CHAIN_NOTE, end,
                    "instance %08" PRIx32
@@ -367,12 +366,31 @@ static void check_covers(const struct chain_check *check)
             "begun writes one after `every`");
 }
 
+// may_lack_head tells whether older files, which are not here, explain that the beginning of an instance is not here: the
+// log begins in its middle, or it ran beside one of which that is true. `*reach` is the line of the first file up to which
+// such instances run.
+static bool may_lack_head(const struct chain_check *check, size_t index, size_t *reach)
+{
+    const struct chain_place *first = &check->instances[index]->first;
+    const struct chain_place *last = &check->instances[index]->now.last.place;
+    const char *oldest = check->instances[0]->first.path;
+    if (index > 0 && (strcmp(first->path, oldest) != 0 || first->number > *reach))
+        return false;
+    const size_t end =
+        last->path == NULL || strcmp(last->path, oldest) != 0 ? SIZE_MAX : last->number;
+    *reach = end > *reach ? end : *reach;
+    return check->view.options.may_lack_head || check->view.options.key_count == 0;
+}
+
 void chain_check_finish(struct chain_check *check)
 {
     const bool has_key = check->view.options.key_count > 0;
     bool has_memory = true;
+    size_t reach = 0;
     for (size_t i = 0; i < check->count; i++)
-        has_memory = chain_walk_end(&check->view, check->instances[i]) && has_memory;
+        has_memory =
+            chain_walk_end(&check->view, check->instances[i], may_lack_head(check, i, &reach)) &&
+            has_memory;
     for (size_t i = 0; i < check->count; i++)
         check_link(check, check->instances[i], i == 0);
     check_kept(check);
@@ -380,9 +398,8 @@ void chain_check_finish(struct chain_check *check)
         check_covers(check);
     if (check->unsealed > 0 && has_key)
         chain_tell(&check->view, CHAIN_UNPROVED, &check->first_unsealed,
-                   "%" PRIu64
-                   " lines from this one on have no instance and no number: nothing proves them",
-                   check->unsealed);
+                   "%s without instance and number, from this one on: nothing proves them",
+                   chain_words_count(check->unsealed).text);
     if (!has_memory)
         chain_tell(&check->view, CHAIN_UNPROVED, &check->first_unsealed,
                    "no memory for all faults");

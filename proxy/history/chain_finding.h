@@ -31,8 +31,8 @@ typedef void (*chain_finding_fn)(void *arg, const struct chain_finding *finding)
 struct chain_check_options {
     const struct note_verifier *keys; // borrowed; whose signatures count
     size_t key_count;                 // 0: nothing is signed, and checkpoints prove nothing
-    bool may_lack_head;               // older files are not here, and that is no fault
-    bool is_live; // what is missing is said at once: nothing is known of later lines
+    bool may_lack_head; // older files are not here, and what that explains is no fault
+    bool is_live;       // what is missing is said at once: nothing is known of later lines
     chain_finding_fn on_finding;
     void *arg; // borrowed
 };

@@ -13,6 +13,7 @@
 #include <stdio.h>
 
 #include "proxy/history/chain_record.h"
+#include "proxy/history/chain_words.h"
 
 enum { SENTENCE_CAP = 512 };
 
@@ -44,9 +45,9 @@ static void append(const struct chain_view *view, struct chain_instance *instanc
         const struct merkle_hash root = merkle_root(tree);
         if (!merkle_hash_equal(&root, &kept->root))
             chain_tell(view, CHAIN_CHANGED, place,
-                       "the first %" PRIu64 " lines of instance %08" PRIx32
-                       " are not those of the checkpoint that was kept",
-                       kept->size, instance->id);
+                       "the first %s of instance %08" PRIx32
+                       " are not as the checkpoint that was kept says",
+                       chain_words_count(kept->size).text, instance->id);
     }
 }
 
@@ -106,10 +107,10 @@ static bool confirm(const struct chain_view *view, struct chain_instance *instan
                    "this line or the next one of instance %08" PRIx32 " was changed", instance->id);
     if (view->options.is_live)
         chain_tell(view, CHAIN_REMOVED, &instance->jump.at,
-                   "%" PRIu64 " lines are missing before this one: records %" PRIu64 " to %" PRIu64
-                   " of instance %08" PRIx32,
-                   instance->jump.to - instance->jump.from, instance->jump.from,
-                   instance->jump.to - 1, instance->id);
+                   "%s before this one: %s of instance %08" PRIx32,
+                   chain_words_missing(instance->jump.to - instance->jump.from).text,
+                   chain_words_range(instance->jump.from, instance->jump.to - 1).text,
+                   instance->id);
     return view->options.is_live || chain_instance_gap(instance, &instance->jump);
 }
 
@@ -256,9 +257,9 @@ void chain_walk_checkpoint(struct chain_view *view, struct chain_instance *insta
     if (was_synced && !is_good)
         chain_tell(
             view, CHAIN_CHANGED, place,
-            "lines before this checkpoint were changed and chained again: of records %" PRIu64
-            " to %" PRIu64 " of instance %08" PRIx32 " at least one is not what was signed",
-            instance->covered, now->last.seq - 1, instance->id);
+            "lines before this checkpoint were changed and chained again: in %s of instance %08" PRIx32
+            " is something else than what was signed",
+            chain_words_range(instance->covered, now->last.seq - 1).text, instance->id);
     if (!is_good) {
         now->is_synced = tree.size == now->last.seq && now->last.seq > 0;
         now->tree = tree;
@@ -275,42 +276,42 @@ void chain_walk_checkpoint(struct chain_view *view, struct chain_instance *insta
 
 // tell_gap says which lines are missing.
 static void tell_gap(const struct chain_view *view, const struct chain_instance *instance,
-                     const struct chain_gap *gap)
+                     const struct chain_gap *gap, bool may_lack_head)
 {
     const bool is_head = gap->from == 0;
-    const bool is_fault = !is_head || (!view->options.may_lack_head && view->options.key_count > 0);
     if (gap->from == gap->to)
         return;
-    chain_tell(view, is_fault ? CHAIN_REMOVED : CHAIN_NOTE, &gap->at,
-               "%" PRIu64 " lines are missing before this one: records %" PRIu64 " to %" PRIu64
-               " of instance %08" PRIx32 "%s",
-               gap->to - gap->from, gap->from, gap->to - 1, instance->id,
+    chain_tell(view, is_head && may_lack_head ? CHAIN_NOTE : CHAIN_REMOVED, &gap->at,
+               "%s before this one: %s of instance %08" PRIx32 "%s",
+               chain_words_missing(gap->to - gap->from).text,
+               chain_words_range(gap->from, gap->to - 1).text, instance->id,
                is_head ? ", its beginning" : "");
 }
 
 static void tell_stray(const struct chain_view *view, const struct chain_instance *instance,
                        const struct chain_run *run, bool is_moved, const struct chain_place *before)
 {
-    const uint64_t more = run->last - run->first;
+    const bool is_one = run->first == run->last;
+    const struct chain_words what = chain_words_range(run->first, run->last);
     if (is_moved && before->path != NULL)
         chain_tell(view, CHAIN_MOVED, &run->place,
-                   "this line%s moved: record %" PRIu64 " of instance %08" PRIx32 " (and %" PRIu64
-                   " after it) belongs after line %zu of %s",
-                   more == 0 ? " was" : " and others were", run->first, instance->id, more,
+                   "this line%s moved: %s of instance %08" PRIx32 " belong%s after line %zu of %s",
+                   is_one ? " was" : " and others were", what.text, instance->id, is_one ? "s" : "",
                    before->number, before->path);
     else if (is_moved)
         chain_tell(view, CHAIN_MOVED, &run->place,
-                   "this line was moved: record %" PRIu64 " of instance %08" PRIx32 " (and %" PRIu64
-                   " after it) belongs before the others",
-                   run->first, instance->id, more);
+                   "this line%s moved: %s of instance %08" PRIx32 " belong%s before the others",
+                   is_one ? " was" : " and others were", what.text, instance->id,
+                   is_one ? "s" : "");
     else
         chain_tell(view, CHAIN_ADDED, &run->place,
-                   "this line was added: record %" PRIu64 " of instance %08" PRIx32 " (and %" PRIu64
-                   " after it) stands in its place already",
-                   run->first, instance->id, more);
+                   "this line%s added: %s of instance %08" PRIx32 " stand%s in %s already",
+                   is_one ? " was" : " and others were", what.text, instance->id, is_one ? "s" : "",
+                   is_one ? "its place" : "their places");
 }
 
-bool chain_walk_end(const struct chain_view *view, struct chain_instance *instance)
+bool chain_walk_end(const struct chain_view *view, struct chain_instance *instance,
+                    bool may_lack_head)
 {
     const struct chain_progress *now = &instance->now;
     if (instance->has_jump && !confirm(view, instance))
@@ -328,6 +329,6 @@ bool chain_walk_end(const struct chain_view *view, struct chain_instance *instan
                        &before);
     }
     for (size_t i = 0; i < instance->gap_count; i++)
-        tell_gap(view, instance, &instance->gaps[i]);
+        tell_gap(view, instance, &instance->gaps[i], may_lack_head);
     return true;
 }

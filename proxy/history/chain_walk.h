@@ -28,5 +28,7 @@ bool chain_walk_line(const struct chain_view *view, struct chain_instance *insta
 void chain_walk_checkpoint(struct chain_view *view, struct chain_instance *instance,
                            const struct history_entry *entry);
 
-// chain_walk_end says what can only be said when no line comes any more. False: no memory.
-bool chain_walk_end(const struct chain_view *view, struct chain_instance *instance) MUST_USE;
+// chain_walk_end says what can only be said when no line comes any more. `may_lack_head`: that its beginning is not here is
+// no fault. False: no memory.
+bool chain_walk_end(const struct chain_view *view, struct chain_instance *instance,
+                    bool may_lack_head) MUST_USE;

@@ -64,20 +64,19 @@ static enum err fault(gzFile file, const char *path, struct errinfo *info)
     return ERR_OK;
 }
 
-static enum err read_lines(gzFile file, const char *path, size_t max, log_line_fn on_line,
-                           void *arg, struct errinfo *info)
+static enum err read_lines(gzFile file, const char *path, log_bytes_fn on_bytes, void *arg,
+                           struct errinfo *info)
 {
     struct line_buffer line = {.data = malloc(HISTORY_LINE_MAX)};
     if (line.data == NULL)
         return errinfo_set(info, ERR_MEMORY, "no memory");
-    for (size_t number = 1; number <= max && next_line(file, &line); number++)
-        log_line_read(path, number, slice_of(line.data, line.len), on_line, arg);
+    for (size_t number = 1; next_line(file, &line); number++)
+        on_bytes(arg, number, slice_of(line.data, line.len));
     free(line.data);
     return fault(file, path, info);
 }
 
-enum err log_file_peek(const char *path, size_t max, log_line_fn on_line, void *arg,
-                       struct errinfo *info)
+enum err log_file_scan(const char *path, log_bytes_fn on_bytes, void *arg, struct errinfo *info)
 {
     const bool is_stdin = strcmp(path, "-") == 0;
     const int fd = is_stdin ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0)
@@ -90,12 +89,27 @@ enum err log_file_peek(const char *path, size_t max, log_line_fn on_line, void *
         return errinfo_set(info, ERR_MEMORY, "no memory");
     }
     (void)gzbuffer(file, BUFFER_LEN);
-    const enum err error = read_lines(file, is_stdin ? "stdin" : path, max, on_line, arg, info);
+    const enum err error = read_lines(file, is_stdin ? "stdin" : path, on_bytes, arg, info);
     (void)gzclose_r(file);
     return error;
 }
 
+// reading is who is told of the lines of a file.
+struct reading {
+    const char *path;
+    log_line_fn on_line;
+    void *arg;
+};
+
+static void on_bytes_read(void *arg, size_t number, struct slice bytes)
+{
+    const struct reading *reading = arg;
+    log_line_read(reading->path, number, bytes, reading->on_line, reading->arg);
+}
+
 enum err log_file_read(const char *path, log_line_fn on_line, void *arg, struct errinfo *info)
 {
-    return log_file_peek(path, SIZE_MAX, on_line, arg, info);
+    struct reading reading = {
+        .path = strcmp(path, "-") == 0 ? "stdin" : path, .on_line = on_line, .arg = arg};
+    return log_file_scan(path, on_bytes_read, &reading, info);
 }

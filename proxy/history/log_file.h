@@ -29,6 +29,10 @@ void log_line_read(const char *path, size_t number, struct slice bytes, log_line
 enum err log_file_read(const char *path, log_line_fn on_line, void *arg,
                        struct errinfo *info) MUST_USE;
 
-// log_file_peek calls `on_line` with the first lines of the file, at most `max`.
-enum err log_file_peek(const char *path, size_t max, log_line_fn on_line, void *arg,
+// log_bytes_fn is told of every line as it is, also of empty ones; `bytes` may claim more than HISTORY_LINE_MAX, of
+// which no more are there.
+typedef void (*log_bytes_fn)(void *arg, size_t number, struct slice bytes);
+
+// log_file_scan reads the file as log_file_read does, and looks into no line.
+enum err log_file_scan(const char *path, log_bytes_fn on_bytes, void *arg,
                        struct errinfo *info) MUST_USE;

@@ -3,10 +3,12 @@
 #include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -46,6 +48,15 @@ static void on_line(void *arg, const struct log_line *line)
     assert_true(chain_check_line(arg, line));
 }
 
+// make_folder makes one for a test, and gives the path of a log in it.
+static void make_folder(char folder[PATH_CAP], char path[PATH_CAP + 16])
+{
+    const char *parent = getenv("TEST_TMPDIR");
+    (void)snprintf(folder, PATH_CAP, "%s/chain-XXXXXX", parent == NULL ? "/tmp" : parent);
+    assert_non_null(mkdtemp(folder));
+    (void)snprintf(path, PATH_CAP + 16, "%s/audit.jsonl", folder);
+}
+
 static void what_the_writer_writes_holds_together(void **state)
 {
     (void)state;
@@ -58,10 +69,7 @@ static void what_the_writer_writes_holds_together(void **state)
     struct audit_log *log = NULL;
     struct pusher pushers[THREADS];
     size_t faults = 0;
-    const char *parent = getenv("TEST_TMPDIR");
-    (void)snprintf(folder, sizeof folder, "%s/chain-XXXXXX", parent == NULL ? "/tmp" : parent);
-    assert_non_null(mkdtemp(folder));
-    (void)snprintf(path, sizeof path, "%s/audit.jsonl", folder);
+    make_folder(folder, path);
     assert_true(note_signer_init(SLICE_LITERAL("sallyport/test"), seed, &chain.signer));
     const struct audit_log_options options = {.path = path, .chain = &chain};
     assert_int_equal(audit_log_open(&options, &log, &info), ERR_OK);
@@ -100,9 +108,58 @@ static void what_the_writer_writes_holds_together(void **state)
     assert_int_equal(rmdir(folder), 0);
 }
 
+static void let_files_grow_to(rlim_t size)
+{
+    const struct rlimit limit = {.rlim_cur = size, .rlim_max = RLIM_INFINITY};
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+static void a_reopen_without_a_rename_goes_on_in_the_middle_of_a_line(void **state)
+{
+    (void)state;
+#ifdef __SANITIZE_THREAD__
+    skip(); // its own memory is a file
+#endif
+    static const uint8_t seed[NOTE_SEED_LEN] = {9};
+    char folder[PATH_CAP];
+    char path[PATH_CAP + 16];
+    struct chain_settings chain = {.every_ms = 3600 * 1000};
+    struct errinfo info;
+    struct audit_log *log = NULL;
+    struct pusher pusher;
+    size_t faults = 0;
+    make_folder(folder, path);
+    assert_true(note_signer_init(SLICE_LITERAL("sallyport/test"), seed, &chain.signer));
+    const struct audit_log_options options = {.path = path, .chain = &chain};
+    assert_int_equal(audit_log_open(&options, &log, &info), ERR_OK);
+    (void)signal(SIGXFSZ, SIG_IGN);
+    let_files_grow_to(10007); // in the middle of a line
+    pusher.log = log;
+    (void)push_many(&pusher);
+    while (!audit_log_is_failing(log))
+        (void)sched_yield();
+    audit_log_reopen(log); // as a rotation does that had nothing to rename
+    const struct audit_log_target target = {.path = path};
+    assert_int_equal(audit_log_move(log, &target, &info), ERR_OK);
+    let_files_grow_to(RLIM_INFINITY);
+    assert_int_equal(audit_log_close(log), 0);
+    const struct chain_check_options check_options = {
+        .keys = &chain.signer.verifier, .key_count = 1, .on_finding = on_finding, .arg = &faults};
+    struct chain_check *check = chain_check_create(&check_options);
+    assert_non_null(check);
+    assert_int_equal(log_file_read(path, on_line, check, &info), ERR_OK);
+    chain_check_finish(check);
+    assert_int_equal(faults, 0);
+    assert_int_equal(chain_check_sum(check).sealed, EACH + 1);
+    chain_check_destroy(check);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(rmdir(folder), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_reopen_without_a_rename_goes_on_in_the_middle_of_a_line),
         cmocka_unit_test(what_the_writer_writes_holds_together),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
