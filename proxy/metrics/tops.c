@@ -36,39 +36,75 @@ static bool is_same(const struct top_place *a, const struct top_place *b)
            strcmp(a->why, b->why) == 0;
 }
 
-// find gives the place of `like`, or the one that makes room for it.
-static struct top_place *find(struct tops *tops, const struct top_place *like)
+// owned_count counts the places of an owner.
+static size_t owned_count(const struct tops *tops, uint64_t owner)
 {
-    struct top_place *least = &tops->places[0];
-    for (size_t i = 0; i < TOPS_PLACES; i++) {
-        struct top_place *place = &tops->places[i];
-        if (is_same(place, like))
-            return place;
-        if (place->count < least->count)
-            least = place;
-    }
-    return least;
+    size_t count = 0;
+    for (size_t i = 0; i < TOPS_PLACES; i++)
+        count += tops->places[i].hash != 0 && tops->places[i].owner == owner;
+    return count;
 }
 
-// take counts `more`, in its own place or in the place of the least one.
+// lesser gives the one that makes room first; `place` may be NULL.
+static struct top_place *lesser(struct top_place *place, struct top_place *other)
+{
+    return place == NULL || other->count < place->count ? other : place;
+}
+
+// make_room picks the place for a new one: a free one; else of its owner, who has a share already; else of an owner with more
+// than a share; else any. `*out_inherits`: names of this owner may have been counted there before.
+static struct top_place *make_room(struct tops *tops, uint64_t owner, bool *out_inherits)
+{
+    struct top_place *own = NULL;
+    struct top_place *over_share = NULL;
+    struct top_place *any = NULL;
+    for (size_t i = 0; i < TOPS_PLACES; i++) {
+        struct top_place *place = &tops->places[i];
+        any = lesser(any, place); // a free one, where there is one
+        if (place->owner == owner)
+            own = lesser(own, place);
+        else if (owned_count(tops, place->owner) > TOPS_SHARE)
+            over_share = lesser(over_share, place);
+    }
+    *out_inherits = true;
+    if (any->hash == 0)
+        return any;
+    if (owned_count(tops, owner) >= TOPS_SHARE)
+        return own;
+    *out_inherits = over_share == NULL;
+    return over_share == NULL ? any : over_share;
+}
+
+static struct top_place *find(struct tops *tops, const struct top_place *like)
+{
+    for (size_t i = 0; i < TOPS_PLACES; i++) {
+        if (is_same(&tops->places[i], like))
+            return &tops->places[i];
+    }
+    return NULL;
+}
+
+// take counts `more`, in its own place or in the place of one that makes room.
 static void take(struct tops *tops, const struct top_place *more)
 {
     struct top_place *place = find(tops, more);
-    if (is_same(place, more)) {
-        const bool is_later = more->last_s >= place->last_s;
-        place->count += more->count;
-        place->over += more->over;
-        place->failures += more->failures;
-        if (is_later)
-            place->last_s = more->last_s;
-        if (is_later && more->id[0] != '\0')
-            (void)string_copy(place->id, sizeof place->id, slice_of_string(more->id));
+    if (place == NULL) {
+        bool inherits = false;
+        place = make_room(tops, more->owner, &inherits);
+        const uint64_t before = inherits ? place->count : 0;
+        *place = *more;
+        place->count += before;
+        place->over += before;
         return;
     }
-    const uint64_t before = place->count;
-    *place = *more;
-    place->count += before;
-    place->over += before;
+    const bool is_later = more->last_s >= place->last_s;
+    place->count += more->count;
+    place->over += more->over;
+    place->failures += more->failures;
+    if (is_later)
+        place->last_s = more->last_s;
+    if (is_later && more->id[0] != '\0')
+        (void)string_copy(place->id, sizeof place->id, slice_of_string(more->id));
 }
 
 void tops_note(struct tops *tops, const struct top_subject *subject, int64_t now_s)
@@ -79,6 +115,8 @@ void tops_note(struct tops *tops, const struct top_subject *subject, int64_t now
     copy_cut(one.why, sizeof one.why, or_empty(subject->why));
     copy_cut(one.id, sizeof one.id, or_empty(subject->id));
     one.hash = hash_texts(&one);
+    one.owner = hash_end(hash_add_slice(
+        hash_begin(), slice_of_string(subject->owner == NULL ? one.who : subject->owner)));
     take(tops, &one);
 }
 

@@ -333,6 +333,16 @@ static void add_clients(const struct scan *scan, struct text *out, int64_t now_s
     free(sorted);
 }
 
+// add_times_cell adds how often it was, or at most, for one that has taken the place of another.
+static void add_times_cell(struct text *out, const struct top_place *place)
+{
+    text_append_string(out, "<td class=\"n\">");
+    if (place->over > 0)
+        text_append_string(out, "up to ");
+    html_append_count(out, place->count);
+    text_append_string(out, "</td>");
+}
+
 static void add_targets(struct tops *targets, struct text *out, int64_t now_s)
 {
     size_t count = 0;
@@ -340,11 +350,11 @@ static void add_targets(struct tops *targets, struct text *out, int64_t now_s)
     begin_table(out, "Targets", "targets",
                 "<th>target</th><th class=\"n\">dialled</th><th class=\"n\">failed</th>"
                 "<th class=\"n\">last, ago</th>");
-    for (; count < ROWS_MAX && targets->places[count].hash != 0; count++) {
+    for (; count < TOPS_PLACES && targets->places[count].hash != 0; count++) {
         const struct top_place *place = &targets->places[count];
         text_append_string(out, "<tr>");
         add_cell(out, place->what);
-        add_count_cell(out, place->count);
+        add_times_cell(out, place);
         add_count_cell(out, place->failures);
         add_ago_cell(out, place->last_s, now_s);
         text_append_string(out, "</tr>\n");
@@ -393,13 +403,13 @@ static void add_denials(const struct service *service, struct tops *denials, str
     begin_table(out, "Denials", "denials",
                 "<th>client</th><th>target</th><th>reason, rule</th><th class=\"n\">times</th>"
                 "<th class=\"n\">last, ago</th><th>why</th>");
-    for (; count < ROWS_MAX && denials->places[count].hash != 0; count++) {
+    for (; count < TOPS_PLACES && denials->places[count].hash != 0; count++) {
         const struct top_place *place = &denials->places[count];
         text_append_string(out, "<tr>");
         add_cell(out, place->who[0] == '\0' ? "(no client)" : place->who);
         add_cell(out, place->what);
         add_cell(out, place->why);
-        add_count_cell(out, place->count);
+        add_times_cell(out, place);
         add_ago_cell(out, place->last_s, now_s);
         add_explain(service, out, place->id);
         text_append_string(out, "</tr>\n");
@@ -414,13 +424,13 @@ static void add_refused(struct tops *refused, struct text *out, int64_t now_s)
     begin_table(out, "Refused handshakes", "refused",
                 "<th>reason</th><th>source</th><th>certificate shown</th>"
                 "<th class=\"n\">times</th><th class=\"n\">last, ago</th>");
-    for (; count < ROWS_MAX && refused->places[count].hash != 0; count++) {
+    for (; count < TOPS_PLACES && refused->places[count].hash != 0; count++) {
         const struct top_place *place = &refused->places[count];
         text_append_string(out, "<tr>");
         add_cell(out, place->why);
         add_cell(out, place->who);
         add_cell(out, place->what[0] == '\0' ? "-" : place->what);
-        add_count_cell(out, place->count);
+        add_times_cell(out, place);
         add_ago_cell(out, place->last_s, now_s);
         text_append_string(out, "</tr>\n");
     }
@@ -451,7 +461,7 @@ void page_write(const struct service *service, const struct history *history, st
                             "<a href=\"/status.json\">/status.json</a>, "
                             "<a href=\"/healthz\">/healthz</a> and "
                             "<a href=\"/readyz\">/readyz</a>. Counted since the start; the tables "
-                            "keep the 32 most frequent.</footer>\n");
+                            "keep the 32 most frequent, and of one client a share.</footer>\n");
     assets_append_script(out);
     text_append_string(out, "</body></html>\n");
 }

@@ -43,7 +43,8 @@ static void note_target(const struct exchange *exchange, bool is_failure)
     char what[WHAT_CAP];
     if (context->tops == NULL)
         return;
-    const struct top_subject subject = {.what = target_text(exchange, what),
+    const struct top_subject subject = {.owner = peer_client_name(exchange->peer),
+                                        .what = target_text(exchange, what),
                                         .is_failure = is_failure};
     tops_note(&context->tops->targets, &subject, wall_clock_ms() / 1000);
 }
