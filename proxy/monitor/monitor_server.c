@@ -60,6 +60,8 @@ struct monitor_call {
     struct stream *stream;  // one of the two
     ev_timer timer;
     struct monitor_source source;
+    uint16_t port;
+    struct trust_verdict verdict; // of its certificate; owned
     struct monitor_request request;
     char head[MONITOR_HEAD_MAX];
     size_t head_len;
@@ -84,6 +86,8 @@ static void destroy(struct monitor_call *call)
         TAILQ_REMOVE(&call->server->calls, call, link);
         call->server->call_count--;
     }
+    identity_destroy(call->verdict.identity);
+    identity_destroy(call->verdict.presented);
     free(call->body);
     call->magic = 0;
     free(call);
@@ -289,6 +293,17 @@ static void read_step(struct monitor_call *call)
     }
 }
 
+// tell_failure tells the owner of a handshake that came to nothing. One who has said nothing is no client.
+static void tell_failure(const struct monitor_call *call)
+{
+    const struct monitor_events *events = &call->server->events;
+    if (call->tls->has_begun)
+        events->on_failure(events->arg, &(struct monitor_failure){.address = &call->source.address,
+                                                                  .port = call->port,
+                                                                  .tls = call->tls,
+                                                                  .verdict = &call->verdict});
+}
+
 // greet goes on with the handshake; may destroy the call.
 static void greet(struct monitor_call *call)
 {
@@ -301,6 +316,7 @@ static void greet(struct monitor_call *call)
         read_step(call);
     } else {
         (void)!stream_flush(call->stream); // the alert, as far as it goes out at once
+        tell_failure(call);
         destroy(call);
     }
 }
@@ -311,9 +327,9 @@ static enum err on_verify(void *arg, const STACK_OF(CRYPTO_BUFFER) *chain,
 {
     struct monitor_call *call = arg;
     ASSERT(call->magic == CALL_MAGIC);
-    const enum err error = call->server->events.judge(call->server->events.arg, chain);
+    const struct monitor_events *events = &call->server->events;
+    const enum err error = events->judge(events->arg, chain, &call->verdict, out_alert);
     call->source.is_trusted = error == ERR_OK;
-    *out_alert = error == ERR_MEMORY ? TLS_ALERT_INTERNAL_ERROR : TLS_ALERT_BAD_CERTIFICATE;
     return error;
 }
 
@@ -346,6 +362,8 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
     (void)events;
     struct monitor_call *call = timer->data;
     ASSERT(call->magic == CALL_MAGIC);
+    if (call->state == CALL_GREETING)
+        tell_failure(call);
     destroy(call);
 }
 
@@ -389,6 +407,7 @@ static void begin_call(struct monitor_server *server, int fd)
     call->server = server;
     call->loop = server->loop;
     call->source = source;
+    call->port = port;
     text_init_sink(&call->text, call->piece, sizeof call->piece, take, call);
     tcp_stream_init(&call->tcp, server->loop, fd);
     call->stream = &call->tcp.stream;

@@ -9,7 +9,9 @@
 #include <openssl/pool.h>
 #include <openssl/stack.h>
 
+#include "auth/trust.h"
 #include "proxy/monitor/monitor_request.h"
+#include "proxy/tls/tls_stream.h"
 
 enum { MONITOR_CALLS_MAX = 32 };
 
@@ -20,8 +22,21 @@ struct monitor_server;
 struct monitor_call;
 
 // monitor_judge_fn judges the chain of a client (leaf first, never empty; borrowed for the call): ERR_OK: it may see
-// everything. Anything else refuses the handshake.
-typedef enum err (*monitor_judge_fn)(void *arg, const STACK_OF(CRYPTO_BUFFER) *chain);
+// everything. Anything else refuses the handshake, with `*out_alert`. What `*out` has then, the server destroys.
+typedef enum err (*monitor_judge_fn)(void *arg, const STACK_OF(CRYPTO_BUFFER) *chain,
+                                     struct trust_verdict *out, enum tls_alert *out_alert);
+
+// monitor_failure is a handshake that came to nothing, after the client had said something. All is borrowed for the call.
+struct monitor_failure {
+    const struct ip_addr *address; // canonical; IP_NONE: over a Unix socket
+    uint16_t port;
+    const struct tls_stream *tls;
+    const struct trust_verdict
+        *verdict; // of its certificate; without a reason: it was not judged, or is good
+};
+
+// monitor_failure_fn is told of one.
+typedef void (*monitor_failure_fn)(void *arg, const struct monitor_failure *failure);
 
 // monitor_call_fn is called from the loop with a request that wants an answer, now or later.
 typedef void (*monitor_call_fn)(void *arg, struct monitor_call *call);
@@ -29,6 +44,7 @@ typedef void (*monitor_call_fn)(void *arg, struct monitor_call *call);
 struct monitor_events {
     monitor_call_fn on_call;
     monitor_judge_fn judge;
+    monitor_failure_fn on_failure;
     void *arg; // borrowed
 };
 

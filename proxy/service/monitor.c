@@ -10,6 +10,7 @@
 #include "proxy/page/assets.h"
 #include "proxy/service/health.h"
 #include "proxy/service/metrics.h"
+#include "proxy/service/monitor_client.h"
 #include "proxy/service/page.h"
 #include "proxy/service/state.h"
 #include "proxy/service/status.h"
@@ -129,25 +130,17 @@ static void on_call(void *arg, struct monitor_call *call)
     }
 }
 
-// judge judges the certificate of one who asks by the profile of today, and by today's blocks.
-static enum err judge(void *arg, const STACK_OF(CRYPTO_BUFFER) *chain)
+static enum err judge(void *arg, const STACK_OF(CRYPTO_BUFFER) *chain, struct trust_verdict *out,
+                      enum tls_alert *out_alert)
 {
     const struct monitor *monitor = arg;
-    const struct snapshot *snapshot = monitor->service->snapshot;
-    const struct trust *trust = snapshot->admin == NULL || snapshot->admin->trust_name == NULL
-                                    ? NULL
-                                    : snapshot_find_trust(snapshot, snapshot->admin->trust_name);
-    struct trust_verdict verdict;
-    if (trust == NULL)
-        return ERR_DENIED;
-    TRY(trust_check_size(chain, TLS_MAX_CHAIN_LEAST, &verdict));
-    enum err error = trust_verify(trust, chain, (int64_t)time(NULL), &verdict);
-    if (error == ERR_OK &&
-        blocklist_judge(snapshot->blocks, NULL, verdict.identity->record) != NULL)
-        error = ERR_DENIED;
-    identity_destroy(verdict.identity);
-    identity_destroy(verdict.presented);
-    return error;
+    return monitor_client_judge(monitor->service, chain, out, out_alert);
+}
+
+static void on_failure(void *arg, const struct monitor_failure *failure)
+{
+    const struct monitor *monitor = arg;
+    monitor_client_record(monitor->service, failure);
 }
 
 // ---- the last hour ------------------------------------------------------------------------------
@@ -227,7 +220,8 @@ static void move(struct monitor *monitor, struct monitor_place *place)
     give_up(monitor);
     if (place->settings == NULL)
         return;
-    const struct monitor_events events = {.on_call = on_call, .judge = judge, .arg = monitor};
+    const struct monitor_events events = {
+        .on_call = on_call, .judge = judge, .on_failure = on_failure, .arg = monitor};
     monitor->server = monitor_server_create(service->loop, place->fd, place->settings, &events);
     if (monitor->server == NULL) {
         log_error(LOG_NO_MEMORY,

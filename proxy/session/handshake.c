@@ -4,25 +4,8 @@
 
 #include "proxy/http/answer.h"
 #include "proxy/limits/sources.h"
+#include "proxy/session/handshake_failure.h"
 #include "proxy/session/tally.h"
-#include "proxy/tls/failure_text.h"
-
-static enum tls_alert alert_for(enum reason reason)
-{
-    static const enum tls_alert alerts[REASON_COUNT] = {
-        [REASON_EXPIRED] = TLS_ALERT_CERTIFICATE_EXPIRED,
-        [REASON_NOT_YET_VALID] = TLS_ALERT_CERTIFICATE_EXPIRED,
-        [REASON_UNKNOWN_CA] = TLS_ALERT_UNKNOWN_CA,
-        [REASON_MISSING_INTERMEDIATE] = TLS_ALERT_UNKNOWN_CA,
-        [REASON_BAD_PURPOSE] = TLS_ALERT_UNSUPPORTED_CERTIFICATE,
-        [REASON_WEAK_KEY] = TLS_ALERT_UNSUPPORTED_CERTIFICATE,
-        [REASON_TOO_LONG_LIVED] = TLS_ALERT_UNSUPPORTED_CERTIFICATE,
-        [REASON_REVOKED] = TLS_ALERT_CERTIFICATE_REVOKED,
-        [REASON_BLOCKED] = TLS_ALERT_ACCESS_DENIED,
-        [REASON_NO_MEMORY] = TLS_ALERT_INTERNAL_ERROR,
-    };
-    return alerts[reason] == 0 ? TLS_ALERT_BAD_CERTIFICATE : alerts[reason];
-}
 
 struct tls_context *session_on_select(void *arg, const char *server_name)
 {
@@ -87,7 +70,7 @@ enum err session_on_verify(void *arg, const STACK_OF(CRYPTO_BUFFER) *chain,
         tls_stream_limit_tickets(session->peer.tls, 0);
         return ERR_OK; // finish_handshake looks at the refusal
     }
-    *out_alert = alert_for(verdict.reason);
+    *out_alert = handshake_alert(verdict.reason);
     return error;
 }
 
@@ -129,44 +112,9 @@ static void take_resumed(struct session *session)
     session->peer.not_after_s = session->offer.not_after_s;
 }
 
-static enum reason refused_reason(const struct session *session)
+static struct handshake_judgement judgement_of(const struct session *session)
 {
-    static const enum reason reasons[] = {
-        [TLS_FAILURE_NONE] = REASON_TIMEOUT,
-        [TLS_FAILURE_NO_CERTIFICATE] = REASON_NO_CERTIFICATE,
-        [TLS_FAILURE_KEY_USAGE] = REASON_BAD_PURPOSE,
-        [TLS_FAILURE_ABORTED] = REASON_CLIENT_ABORTED,
-        [TLS_FAILURE_PLAIN_HTTP] = REASON_PLAIN_HTTP,
-        [TLS_FAILURE_TOO_LONG] = REASON_WORK_LIMIT,
-        [TLS_FAILURE_PROTOCOL] = REASON_PROTOCOL,
-    };
-    const enum tls_failure failure = session->peer.tls->failure;
-    return failure == TLS_FAILURE_REFUSED ? session->refusal.reason : reasons[failure];
-}
-
-// refusal_detail gives a sentence about the refusal.
-static const char *refusal_detail(const struct session *session, enum reason reason)
-{
-    const char *word = session->peer.tls->failure_detail;
-    if (session->refusal.reason == reason && session->refusal.detail != NULL)
-        return session->refusal.detail;
-    if (reason == REASON_NO_CERTIFICATE)
-        return "the client sent no certificate (with curl: --proxy-cert, not --cert)";
-    if (reason == REASON_WORK_LIMIT)
-        return "a message of the handshake is longer than the listener's max_chain";
-    if (reason == REASON_TIMEOUT)
-        return "the handshake took longer than timeouts.handshake";
-    if (reason == REASON_CLIENT_ABORTED && word[0] == '\0')
-        return "the client ended the connection during the handshake";
-    return word[0] == '\0' ? "" : failure_sentence(word);
-}
-
-// refusal_code gives TLS's own word for it as a token, or NULL where it says nothing, or nothing more than the reason.
-static const char *refusal_code(const struct session *session, char out[FAILURE_CODE_CAP])
-{
-    const char *word = session->peer.tls->failure_detail;
-    const bool is_judged = session->peer.tls->failure == TLS_FAILURE_REFUSED;
-    return is_judged || word[0] == '\0' ? NULL : failure_code(word, out);
+    return (struct handshake_judgement){session->refusal.reason, session->refusal.detail};
 }
 
 // note_failure counts a refused handshake against its source, where that is a failure: a client that ends the connection
@@ -193,12 +141,13 @@ void handshake_record_refusal(struct session *session, enum reason reason)
     session_context_make_id(context, session->refusal.id);
     tally_refusal(peer, session->refusal.id, reason, session->refusal.presented);
     char code[FAILURE_CODE_CAP];
+    const struct handshake_judgement judgement = judgement_of(session);
     struct audit_refusal refusal = {
         .id = session->refusal.id,
         .tls_version = tls_stream_version_name(session->peer.tls),
         .reason = reason,
-        .detail = refusal_detail(session, reason),
-        .code = refusal_code(session, code),
+        .detail = handshake_failure_detail(peer->tls, reason, &judgement),
+        .code = handshake_failure_code(peer->tls, code),
         .presented = session->refusal.presented,
     };
     peer_record_refusal(peer, &refusal);
@@ -226,7 +175,8 @@ static void say_https(struct session *session)
 
 static enum session_step refuse_handshake(struct session *session)
 {
-    const enum reason reason = refused_reason(session);
+    const struct handshake_judgement judgement = judgement_of(session);
+    const enum reason reason = handshake_failure_reason(session->peer.tls, &judgement);
     handshake_record_refusal(session, reason);
     if (reason == REASON_PLAIN_HTTP)
         say_https(session);

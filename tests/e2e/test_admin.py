@@ -293,6 +293,21 @@ def test_over_tls_a_certificate_of_the_profile_opens_everything(watched, pki):
     assert status(operator) == 200
     Control(proxy).block(f"sha256:{operator.certificate.fingerprint(hashes.SHA256()).hex()}")
     assert status(operator) is None
+    proxy.audit.wait_count(6, "handshake_refused")
+    refused = proxy.audit.records("handshake_refused")
+    assert {record["listener"] for record in refused} == {"admin"}
+    assert [(record["reason"], record["client"]["address"], record.get("presented", {}).get("subject")) for record in refused] == [
+        ("no_certificate", "127.0.0.1", None),
+        ("revoked", "127.0.0.1", "CN=gone"),
+        ("unknown_ca", "127.0.0.1", "CN=worker-1"),
+        ("expired", "127.0.0.1", "CN=old"),
+        ("plain_http", "127.0.0.1", None),
+        ("blocked", "127.0.0.1", "CN=operator"),
+    ]
+    socket.create_connection(proxy.admin).close()  # it says nothing, and is no client
+    for _ in range(30):
+        assert status(None, "/readyz") == 200 and status(revoked) is None
+    eventually(lambda: any(record["count"] > 1 for record in proxy.audit.records("handshake_refused")), "the counted ones")
 
 
 def test_no_tunnel_leads_to_it(watched, server):
