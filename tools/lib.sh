@@ -29,11 +29,14 @@ PACKAGES_TEST=(
 # What the tests with real client programs need beside that (tools/test --clients).
 PACKAGES_CLIENTS=(wget python3-scrapy python3-pip openjdk-17-jdk-headless python3-aiohttp
     python3-httpx golang-go golang-golang-x-net-dev netcat-openbsd ncat openssh-client rclone squid-openssl
-    python3-grpcio nghttp2-proxy prometheus)
+    python3-grpcio nghttp2-proxy prometheus
+    rsyslog-openssl rsyslog-gnutls)
 # What it needs from npm, where Debian's are too old; without npm their tests fail and say so.
 NODE_CLIENTS=(undici@6 https-proxy-agent@7 axios@1 got@14)
 # What it needs from Debian's backports, unpacked beside what is installed: a curl with --proxy-http2.
 NEWER_CLIENTS=(curl libcurl4)
+# What it needs unpacked beside what is installed: Debian installs no second syslog daemon beside rsyslog.
+BESIDE_CLIENTS=(syslog-ng-core libivykis0 libnet1 libwrap0)
 # What clang's builds (sanitizers and fuzzers) and the lints need beside that.
 PACKAGES_ALL=(clang-14 libclang-rt-14-dev llvm-14 clang-format-14 shellcheck)
 # What tools/test --long needs from npm: what judges whether a page can be used by everybody.
@@ -155,6 +158,23 @@ unpack_newer() {
     options=(-q -o "Dir::Etc::sourcelist=$work/sources" -o Dir::Etc::sourceparts=/dev/null -o Dir::Cache::pkgcache=
         -o Dir::Cache::srcpkgcache= -o "Dir::State::lists=$work/lists" -o APT::Sandbox::User=root)
     if (cd -- "$work" && apt-get "${options[@]}" update && apt-get "${options[@]}" download "$@") >&2; then
+        for package in "$work"/*.deb; do
+            dpkg-deb -x "$package" "$work/root"
+        done
+        mv -- "$work/root" "$folder"
+    fi
+    rm -rf -- "$work"
+    [[ -d "$folder" ]]
+}
+
+# unpack_beside FOLDER PACKAGE... unpacks packages into a folder, without installing them and what they need.
+unpack_beside() {
+    local folder="$1" work package
+    shift
+    [[ -d "$folder" ]] && return 0
+    work="$(mktemp -d "${TMPDIR:-/tmp}/sallyport-beside.XXXXXX")"
+    mkdir -p -- "$work/root"
+    if (cd -- "$work" && apt-get -q -o APT::Sandbox::User=root download "$@") >&2; then
         for package in "$work"/*.deb; do
             dpkg-deb -x "$package" "$work/root"
         done
