@@ -56,6 +56,8 @@ def parse(argv):
     parser.add_argument("--inner", action="store_true",
                         help="sallyport beside itself, with tunnels that begin with a ClientHello: "
                         "nobody looks at it, it is observed, it is required")
+    parser.add_argument("--observed", action="store_true",
+                        help="sallyport beside itself: nothing on, with a chain and metrics, and with sinks beside that")
     parser.add_argument("--http2", action="store_true",
                         help="HTTP/2 of sallyport beside its HTTP/1.1, and others' HTTP/2")
     parser.add_argument("--against", metavar="BINARY",
@@ -88,6 +90,8 @@ def chosen_peers(options):
     wanted = options.peers.split(",") if options.peers else None
     if options.inner:
         return proxies.INNER
+    if options.observed:
+        return proxies.OBSERVED
     known = proxies.HTTP2 if options.http2 else proxies.PEERS
     chosen = [peer for peer in known if wanted is None or peer.name in wanted]
     if options.against:
@@ -209,7 +213,7 @@ def about(options, run):
 
 def finish(options, run, chosen):
     facts = about(options, run)
-    rows = list(run.results.rows(chosen, is_relative=options.inner or options.http2))
+    rows = list(run.results.rows(chosen, is_relative=options.inner or options.observed or options.http2))
     print(report.as_markdown(rows) if options.markdown else report.as_text(rows), end="")
     print(f"\n{facts['cores']} cores, {facts['cpu']}, kernel {facts['kernel']}; "
           f"{facts['rounds']} rounds, {facts['seconds']} s a window; others used "

@@ -13,6 +13,7 @@ import socket
 import subprocess
 import time
 
+import receivers
 from measure import tree
 
 TUNNELS = 10000
@@ -142,6 +143,7 @@ class Sallyport(Peer):
     title = "Sallyport"
     binary = os.environ.get("SALLYPORT_BIN", "")
     inner = ""  # of its client: what it holds the inside of tunnels to
+    observed = ""  # further keys of `audit`, and `admin`
 
     def configure(self):
         ports = ", ".join(map(str, self.ports()))
@@ -160,7 +162,8 @@ clients:
     allow: [{{addresses: [127.0.0.1/32], ports: [{ports}], name: origin}}]
 timeouts: {{handshake: 60s, idle: 10m}}
 limits: {{refused_requests: none, source: {{failed_handshakes: none, half_open: none}}}}
-audit: {{file: audit.jsonl}}
+audit:
+  file: audit.jsonl{self.observed}
 """)
         self.launch(self.binary, "serve", "-c", self.config)
 
@@ -210,6 +213,57 @@ class Require(Sallyport):
 
 # The same program, by what it looks at inside tunnels.
 INNER = [Any, Observe, Require]
+
+
+class Off(Sallyport):
+    title = "nothing on"
+
+
+class Chained(Sallyport):
+    """With a log that proves itself, and metrics that are asked for once a second."""
+
+    name = "chained"
+    title = "chain, metrics"
+    sinks = ""
+
+    def configure(self):
+        admin = self.path("admin.sock")
+        subprocess.run([self.binary, "audit", "keygen", self.path("audit.key")], check=True, capture_output=True)
+        self.observed = (
+            f"\n  chain: {{key: audit.key, every: 1s}}{self.sinks}\nadmin: {{address: \"unix:{admin}\"}}"
+        )
+        super().configure()
+        self.watcher = receivers.Watcher(admin)
+
+    def stop(self):
+        super().stop()
+        if hasattr(self, "watcher"):
+            self.watcher.stop()
+
+
+class Observed(Chained):
+    """With two receivers of records beside that, one over TLS."""
+
+    name = "observed"
+    title = "chain, metrics, 2 sinks"
+
+    def configure(self):
+        self.taker = receivers.Taker(self.path("sink.sock"), self.pki.server)
+        self.sinks = f"""
+  also:
+    - syslog: "unix:{self.path('sink.sock')}"
+    - lines: "tcp:127.0.0.1:{self.taker.port}"
+      tls: {{ca: {self.pki.server_ca.path}}}"""
+        super().configure()
+
+    def stop(self):
+        super().stop()
+        if hasattr(self, "taker"):
+            self.taker.stop()
+
+
+# The same program, by who watches it.
+OBSERVED = [Off, Chained, Observed]
 
 
 class SallyportHttp2(Sallyport):
