@@ -1,9 +1,9 @@
 // The thread:
 //   1. connects; after a failure it waits, longer each time, up to half a minute. A connection that did not last counts as one:
 //      a receiver that takes a line and hangs up would empty the queue,
-//   2. takes the first line of the queue and sends it as a whole; a receiver that takes nothing for ten seconds is gone,
-//   3. drops the line once the kernel has it. After a new connection the line that was under way is sent again: syslog
-//      and plain lines have no acknowledgement, so what the old connection still held is gone without a trace.
+//   2. takes the first lines of the queue and sends them together; a receiver that takes nothing for ten seconds is gone,
+//   3. drops lines once the kernel has them. After a new connection what was under way is sent again: syslog and plain
+//      lines have no acknowledgement, so what the old connection still held is gone without a trace.
 // Each wait of the thread ends at `stop_at_ms`, which only ever gets earlier.
 #include "proxy/outlet/outlet.h"
 
@@ -26,6 +26,8 @@ enum {
     LASTING_MS = 5000, // a connection that was there for so long was a good one
     AWAY_MS = 1000,    // until a required receiver counts as gone
     PREFIX_CAP = SYSLOG_HEADER_CAP + 32,
+    BATCH_CAP = 16 * 1024, // bytes that are sent at once, unless one line is longer; a TLS record
+    BATCH_LINES = 64,
 };
 
 struct outlet_line {
@@ -103,13 +105,12 @@ void outlet_offer(struct outlet *outlet, struct slice body, struct slice end)
     }
 }
 
-// peek gives the first line, which stays in the queue; NULL: there is none.
-static struct outlet_line *peek(struct outlet *outlet)
+static bool is_empty(struct outlet *outlet)
 {
     (void)pthread_mutex_lock(&outlet->queue.mutex);
-    struct outlet_line *line = outlet->queue.first;
+    const bool has_none = outlet->queue.first == NULL;
     (void)pthread_mutex_unlock(&outlet->queue.mutex);
-    return line;
+    return has_none;
 }
 
 static void drop_first(struct outlet *outlet)
@@ -200,53 +201,94 @@ static bool has_connection(struct outlet *outlet)
     return error == ERR_OK;
 }
 
-// has_message_room has room for a message of `len` bytes.
-static bool has_message_room(struct outlet *outlet, size_t len)
-{
-    if (len <= outlet->message_cap)
-        return true;
-    char *larger = realloc(outlet->message, len);
-    if (larger == NULL)
-        return false;
-    outlet->message = larger;
-    outlet->message_cap = len;
-    return true;
-}
-
-// make_message writes what stands for the line on its way. Without memory it is empty.
-static struct slice make_message(struct outlet *outlet, struct slice line)
+// add_message writes what stands for the line on its way after what is there. False: there is no room.
+static bool add_message(const struct outlet *outlet, struct slice line, struct text *out)
 {
     char header_data[SYSLOG_HEADER_CAP];
     struct text header;
-    struct text out;
     const bool is_lines = outlet->settings.form == OUTLET_LINES;
-    if (!has_message_room(outlet, PREFIX_CAP + line.len + 1))
-        return (struct slice){0};
-    text_init(&out, outlet->message, outlet->message_cap);
+    if (out->cap - out->len < PREFIX_CAP + line.len + 1)
+        return false;
     text_init(&header, header_data, sizeof header_data);
     if (!is_lines)
         syslog_header_append(&header, line, outlet->host, (int)getpid());
-    if (!is_lines && !outlet->link.is_datagram)
-        text_append_format(&out, "%zu ", header.len + line.len);
-    text_append(&out, text_slice(&header));
-    text_append(&out, line);
-    text_append_string(&out, is_lines ? "\n" : "");
-    return text_slice(&out);
+    if (!is_lines && outlet_link_is_stream(&outlet->link))
+        text_append_format(out, "%zu ", header.len + line.len);
+    text_append(out, text_slice(&header));
+    text_append(out, line);
+    text_append_string(out, is_lines ? "\n" : "");
+    return true;
 }
 
-// send_line sends the first line and drops it, or ends the connection.
-static void send_line(struct outlet *outlet, const struct outlet_line *line)
+// batch is what is sent at once: messages of the first lines.
+struct batch {
+    struct text text;
+    size_t count;
+    size_t ends[BATCH_LINES]; // bytes after each
+};
+
+// has_room_for has memory for the message of a line.
+static bool has_room_for(struct outlet *outlet, size_t len)
+{
+    const size_t cap = PREFIX_CAP + len + 1 > BATCH_CAP ? PREFIX_CAP + len + 1 : BATCH_CAP;
+    if (cap <= outlet->message_cap)
+        return true;
+    char *larger = realloc(outlet->message, cap);
+    if (larger == NULL)
+        return false;
+    outlet->message = larger;
+    outlet->message_cap = cap;
+    return true;
+}
+
+// peek_lines gives up to `max` first lines, which stay in the queue. Only the thread itself drops them.
+static size_t peek_lines(struct outlet *outlet, size_t max, const struct outlet_line **out)
+{
+    size_t count = 0;
+    (void)pthread_mutex_lock(&outlet->queue.mutex);
+    for (const struct outlet_line *at = outlet->queue.first; at != NULL && count < max;
+         at = at->next)
+        out[count++] = at;
+    (void)pthread_mutex_unlock(&outlet->queue.mutex);
+    return count;
+}
+
+// gather makes a batch of the queue, which is not empty. Without memory it is empty.
+static void gather(struct outlet *outlet, struct batch *out)
+{
+    const struct outlet_line *lines[BATCH_LINES];
+    const size_t count =
+        peek_lines(outlet, outlet_link_is_stream(&outlet->link) ? BATCH_LINES : 1, lines);
+    out->count = 0;
+    if (count == 0 || !has_room_for(outlet, lines[0]->len))
+        return;
+    text_init(&out->text, outlet->message, outlet->message_cap);
+    while (out->count < count) {
+        const struct outlet_line *line = lines[out->count];
+        if (!add_message(outlet, slice_of(line->data, line->len), &out->text))
+            return;
+        out->ends[out->count++] = out->text.len;
+    }
+}
+
+// send_lines sends the first lines and drops those that the kernel has, or ends the connection.
+static void send_lines(struct outlet *outlet)
 {
     struct errinfo info = {.text = "no memory"};
-    const struct slice message = make_message(outlet, slice_of(line->data, line->len));
+    struct batch batch;
+    size_t taken = 0;
+    gather(outlet, &batch);
     const enum err error =
-        message.len == 0 ? ERR_MEMORY : outlet_link_send(&outlet->link, message, &info);
-    if (error == ERR_LIMIT)
-        atomic_fetch_add(&outlet->lost, 1);
-    if (error == ERR_OK || error == ERR_LIMIT)
+        batch.count == 0 ? ERR_MEMORY
+                         : outlet_link_send(&outlet->link, text_slice(&batch.text), &taken, &info);
+    for (size_t i = 0; i < batch.count && batch.ends[i] <= taken; i++)
         drop_first(outlet);
-    else
+    if (error == ERR_LIMIT) {
+        atomic_fetch_add(&outlet->lost, 1);
+        drop_first(outlet);
+    } else if (error != ERR_OK) {
         be_down(outlet, info.text);
+    }
 }
 
 // adopt goes on with what outlet_adapt has brought: a new connection, at once.
@@ -268,7 +310,7 @@ static void adopt(struct outlet *outlet)
 static bool step(struct outlet *outlet)
 {
     struct errinfo info;
-    if (is_over(outlet) || (atomic_load(&outlet->must_stop) && peek(outlet) == NULL))
+    if (is_over(outlet) || (atomic_load(&outlet->must_stop) && is_empty(outlet)))
         return false;
     if (atomic_load(&outlet->is_outdated))
         adopt(outlet);
@@ -278,10 +320,9 @@ static bool step(struct outlet *outlet)
         be_down(outlet, info.text);
         return true;
     }
-    // Peeked at after everything that takes a wake-up without looking.
-    const struct outlet_line *line = peek(outlet);
-    if (line != NULL)
-        send_line(outlet, line);
+    // Looked at after everything that takes a wake-up without looking.
+    if (!is_empty(outlet))
+        send_lines(outlet);
     else if (!atomic_load(&outlet->must_stop) && !atomic_load(&outlet->is_outdated))
         outlet_link_wait(&outlet->link, POLLIN, INT64_MAX);
     return true;

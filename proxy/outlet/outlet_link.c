@@ -364,20 +364,31 @@ enum err outlet_link_listen(struct outlet_link *link, struct errinfo *info)
     return ERR_OK;
 }
 
-enum err outlet_link_send(struct outlet_link *link, struct slice bytes, struct errinfo *info)
+bool outlet_link_is_stream(const struct outlet_link *link)
 {
+    return !link->is_datagram;
+}
+
+enum err outlet_link_send(struct outlet_link *link, struct slice bytes, size_t *out_taken,
+                          struct errinfo *info)
+{
+    const size_t all_len = bytes.len;
+    *out_taken = 0;
     link->moved_ms = monotonic_ms();
     for (;;) {
         size_t len = 0;
         const enum err error =
             bytes.len > 0 ? stream_push(top(link), bytes, &len) : stream_flush(top(link));
-        if (error == ERR_OK && bytes.len == 0)
+        if (error == ERR_OK && bytes.len == 0) {
+            *out_taken = all_len;
             return ERR_OK;
+        }
         if (error == ERR_LIMIT)
             return ERR_LIMIT;
         if (error != ERR_OK && error != ERR_AGAIN)
             return tell_end(link, error, info);
         bytes = slice_from(bytes, len);
+        *out_taken = link->tls == NULL ? all_len - bytes.len : 0;
         if (error == ERR_OK)
             continue;
         if (!has_time(link, link->moved_ms + SEND_MS))

@@ -39,9 +39,13 @@ enum err outlet_link_open(struct outlet_link *link, const struct outlet_settings
                           struct errinfo *info) MUST_USE;
 
 // outlet_link_send sends all of it: ERR_OK once the kernel has it. ERR_LIMIT: a datagram that is too large for the receiver;
-// the connection is good. Otherwise an error with a sentence; ERR_TIMEOUT where nothing was taken for ten seconds.
-enum err outlet_link_send(struct outlet_link *link, struct slice bytes,
+// the connection is good. Otherwise an error with a sentence; ERR_TIMEOUT where nothing was taken for ten seconds. `*out_taken`
+// is how many bytes the kernel has for certain: over TLS all or none.
+enum err outlet_link_send(struct outlet_link *link, struct slice bytes, size_t *out_taken,
                           struct errinfo *info) MUST_USE;
+
+// outlet_link_is_stream tells whether it is no datagram socket, so that several messages can be sent at once.
+bool outlet_link_is_stream(const struct outlet_link *link);
 
 // outlet_link_listen throws away what the receiver has said. An error with a sentence where it is gone, or says too much.
 enum err outlet_link_listen(struct outlet_link *link, struct errinfo *info) MUST_USE;
