@@ -178,6 +178,21 @@ def check_c(root, path, text, layers):
             find(path, number, "%s() in pure code; make it an argument, or move it" % name)
 
 
+def threads_of(texts):
+    """The headers of what starts threads: libc's, and those of our .c files that call it."""
+    ours = {str(Path(path).with_suffix(".h")) for path, text in texts.items()
+            if path.endswith(".c") and "pthread_create(" in text and not path.startswith("tests/")}
+    return ours | {"pthread.h"}
+
+
+def check_threads(path, text, texts, starters):
+    """A unit test with threads is one that the thread sanitizer gets to see."""
+    for name in re.findall(r'#\s*include\s*["<]([^">]+)[">]', text):
+        rows = re.search(r"threads = \[(.*?)\]", texts.get(str(Path(path).parent / "BUILD.bazel"), ""), re.DOTALL)
+        if name in starters and not (rows and '"%s"' % Path(path).stem in rows.group(1)):
+            find(path, 1, "includes %s, and `threads` in BUILD.bazel does not name it" % name)
+
+
 def check_text(path, text, pages):
     """What every file looks like."""
     for number, line in enumerate(text.split("\n"), 1):
@@ -266,6 +281,10 @@ def main(argv):
             check_c(root, path, text, layers)
             if path.startswith(("auth/", "proxy/")):
                 check_head(path, text)
+    starters = threads_of(texts)
+    for path in texts:
+        if path.startswith("tests/unit/") and path.endswith("_test.c"):
+            check_threads(path, texts[path], texts, starters)
     check_names(root, paths, texts)
     print("\n".join(findings), end="\n" if findings else "")
     return 1 if findings else 0

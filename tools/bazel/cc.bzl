@@ -95,7 +95,7 @@ def sallyport_binary(name, copts = [], **kwargs):
         **kwargs
     )
 
-def sallyport_tests(deps, more = {}, data = {}):
+def sallyport_tests(deps, more = {}, data = {}, threads = []):
     """The unit tests of a folder: each NAME_test.c is a cmocka program that sees no network but its own loopback.
 
     The other files of the folder are the library `support`, which all its tests have.
@@ -104,6 +104,8 @@ def sallyport_tests(deps, more = {}, data = {}):
       deps: what all of them test.
       more: NAME_test -> what this one tests besides.
       data: NAME_test -> the files that it reads.
+      threads: the NAME_test that start threads, or test what does. The thread sanitizer has nothing to see in the others:
+        tools/test leaves them out there. tools/lint.py knows who is missing.
     """
     tests = native.glob(["*_test.c"])
     helpers = native.glob(["*.c"], exclude = ["*_test.c"])
@@ -127,7 +129,7 @@ def sallyport_tests(deps, more = {}, data = {}):
             data = data.get(name, []),
             linkstatic = True,
             size = "small",
-            tags = ["block-network", "unit"],
+            tags = ["block-network", "unit"] + ([] if name in threads else ["one_thread"]),
             deps = deps + more.get(name, []) + ["@cmocka"],
         )
 
@@ -139,7 +141,8 @@ def sallyport_fuzzers(deps):
       NAME_fuzz             the fuzzer itself, for --config=fuzz; manual, so that //... leaves it out
       NAME_fuzz_seeds       the seed inputs
       NAME_fuzz_seeds_test  a test that feeds every seed to the target once, in every configuration, so
-                            that an input that once crashed stays fixed
+                            that an input that once crashed stays fixed; tagged, for the fuzzers' own step begins
+                            with the same inputs under the same sanitizers
     """
 
     # libFuzzer declares its entry points nowhere; every target defines them.
@@ -167,6 +170,6 @@ def sallyport_fuzzers(deps):
             data = [":{}_seeds".format(name)],
             linkstatic = True,
             size = "small",
-            tags = ["block-network", "unit"],
+            tags = ["block-network", "unit", "one_thread", "fuzz_seeds"],
             deps = deps + ["//tools/bazel:fuzz_driver"],
         )
