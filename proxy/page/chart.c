@@ -112,7 +112,8 @@ void chart_append(struct text *out, const struct chart *chart, const struct hist
     for (size_t s = 0; s < chart->series_count && history->count > 1; s++)
         append_area(out, chart, history, s, most);
     append_reloads(out, history);
-    text_append_string(out, "</svg>");
+    text_append_string(out, "</svg><p class=\"axis\"><span>an hour ago</span><span>30 min</span>"
+                            "<span>now</span></p>");
     append_legend(out, chart, history, most);
     text_append_string(out, "</figure>\n");
 }

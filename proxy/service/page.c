@@ -265,6 +265,14 @@ static void add_cell(struct text *out, const char *value)
     text_append_string(out, "</td>");
 }
 
+// add_target_cell adds a name that is often long, and that nobody wants to read in pieces.
+static void add_target_cell(struct text *out, const char *target)
+{
+    text_append_string(out, "<td class=\"t\">");
+    html_append(out, target);
+    text_append_string(out, "</td>");
+}
+
 static void add_count_cell(struct text *out, uint64_t count)
 {
     text_append_string(out, "<td class=\"n\">");
@@ -353,7 +361,7 @@ static void add_targets(struct tops *targets, struct text *out, int64_t now_s)
     for (; count < TOPS_PLACES && targets->places[count].hash != 0; count++) {
         const struct top_place *place = &targets->places[count];
         text_append_string(out, "<tr>");
-        add_cell(out, place->what);
+        add_target_cell(out, place->what);
         add_times_cell(out, place);
         add_count_cell(out, place->failures);
         add_ago_cell(out, place->last_s, now_s);
@@ -407,7 +415,7 @@ static void add_denials(const struct service *service, struct tops *denials, str
         const struct top_place *place = &denials->places[count];
         text_append_string(out, "<tr>");
         add_cell(out, place->who[0] == '\0' ? "(no client)" : place->who);
-        add_cell(out, place->what);
+        add_target_cell(out, place->what);
         add_cell(out, place->why);
         add_times_cell(out, place);
         add_ago_cell(out, place->last_s, now_s);
@@ -429,7 +437,7 @@ static void add_refused(struct tops *refused, struct text *out, int64_t now_s)
         text_append_string(out, "<tr>");
         add_cell(out, place->why);
         add_cell(out, place->who);
-        add_cell(out, place->what[0] == '\0' ? "-" : place->what);
+        add_target_cell(out, place->what[0] == '\0' ? "-" : place->what);
         add_times_cell(out, place);
         add_ago_cell(out, place->last_s, now_s);
         text_append_string(out, "</tr>\n");
