@@ -330,7 +330,7 @@ enum reason revocation_judge(const struct revocation *revocation, const struct c
         *out_detail = "a certificate of the chain is on the profile's list `denied`";
         return REASON_DENIED_CERTIFICATE;
     }
-    if (revocation->count == 0)
+    if (revocation->count == 0 && !options->requires_crls)
         return REASON_NONE;
     const enum reason reason = judge_lists(revocation, record, now_s, options, &index);
     if (reason == REASON_REVOKED)

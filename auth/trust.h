@@ -128,6 +128,9 @@ struct trust_crl trust_crl_at(const struct trust *trust, size_t index);
 // trust_usages gives the bits of enum usage that are accepted.
 uint32_t trust_usages(const struct trust *trust);
 
+// trust_goes_by_crls tells whether certificates need a list: the profile has one, or requires_crls.
+bool trust_goes_by_crls(const struct trust *trust);
+
 // trust_keeps_expired_crls tells whether an expired list stays in use.
 bool trust_keeps_expired_crls(const struct trust *trust);
 

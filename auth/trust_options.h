@@ -19,6 +19,8 @@ struct trust_options {
     // CAs need no CRL, for PKIs whose root is offline and issues none; whom a list names is
     // revoked all the same
     bool is_crl_for_leaves;
+    bool
+        requires_crls; // certificates need a CRL even while the profile has none: lists are to come
     bool trusts_every_ca; // each certificate of trust_add_ca is an anchor
     enum trust_purpose purpose;
     uint32_t usages; // of enum usage; 0: clientAuth, or with TRUST_SERVERS serverAuth, or none

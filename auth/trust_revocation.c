@@ -112,6 +112,11 @@ size_t trust_crl_count(const struct trust *trust)
     return trust->revocation.count;
 }
 
+bool trust_goes_by_crls(const struct trust *trust)
+{
+    return trust->revocation.count > 0 || trust->options.requires_crls;
+}
+
 bool trust_keeps_expired_crls(const struct trust *trust)
 {
     return trust->options.keeps_expired_crls;
@@ -149,7 +154,7 @@ bool trust_lacks_crl(const struct trust *trust, size_t index)
     const struct ca_set *cas = trust->cas;
     ASSERT(index < cas->count);
     const struct ca_entry *entry = &cas->entries[index];
-    if (trust->revocation.count == 0 || !ca_entry_is_valid(entry, trust->finished_s) ||
+    if (!trust_goes_by_crls(trust) || !ca_entry_is_valid(entry, trust->finished_s) ||
         trust_has_dropped(trust, entry) ||
         revocation_has_list_of(&trust->revocation, entry->authority))
         return false;
@@ -202,7 +207,7 @@ static bool has_left(const struct trust *trust, const struct trust *old, const s
 
 const char *trust_lost_crl(const struct trust *trust, const struct trust *old, size_t *index)
 {
-    if (trust->revocation.count == 0)
+    if (!trust_goes_by_crls(trust))
         return NULL; // it goes by lists no more
     while (*index < old->revocation.count) {
         const struct crl *before = old->revocation.lists[(*index)++].crl;

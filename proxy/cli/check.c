@@ -11,11 +11,13 @@
 #include "auth/base/json.h"
 #include "proxy/audit/sink.h"
 #include "proxy/cli/options.h"
+#include "proxy/config/crl_sources.h"
 #include "proxy/config/endpoint_text.h"
 #include "proxy/config/limits.h"
 #include "proxy/config/loader.h"
 #include "proxy/config/snapshot.h"
 #include "proxy/config/source.h"
+#include "proxy/config/units.h"
 #include "proxy/lint/lint.h"
 
 enum { NAME_CAP = HOSTNAME_MAX_LEN + 4 };
@@ -109,8 +111,24 @@ static void print_crls(const struct trust *trust, int64_t now_s)
                      : crl.state == TRUST_CRL_WAITS ? ", waits for its issuer"
                                                     : ", has no effect");
     }
-    if (trust_crl_count(trust) == 0)
+    if (!trust_goes_by_crls(trust))
         (void)printf("  no revocation by CRL: trust.%s has no crl\n", trust_name(trust));
+}
+
+// print_sources says where the lists of a profile come from, and what is there of them.
+static void print_sources(const struct snapshot *snapshot, const struct trust *trust)
+{
+    const struct crl_source_entry *entry = snapshot->crl_sources;
+    for (; entry != NULL; entry = entry->next) {
+        const struct crl_source *source = entry->source;
+        char every[QUANTITY_TEXT_CAP];
+        if (strcmp(source->trust, trust_name(trust)) != 0)
+            continue;
+        (void)printf("  trust.%s: CRL from %s every %s, %s\n", source->trust, source->url.text,
+                     quantity_format(QUANTITY_DURATION, source->every_ms, every),
+                     access(source->path, F_OK) == 0 ? "kept in" : "not there yet; to be kept in");
+        (void)printf("    %s\n", source->path);
+    }
 }
 
 // print_purposes says what is chosen, where it is not what everybody has.
@@ -143,6 +161,7 @@ static void print_trusts(const struct snapshot *snapshot, int64_t now_s)
         }
         print_purposes(trust);
         print_crls(trust, now_s);
+        print_sources(snapshot, trust);
     }
 }
 
@@ -217,7 +236,7 @@ static void add_listener(struct text *out, const struct listener_config *listene
 
 static void add_crls(struct text *out, const struct trust *trust, int64_t now_s)
 {
-    json_add_bool(out, "crl", trust_crl_count(trust) > 0);
+    json_add_bool(out, "crl", trust_goes_by_crls(trust));
     json_begin_array(out, "crls");
     for (size_t i = 0; i < trust_crl_count(trust); i++) {
         const struct trust_crl crl = trust_crl_at(trust, i);

@@ -2,8 +2,10 @@
 #include "proxy/config/crls.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "auth/base/date.h"
 #include "auth/base/text.h"
@@ -11,18 +13,16 @@
 #include "proxy/config/validity.h"
 
 enum {
-    CRL_FILE_MAX = 256 * 1024 * 1024, // bytes; a million entries are some 40 MiB
-    CRL_PATHS_MAX = 64,               // in one `crl`
-    CRL_WARNING_DAYS = 7,             // a list with so few left is a warning
-    LACKS_MAX = 8,                    // CAs without a list that are named
+    CRL_PATHS_MAX = 64,   // in one `crl`
+    CRL_WARNING_DAYS = 7, // a list with so few left is a warning
+    LACKS_MAX = 8,        // CAs without a list that are named
 };
 
 // crl_walk is where a walk is.
 struct crl_walk {
-    struct reader *reader;   // borrowed
-    const struct node *node; // the entry that a file comes from
-    crl_take *take;
-    void *arg; // borrowed; for `take`
+    struct reader *reader;             // borrowed
+    const struct node *node;           // the entry that a file comes from
+    const struct crl_visitor *visitor; // borrowed
 };
 
 // walk_file takes one file; `path` is in the arena.
@@ -32,7 +32,40 @@ static void walk_file(const struct crl_walk *walk, const char *path)
     if (!reader_file_at(walk->reader, walk->node, "`crl`", path, CRL_FILE_MAX, FILE_PUBLIC,
                         &content))
         return;
-    walk->take(walk->reader, walk->node, path, content.bytes, walk->arg);
+    walk->visitor->take(walk->reader, walk->node, path, content.bytes, walk->visitor->arg);
+    file_content_deinit(&content);
+}
+
+// walk_source takes the list that was fetched from a server, if there is one. What is wrong with it spoils nothing else: it
+// is fetched again, and until then nobody is let in for it.
+static void walk_source(const struct crl_walk *walk, const struct node *profile)
+{
+    struct reader *reader = walk->reader;
+    const struct crl_source *source = crl_source_read(reader, profile, walk->node);
+    struct file_content content = {0};
+    struct errinfo info;
+    if (source == NULL)
+        return;
+    if (walk->visitor->note != NULL)
+        walk->visitor->note(reader, source, walk->visitor->arg);
+    if (access(source->path, F_OK) != 0 && errno == ENOENT) {
+        reader_note_file(reader, source->path, (struct slice){0});
+        reader_note(
+            reader, walk->node,
+            "`crl`: the list of %s has not been fetched yet; `serve` does that, and refuses "
+            "everybody under its CA until it is there",
+            source->url.text);
+        return;
+    }
+    const enum err error = file_read(source->path, CRL_FILE_MAX, FILE_PUBLIC, &content, &info);
+    reader_note_file(reader, source->path, content.bytes);
+    if (error == ERR_OK)
+        walk->visitor->take(reader, walk->node, source->path, content.bytes, walk->visitor->arg);
+    else if (error == ERR_MEMORY)
+        reader_no_memory(reader);
+    else
+        reader_warning(reader, walk->node, "`crl`: the list kept of %s is left out: %s",
+                       source->url.text, info.text);
     file_content_deinit(&content);
 }
 
@@ -75,13 +108,18 @@ static void walk_directory(const struct crl_walk *walk, const char *path)
                      path);
 }
 
-void crls_walk(struct reader *reader, const struct node *list, crl_take *take, void *arg)
+void crls_walk(struct reader *reader, const struct node *profile, const struct crl_visitor *visitor)
 {
-    struct crl_walk walk = {.reader = reader, .take = take, .arg = arg};
+    struct crl_walk walk = {.reader = reader, .visitor = visitor};
+    const struct node *list = node_get(profile, "crl");
     if (!reader_list(reader, list, "`crl`", 1, CRL_PATHS_MAX))
         return;
     for (walk.node = list->child; walk.node != NULL; walk.node = walk.node->next) {
         const char *path = NULL;
+        if (walk.node->kind == NODE_MAP) {
+            walk_source(&walk, profile);
+            continue;
+        }
         if (!reader_path(reader, walk.node, "`crl`", &path))
             continue;
         if (file_is_folder(path))
@@ -153,7 +191,7 @@ void crls_describe(struct reader *reader, const struct node *node, const struct 
         crl_describe(reader, node, trust, &crl);
     }
     lacks_describe(reader, node, trust);
-    if (trust_crl_count(trust) == 0)
+    if (!trust_goes_by_crls(trust))
         reader_note(
             reader, node,
             "no revocation by CRL: trust.%s has no `crl`, so a revoked certificate is accepted until it expires",

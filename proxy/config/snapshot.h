@@ -90,6 +90,12 @@ struct snapshot_file {
     struct snapshot_file *next; // read before this one; snapshot's arena
 };
 
+// crl_source_entry is one server of a profile's `crl`.
+struct crl_source_entry {
+    const struct crl_source *source; // snapshot's arena
+    struct crl_source_entry *next;   // snapshot's arena
+};
+
 // It is large because it is one whole configuration, a field for each section.
 struct snapshot {
     atomic_size_t refs;    // stays the first: the rest is copied by snapshot_revise
@@ -108,7 +114,8 @@ struct snapshot {
     struct tickets tickets;
     struct trust **trusts; // owned
     size_t trust_count;
-    struct policy *policy; // owned
+    struct crl_source_entry *crl_sources; // NULL: no list is fetched
+    struct policy *policy;                // owned
     struct timeouts timeouts;
     struct resolver_options resolver; // its hosts and guards are refs
     struct proxy_limits limits;

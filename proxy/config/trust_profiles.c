@@ -58,6 +58,7 @@ static const struct key profile_keys[] = {
     KEY_KNOWN("intermediates", KEY_OPTIONAL),
     PROFILE("system_cas", KEY_BOOL, has_system_cas, .fallback = false),
     KEY_KNOWN("crl", KEY_OPTIONAL),
+    KEY_KNOWN("crl_cache", KEY_OPTIONAL),
     PROFILE("crl_expired", KEY_CHOICE, options.keeps_expired_crls, .words = expired_words),
     PROFILE("crl_scope", KEY_CHOICE, options.is_crl_for_leaves, .words = scope_words),
     PROFILE("strict", KEY_BOOL, options.is_strict, .fallback = false),
@@ -267,22 +268,48 @@ static void describe(struct reader *reader, const struct node *node, const struc
     crls_describe(reader, node, trust);
 }
 
+// lists is where the lists of a profile go.
+struct lists {
+    struct trust *trust;
+    struct snapshot *snapshot;
+};
+
+// add_crl adds a list. A bad one that was fetched, and spoiled since, is left out, and fetched again.
 static void add_crl(struct reader *reader, const struct node *node, const char *path,
                     struct slice bytes, void *arg)
 {
+    const struct lists *lists = arg;
     struct errinfo info = {0};
-    const enum err error = trust_add_crl(arg, bytes, &info);
+    const enum err error = trust_add_crl(lists->trust, bytes, &info);
     if (error == ERR_MEMORY)
         reader_no_memory(reader);
+    else if (error != ERR_OK && node->kind == NODE_MAP)
+        reader_warning(reader, node,
+                       "`crl`: the list that was fetched is left out: %s: %s"
+                       "\nit is fetched again; remove the file if that does not help",
+                       path, info.text);
     else if (error != ERR_OK)
         reader_error(reader, node, "`crl`: %s: %s", path, info.text);
 }
 
+// note_source keeps who is to be asked for a list.
+static void note_source(struct reader *reader, const struct crl_source *source, void *arg)
+{
+    const struct lists *lists = arg;
+    struct crl_source_entry *entry = reader_alloc(reader, 1, sizeof *entry);
+    if (entry == NULL)
+        return;
+    entry->source = source;
+    entry->next = lists->snapshot->crl_sources;
+    lists->snapshot->crl_sources = entry;
+}
+
 static void profile_read(struct reader *reader, const struct node *node, const char *name,
-                         const struct snapshot *in_force, struct trust **out)
+                         const struct snapshot *in_force, struct snapshot *snapshot,
+                         struct trust **out)
 {
     const struct node *ca = node_get(node, "ca");
-    struct profile profile = {.options = {.name = name}};
+    struct profile profile = {.options = {.name = name, .requires_crls = crl_sources_has(node)}};
     struct errinfo info = {0};
     if (!section_read(reader, node, &profile_section, &profile))
         return;
@@ -290,11 +317,14 @@ static void profile_read(struct reader *reader, const struct node *node, const c
         reader_error(reader, node, "a trust profile has no `ca`, which is required");
     check_needs_crl(reader, node, "crl_expired");
     check_needs_crl(reader, node, "crl_scope");
+    crl_sources_check(reader, node);
     purposes_read(reader, node_get(node, "purposes"), profile.has_system_cas, &profile.options);
     if (trust_create(&profile.options, out) != ERR_OK) {
         reader_no_memory(reader);
         return;
     }
+    struct lists lists = {.trust = *out, .snapshot = snapshot};
+    const struct crl_visitor visitor = {.take = add_crl, .note = note_source, .arg = &lists};
     const size_t errors_before = reader->diagnostics->error_count;
     profile_add_cas(reader, node, *out);
     files_add(reader, node_get(node, "intermediates"), "`intermediates`", 0,
@@ -302,7 +332,7 @@ static void profile_read(struct reader *reader, const struct node *node, const c
     denied_keep(reader, in_force, *out);
     profile_read_denied(reader, node_get(node, "denied"), *out);
     if (reader->diagnostics->error_count == errors_before)
-        crls_walk(reader, node_get(node, "crl"), add_crl, *out);
+        crls_walk(reader, node, &visitor);
     if ((ca == NULL && !profile.has_system_cas) ||
         reader->diagnostics->error_count != errors_before)
         return; // what is missing would only be reported again
@@ -338,6 +368,6 @@ void trust_profiles_read(struct reader *reader, const struct node *node,
         if (!reader_name(reader, entry->key, "trust profile", &names[index]))
             continue;
         snapshot->trust_count = ++out_names->count;
-        profile_read(reader, entry, names[index], in_force, &trusts[index]);
+        profile_read(reader, entry, names[index], in_force, snapshot, &trusts[index]);
     }
 }

@@ -100,11 +100,12 @@ enum err trust_taking_read(struct reader *reader, const struct node *node, const
                            const struct trust *current, bool *is_early, struct trust **out)
 {
     struct progress progress = {0};
+    const struct crl_visitor visitor = {.take = take_crl, .arg = &progress};
     enum err error = trust_revise(current, &progress.trust);
     if (error == ERR_OK)
         error = finish_like(current, reader->now_s, &progress.trust);
     if (error == ERR_OK) {
-        crls_walk(reader, node_get(node, "crl"), take_crl, &progress);
+        crls_walk(reader, node, &visitor);
         take_cas(reader, node, &progress);
         take_denied(reader, node_get(next, "denied"), &progress);
     }

@@ -18,6 +18,8 @@
     X(LOG_RELOADED, "reloaded")                                                                    \
     X(LOG_RELOAD_FAILED, "reload_failed")                                                          \
     X(LOG_TRUST_TAKEN, "trust_taken")                                                              \
+    X(LOG_CRL_FETCHED, "crl_fetched")                                                              \
+    X(LOG_CRL_FETCH_FAILED, "crl_fetch_failed")                                                    \
     X(LOG_RENEWED, "renewed")                                                                      \
     X(LOG_ENDS_SOON, "ends_soon")                                                                  \
     X(LOG_EXPIRED, "expired")                                                                      \

@@ -1,6 +1,8 @@
 // Each reason by itself, so that one who reads the answer sees all of them.
 #include "proxy/service/health.h"
 
+#include "proxy/service/crl_report.h"
+
 static bool say(struct text *out, const char *format, const char *a, const char *b)
 {
     text_append_format(out, format, a, b);
@@ -70,5 +72,6 @@ bool health_is_ready(const struct service *service, int64_t now_s, struct text *
         is_ready = say(out, "about to drain: new connections are accepted until then%s%s", "", "");
     is_ready = can_record(service, out) && is_ready;
     is_ready = has_certificates(service->snapshot, now_s, out) && is_ready;
+    is_ready = crl_report_health(service->snapshot, out) && is_ready;
     return has_lists(service->snapshot, now_s, out) && is_ready;
 }

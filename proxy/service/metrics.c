@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "proxy/process/limits.h"
+#include "proxy/service/crl_report.h"
 #include "proxy/service/health.h"
 #include "proxy/service/metrics_ends.h"
 #include "proxy/version.h"
@@ -360,6 +361,7 @@ void metrics_write(const struct service *service, const struct scan *scan,
     add_limits(service, scan, &exposition);
     add_audit(service, &exposition);
     metrics_ends_write(service->snapshot, &exposition, now_s);
+    crl_report_metrics(service->crl_fetches, &exposition);
     if (scan->kind == SCAN_METRICS)
         add_clients(scan, &exposition);
     exposition_end(&exposition);

@@ -15,6 +15,7 @@
 #include "proxy/config/source.h"
 #include "proxy/log/log.h"
 #include "proxy/process/notify.h"
+#include "proxy/service/crl_fetches.h"
 #include "proxy/service/monitor.h"
 #include "proxy/service/findings.h"
 #include "proxy/service/upgrade.h"
@@ -295,6 +296,7 @@ static void take_over(struct service *service, struct snapshot *snapshot, struct
     sockets_close(&service->sockets);
     service->sockets = *sockets;
     reload_watch_files(service);
+    crl_fetches_adopt(service->crl_fetches);
 }
 
 // revise hands the snapshot in force over again, with today's blocks and `taking`. False without memory for it.

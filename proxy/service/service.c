@@ -26,6 +26,7 @@
 #include "proxy/process/notify.h"
 #include "proxy/service/activation.h"
 #include "proxy/service/control.h"
+#include "proxy/service/crl_fetches.h"
 #include "proxy/service/monitor.h"
 #include "proxy/service/findings.h"
 #include "proxy/service/orders.h"
@@ -404,6 +405,7 @@ static void retire(struct service *service, struct handover_link *link)
     predecessors_stop(&succession->predecessors);
     control_leave(service->control);
     monitor_leave(service->monitor);
+    crl_fetches_leave(service->crl_fetches);
     sockets_give_up(&service->sockets);
     service_post(service, WORKER_RETIRE);
     succession->retirement = retirement_create(service, link);
@@ -501,6 +503,10 @@ static enum err start(struct service *service, struct monitor_place *place, stru
     if (!signals_start(&service->signals, service->loop, on_signal, service))
         return errinfo_set(info, ERR_SYSTEM, "cannot receive signals: %m");
     reload_watch_files(service);
+    service->crl_fetches = crl_fetches_create(service);
+    if (service->crl_fetches == NULL)
+        return errinfo_set(info, ERR_SYSTEM, "cannot fetch CRLs: %m");
+    crl_fetches_adopt(service->crl_fetches);
     if (service->succession.inheritance.fd >=
         0) // it has waited: what was revoked since was not seen
         (void)reload_request(service, LOADER_FILES);
@@ -532,6 +538,7 @@ static bool stop(struct service *service, uint64_t *out_cut_count)
     control_destroy(service->control, *out_cut_count);
     monitor_destroy(service->monitor);
     upgrade_destroy(succession->upgrade);
+    crl_fetches_destroy(service->crl_fetches);
     reload_stop(service);
     signals_stop(&service->signals, service->loop);
     if (shared->audit != NULL)

@@ -19,6 +19,7 @@
 #include "proxy/worker/worker.h"
 
 struct control;
+struct crl_fetches;
 struct monitor;
 
 // reload_outcome is what became of the reloads so far.
@@ -53,9 +54,10 @@ struct service {
     struct rollout rollout; // what comes into force next
     struct loader loader;   // its result until it is taken; rollout.state tells
     struct reload_outcome reloads;
-    ev_timer tick;           // runs while the rollout has missed something
-    struct watcher *watcher; // owned; of the files that `snapshot` names
-    struct horizon horizon;  // of the lists of `snapshot`
+    ev_timer tick;                   // runs while the rollout has missed something
+    struct watcher *watcher;         // owned; of the files that `snapshot` names
+    struct horizon horizon;          // of the lists of `snapshot`
+    struct crl_fetches *crl_fetches; // owned; of the lists that `snapshot` names by URL
     struct clock_watch clock_watch;
     struct watchdog watchdog;
     struct survey survey;          // asks the workers

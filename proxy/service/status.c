@@ -13,6 +13,7 @@
 #include "auth/base/date.h"
 #include "auth/base/json.h"
 #include "proxy/config/endpoint_text.h"
+#include "proxy/service/crl_report.h"
 #include "proxy/version.h"
 
 enum {
@@ -373,6 +374,7 @@ void status_write(const struct service *service, const struct scan *scan, struct
     for (size_t t = 0; t < snapshot->trust_count; t++)
         add_crls(out, snapshot->trusts[t], now_s);
     json_end_array(out);
+    crl_report_status(service->crl_fetches, out);
     add_blocks(service, out);
     add_control(service, out);
     add_admin(&service->place, out);

@@ -87,6 +87,7 @@ LAYERS = {
             "proxy/chain/",
             "proxy/clock/",
             "proxy/config/",
+            "proxy/fetch/",
             "proxy/handover/",
             "proxy/limits/",
             "proxy/log/",

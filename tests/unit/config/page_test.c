@@ -13,6 +13,7 @@
 #include "proxy/config/audit_chain.h"
 #include "proxy/config/clients.h"
 #include "proxy/config/control.h"
+#include "proxy/config/crl_sources.h"
 #include "proxy/config/http2.h"
 #include "proxy/config/limits.h"
 #include "proxy/config/outlets.h"
@@ -49,6 +50,7 @@ static const struct place places[] = {
     {.section = &tickets_section, .heading = "## `listeners`", .table = 3},
     {.section = &profile_section, .heading = "## `trust`"},
     {.section = &denied_section, .heading = "## `trust`", .row = "denied"},
+    {.section = &crl_source_section, .heading = "### Fetched lists"},
     {.section = &client_section, .heading = "## `clients`"},
     {.section = &egress_section, .heading = "## `clients`", .row = "egress"},
     // `anonymous: true` has a paragraph of its own.

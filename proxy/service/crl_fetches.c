@@ -1,0 +1,473 @@
+// Each list goes round: WAITING until it is due, ASKING its server, JUDGING what came, which waits for its turn at the one
+// keeper, WAITING again.
+#include "proxy/service/crl_fetches.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "auth/base/date.h"
+#include "proxy/clock/clock.h"
+#include "proxy/config/crl_sources.h"
+#include "proxy/fetch/fetch.h"
+#include "proxy/log/log.h"
+#include "proxy/service/crl_keeper.h"
+#include "proxy/service/state.h"
+
+enum {
+    AT_ONCE = 2,           // servers that are asked
+    RETRY_FIRST_MS = 1000, // after the first failure; doubled after each further one
+    RETRY_MAX_MS = 5 * 60 * 1000,
+    TIMEOUT_MIN_MS = 2 * 1000, // for a whole answer: as long as `every`, within these
+    TIMEOUT_MAX_MS = 120 * 1000,
+    BUSY_MS = 200, // until those are asked for which there was no room
+    REMIND_EVERY_S = 60 * 60,
+    PROBLEM_CAP = 400,
+};
+
+enum fetch_step { STEP_WAITING, STEP_ASKING, STEP_JUDGING };
+
+// item is one list.
+struct item {
+    struct item *next; // owned
+    struct crl_fetches *fetches;
+    char *trust; // owned
+    char *path;  // owned; names profile and URL
+    struct http_url url;
+    int64_t every_ms;
+    enum fetch_step step;
+    bool is_adopted;                     // by the snapshot in force
+    ev_timer timer;                      // while it waits
+    int64_t due_ms;                      // monotonic; while it waits
+    struct fetch *fetch;                 // owned; while it asks, and until it is judged
+    const struct fetch_result *answer;   // borrowed from `fetch`, while it is judged
+    char etag[FETCH_FIELD_CAP];          // of the list that is kept; "" where not known
+    char last_modified[FETCH_FIELD_CAP]; // likewise
+    int64_t next_update_s;               // Unix seconds; of that list; 0: not known
+    uint32_t failures;                   // in a row
+    int64_t said_at_s;                   // Unix seconds; when a failure was logged last
+    struct crl_fetch_state state;
+    char problem[PROBLEM_CAP];
+};
+
+struct crl_fetches {
+    struct service *service; // borrowed
+    struct item *items;      // owned
+    bool has_left;
+    struct buffer_pool buffers;
+    struct resolver_options options; // of `resolver`; its hosts are a ref
+    struct resolver *resolver;       // owned; NULL: nothing was fetched yet
+    struct fetcher *fetcher;         // owned; likewise
+    struct crl_keeper keeper;
+    struct item *judged; // by the keeper now; one of `items`, or owned when it is none any more
+};
+
+static void ask(struct item *item);
+
+static struct ev_loop *loop_of(const struct item *item)
+{
+    return item->fetches->service->loop;
+}
+
+static void wait_for(struct item *item, int64_t delay_ms)
+{
+    item->step = STEP_WAITING;
+    item->due_ms = monotonic_ms() + delay_ms;
+    ev_now_update(loop_of(item));
+    ev_timer_stop(loop_of(item), &item->timer);
+    ev_timer_set(&item->timer, (ev_tstamp)delay_ms / 1000., 0.);
+    ev_timer_start(loop_of(item), &item->timer);
+}
+
+static int64_t lesser(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+// spread makes a delay up to a tenth shorter, so that many proxies do not ask at the same moment.
+static int64_t spread(int64_t delay_ms)
+{
+    return delay_ms - delay_ms * (monotonic_us() % 100) / 1000;
+}
+
+static void end_fetch(struct item *item)
+{
+    fetch_destroy(item->fetch);
+    item->fetch = NULL;
+    item->answer = NULL;
+}
+
+// be_good is the end of a round in which the server has given or confirmed the list. The next one begins after `every`, or
+// when half of the list's time is over, if that comes first.
+static void be_good(struct item *item)
+{
+    const int64_t now_s = (int64_t)time(NULL);
+    int64_t delay_ms = item->every_ms;
+    if (item->next_update_s > 0)
+        delay_ms = lesser(delay_ms, (item->next_update_s - now_s) * SECOND_MS / 2);
+    if (item->state.failing_since_s != 0)
+        log_info(LOG_CRL_FETCHED, "trust.%s: %s: the list can be fetched again", item->trust,
+                 item->url.text);
+    item->state.good_at_s = now_s;
+    item->state.failing_since_s = 0;
+    item->failures = 0;
+    item->problem[0] = '\0';
+    end_fetch(item);
+    wait_for(item, spread(delay_ms < SECOND_MS ? SECOND_MS : delay_ms));
+}
+
+// say_failing logs a failure: the first one, and once an hour. It is an error when the list in force ends before two more
+// rounds, or is not there.
+static void say_failing(struct item *item, int64_t now_s, int64_t retry_ms)
+{
+    char date[DATE_TEXT_CAP] = "";
+    const bool is_known = item->next_update_s > 0;
+    if (item->said_at_s != 0 && item->failures > 1 && now_s - item->said_at_s < REMIND_EVERY_S)
+        return;
+    item->said_at_s = now_s;
+    if (is_known)
+        (void)date_format(item->next_update_s, DATE_SECOND, date);
+    const bool is_urgent = is_known && item->next_update_s - now_s < 2 * item->every_ms / SECOND_MS;
+    log_write(is_urgent ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, LOG_CRL_FETCH_FAILED,
+              "trust.%s: %s: %s; %s%s; tried again in %" PRId64 " s, then ever more seldom",
+              item->trust, item->url.text, item->problem,
+              is_known ? "the list in force ends on " : "what is kept on the disk stays in force",
+              date, (retry_ms + SECOND_MS - 1) / SECOND_MS);
+}
+
+// fail is the end of a round that has brought nothing.
+static void fail(struct item *item, const char *why)
+{
+    const int64_t now_s = (int64_t)time(NULL);
+    int64_t delay_ms = RETRY_FIRST_MS;
+    for (uint32_t i = 0; i < item->failures && delay_ms < RETRY_MAX_MS; i++)
+        delay_ms *= 2;
+    delay_ms = lesser(lesser(delay_ms, RETRY_MAX_MS), item->every_ms);
+    (void)snprintf(item->problem, sizeof item->problem, "%s", why);
+    item->failures++;
+    item->state.failed++;
+    if (item->state.failing_since_s == 0)
+        item->state.failing_since_s = now_s;
+    say_failing(item, now_s, delay_ms);
+    end_fetch(item);
+    wait_for(item, spread(delay_ms));
+}
+
+// begin_judging gives the keeper the next list, if it has none.
+static void begin_judging(struct crl_fetches *fetches)
+{
+    for (struct item *item = fetches->items; item != NULL && fetches->judged == NULL;
+         item = item->next) {
+        const struct crl_keeping keeping = {.trust = item->trust, .path = item->path};
+        if (item->step != STEP_JUDGING)
+            continue;
+        struct crl_keeping whole = keeping;
+        whole.bytes = item->answer->body;
+        if (crl_keeper_start(&fetches->keeper, fetches->service->snapshot, &whole))
+            fetches->judged = item;
+        else
+            fail(item, "no memory for a thread to read the list");
+    }
+}
+
+static void free_item(struct item *item)
+{
+    ev_timer_stop(loop_of(item), &item->timer);
+    end_fetch(item);
+    free(item->trust);
+    free(item->path);
+    free(item);
+}
+
+// take_judgement ends the round of the list that was judged.
+static void take_judgement(struct item *item, const struct crl_keeper *keeper)
+{
+    if (keeper->error != ERR_OK) {
+        item->etag[0] = '\0';
+        item->last_modified[0] = '\0';
+        fail(item, keeper->info.text);
+        return;
+    }
+    item->next_update_s = keeper->offer.next_update_s;
+    (void)string_copy(item->etag, sizeof item->etag, slice_of_string(item->answer->etag));
+    (void)string_copy(item->last_modified, sizeof item->last_modified,
+                      slice_of_string(item->answer->last_modified));
+    if (keeper->offer.is_same) {
+        item->state.unchanged++;
+    } else {
+        item->state.fetched++;
+        log_info(LOG_CRL_FETCHED, "trust.%s: %s: a new list was fetched, %zu bytes", item->trust,
+                 item->url.text, item->answer->body.len);
+    }
+    be_good(item);
+}
+
+static void on_kept(void *arg, uint32_t rung)
+{
+    (void)rung;
+    struct crl_fetches *fetches = arg;
+    struct item *item = fetches->judged;
+    crl_keeper_join(&fetches->keeper);
+    fetches->judged = NULL;
+    if (item->is_adopted)
+        take_judgement(item, &fetches->keeper);
+    else
+        free_item(item);
+    begin_judging(fetches);
+}
+
+// take_answer goes on by what the server has said.
+static void take_answer(struct item *item, const struct fetch_result *result)
+{
+    char why[64];
+    const bool has_asked_if = item->etag[0] != '\0' || item->last_modified[0] != '\0';
+    if (result->status == 200) {
+        item->step = STEP_JUDGING;
+        item->answer = result;
+        begin_judging(item->fetches);
+    } else if (result->status == 304 && has_asked_if && item->next_update_s < (int64_t)time(NULL)) {
+        item->etag[0] = '\0';
+        item->last_modified[0] = '\0';
+        fail(item, "the server has no list but the one that has expired");
+    } else if (result->status == 304 && has_asked_if) {
+        item->state.unchanged++;
+        be_good(item);
+    } else if (result->status >= 300 && result->status < 400) {
+        (void)snprintf(why, sizeof why, "status %u: redirects are not followed", result->status);
+        fail(item, why);
+    } else {
+        (void)snprintf(why, sizeof why, "the server answers with status %u", result->status);
+        fail(item, why);
+    }
+}
+
+static void on_done(void *arg, const struct fetch_result *result)
+{
+    struct item *item = arg;
+    char why[PROBLEM_CAP];
+    if (result->outcome == FETCH_OK) {
+        take_answer(item, result);
+    } else if (result->outcome == FETCH_TOO_MANY) {
+        end_fetch(item);
+        wait_for(item, BUSY_MS);
+    } else {
+        (void)snprintf(why, sizeof why, "%s (%s)", result->why,
+                       fetch_outcome_name(result->outcome));
+        fail(item, why);
+    }
+}
+
+static int64_t timeout_of(const struct item *item)
+{
+    const int64_t timeout_ms = lesser(item->every_ms, TIMEOUT_MAX_MS);
+    return timeout_ms < TIMEOUT_MIN_MS ? TIMEOUT_MIN_MS : timeout_ms;
+}
+
+// ask puts the question. Whether there is something new is asked only while the list is still where it was kept.
+static void ask(struct item *item)
+{
+    if (access(item->path, R_OK) != 0) {
+        item->etag[0] = '\0';
+        item->last_modified[0] = '\0';
+    }
+    const struct fetch_request request = {.url = &item->url,
+                                          .accept = "application/pkix-crl, */*;q=0.5",
+                                          .etag = item->etag,
+                                          .last_modified = item->last_modified,
+                                          .max_body = CRL_FILE_MAX,
+                                          .timeout_ms = timeout_of(item)};
+    item->step = STEP_ASKING;
+    item->fetch = fetch_start(item->fetches->fetcher, &request, on_done, item);
+    if (item->fetch == NULL)
+        fail(item, "no memory to ask");
+}
+
+static void on_due(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)loop;
+    (void)events;
+    ask(timer->data);
+}
+
+// drop_item frees an item that is not in the list any more; one that is being judged is freed after that.
+static void drop_item(struct item *item)
+{
+    if (item == item->fetches->judged) {
+        item->is_adopted = false;
+        ev_timer_stop(loop_of(item), &item->timer);
+    } else {
+        free_item(item);
+    }
+}
+
+static struct item *find_item(const struct crl_fetches *fetches, const char *path)
+{
+    struct item *item = fetches->items;
+    while (item != NULL && strcmp(item->path, path) != 0)
+        item = item->next;
+    return item;
+}
+
+static struct item *add_item(struct crl_fetches *fetches, const struct crl_source *source)
+{
+    struct item *item = calloc(1, sizeof *item);
+    if (item == NULL)
+        return NULL;
+    item->fetches = fetches;
+    item->trust = strdup(source->trust);
+    item->path = strdup(source->path);
+    item->url = source->url;
+    item->every_ms = source->every_ms;
+    ev_timer_init(&item->timer, on_due, 0., 0.);
+    item->timer.data = item;
+    if (item->trust == NULL || item->path == NULL) {
+        free_item(item);
+        return NULL;
+    }
+    item->next = fetches->items;
+    fetches->items = item;
+    wait_for(item, 0);
+    return item;
+}
+
+// close_way ends what is under way; it is asked again as soon as there is a way.
+static void close_way(struct crl_fetches *fetches)
+{
+    for (struct item *item = fetches->items; item != NULL; item = item->next) {
+        if (item->step != STEP_ASKING)
+            continue;
+        end_fetch(item);
+        wait_for(item, 0);
+    }
+}
+
+// open_way makes what questions need, or makes it again where `resolver` is another one. A list that is being judged holds
+// its answer, and so the fetcher: then the next reload, or the next start, goes by the new settings.
+static bool open_way(struct crl_fetches *fetches)
+{
+    const struct resolver_options *options = &fetches->service->snapshot->resolver;
+    struct resolver *resolver = NULL;
+    struct errinfo info;
+    if (fetches->resolver != NULL && resolver_options_equal(&fetches->options, options))
+        return true;
+    close_way(fetches);
+    if (fetches->fetcher != NULL && fetcher_live(fetches->fetcher) > 0)
+        return true;
+    if (resolver_create(fetches->service->loop, options, &resolver, &info) != ERR_OK) {
+        log_error(LOG_RESOLVER_FAILED, "CRLs: %s", info.text);
+        return fetches->resolver != NULL;
+    }
+    fetcher_destroy(fetches->fetcher);
+    resolver_destroy(fetches->resolver);
+    host_table_unref(fetches->options.hosts);
+    fetches->options = *options;
+    (void)host_table_ref(options->hosts);
+    fetches->resolver = resolver;
+    const struct fetcher_options wanted = {.path = {.loop = fetches->service->loop,
+                                                    .resolver = resolver,
+                                                    .buffers = &fetches->buffers},
+                                           .max_at_once = AT_ONCE};
+    fetches->fetcher = fetcher_create(&wanted);
+    return fetches->fetcher != NULL;
+}
+
+// drop_others drops what the snapshot in force does not name.
+static void drop_others(struct crl_fetches *fetches)
+{
+    struct item **place = &fetches->items;
+    while (*place != NULL) {
+        struct item *item = *place;
+        if (item->is_adopted) {
+            place = &item->next;
+            continue;
+        }
+        *place = item->next;
+        drop_item(item);
+    }
+}
+
+void crl_fetches_adopt(struct crl_fetches *fetches)
+{
+    const struct crl_source_entry *entry = fetches->service->snapshot->crl_sources;
+    if (fetches->has_left)
+        return;
+    for (struct item *item = fetches->items; item != NULL; item = item->next)
+        item->is_adopted = false;
+    if (entry != NULL && !open_way(fetches)) {
+        log_error(LOG_NO_MEMORY, "no memory to fetch CRLs; a reload tries again");
+        entry = NULL;
+    }
+    for (; entry != NULL; entry = entry->next) {
+        struct item *item = find_item(fetches, entry->source->path);
+        if (item == NULL)
+            item = add_item(fetches, entry->source);
+        if (item == NULL) {
+            log_error(LOG_NO_MEMORY, "no memory to fetch the CRL %s", entry->source->url.text);
+            continue;
+        }
+        item->is_adopted = true;
+        item->every_ms = entry->source->every_ms;
+        if (item->step == STEP_WAITING && item->due_ms - monotonic_ms() > item->every_ms)
+            wait_for(item, item->every_ms);
+    }
+    drop_others(fetches);
+}
+
+struct crl_fetches *crl_fetches_create(struct service *service)
+{
+    struct crl_fetches *fetches = calloc(1, sizeof *fetches);
+    if (fetches == NULL)
+        return NULL;
+    fetches->service = service;
+    if (wakeup_start(&fetches->keeper.done, service->loop, on_kept, fetches))
+        return fetches;
+    free(fetches);
+    return NULL;
+}
+
+void crl_fetches_leave(struct crl_fetches *fetches)
+{
+    if (fetches == NULL)
+        return;
+    fetches->has_left = true;
+    while (fetches->items != NULL) {
+        struct item *item = fetches->items;
+        fetches->items = item->next;
+        drop_item(item);
+    }
+}
+
+void crl_fetches_destroy(struct crl_fetches *fetches)
+{
+    if (fetches == NULL)
+        return;
+    crl_fetches_leave(fetches);
+    if (fetches->judged != NULL) {
+        crl_keeper_join(&fetches->keeper);
+        free_item(fetches->judged);
+    }
+    wakeup_stop(&fetches->keeper.done);
+    fetcher_destroy(fetches->fetcher);
+    resolver_destroy(fetches->resolver);
+    host_table_unref(fetches->options.hosts);
+    buffer_pool_deinit(&fetches->buffers);
+    free(fetches);
+}
+
+bool crl_fetches_look(const struct crl_fetches *fetches, size_t index, struct crl_fetch_state *out)
+{
+    const struct item *item = fetches == NULL ? NULL : fetches->items;
+    while (item != NULL && index-- > 0)
+        item = item->next;
+    if (item == NULL)
+        return false;
+    const int64_t left_ms = item->due_ms - monotonic_ms();
+    *out = item->state;
+    out->trust = item->trust;
+    out->url = item->url.text;
+    out->problem = item->problem;
+    out->next_in_ms = item->step != STEP_WAITING ? 0 : left_ms > 1 ? left_ms : 1;
+    return true;
+}

@@ -1,0 +1,65 @@
+"""A server that publishes a revocation list over HTTP, and says other things when a test wants that."""
+
+import contextlib
+import re
+import threading
+
+from support.origin import Origin
+from support.scale import eventually
+
+
+def answer(body, status="200 OK", **fields):
+    """An answer with this body, bytes or the path of a file."""
+    data = body if isinstance(body, bytes) else open(body, "rb").read()
+    more = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in fields.items())
+    return f"HTTP/1.1 {status}\r\nContent-Length: {len(data)}\r\n{more}\r\n".encode() + data
+
+
+class Publisher:
+    """Each connection gets one answer: bytes as they are, then the end; None: silence until `close`."""
+
+    def __init__(self, port=0):
+        self.said = b""
+        self.tag = None  # the ETag of what is published: who knows it gets a 304
+        self.requests = []
+        self._is_over = threading.Event()
+        self._origin = Origin(self._serve, port=port)
+        self.port = self._origin.port
+        self.url = f"http://pki.test:{self.port}/crl/ca.crl"
+
+    def publish(self, path, tag=None):
+        """Says this list from now on, and returns when somebody has fetched it."""
+        self.say(answer(path, **({"ETag": tag} if tag else {})))
+        self.tag = tag
+
+    def say(self, data):
+        """Says this from now on, and returns when somebody has heard it."""
+        self.tag = None
+        self.said = data
+        self.wait_asked()
+
+    def wait_asked(self, more=1):
+        count = len(self.requests) + more
+        eventually(lambda: len(self.requests) >= count, "the publisher to be asked")
+
+    def close(self):
+        self._is_over.set()
+        self._origin.stop()
+
+    def _serve(self, conn):
+        head = b""
+        while b"\r\n\r\n" not in head:
+            more = conn.recv(4096)
+            if not more:
+                return
+            head += more
+        said, tag = self.said, self.tag
+        self.requests.append(head.decode())
+        if said is None:
+            self._is_over.wait()
+            return
+        known = re.search(rb"If-None-Match: (\S+)", head)
+        if tag and known and known[1].decode() == tag:
+            said = b"HTTP/1.1 304 Not Modified\r\n\r\n"
+        with contextlib.suppress(OSError):
+            conn.sendall(said)

@@ -1,0 +1,246 @@
+"""Revocation lists that are fetched from a server: they come into force by themselves, survive a restart without it, and
+what a server says wrong changes nothing."""
+
+import os
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+
+from support import admin
+from support.config import base_config, client, merge, reach, write_config
+from support.control import CONTROL, Control
+from support.proxy import run
+from support.publisher import Publisher, answer
+from support.scale import eventually
+
+ORIGIN = "origin.test"
+REVOKED = "SSLV3_ALERT_CERTIFICATE_REVOKED"
+
+
+@pytest.fixture
+def publisher(dns):
+    made = Publisher()
+    dns.addresses("pki.test", "127.0.0.1")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def authority(pki, request):
+    """A CA of the test's own, since what it has issued last counts."""
+    return pki.authority(f"CA of {request.node.name}"[:60])
+
+
+@pytest.fixture
+def settings(authority, publisher, dns, origin, tmp_path):
+    """What a proxy is started with that fetches the list of the authority."""
+    server = origin()
+    dns.addresses(ORIGIN, "127.0.0.1")
+    cache = tmp_path / "crl-cache"
+    cache.mkdir()
+    profile = {
+        "ca": [authority.path],
+        "crl": [{"url": publisher.url, "every": "1s"}],
+        "crl_cache": str(cache),
+    }
+    return {
+        "clients": [client(reach(ORIGIN, server.port))],
+        "trust": {"staff": profile},
+        "control": CONTROL,
+        "admin": {"address": "unix:admin.sock"},
+        "target": f"{ORIGIN}:{server.port}",
+        "cache": cache,
+    }
+
+
+@pytest.fixture
+def fetching(start, settings):
+    def make(**changes):
+        more = {key: settings[key] for key in ("trust", "control", "admin")}
+        proxy = start(*settings["clients"], **{**more, **changes})
+        proxy.target = settings["target"]
+        proxy.control = Control(proxy)
+        return proxy
+
+    return make
+
+
+def fetches(proxy):
+    return proxy.control.status()["crl_fetches"][0]
+
+
+def wait_fetch(proxy, is_so, what):
+    eventually(lambda: is_so(fetches(proxy)), lambda: f"{what}: {fetches(proxy)}")
+
+
+def wait_in_force(proxy, number):
+    def numbers():
+        return [each["number"] for each in proxy.control.status()["crls"]]
+
+    eventually(lambda: numbers() == [str(number)], lambda: f"list {number} in force: {numbers()}")
+
+
+def ready(proxy):
+    return admin.get(proxy.folder / "admin.sock", "/readyz")
+
+
+def der(path):
+    with open(path, "rb") as file:
+        return x509.load_pem_x509_crl(file.read()).public_bytes(serialization.Encoding.DER)
+
+
+def test_a_fetched_list_comes_into_force_ends_a_live_tunnel_and_survives_a_restart(
+    fetching, publisher, authority, settings
+):
+    leaf, other = authority.leaf("worker-7"), authority.leaf("other")
+    publisher.said = b"HTTP/1.1 503 Not Yet\r\nContent-Length: 0\r\n\r\n"
+    proxy = fetching()
+    # Nobody is let in, and nobody is sent here, before the first list is there.
+    wait_fetch(proxy, lambda state: "503" in (state["warning"] or ""), "the failure to show")
+    assert "ALERT" in proxy.dial(leaf).refusal()
+    proxy.audit.wait("handshake_refused", reason="crl_missing")
+    assert ready(proxy).status == 503 and "no CRL of" in ready(proxy).body
+    publisher.publish(authority.crl(number=1), tag='"one"')
+    wait_in_force(proxy, 1)
+    assert ready(proxy).status == 200
+    # The same list again is a 304, and changes nothing.
+    generation = proxy.control.status()["config"]["generation"]
+    before = fetches(proxy)["unchanged"]
+    wait_fetch(proxy, lambda state: state["unchanged"] > before, "an unchanged list")
+    assert 'If-None-Match: "one"' in publisher.requests[-1]
+    assert proxy.control.status()["config"]["generation"] == generation
+    revoked = proxy.tunnel(proxy.target, leaf)
+    kept = proxy.tunnel(proxy.target, other)
+    publisher.publish(authority.crl(leaf, number=2))
+    revoked.read_to_end()
+    proxy.assert_closed(revoked.id, "revoked")
+    kept.echo(b"still here")
+    assert REVOKED in proxy.dial(leaf).refusal()
+    samples = admin.read_metrics(admin.get(proxy.folder / "admin.sock", "/metrics").body)
+    of = {"of": "staff", "url": publisher.url}
+    assert admin.value(samples, "sallyport_crl_fetches_total", result="fetched", **of) == 2
+    assert admin.value(samples, "sallyport_crl_fetches_total", result="failed", **of) >= 1
+    proxy.stop()
+    # Without the server: what is on the disk is in force from the first moment.
+    publisher.close()
+    again = fetching()
+    assert REVOKED in again.dial(leaf).refusal()
+    again.tunnel(again.target, other).echo(b"hello")
+    wait_fetch(again, lambda state: state["warning"] is not None, "the failure to show")
+    again.stderr.wait("crl_fetch_failed|nobody accepts the connection")
+
+
+def test_what_a_server_says_wrong_changes_nothing_and_is_said(
+    fetching, publisher, authority, pki
+):
+    leaf = authority.leaf("worker-7")
+    good = authority.crl(number=5, begins=-1)
+    publisher.said = answer(good)
+    proxy = fetching()
+    wait_in_force(proxy, 5)
+    tunnel = proxy.tunnel(proxy.target, leaf)
+    forged = bytearray(der(authority.crl(leaf, number=9, begins=0)))
+    forged[-1] ^= 1
+    stranger = pki.authority("Publishing Stranger CA")
+    cases = {
+        "no CRL in it": answer(b"<html>Sign in to the guest network</html>\n"),
+        "redirects are not followed": answer(b"", "302 Found", Location="http://other.test/x"),
+        "sign": answer(bytes(forged)),
+        "Publishing Stranger CA": answer(stranger.crl(leaf, number=9)),
+        "older": answer(authority.crl(leaf, number=4, begins=-2)),
+        "closed": b"",
+    }
+    for words, said in cases.items():
+        publisher.say(said)
+        wait_fetch(
+            proxy,
+            lambda state: state["failing_since"] and words in (state["warning"] or ""),
+            f"`{words}` to show",
+        )
+    # A server that says nothing holds up nobody.
+    publisher.say(None)
+    tunnel.echo(b"still here")
+    assert [each["number"] for each in proxy.control.status()["crls"]] == ["5"]
+    # DER is as good as PEM, and takes the right away.
+    publisher.said = answer(der(authority.crl(leaf, number=6, begins=0)))
+    tunnel.read_to_end()
+    proxy.assert_closed(tunnel.id, "revoked")
+    wait_fetch(proxy, lambda state: state["failing_since"] is None, "the end of the failure")
+
+
+def test_a_fetched_list_counts_although_the_files_on_the_disk_are_rejected(
+    fetching, publisher, authority, settings
+):
+    leaf = authority.leaf("worker-7")
+    extra = settings["cache"] / "extra.crl"
+    extra.write_bytes(der(authority.crl(number=1, label="-extra")))
+    settings["trust"]["staff"]["crl"].append(str(extra))
+    publisher.said = answer(authority.crl(number=1))
+    proxy = fetching()
+    wait_in_force(proxy, 1)
+    wait_fetch(proxy, lambda state: state["good_at"], "the first fetch")
+    tunnel = proxy.tunnel(proxy.target, leaf)
+    extra.write_text("no list any more")
+    proxy.stderr.wait("reload failed")
+    publisher.publish(authority.crl(leaf, number=2))
+    tunnel.read_to_end()
+    proxy.assert_closed(tunnel.id, "revoked")
+
+
+def test_a_spoiled_file_in_the_cache_lets_nobody_in_and_is_fetched_again(
+    fetching, publisher, authority, settings
+):
+    leaf = authority.leaf("worker-7")
+    publisher.said = answer(authority.crl(number=1))
+    proxy = fetching()
+    wait_in_force(proxy, 1)
+    proxy.stop()
+    (kept,) = settings["cache"].glob("*.crl")
+    kept.write_bytes(kept.read_bytes()[:100])
+    publisher.said = b""
+    again = fetching()
+    again.stderr.wait("the list that was fetched is left out")
+    assert "ALERT" in again.dial(leaf).refusal()
+    again.audit.wait("handshake_refused", reason="crl_missing")
+    publisher.publish(authority.crl(number=2))
+    wait_in_force(again, 2)
+    again.tunnel(again.target, leaf).echo(b"hello")
+    assert not list(settings["cache"].glob(".*")), os.listdir(settings["cache"])
+
+
+def test_check_says_what_is_kept_and_asks_nobody(fetching, publisher, authority, settings):
+    publisher.said = answer(authority.crl(number=1))
+    proxy = fetching()
+    wait_in_force(proxy, 1)
+    proxy.stop()
+    count = len(publisher.requests)
+    said = run("check", "-c", proxy.config_path).stdout
+    assert f"CRL from {publisher.url} every 1s, kept in" in said
+    (kept,) = settings["cache"].glob("*.crl")
+    kept.unlink()
+    result = run("check", "-c", proxy.config_path)
+    assert "not there yet; to be kept in" in result.stdout
+    assert len(publisher.requests) == count
+
+
+def test_an_entry_that_cannot_be_meant_is_an_error(settings, pki, tmp_path):
+    cases = [
+        ({"url": "https://pki.test/ca.crl"}, "http:// only"),
+        ({"url": "http://u@pki.test/ca.crl"}, "user name"),
+        ({"url": "http://pki.test/../ca.crl"}, "`..`"),
+        ({"every": "1h"}, "no `url`"),
+        ({"url": "http://pki.test/ca.crl", "every": "8d"}, "`every`"),
+        ({"url": "http://pki.test/ca.crl", "other": "x"}, "other"),
+    ]
+    path = tmp_path / "sallyport.yaml"
+    for entry, words in cases:
+        settings["trust"]["staff"]["crl"] = [entry]
+        write_config(path, merge(base_config(pki, "127.0.0.1:53"), {"trust": settings["trust"]}))
+        result = run("check", "-c", path)
+        assert result.returncode == 3 and words in result.stderr, (entry, result.stderr)
+    settings["trust"]["staff"]["crl"] = [{"url": "http://pki.test/ca.crl"}]
+    del settings["trust"]["staff"]["crl_cache"]
+    write_config(path, merge(base_config(pki, "127.0.0.1:53"), {"trust": settings["trust"]}))
+    result = run("check", "-c", path)
+    assert result.returncode == 3 and "no `crl_cache`" in result.stderr

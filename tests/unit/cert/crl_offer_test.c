@@ -1,0 +1,232 @@
+// crl_offer: what a server offers as a revocation list, honest or not, beside a profile in force.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+// cmocka wants the four above first
+#include <cmocka.h>
+
+#include <openssl/err.h>
+
+#include "auth/crl_offer.h"
+#include "tests/unit/cert/forge_crl.h"
+
+#define LIST(...) ((const struct forged *const[]){__VA_ARGS__, NULL})
+#define CRL(...)  (&(const struct forge_crl_plan){__VA_ARGS__})
+
+enum { HOUR_S = 3600 };
+
+struct bench {
+    const struct forged *root;
+    const struct forged *other; // another CA of the profile
+    const struct forged *stranger;
+    const struct forged *leaf;
+    struct trust *trust;
+    struct slice kept;
+};
+
+// begin makes a profile of two CAs, with the list of `in_force` (NULL: none).
+static struct bench begin(struct workshop *workshop, const struct forge_crl_plan *in_force)
+{
+    struct bench bench = {0};
+    struct errinfo info = {0};
+    const struct trust_options options = {.name = "staff", .max_depth = 3, .requires_crls = true};
+    bench.root = forge(workshop, &(struct forge_plan){.cn = "Root", .is_ca = true});
+    bench.other = forge(workshop, &(struct forge_plan){.cn = "Other", .is_ca = true});
+    bench.stranger = forge(workshop, &(struct forge_plan){.cn = "Stranger", .is_ca = true});
+    bench.leaf =
+        forge(workshop, &(struct forge_plan){.cn = "alice", .issuer = bench.root, .serial = 30});
+    assert_int_equal(trust_create(&options, &bench.trust), ERR_OK);
+    assert_int_equal(
+        trust_add_ca(bench.trust, forge_pem(workshop, LIST(bench.root, bench.other)), &info),
+        ERR_OK);
+    if (in_force != NULL) {
+        struct forge_crl_plan plan = *in_force;
+        plan.issuer = bench.root;
+        bench.kept = forge_crl(workshop, &plan);
+        assert_int_equal(trust_add_crl(bench.trust, bench.kept, &info), ERR_OK);
+    }
+    assert_int_equal(trust_finish(bench.trust, FORGE_NOW_S, &info), ERR_OK);
+    return bench;
+}
+
+static enum err judge(const struct bench *bench, struct slice bytes, struct crl_offer *out,
+                      struct errinfo *info)
+{
+    *info = (struct errinfo){0};
+    const enum err error =
+        crl_offer_judge(bench->trust, bytes, bench->kept, FORGE_NOW_S, out, info);
+    assert_true((error == ERR_OK) == (info->text[0] == '\0'));
+    assert_int_equal(ERR_peek_error(), 0);
+    return error;
+}
+
+static void assert_news(const struct bench *bench, struct slice bytes)
+{
+    struct crl_offer offer;
+    struct errinfo info;
+    if (judge(bench, bytes, &offer, &info) != ERR_OK)
+        fail_msg("%s", info.text);
+    assert_false(offer.is_same);
+    assert_true(offer.next_update_s >= FORGE_NOW_S);
+}
+
+static void assert_refused(const struct bench *bench, struct slice bytes, const char *word)
+{
+    struct crl_offer offer;
+    struct errinfo info;
+    assert_int_not_equal(judge(bench, bytes, &offer, &info), ERR_OK);
+    if (strstr(info.text, word) == NULL)
+        fail_msg("not about %s: %s", word, info.text);
+}
+
+static void the_first_list_of_a_ca_is_taken_in_either_form(void **state)
+{
+    struct workshop *workshop = *state;
+    struct bench bench = begin(workshop, NULL);
+    const struct slice der = forge_crl(workshop, CRL(.issuer = bench.root, .serials = {30}));
+    assert_news(&bench, der);
+    assert_news(&bench, forge_crl_pem(workshop, der));
+    trust_destroy(bench.trust);
+}
+
+static void a_newer_list_is_news_and_the_same_one_is_none(void **state)
+{
+    struct workshop *workshop = *state;
+    struct bench bench = begin(workshop, CRL(.number = 5));
+    struct crl_offer offer;
+    struct errinfo info;
+    assert_int_equal(judge(&bench, bench.kept, &offer, &info), ERR_OK);
+    assert_true(offer.is_same);
+    assert_news(&bench, forge_crl(workshop, CRL(.issuer = bench.root, .number = 6, .serials = {30},
+                                                .this_update_s = FORGE_NOW_S - HOUR_S)));
+    trust_destroy(bench.trust);
+}
+
+static void a_list_that_goes_back_is_refused(void **state)
+{
+    struct workshop *workshop = *state;
+    struct bench bench =
+        begin(workshop, CRL(.number = 5, .this_update_s = FORGE_NOW_S - 2 * HOUR_S));
+    // By date, with whatever number; and at the same date by number.
+    for (int64_t number = 4; number <= 6; number++)
+        assert_refused(&bench,
+                       forge_crl(workshop, CRL(.issuer = bench.root, .number = number,
+                                               .this_update_s = FORGE_NOW_S - 3 * HOUR_S)),
+                       "older");
+    assert_refused(&bench,
+                   forge_crl(workshop, CRL(.issuer = bench.root, .number = 4,
+                                           .this_update_s = FORGE_NOW_S - 2 * HOUR_S)),
+                   "older");
+    // Also where the place has given nothing before, or its file is gone.
+    bench.kept = (struct slice){0};
+    assert_refused(&bench,
+                   forge_crl(workshop, CRL(.issuer = bench.root, .number = 4,
+                                           .this_update_s = FORGE_NOW_S - 3 * HOUR_S)),
+                   "older");
+    trust_destroy(bench.trust);
+}
+
+static void a_list_out_of_its_time_is_refused(void **state)
+{
+    struct workshop *workshop = *state;
+    struct bench bench = begin(workshop, NULL);
+    assert_refused(
+        &bench,
+        forge_crl(workshop, CRL(.issuer = bench.root, .this_update_s = FORGE_NOW_S - 2 * HOUR_S,
+                                .next_update_s = FORGE_NOW_S - HOUR_S)),
+        "expired");
+    assert_refused(
+        &bench,
+        forge_crl(workshop, CRL(.issuer = bench.root, .this_update_s = FORGE_NOW_S + HOUR_S)),
+        "future");
+    trust_destroy(bench.trust);
+}
+
+static void a_list_of_another_ca_never_takes_the_place(void **state)
+{
+    struct workshop *workshop = *state;
+    struct bench bench = begin(workshop, CRL(.number = 5));
+    assert_refused(&bench, forge_crl(workshop, CRL(.issuer = bench.other)), "Other");
+    assert_refused(&bench, forge_crl(workshop, CRL(.issuer = bench.stranger)), "Stranger");
+    assert_refused(&bench,
+                   forge_crl(workshop, CRL(.issuer = bench.stranger, .named = bench.root,
+                                           .number = 6, .this_update_s = FORGE_NOW_S - HOUR_S)),
+                   "sign");
+    assert_refused(
+        &bench,
+        forge_crl(workshop, CRL(.issuer = bench.root, .number = 6, .has_broken_signature = true)),
+        "sign");
+    trust_destroy(bench.trust);
+}
+
+static void a_list_that_waits_for_its_issuer_gives_way_to_one_that_counts(void **state)
+{
+    struct workshop *workshop = *state;
+    struct bench bench = begin(workshop, NULL);
+    const struct slice waiting = forge_crl(workshop, CRL(.issuer = bench.stranger));
+    assert_news(&bench, waiting);
+    bench.kept = waiting;
+    assert_news(&bench, forge_crl(workshop, CRL(.issuer = bench.root)));
+    trust_destroy(bench.trust);
+}
+
+static void what_is_no_whole_list_is_refused(void **state)
+{
+    struct workshop *workshop = *state;
+    struct bench bench = begin(workshop, NULL);
+    const struct slice good = forge_crl(workshop, CRL(.issuer = bench.root));
+    const struct slice delta = forge_crl(workshop, CRL(.issuer = bench.root, .is_delta = true));
+    const struct slice one = forge_crl_pem(workshop, good);
+    const struct slice two =
+        forge_crl_pem(workshop, forge_crl(workshop, CRL(.issuer = bench.other)));
+    char both[8192];
+    assert_true(bytes_copy(both, sizeof both, one));
+    assert_true(bytes_copy(both + one.len, sizeof both - one.len, two));
+    assert_refused(&bench, slice_of(both, one.len + two.len), "2 CRLs");
+    assert_refused(&bench, SLICE_LITERAL("<!DOCTYPE html><html>moved</html>\n"), "no CRL");
+    assert_refused(&bench, (struct slice){0}, "no CRL");
+    assert_refused(&bench, slice_first(good, good.len - 1), "");
+    assert_refused(&bench, delta, "");
+    assert_refused(&bench, forge_pem(workshop, LIST(bench.root)), "CERTIFICATE");
+    trust_destroy(bench.trust);
+}
+
+static void a_profile_whose_lists_are_to_come_refuses_everybody_until_then(void **state)
+{
+    struct workshop *workshop = *state;
+    struct bench bench = begin(workshop, NULL);
+    struct trust_verdict verdict;
+    STACK_OF(CRYPTO_BUFFER) *chain = forge_chain(workshop, LIST(bench.leaf));
+    assert_true(trust_goes_by_crls(bench.trust));
+    assert_true(trust_lacks_crl(bench.trust, 0));
+    assert_int_equal(trust_verify(bench.trust, chain, FORGE_NOW_S, &verdict), ERR_DENIED);
+    assert_int_equal(verdict.reason, REASON_CRL_MISSING);
+    identity_destroy(verdict.presented);
+    struct trust *revision = NULL;
+    struct errinfo info;
+    assert_int_equal(trust_revise(bench.trust, &revision), ERR_OK);
+    assert_int_equal(trust_finish(revision, FORGE_NOW_S, &info), ERR_OK);
+    assert_int_equal(trust_verify(revision, chain, FORGE_NOW_S, &verdict), ERR_DENIED);
+    assert_int_equal(verdict.reason, REASON_CRL_MISSING);
+    identity_destroy(verdict.presented);
+    trust_destroy(revision);
+    trust_destroy(bench.trust);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, workshop_create, workshop_destroy)
+    const struct CMUnitTest tests[] = {
+        TEST(the_first_list_of_a_ca_is_taken_in_either_form),
+        TEST(a_newer_list_is_news_and_the_same_one_is_none),
+        TEST(a_list_that_goes_back_is_refused),
+        TEST(a_list_out_of_its_time_is_refused),
+        TEST(a_list_of_another_ca_never_takes_the_place),
+        TEST(a_list_that_waits_for_its_issuer_gives_way_to_one_that_counts),
+        TEST(what_is_no_whole_list_is_refused),
+        TEST(a_profile_whose_lists_are_to_come_refuses_everybody_until_then),
+    };
+#undef TEST
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
