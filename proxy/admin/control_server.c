@@ -10,6 +10,7 @@
 
 #include "auth/base/array.h"
 #include "auth/base/json.h"
+#include "proxy/loop/acceptor.h"
 
 enum {
     CALL_MAGIC = 0x3C0117A1,
@@ -20,7 +21,6 @@ enum {
 
 static const ev_tstamp request_s = 10.;
 static const ev_tstamp answer_s = 30.;
-static const ev_tstamp pause_s = 0.5;
 
 enum call_state {
     CALL_READING, // its line is not complete
@@ -33,9 +33,7 @@ TAILQ_HEAD(call_list, control_call);
 struct control_server {
     struct ev_loop *loop; // borrowed
     struct control_events events;
-    ev_io io;       // its descriptor is borrowed
-    bool is_paused; // by the owner
-    ev_timer pause; // without descriptors, or with too many clients, nobody is accepted for a while
+    struct acceptor acceptor;
     struct call_list calls;
     size_t call_count;
 };
@@ -214,8 +212,10 @@ static bool ask_who(int fd, struct ucred *out)
     return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, out, &len) == 0 && len == sizeof *out;
 }
 
-static void begin_call(struct control_server *server, int fd)
+// begin_call takes over a connected socket.
+static void begin_call(void *arg, int fd)
 {
+    struct control_server *server = arg;
     struct control_call *call = calloc(1, sizeof *call);
     if (call == NULL || !ask_who(fd, &call->caller)) {
         free(call);
@@ -237,30 +237,10 @@ static void begin_call(struct control_server *server, int fd)
         wait_for(call, EV_READ, request_s);
 }
 
-static void on_accept(struct ev_loop *loop, ev_io *io, int events)
+static bool has_room(void *arg)
 {
-    (void)events;
-    struct control_server *server = io->data;
-    while (server->call_count < CONTROL_CALLS_MAX) {
-        const int fd = accept4(io->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-        if (fd >= 0)
-            begin_call(server, fd);
-        else if (errno == EAGAIN || errno == EWOULDBLOCK)
-            return;
-        else if (errno != EINTR && errno != ECONNABORTED)
-            break;
-    }
-    ev_io_stop(loop, io);
-    ev_timer_set(&server->pause, pause_s, 0.);
-    ev_timer_start(loop, &server->pause);
-}
-
-static void on_pause_over(struct ev_loop *loop, ev_timer *timer, int events)
-{
-    (void)events;
-    struct control_server *server = timer->data;
-    if (!server->is_paused)
-        ev_io_start(loop, &server->io);
+    const struct control_server *server = arg;
+    return server->call_count < CONTROL_CALLS_MAX;
 }
 
 struct control_server *control_server_create(struct ev_loop *loop, int fd,
@@ -272,24 +252,20 @@ struct control_server *control_server_create(struct ev_loop *loop, int fd,
     server->loop = loop;
     server->events = *events;
     TAILQ_INIT(&server->calls);
-    ev_io_init(&server->io, on_accept, fd, EV_READ);
-    ev_timer_init(&server->pause, on_pause_over, 0., 0.);
-    server->io.data = server;
-    server->pause.data = server;
-    ev_io_start(loop, &server->io);
+    const struct acceptor_events accepting = {
+        .has_room = has_room, .on_accept = begin_call, .arg = server};
+    acceptor_start(&server->acceptor, loop, fd, &accepting);
     return server;
 }
 
 void control_server_pause(struct control_server *server)
 {
-    server->is_paused = true;
-    ev_io_stop(server->loop, &server->io);
+    acceptor_hold(&server->acceptor);
 }
 
 void control_server_resume(struct control_server *server)
 {
-    server->is_paused = false;
-    ev_io_start(server->loop, &server->io);
+    acceptor_release(&server->acceptor);
 }
 
 void control_server_destroy(struct control_server *server)
@@ -301,8 +277,7 @@ void control_server_destroy(struct control_server *server)
         ASSERT(call->state != CALL_OPEN);
         destroy(call);
     }
-    ev_io_stop(server->loop, &server->io);
-    ev_timer_stop(server->loop, &server->pause);
+    acceptor_stop(&server->acceptor);
     free(server);
 }
 

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "auth/base/array.h"
+#include "proxy/loop/acceptor.h"
 #include "proxy/net/sockaddr.h"
 #include "proxy/net/tcp_stream.h"
 #include "proxy/tls/tls_server.h"
@@ -18,7 +19,6 @@ enum {
     BODY_MAX = 64 * 1024 * 1024,
     FIRST_BODY_CAP = 16 * 1024,
     PIECE_LEN = 8 * 1024,
-    ACCEPT_BATCH = 16,
     DROP_CAP = 4096,
     DROPPED_MAX = 64 * 1024, // bytes that a client may send after its request
 };
@@ -26,7 +26,6 @@ enum {
 static const ev_tstamp request_s = 10.;
 static const ev_tstamp answer_s = 60.;
 static const ev_tstamp linger_s = 2.;
-static const ev_tstamp pause_s = 0.5;
 
 enum call_state {
     CALL_GREETING, // TLS, until the client's certificate is judged, if it shows one
@@ -43,8 +42,8 @@ struct monitor_server {
     const struct admin_settings *settings; // borrowed
     struct monitor_events events;
     struct buffer_pool pool; // of TLS
-    ev_io io;                // its descriptor is owned
-    ev_timer pause; // without descriptors, or with too many clients, nobody is accepted for a while
+    int fd;                  // owned
+    struct acceptor acceptor;
     struct call_list calls;
     size_t call_count;
 };
@@ -381,14 +380,16 @@ static struct monitor_call *longest_waiting(const struct monitor_server *server)
     return NULL;
 }
 
-static bool has_room(const struct monitor_server *server)
+static bool has_room(void *arg)
 {
+    const struct monitor_server *server = arg;
     return server->call_count < MONITOR_CALLS_MAX || longest_waiting(server) != NULL;
 }
 
 // begin_call takes over a connected socket, for which there is room. Those who may see nothing are not answered.
-static void begin_call(struct monitor_server *server, int fd)
+static void begin_call(void *arg, int fd)
 {
+    struct monitor_server *server = arg;
     struct ip_addr address = {0};
     uint16_t port = 0;
     const bool is_unix = server->settings->socket_path != NULL;
@@ -433,31 +434,6 @@ static void begin_call(struct monitor_server *server, int fd)
     greet(call);
 }
 
-static void on_accept(struct ev_loop *loop, ev_io *io, int events)
-{
-    (void)events;
-    struct monitor_server *server = io->data;
-    for (size_t i = 0; i < ACCEPT_BATCH && has_room(server); i++) {
-        const int fd = accept4(io->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-        if (fd >= 0)
-            begin_call(server, fd);
-        else if (errno == EAGAIN || errno == EWOULDBLOCK)
-            return;
-        else if (errno != EINTR && errno != ECONNABORTED)
-            break;
-    }
-    ev_io_stop(loop, io);
-    ev_timer_set(&server->pause, has_room(server) ? 0. : pause_s, 0.);
-    ev_timer_start(loop, &server->pause);
-}
-
-static void on_pause_over(struct ev_loop *loop, ev_timer *timer, int events)
-{
-    (void)events;
-    struct monitor_server *server = timer->data;
-    ev_io_start(loop, &server->io);
-}
-
 struct monitor_server *monitor_server_create(struct ev_loop *loop, int fd,
                                              const struct admin_settings *settings,
                                              const struct monitor_events *events)
@@ -469,11 +445,10 @@ struct monitor_server *monitor_server_create(struct ev_loop *loop, int fd,
     server->settings = settings;
     server->events = *events;
     TAILQ_INIT(&server->calls);
-    ev_io_init(&server->io, on_accept, fd, EV_READ);
-    ev_timer_init(&server->pause, on_pause_over, 0., 0.);
-    server->io.data = server;
-    server->pause.data = server;
-    ev_io_start(loop, &server->io);
+    server->fd = fd;
+    const struct acceptor_events accepting = {
+        .has_room = has_room, .on_accept = begin_call, .arg = server};
+    acceptor_start(&server->acceptor, loop, fd, &accepting);
     return server;
 }
 
@@ -484,7 +459,7 @@ void monitor_server_configure(struct monitor_server *server, const struct admin_
 
 int monitor_server_fd(const struct monitor_server *server)
 {
-    return server->io.fd;
+    return server->fd;
 }
 
 void monitor_server_destroy(struct monitor_server *server)
@@ -505,9 +480,8 @@ void monitor_server_destroy(struct monitor_server *server)
         call->stream = &call->tcp.stream;
     }
     buffer_pool_deinit(&server->pool);
-    ev_io_stop(server->loop, &server->io);
-    ev_timer_stop(server->loop, &server->pause);
-    (void)close(server->io.fd);
+    acceptor_stop(&server->acceptor);
+    (void)close(server->fd);
     free(server);
 }
 

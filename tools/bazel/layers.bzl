@@ -12,7 +12,7 @@ LAYERS = {
         ["auth/base/"],
         ["openssl/", "jansson.h"],
     ),
-    "proxy/admin": (["auth/", "proxy/config/"], ["ev.h", "jansson.h"]),
+    "proxy/admin": (["auth/", "proxy/config/", "proxy/loop/"], ["ev.h", "jansson.h"]),
     "proxy/audit": (["auth/", "proxy/chain/", "proxy/clock/", "proxy/outlet/"], ["openssl/mem.h", "openssl/rand.h", "openssl/sha.h", "pthread.h"]),
     "proxy/chain": (["auth/base/"], ["openssl/"]),
     "proxy/cli": (
@@ -65,7 +65,7 @@ LAYERS = {
     "proxy/loop": (["auth/base/", "proxy/clock/", "proxy/log/"], ["ev.h", "pthread.h"]),
     "proxy/metrics": (["auth/base/"], []),
     "proxy/monitor": (
-        ["auth/", "proxy/config/admin_settings.h", "proxy/http/", "proxy/net/", "proxy/tls/"],
+        ["auth/", "proxy/config/admin_settings.h", "proxy/http/", "proxy/loop/", "proxy/net/", "proxy/tls/"],
         ["ev.h", "openssl/"],
     ),
     "proxy/net": (
