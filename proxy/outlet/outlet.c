@@ -2,8 +2,9 @@
 //   1. connects; after a failure it waits, longer each time, up to half a minute. A connection that did not last counts as one:
 //      a receiver that takes a line and hangs up would empty the queue,
 //   2. takes the first lines of the queue and sends them together; a receiver that takes nothing for ten seconds is gone,
-//   3. drops lines once the kernel has them. After a new connection what was under way is sent again: syslog and plain
-//      lines have no acknowledgement, so what the old connection still held is gone without a trace.
+//   3. drops lines once the receiver's kernel has acknowledged them. After a new connection the others are sent again:
+//      syslog and plain lines have no acknowledgement of their own, so what the receiver's kernel had, and the receiver
+//      has not read, is gone without a trace.
 // Each wait of the thread ends at `stop_at_ms`, which only ever gets earlier.
 #include "proxy/outlet/outlet.h"
 
@@ -28,10 +29,12 @@ enum {
     PREFIX_CAP = SYSLOG_HEADER_CAP + 32,
     BATCH_CAP = 16 * 1024, // bytes that are sent at once, unless one line is longer; a TLS record
     BATCH_LINES = 64,
+    ARRIVAL_MS = 50, // between two looks at what has arrived
 };
 
 struct outlet_line {
     struct outlet_line *next;
+    uint64_t end; // of what was sent: bytes of the connection after it
     size_t len;
     char data[];
 };
@@ -41,7 +44,8 @@ struct line_queue {
     pthread_mutex_t mutex;
     struct outlet_line *first;
     struct outlet_line **end;
-    size_t bytes;
+    struct outlet_line *unsent; // the first one that is not on its way; NULL: none
+    size_t bytes;               // of all of them
 };
 
 struct outlet {
@@ -86,12 +90,14 @@ void outlet_offer(struct outlet *outlet, struct slice body, struct slice end)
     struct outlet_line *line = malloc(sizeof *line + len);
     (void)pthread_mutex_lock(&queue->mutex);
     const bool has_room = line != NULL && queue->bytes + len <= QUEUE_MAX;
-    const bool was_empty = queue->first == NULL;
+    const bool was_empty = queue->unsent == NULL;
     if (has_room) {
         line->next = NULL;
         line->len = len;
         (void)bytes_copy(line->data, len, body);
         (void)bytes_copy(line->data + body.len, len - body.len, end);
+        if (was_empty)
+            queue->unsent = line;
         *queue->end = line;
         queue->end = &line->next;
         queue->bytes += len;
@@ -105,12 +111,18 @@ void outlet_offer(struct outlet *outlet, struct slice body, struct slice end)
     }
 }
 
-static bool is_empty(struct outlet *outlet)
+// ends are the first line of the queue, and the first one that is not on its way; NULL: there is none.
+struct ends {
+    const struct outlet_line *first;
+    const struct outlet_line *unsent;
+};
+
+static struct ends ends_of(struct outlet *outlet)
 {
     (void)pthread_mutex_lock(&outlet->queue.mutex);
-    const bool has_none = outlet->queue.first == NULL;
+    const struct ends ends = {outlet->queue.first, outlet->queue.unsent};
     (void)pthread_mutex_unlock(&outlet->queue.mutex);
-    return has_none;
+    return ends;
 }
 
 static void drop_first(struct outlet *outlet)
@@ -119,11 +131,48 @@ static void drop_first(struct outlet *outlet)
     (void)pthread_mutex_lock(&queue->mutex);
     struct outlet_line *line = queue->first;
     queue->first = line->next;
+    if (queue->unsent == line)
+        queue->unsent = line->next;
     if (queue->first == NULL)
         queue->end = &queue->first;
     queue->bytes -= line->len;
     (void)pthread_mutex_unlock(&queue->mutex);
     free(line);
+}
+
+// drop_arrived drops the lines that the receiver's kernel has.
+static void drop_arrived(struct outlet *outlet)
+{
+    const uint64_t arrived = outlet_link_arrived(&outlet->link);
+    struct ends ends = ends_of(outlet);
+    while (ends.first != ends.unsent && ends.first->end <= arrived) {
+        drop_first(outlet);
+        ends = ends_of(outlet);
+    }
+}
+
+// be_sent notes that this many lines are on their way.
+static void be_sent(struct outlet *outlet, size_t count)
+{
+    struct line_queue *queue = &outlet->queue;
+    const uint64_t end = outlet_link_written(&outlet->link);
+    (void)pthread_mutex_lock(&queue->mutex);
+    for (size_t i = 0; i < count; i++) {
+        queue->unsent->end = end;
+        queue->unsent = queue->unsent->next;
+    }
+    (void)pthread_mutex_unlock(&queue->mutex);
+}
+
+// hang_up ends the connection. What the receiver's kernel does not have waits for the next one.
+static void hang_up(struct outlet *outlet)
+{
+    if (outlet_link_is_open(&outlet->link))
+        drop_arrived(outlet);
+    outlet_link_close(&outlet->link);
+    (void)pthread_mutex_lock(&outlet->queue.mutex);
+    outlet->queue.unsent = outlet->queue.first;
+    (void)pthread_mutex_unlock(&outlet->queue.mutex);
 }
 
 // stop_by makes the end no later than this.
@@ -153,7 +202,7 @@ static void be_down(struct outlet *outlet, const char *problem)
     const int64_t now_ms = monotonic_ms();
     const bool has_lasted =
         outlet_link_is_open(&outlet->link) && now_ms - outlet->connected_ms >= LASTING_MS;
-    outlet_link_close(&outlet->link, false);
+    hang_up(outlet);
     atomic_store(&outlet->is_trying, false);
     if (has_lasted)
         outlet->backoff_ms = BACKOFF_MIN_MS;
@@ -220,11 +269,10 @@ static bool add_message(const struct outlet *outlet, struct slice line, struct t
     return true;
 }
 
-// batch is what is sent at once: messages of the first lines.
+// batch is what is sent at once: messages of some lines.
 struct batch {
     struct text text;
     size_t count;
-    size_t ends[BATCH_LINES]; // bytes after each
 };
 
 // has_room_for has memory for the message of a line.
@@ -241,12 +289,12 @@ static bool has_room_for(struct outlet *outlet, size_t len)
     return true;
 }
 
-// peek_lines gives up to `max` first lines, which stay in the queue. Only the thread itself drops them.
+// peek_lines gives up to `max` lines that are to be sent, which stay in the queue. Only the thread itself drops them.
 static size_t peek_lines(struct outlet *outlet, size_t max, const struct outlet_line **out)
 {
     size_t count = 0;
     (void)pthread_mutex_lock(&outlet->queue.mutex);
-    for (const struct outlet_line *at = outlet->queue.first; at != NULL && count < max;
+    for (const struct outlet_line *at = outlet->queue.unsent; at != NULL && count < max;
          at = at->next)
         out[count++] = at;
     (void)pthread_mutex_unlock(&outlet->queue.mutex);
@@ -267,28 +315,25 @@ static void gather(struct outlet *outlet, struct batch *out)
         const struct outlet_line *line = lines[out->count];
         if (!add_message(outlet, slice_of(line->data, line->len), &out->text))
             return;
-        out->ends[out->count++] = out->text.len;
+        out->count++;
     }
 }
 
-// send_lines sends the first lines and drops those that the kernel has, or ends the connection.
+// send_lines sends what waits, or a part of it, or ends the connection.
 static void send_lines(struct outlet *outlet)
 {
     struct errinfo info = {.text = "no memory"};
     struct batch batch;
-    size_t taken = 0;
     gather(outlet, &batch);
-    const enum err error =
-        batch.count == 0 ? ERR_MEMORY
-                         : outlet_link_send(&outlet->link, text_slice(&batch.text), &taken, &info);
-    for (size_t i = 0; i < batch.count && batch.ends[i] <= taken; i++)
-        drop_first(outlet);
-    if (error == ERR_LIMIT) {
+    const enum err error = batch.count == 0
+                               ? ERR_MEMORY
+                               : outlet_link_send(&outlet->link, text_slice(&batch.text), &info);
+    if (error == ERR_LIMIT)
         atomic_fetch_add(&outlet->lost, 1);
-        drop_first(outlet);
-    } else if (error != ERR_OK) {
+    if (error == ERR_OK || error == ERR_LIMIT)
+        be_sent(outlet, batch.count);
+    else
         be_down(outlet, info.text);
-    }
 }
 
 // adopt goes on with what outlet_adapt has brought: a new connection, at once.
@@ -300,17 +345,29 @@ static void adopt(struct outlet *outlet)
     outlet->next_tls = NULL;
     atomic_store(&outlet->is_outdated, false);
     (void)pthread_mutex_unlock(&outlet->queue.mutex);
-    outlet_link_close(&outlet->link, true);
+    outlet_link_finish(&outlet->link);
+    hang_up(outlet);
     outlet_tls_unref(before);
     outlet->backoff_ms = BACKOFF_MIN_MS;
     outlet->retry_at_ms = 0;
+}
+
+// rest waits for something to do: more lines, the receiver's word, or its acknowledgement of what is on its way.
+static void rest(struct outlet *outlet)
+{
+    const bool has_sent = ends_of(outlet).first != NULL;
+    const bool must_stop = atomic_load(&outlet->must_stop);
+    if ((must_stop && !has_sent) || atomic_load(&outlet->is_outdated))
+        return;
+    outlet_link_wait(&outlet->link, POLLIN,
+                     has_sent ? monotonic_ms() + (must_stop ? 1 : ARRIVAL_MS) : INT64_MAX);
 }
 
 // step does one thing, or waits for something to do. False: the thread ends.
 static bool step(struct outlet *outlet)
 {
     struct errinfo info;
-    if (is_over(outlet) || (atomic_load(&outlet->must_stop) && is_empty(outlet)))
+    if (is_over(outlet) || (atomic_load(&outlet->must_stop) && ends_of(outlet).first == NULL))
         return false;
     if (atomic_load(&outlet->is_outdated))
         adopt(outlet);
@@ -320,11 +377,12 @@ static bool step(struct outlet *outlet)
         be_down(outlet, info.text);
         return true;
     }
+    drop_arrived(outlet);
     // Looked at after everything that takes a wake-up without looking.
-    if (!is_empty(outlet))
+    if (ends_of(outlet).unsent != NULL)
         send_lines(outlet);
-    else if (!atomic_load(&outlet->must_stop) && !atomic_load(&outlet->is_outdated))
-        outlet_link_wait(&outlet->link, POLLIN, INT64_MAX);
+    else
+        rest(outlet);
     return true;
 }
 
@@ -333,7 +391,8 @@ static void *run(void *arg)
     struct outlet *outlet = arg;
     while (step(outlet)) {
     }
-    outlet_link_close(&outlet->link, true);
+    outlet_link_finish(&outlet->link);
+    hang_up(outlet);
     atomic_store(&outlet->has_ended, true);
     return NULL;
 }

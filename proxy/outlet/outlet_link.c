@@ -7,9 +7,11 @@
 #include "proxy/outlet/outlet_link.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -57,6 +59,7 @@ static enum err socket_write(struct stream *stream, struct slice bytes, size_t *
     *out_len = count > 0 ? (size_t)count : 0;
     if (count >= 0) {
         link->moved_ms = monotonic_ms();
+        link->written += (uint64_t)count;
         return count > 0 || bytes.len == 0 ? ERR_OK : ERR_AGAIN;
     }
     if (errno == EAGAIN || errno == EINTR || errno == ENOBUFS)
@@ -117,7 +120,7 @@ void outlet_link_init(struct outlet_link *link, int wake_fd, const atomic_int_fa
 
 void outlet_link_deinit(struct outlet_link *link)
 {
-    outlet_link_close(link, false);
+    outlet_link_close(link);
     buffer_pool_deinit(&link->pool);
 }
 
@@ -198,6 +201,8 @@ static int connect_socket(struct outlet_link *link, int family, int type,
     if (link->fd < 0)
         return errno;
     link->is_datagram = type == SOCK_DGRAM;
+    link->is_tcp = family != AF_UNIX;
+    link->written = 0;
     int error = connect(link->fd, address, len) == 0 ? 0 : errno;
     if (error == EINPROGRESS)
         error = await_connected(link);
@@ -341,7 +346,7 @@ enum err outlet_link_open(struct outlet_link *link, const struct outlet_settings
     const enum err error = shake_hands(link, settings->tls, info);
     link->judge = NULL;
     if (error != ERR_OK)
-        outlet_link_close(link, false);
+        outlet_link_close(link);
     return error;
 }
 
@@ -364,31 +369,38 @@ enum err outlet_link_listen(struct outlet_link *link, struct errinfo *info)
     return ERR_OK;
 }
 
+uint64_t outlet_link_written(const struct outlet_link *link)
+{
+    return link->written;
+}
+
+uint64_t outlet_link_arrived(const struct outlet_link *link)
+{
+    int waiting = 0; // bytes that are not acknowledged
+    if (!link->is_tcp || ioctl(link->fd, SIOCOUTQ, &waiting) != 0 || waiting < 0)
+        return link->written;
+    return (uint64_t)waiting < link->written ? link->written - (uint64_t)waiting : 0;
+}
+
 bool outlet_link_is_stream(const struct outlet_link *link)
 {
     return !link->is_datagram;
 }
 
-enum err outlet_link_send(struct outlet_link *link, struct slice bytes, size_t *out_taken,
-                          struct errinfo *info)
+enum err outlet_link_send(struct outlet_link *link, struct slice bytes, struct errinfo *info)
 {
-    const size_t all_len = bytes.len;
-    *out_taken = 0;
     link->moved_ms = monotonic_ms();
     for (;;) {
         size_t len = 0;
         const enum err error =
             bytes.len > 0 ? stream_push(top(link), bytes, &len) : stream_flush(top(link));
-        if (error == ERR_OK && bytes.len == 0) {
-            *out_taken = all_len;
+        if (error == ERR_OK && bytes.len == 0)
             return ERR_OK;
-        }
         if (error == ERR_LIMIT)
             return ERR_LIMIT;
         if (error != ERR_OK && error != ERR_AGAIN)
             return tell_end(link, error, info);
         bytes = slice_from(bytes, len);
-        *out_taken = link->tls == NULL ? all_len - bytes.len : 0;
         if (error == ERR_OK)
             continue;
         if (!has_time(link, link->moved_ms + SEND_MS))
@@ -399,11 +411,12 @@ enum err outlet_link_send(struct outlet_link *link, struct slice bytes, size_t *
     }
 }
 
-// linger lets the receiver read what is under way. What it says meanwhile is thrown away.
-static void linger(struct outlet_link *link)
+void outlet_link_finish(struct outlet_link *link)
 {
     const int64_t until_ms = monotonic_ms() + LINGER_MS;
     struct errinfo info;
+    if (link->fd < 0 || link->is_datagram)
+        return;
     while (stream_finish(top(link)) == ERR_AGAIN && has_time(link, until_ms))
         (void)wait_for(link, POLLOUT, until_ms);
     while (outlet_link_listen(link, &info) == ERR_OK && link->tls != NULL &&
@@ -411,12 +424,10 @@ static void linger(struct outlet_link *link)
         (void)wait_for(link, POLLIN, until_ms);
 }
 
-void outlet_link_close(struct outlet_link *link, bool is_orderly)
+void outlet_link_close(struct outlet_link *link)
 {
     if (link->fd < 0)
         return;
-    if (is_orderly && !link->is_datagram)
-        linger(link);
     stream_close(top(link), false);
     tls_stream_destroy(link->tls);
     link->tls = NULL;

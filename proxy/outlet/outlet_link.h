@@ -16,6 +16,8 @@ struct outlet_link {
     bool is_datagram;                      // of what is connected
     int error;                             // errno of what went wrong on the socket last
     int64_t moved_ms;                      // monotonic; when the kernel took something last
+    uint64_t written;                      // bytes that the kernel has taken in this connection
+    bool is_tcp;                           // whose receiver acknowledges bytes
     size_t said_len;                       // bytes that the receiver has sent
     const atomic_int_fast64_t *stop_at_ms; // borrowed; monotonic: no wait is longer
     const atomic_bool *is_outdated;        // borrowed: connecting is given up
@@ -39,13 +41,17 @@ enum err outlet_link_open(struct outlet_link *link, const struct outlet_settings
                           struct errinfo *info) MUST_USE;
 
 // outlet_link_send sends all of it: ERR_OK once the kernel has it. ERR_LIMIT: a datagram that is too large for the receiver;
-// the connection is good. Otherwise an error with a sentence; ERR_TIMEOUT where nothing was taken for ten seconds. `*out_taken`
-// is how many bytes the kernel has for certain: over TLS all or none.
-enum err outlet_link_send(struct outlet_link *link, struct slice bytes, size_t *out_taken,
+// the connection is good. Otherwise an error with a sentence; ERR_TIMEOUT where nothing was taken for ten seconds.
+enum err outlet_link_send(struct outlet_link *link, struct slice bytes,
                           struct errinfo *info) MUST_USE;
 
 // outlet_link_is_stream tells whether it is no datagram socket, so that several messages can be sent at once.
 bool outlet_link_is_stream(const struct outlet_link *link);
+
+// outlet_link_written gives how many bytes of the connection the kernel has taken, outlet_link_arrived how many of them the
+// receiver's kernel has acknowledged; where nobody says so, all. Right until outlet_link_close, also once the connection broke.
+uint64_t outlet_link_written(const struct outlet_link *link);
+uint64_t outlet_link_arrived(const struct outlet_link *link);
 
 // outlet_link_listen throws away what the receiver has said. An error with a sentence where it is gone, or says too much.
 enum err outlet_link_listen(struct outlet_link *link, struct errinfo *info) MUST_USE;
@@ -53,6 +59,8 @@ enum err outlet_link_listen(struct outlet_link *link, struct errinfo *info) MUST
 // outlet_link_wait waits for `events` (of poll; 0: none) at most until `until_ms` (monotonic), or until it is woken.
 void outlet_link_wait(struct outlet_link *link, short events, int64_t until_ms);
 
-// outlet_link_close ends the connection, if there is one. With `is_orderly` the receiver is told, and has a second to read
-// what is under way.
-void outlet_link_close(struct outlet_link *link, bool is_orderly);
+// outlet_link_finish tells the receiver that nothing more comes, and gives it a second to read what is under way.
+void outlet_link_finish(struct outlet_link *link);
+
+// outlet_link_close ends the connection, if there is one.
+void outlet_link_close(struct outlet_link *link);

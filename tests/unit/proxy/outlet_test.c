@@ -192,6 +192,31 @@ static void one_who_comes_back_gets_the_rest(void **state)
     (void)close(listener);
 }
 
+static void what_did_not_arrive_is_sent_again(void **state)
+{
+    (void)state;
+    uint16_t port = 0;
+    const int listener = listen_at(&port);
+    const int room = 2 * LONG; // of which the kernel makes the double
+    assert_int_equal(setsockopt(listener, SOL_SOCKET, SO_RCVBUF, &room, sizeof room), 0);
+    struct outlet *outlet = open_to(port, OUTLET_LINES, false);
+    const int fd = accept_one(listener);
+    for (uint64_t i = 0; i < 100; i++) // 6 MB, of which the sender's kernel takes a part
+        offer(outlet, i, LONG - 1);
+    struct pollfd arrived = {.fd = fd, .events = POLLIN};
+    assert_int_equal(poll(&arrived, 1, PATIENCE_MS), 1);
+    (void)close(fd); // with something unread: a reset
+    FILE *stream = fdopen(accept_one(listener), "r");
+    assert_non_null(stream);
+    uint64_t number = read_number(stream);
+    assert_true(number <= 4);
+    while (number < 99)
+        number = read_number(stream);
+    assert_int_equal(end(outlet), 0);
+    (void)fclose(stream);
+    (void)close(listener);
+}
+
 static void what_was_not_sent_is_told(void **state)
 {
     (void)state;
@@ -274,6 +299,7 @@ int main(void)
         cmocka_unit_test(syslog_counts_its_bytes),
         cmocka_unit_test(one_who_does_not_read_loses_a_counted_number),
         cmocka_unit_test(one_who_comes_back_gets_the_rest),
+        cmocka_unit_test(what_did_not_arrive_is_sent_again),
         cmocka_unit_test(what_was_not_sent_is_told),
         cmocka_unit_test(one_that_was_told_to_end_ends_with_its_queue),
         cmocka_unit_test(a_receiver_that_takes_nothing_holds_up_no_end),
