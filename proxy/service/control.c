@@ -53,6 +53,7 @@ struct control {
     struct waiter waiters[CONTROL_CALLS_MAX];
     size_t waiter_count;
     bool is_paused; // another process may be about to serve, or does
+    bool is_given;  // the socket is that of the process before
 };
 
 static const char *result_word(int exit_status)
@@ -684,6 +685,7 @@ enum err control_create(struct service *service, int fd, struct control **out, s
     if (control == NULL)
         return errinfo_set(info, ERR_SYSTEM, "no memory for the control socket");
     control->service = service;
+    control->is_given = fd >= 0;
     ev_prepare_init(&control->turn, on_turn);
     control->turn.data = control;
     const char *path = service->snapshot->control_path;
@@ -711,7 +713,8 @@ enum err control_serve(struct control *control, struct errinfo *info)
 
 int control_socket_fd(const struct control *control)
 {
-    return control == NULL ? -1 : control->socket.fd;
+    return control == NULL || control_socket_is_nameless(&control->socket) ? -1
+                                                                           : control->socket.fd;
 }
 
 void control_pause(struct control *control)
@@ -743,6 +746,11 @@ bool control_is_quiet(const struct control *control)
 void control_keep_state(struct control *control)
 {
     (void)keep_blocks(control);
+}
+
+bool control_is_given(const struct control *control)
+{
+    return control != NULL && control->is_given;
 }
 
 void control_leave(struct control *control)

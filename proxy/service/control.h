@@ -18,7 +18,7 @@ enum err control_serve(struct control *control, struct errinfo *info) MUST_USE;
 
 // For all of these NULL is allowed: there is no control socket.
 
-// control_socket_fd gives the listening socket; -1: there is none.
+// control_socket_fd gives the listening socket; -1: there is none, or nobody finds it, because its path was removed.
 int control_socket_fd(const struct control *control);
 
 // control_pause accepts nobody any more; those who come wait for the process that serves next. control_resume undoes it.
@@ -30,6 +30,9 @@ bool control_is_quiet(const struct control *control);
 
 // control_keep_state writes the file.
 void control_keep_state(struct control *control);
+
+// control_is_given tells whether the socket is that of the process before. NULL has none.
+bool control_is_given(const struct control *control);
 
 // control_leave leaves the socket to another process.
 void control_leave(struct control *control);

@@ -287,9 +287,10 @@ static enum err open_control(struct service *service, struct errinfo *info)
                            "in an upgrade: restart the proxy");
     if (snapshot->control_path == NULL)
         return ERR_OK;
-    if (control_create(service, inheritance->control_fd, &service->control, info) != ERR_OK)
-        return ERR_SYSTEM;
+    const int given_fd = inheritance->control_fd; // -1 also where somebody has removed its path
     inheritance->control_fd = -1;
+    if (control_create(service, given_fd, &service->control, info) != ERR_OK)
+        return ERR_SYSTEM;
     if (is_heir)
         return ERR_OK;
     if (block_state_load(service->snapshot->state_path, &service->blocks, info) != ERR_OK)
@@ -585,7 +586,8 @@ int service_run(struct snapshot *snapshot, const struct diagnostics *findings,
         monitor_place_close(&place);
         log_error(LOG_START_FAILED, "%s", info.text);
         if (service.succession.inheritance.fd >= 0) {
-            control_leave(service.control); // the other process goes on with both
+            if (control_is_given(service.control))
+                control_leave(service.control); // the other process goes on with both
             monitor_leave(service.monitor);
         }
         inheritance_refuse(&service.succession.inheritance, info.text);

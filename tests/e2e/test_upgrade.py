@@ -249,6 +249,26 @@ def test_metrics_and_health_can_be_asked_for_without_a_gap(upgradable, tmp_path)
     assert not second.exists()
 
 
+def test_a_control_socket_that_somebody_has_removed_is_made_again(upgradable):
+    made = upgradable()
+    made.control.path.unlink()
+    made.write_program("#!/bin/sh\nexit 7\n")
+    made.proxy.send_signal(signal.SIGUSR2)
+    made.proxy.stderr.wait("upgrade: failed.*status 7")
+    good = made.proxy.config_path.read_text()
+    made.change_program()
+    configure(made.proxy, audit={"file": "/nowhere/audit.jsonl"})
+    made.proxy.send_signal(signal.SIGUSR2)
+    made.proxy.stderr.wait("upgrade: failed.*/nowhere")
+    assert not made.control.path.exists()
+    made.proxy.config_path.write_text(good)
+    made.proxy.send_signal(signal.SIGUSR2)
+    pid = made.follow(made.proxy.stderr.wait(r"upgrade: process \d+ serves now.*").group(0))
+    assert made.control.status()["pid"] == pid
+    made.wait_old_ended()
+    assert made.control.path.exists()
+
+
 # -- what does not come about -----------------------------------------------------------------
 
 SPEAKS_OTHERWISE = f"""#!{sys.executable}
