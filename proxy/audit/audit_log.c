@@ -187,9 +187,20 @@ static void add_part(struct line_parts *parts, char *data, size_t len)
         parts->items[parts->count++] = (struct iovec){data + skipped, len - skipped};
 }
 
+// is_beside tells whether other processes append to the file too, and can be kept out for a moment: not where the descriptor
+// is theirs as well.
+static bool is_beside(const struct audit_log *log)
+{
+    return atomic_load(&log->is_shared) && log->sink.kind == SINK_FILE &&
+           !sink_is_stdout(log->path);
+}
+
 // write_lines writes some of the first `max` waiting lines; false when the file takes nothing now.
 static bool write_lines(struct audit_log *log, size_t max)
 {
+    const bool is_with_others = is_beside(log);
+    if (is_with_others)
+        log->written_of_first = 0;
     struct line_parts parts = {.skip = log->written_of_first};
     struct audit_record *at = log->waiting;
     for (size_t i = 0; at != NULL && i < max; at = at->next, i++) {
@@ -199,7 +210,9 @@ static bool write_lines(struct audit_log *log, size_t max)
         add_part(&parts, seal_at(log, i)->data, seal_at(log, i)->len);
     }
     const int patience_ms = atomic_load(&log->is_failing) ? 0 : FULL_AFTER_MS;
-    const ssize_t written = sink_write(&log->sink, parts.items, parts.count, patience_ms);
+    const ssize_t written = is_with_others
+                                ? sink_write_beside(&log->sink, parts.items, parts.count)
+                                : sink_write(&log->sink, parts.items, parts.count, patience_ms);
     if (written < 0 && errno == EINTR)
         return true;
     if (written <= 0) {

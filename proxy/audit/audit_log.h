@@ -104,8 +104,8 @@ struct audit_log_target {
 enum err audit_log_move(struct audit_log *log, const struct audit_log_target *target,
                         struct errinfo *info) MUST_USE;
 
-// audit_log_share says whether other processes write to the file too. Then a line that looks torn is left alone: its writer
-// is about to end it. Any thread.
+// audit_log_share says whether other processes write to the file too. Then they take turns, by a lock on the file, and a record
+// that a full disk has cut begins again. Any thread.
 void audit_log_share(struct audit_log *log, bool is_shared);
 
 // audit_log_reopen makes the writer open the path again before it writes on; when that fails it keeps the

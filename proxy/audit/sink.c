@@ -7,9 +7,13 @@
 #include <limits.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
+
+enum { LOCK_TRIES = 1000, LOCK_WAIT_NS = 1000 * 1000 };
 
 bool sink_is_stdout(const char *path)
 {
@@ -149,6 +153,32 @@ static int shorten(struct iovec *parts, int count, size_t max)
         max -= parts[i].iov_len;
     }
     return count;
+}
+
+// lock_file waits, not for ever, until no other process writes to the file.
+static bool lock_file(int fd)
+{
+    const struct timespec wait = {.tv_nsec = LOCK_WAIT_NS};
+    for (int tries = 0; tries < LOCK_TRIES; tries++) {
+        if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+            return true;
+        if (errno != EWOULDBLOCK)
+            return false;
+        (void)nanosleep(&wait, NULL);
+    }
+    return false;
+}
+
+ssize_t sink_write_beside(struct sink *sink, const struct iovec *parts, int count)
+{
+    if (!lock_file(sink->fd)) // who has it stands still, or locks mean nothing there
+        return writev(sink->fd, parts, count);
+    sink->has_torn_line = is_torn(sink->fd);
+    const ssize_t written = end_torn_line(sink) ? writev(sink->fd, parts, count) : -1;
+    const int error = errno;
+    (void)flock(sink->fd, LOCK_UN);
+    errno = error;
+    return written;
 }
 
 ssize_t sink_write(struct sink *sink, struct iovec *parts, int count, int patience_ms)

@@ -58,3 +58,8 @@ void sink_close(struct sink *sink);
 // sink_write writes some of the parts, which it may shorten, and gives the number of bytes; -1 with errno set. EAGAIN:
 // nobody has read for `patience_ms`.
 ssize_t sink_write(struct sink *sink, struct iovec *parts, int count, int patience_ms);
+
+// sink_write_beside is sink_write for a file that other processes append to with it: a line that is torn is ended first, also
+// one of theirs, or the next would go on in it. So what was written in part has to begin again. Waits at most a second for
+// them.
+ssize_t sink_write_beside(struct sink *sink, const struct iovec *parts, int count);

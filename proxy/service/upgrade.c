@@ -346,7 +346,7 @@ static void on_turn(struct ev_loop *loop, ev_prepare *turn, int events)
     predecessors_pause(&service->succession.predecessors, true);
     upgrade->state = UPGRADE_COMMITTED;
     if (!send_rest(upgrade))
-        fail(upgrade, "no memory to hand over", true);
+        fail(upgrade, "no memory, or no descriptors, to hand over", true);
 }
 
 // retire is the good end.
@@ -408,7 +408,7 @@ static enum err start(struct upgrade *upgrade, int *fds, struct errinfo *info)
     upgrade->link = handover_link_create(service->loop, fds[0], &events);
     fds[0] = -1;
     if (upgrade->link == NULL || !send_start(upgrade))
-        return errinfo_set(info, ERR_MEMORY, "no memory to hand over");
+        return errinfo_set(info, ERR_MEMORY, "no memory, or no descriptors, to hand over");
     (void)snprintf(variable, sizeof variable, "%s=%d", HANDOVER_VARIABLE, (int)PROGRAM_FD);
     TRY(program_start(program, argv, variable, fds[1], &pid, info));
     ev_child_set(&upgrade->child, pid, 0);

@@ -326,6 +326,43 @@ static void a_record_that_was_written_in_part_goes_on_where_it_stopped(void **st
     assert_int_equal(rest.len, 0);
 }
 
+static void a_line_written_in_part_is_not_mixed_with_one_of_another_process(void **state)
+{
+    struct place *place = *state;
+    struct rlimit before;
+    struct audit_log *other = NULL;
+    struct errinfo info;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    (void)signal(SIGXFSZ, SIG_IGN);
+    struct audit_record *first = make_close(0, 0);
+    const rlim_t inside = first->len + 10;
+    struct audit_log *log = open_log(place, 0, 0);
+    set_file_limit(inside);
+    audit_log_submit(log, first);
+    audit_log_submit(log, make_close(0, 1));
+    assert_int_equal(next_problem(), EFBIG);
+    audit_log_share(log, true);
+    const struct audit_log_options options = {.path = place->path, .is_shared = true};
+    assert_int_equal(audit_log_open(&options, &other, &info), ERR_OK);
+    set_file_limit(before.rlim_cur);
+    audit_log_submit(other, make_close(0, 2));
+    assert_int_equal(audit_log_close(other), 0);
+    assert_int_equal(audit_log_close(log), 0);
+    assert_int_equal(next_problem(), 0);
+    struct slice rest = read_file(place, place->path);
+    struct slice line;
+    uint64_t numbers = 0;
+    size_t torn_count = 0;
+    while (next_line(&rest, &line)) {
+        if (json_is_line(line))
+            numbers += UINT64_C(1) << number_at(line, "bytes.up");
+        else
+            torn_count++;
+    }
+    assert_int_equal(numbers, 7); // each once
+    assert_in_range(torn_count, 0, 1);
+}
+
 static void closing_tells_how_many_records_could_not_be_written(void **state)
 {
     struct place *place = *state;
@@ -646,6 +683,7 @@ int main(void)
         WITH_PLACE(a_file_that_cannot_be_opened_is_named),
         WITH_PLACE(a_full_disk_makes_it_full_until_a_write_succeeds),
         WITH_PLACE(a_record_that_was_written_in_part_goes_on_where_it_stopped),
+        WITH_PLACE(a_line_written_in_part_is_not_mixed_with_one_of_another_process),
         WITH_PLACE(closing_tells_how_many_records_could_not_be_written),
         WITH_PLACE(a_file_that_is_removed_is_made_again_and_counted),
         WITH_PLACE(after_a_rename_and_reopen_the_new_file_is_written),
