@@ -774,9 +774,12 @@ static void answer_drained(struct control *control, struct control_call *call, u
 
 void control_destroy(struct control *control, uint64_t cut_count)
 {
-    static const char goodbye[] = "the proxy has ended";
     if (control == NULL)
         return;
+    const char *goodbye = control->service->succession.retirement == NULL
+                              ? "the proxy has ended"
+                              : "the old process has ended, after an upgrade: ask again, and the "
+                                "one that serves now answers";
     go_on_all(control);
     while (control->waiter_count > 0) {
         const struct waiter waiter = control->waiters[0];

@@ -9,6 +9,7 @@ import pytest
 
 from support import admin
 from support.config import client, merge, reach, write_config
+from support.control import read_lines
 from support.proxy import BINARY, run
 from support.scale import PATIENCE, eventually
 from support.upgrades import Knocking, is_alive, open_files
@@ -247,6 +248,20 @@ def test_metrics_and_health_can_be_asked_for_without_a_gap(upgradable, tmp_path)
     made.wait_old_ended()
     assert admin.get(str(first), "/readyz").status == 200
     assert not second.exists()
+
+
+def test_who_follows_an_old_process_learns_that_it_has_ended(upgradable):
+    made = upgradable()
+    tunnel = made.proxy.tunnel(upgradable.target)
+    with made.control.connect(b"tail\n") as following:
+        made.control.admin("tail")
+        made.upgrade()
+        assert made.proxy.ask(DENIED).status == 403
+        tunnel.close()
+        made.wait_old_ended()
+        *records, last = read_lines(following)
+    assert "after an upgrade" in last["message"]
+    assert "decision" in [each["event"] for each in records]
 
 
 def test_a_control_socket_that_somebody_has_removed_is_made_again(upgradable):
