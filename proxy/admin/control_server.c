@@ -243,6 +243,13 @@ static bool has_room(void *arg)
     return server->call_count < CONTROL_CALLS_MAX;
 }
 
+static void listen_at(struct control_server *server, int fd)
+{
+    const struct acceptor_events accepting = {
+        .has_room = has_room, .on_accept = begin_call, .arg = server};
+    acceptor_start(&server->acceptor, server->loop, fd, &accepting);
+}
+
 struct control_server *control_server_create(struct ev_loop *loop, int fd,
                                              const struct control_events *events)
 {
@@ -252,10 +259,14 @@ struct control_server *control_server_create(struct ev_loop *loop, int fd,
     server->loop = loop;
     server->events = *events;
     TAILQ_INIT(&server->calls);
-    const struct acceptor_events accepting = {
-        .has_room = has_room, .on_accept = begin_call, .arg = server};
-    acceptor_start(&server->acceptor, loop, fd, &accepting);
+    listen_at(server, fd);
     return server;
+}
+
+void control_server_move(struct control_server *server, int fd)
+{
+    acceptor_stop(&server->acceptor);
+    listen_at(server, fd);
 }
 
 void control_server_pause(struct control_server *server)

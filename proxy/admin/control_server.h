@@ -37,6 +37,9 @@ struct control_server *control_server_create(struct ev_loop *loop, int fd,
 void control_server_pause(struct control_server *server);
 void control_server_resume(struct control_server *server);
 
+// control_server_move goes on with another listening socket, which stays the caller's too. Calls that are there stay.
+void control_server_move(struct control_server *server, int fd);
+
 // control_server_destroy closes every client. No call may be open. NULL is allowed.
 void control_server_destroy(struct control_server *server);
 

@@ -733,6 +733,23 @@ void control_resume(struct control *control)
     control_server_resume(control->server);
 }
 
+void control_restore(struct control *control)
+{
+    struct control_socket made;
+    struct errinfo info;
+    if (control == NULL || control->is_paused || !control_socket_is_nameless(&control->socket))
+        return;
+    const char *path = control->service->snapshot->control_path;
+    if (control_socket_open(path, "control.socket", &made, &info) != ERR_OK) {
+        log_error(LOG_ADMIN, "control: the path of the socket is gone, and: %s", info.text);
+        return;
+    }
+    control_server_move(control->server, made.fd);
+    control_socket_leave(&control->socket);
+    control->socket = made;
+    log_info(LOG_ADMIN, "control: the path %s was gone, and is there again", path);
+}
+
 bool control_is_quiet(const struct control *control)
 {
     for (size_t i = 0; control != NULL && i < control->waiter_count; i++) {

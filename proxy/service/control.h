@@ -25,6 +25,9 @@ int control_socket_fd(const struct control *control);
 void control_pause(struct control *control);
 void control_resume(struct control *control);
 
+// control_restore makes the socket again whose path somebody has removed, so that nobody could ask any more.
+void control_restore(struct control *control);
+
 // control_is_quiet tells whether no command is under way but those that never end, and one that waits for an upgrade.
 bool control_is_quiet(const struct control *control);
 

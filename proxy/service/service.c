@@ -113,6 +113,7 @@ static enum err start_workers(struct service *service, struct errinfo *info)
 static void on_hangup(struct service *service)
 {
     const char *refusal = reload_refusal(service);
+    control_restore(service->control);
     if (refusal != NULL) {
         log_warning(LOG_RELOAD_FAILED, "SIGHUP: %s", refusal);
         if (service->stopping_at_s == 0) {

@@ -112,6 +112,27 @@ def test_a_socket_that_was_left_behind_is_taken_over(controlled, tmp_path):
     first.stop(expected=-signal.SIGKILL)
 
 
+def test_a_path_that_was_removed_is_made_again_by_sighup(controlled):
+    proxy = controlled()
+    control = proxy.control
+    listener = control.connect(b"tail\n")
+    proxy.audit.wait("admin", command="tail")
+    control.path.unlink()
+    assert control.run("status", expected=4).stdout == ""
+    proxy.send_signal(signal.SIGHUP)
+    eventually(control.path.exists, "the path")
+    assert stat.S_IMODE(control.path.stat().st_mode) == 0o600
+    control.run("reload")
+    assert b'"event":"admin"' in listener.recv(65536)  # who was there is still served
+    listener.close()
+    proxy.config_path.write_text("nonsense")
+    control.path.unlink()
+    proxy.send_signal(signal.SIGHUP)
+    eventually(control.path.exists, "the path, though the configuration is bad")
+    proxy.stop()
+    assert not control.path.exists()
+
+
 def test_a_living_socket_is_never_taken_away(controlled, start):
     first = controlled()
     second = start(is_ready=False, control={**CONTROL, "socket": str(first.control.path)})
