@@ -32,6 +32,45 @@ const char *action_name(enum action action)
     return names[action];
 }
 
+// ---- ways ---------------------------------------------------------------------------------------
+
+static const struct via straight = {.count = 1};
+
+static bool is_same_hop(const char *a, const char *b)
+{
+    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+bool via_allows(const struct via *via, const char *parent)
+{
+    const struct via *way = via == NULL ? &straight : via;
+    for (size_t i = 0; i < way->count; i++) {
+        if (is_same_hop(way->parents[i], parent))
+            return true;
+    }
+    return false;
+}
+
+bool via_equal(const struct via *a, const struct via *b)
+{
+    const struct via *one = a == NULL ? &straight : a;
+    const struct via *other = b == NULL ? &straight : b;
+    bool is_equal = one->count == other->count;
+    for (size_t i = 0; is_equal && i < one->count; i++)
+        is_equal = is_same_hop(one->parents[i], other->parents[i]);
+    return is_equal;
+}
+
+void via_append_json(const struct via *via, struct text *out)
+{
+    if (via_equal(via, NULL))
+        return;
+    json_begin_array(out, "via");
+    for (size_t i = 0; i < via->count; i++)
+        json_add_string(out, NULL, via->parents[i] == NULL ? "direct" : via->parents[i]);
+    json_end_array(out);
+}
+
 void decision_append_json(const struct decision *decision, struct text *out)
 {
     json_begin_object(out, "decision");
@@ -314,6 +353,7 @@ static void admit(struct judgement *j, struct candidate *candidate, const struct
     candidate->rule = rule == NULL ? NULL : rule->name;
     candidate->inner = rule == NULL || rule->inner == NULL ? j->client->inner : rule->inner;
     candidate->sends_proxy = rule != NULL && rule->sends_proxy;
+    candidate->via = rule == NULL || rule->via == NULL ? j->client->via : rule->via;
     j->is_admitted = true;
     tell_verdict(j, candidate, &candidate->address);
 }
@@ -435,6 +475,7 @@ static void conclude(const struct judgement *j, struct decision *out)
             continue;
         decide(out, ACTION_ALLOW, j->candidates[i].reason, j->candidates[i].rule);
         out->inner = j->candidates[i].inner;
+        out->via = j->candidates[i].via;
         out->would_deny = out->reason == REASON_NO_RULE && out->mode == POLICY_REPORT;
         return;
     }
@@ -479,6 +520,7 @@ void policy_decide_addresses(const struct policy *policy, const struct client *c
         candidates[i].rule = NULL;
         candidates[i].inner = NULL;
         candidates[i].sends_proxy = false;
+        candidates[i].via = NULL;
         candidates[i].reason = REASON_NONE;
     }
     if (client_may_ask(client, source, NULL, out)) {

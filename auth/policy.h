@@ -28,8 +28,19 @@ struct decision {
     enum policy_mode mode; // of the client; POLICY_ENFORCE without one
     bool would_deny;       // allowed only because the mode is `report`
     const struct inner
-        *inner; // with ACTION_ALLOW: what the tunnel may carry, borrowed; NULL: anything
+        *inner;            // with ACTION_ALLOW: what the tunnel may carry, borrowed; NULL: anything
+    const struct via *via; // likewise: the way it takes; NULL: to the target itself
 };
+
+// via_allows tells whether a request of this way may go through the parent of that name; NULL: to the target itself. A `via`
+// of NULL leads there only.
+bool via_allows(const struct via *via, const char *parent);
+
+// via_equal tells whether two ways are the same.
+bool via_equal(const struct via *a, const struct via *b);
+
+// via_append_json adds the member "via", a list of names, unless the way leads to the target itself only.
+void via_append_json(const struct via *via, struct text *out);
 
 // decision_append_json adds the member "decision", in the order of docs/AUDIT.md.
 void decision_append_json(const struct decision *decision, struct text *out);
@@ -64,6 +75,7 @@ struct candidate {
     enum reason reason; // out: REASON_RULE, or why not; REASON_NO_RULE when only the mode admits it
     const struct inner *inner; // out: what a tunnel to it may carry; NULL: anything
     bool sends_proxy;          // out: a PROXY header goes to it first
+    const struct via *via;     // out: the way to it; NULL: straight there
 };
 
 // policy_decide_addresses judges every candidate of a target that policy_decide_target let pass,

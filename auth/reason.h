@@ -43,6 +43,7 @@
     X(REASON_BAD_REQUEST, "bad_request")                                                           \
     X(REASON_BAD_TARGET, "bad_target")                                                             \
     X(REASON_BAD_RESPONSE, "bad_response")                                                         \
+    X(REASON_LOOP, "loop")                                                                         \
     X(REASON_NOT_FOUND, "not_found")                                                               \
     X(REASON_WHOAMI, "whoami")                                                                     \
     X(REASON_DNS_FAILED, "dns_failed")                                                             \
@@ -75,6 +76,10 @@
     X(REASON_DRAINED, "drained")                                                                   \
     X(REASON_REFUSED, "refused")                                                                   \
     X(REASON_CONNECT_FAILED, "connect_failed")                                                     \
+    X(REASON_PARENT_UNREACHABLE, "parent_unreachable")                                             \
+    X(REASON_PARENT_UNTRUSTED, "parent_untrusted")                                                 \
+    X(REASON_PARENT_REFUSED, "parent_refused")                                                     \
+    X(REASON_PARENT_BAD_ANSWER, "parent_bad_answer")                                               \
     X(REASON_INNER_PLAIN, "inner_plain")                                                           \
     X(REASON_INNER_MISMATCH, "inner_mismatch")                                                     \
     X(REASON_INNER_NOT_TLS, "inner_not_tls")                                                       \

@@ -45,6 +45,15 @@ struct ip_sets {
     size_t count;
 };
 
+enum { VIA_MAX = 4, PARENT_NAME_MAX = 32 };
+
+// via is what stands under `via`: which way a request takes, the first one that can be reached.
+struct via {
+    const char
+        *parents[VIA_MAX]; // names of proxies, in order; NULL, only the last: to the target itself
+    size_t count;          // at least 1
+};
+
 // rule is one entry of `allow` or `deny`. Left-out parts mean what docs/CONFIG.md says, differently
 // for allow and deny; `has_hosts` and `has_addresses` keep "left out" and "empty" apart.
 struct rule {
@@ -57,6 +66,7 @@ struct rule {
     bool has_addresses;
     bool sends_proxy;          // of an allow: a PROXY header goes to the target first
     const struct inner *inner; // of an allow; NULL: the client's
+    const struct via *via;     // of an allow; NULL: the client's
 };
 
 enum extension_match_kind { EXTENSION_TEXT, EXTENSION_DER, EXTENSION_EQUALS, EXTENSION_JSON };
@@ -130,6 +140,7 @@ struct client {
     bool sends_proxy; // some rule of `allow` does
     struct client_limits limits;
     const struct inner *inner;    // NULL: its tunnels may carry anything
+    const struct via *via;        // NULL: to the target itself
     const struct ip_addr *egress; // ours, to dial from, in turns; none: the kernel chooses
     size_t egress_count;
 };

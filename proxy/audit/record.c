@@ -183,8 +183,24 @@ void audit_decision_format(const struct audit_decision *decision, struct audit_r
     decision_append_json(decision->decision, &text);
     add_addresses(&text, decision->judged, decision->judged_count);
     add_aliases(&text, decision->aliases);
+    via_append_json(decision->via, &text);
     add_member(&text, "config", decision->config);
     finish(out, &text);
+}
+
+// add_parent tells through which proxy it went, or was to go.
+static void add_parent(const struct audit_close *close, struct text *text)
+{
+    char host[TARGET_TEXT_CAP];
+    json_begin_object(text, "parent");
+    json_add_string(text, "name", close->parent);
+    json_add_string(text, "host",
+                    close->proxy == NULL ? NULL : target_format_host(close->proxy, host));
+    if (close->proxy != NULL) {
+        json_add_count(text, "port", close->proxy->port);
+        json_add_string(text, "protocol", close->is_proxy_http2 ? "h2" : "h1");
+    }
+    json_end_object(text);
 }
 
 void audit_close_format(const struct audit_close *close, struct audit_record *out)
@@ -213,6 +229,8 @@ void audit_close_format(const struct audit_close *close, struct audit_record *ou
     json_add_number(&text, "total", close->total_ms);
     json_end_object(&text);
     add_member(&text, "reason", reason_name(close->reason));
+    if (close->parent != NULL)
+        add_parent(close, &text);
     if (close->inner != NULL)
         inner_append_json(close->inner, close->target, close->would_end, &text);
     finish(out, &text);

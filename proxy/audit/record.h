@@ -32,7 +32,8 @@ struct audit_record {
 enum {
     AUDIT_CLOSE_CAP = 393,           // bytes of the longest `close`, with the NUL
     AUDIT_LOST_CAP = 128,            // for a `records_lost`
-    AUDIT_DECISION_EXTRA_CAP = 4384, // for a `decision`, beside the client's part
+    AUDIT_PARENT_CAP = 400,          // more, of one that went through a parent
+    AUDIT_DECISION_EXTRA_CAP = 4544, // for a `decision`, beside the client's part
     AUDIT_MAX_ADDRESSES = 32,        // of a `decision`; further ones are not written
     AUDIT_ALIASES_MAX = 512,
     AUDIT_PRESENTED_MAX = 8192, // bytes of a certificate's own claims
@@ -84,7 +85,8 @@ struct audit_decision {
     size_t judged_count;
     // names one after the other, each with a NUL; AUDIT_ALIASES_MAX bytes at most
     struct slice aliases;
-    const char *config; // id of the snapshot
+    const struct via *via; // NULL: to the target itself
+    const char *config;    // id of the snapshot
 };
 
 // audit_decision_format fills a record of at least AUDIT_DECISION_EXTRA_CAP + client_json.len bytes.
@@ -106,9 +108,13 @@ struct audit_close {
     const struct inner_seen *inner; // NULL: nobody looked inside
     const struct target *target;    // what was asked for; with `inner`
     enum reason would_end;          // with `inner`; in mode `report`: for what it would have ended
+    const char *parent;             // name of the one that it went through, or NULL
+    const struct target *proxy;     // of the parent; NULL: none was tried
+    bool is_proxy_http2;
 };
 
-// audit_close_format fills a record of at least AUDIT_CLOSE_CAP bytes, and with `inner` of INNER_JSON_CAP more.
+// audit_close_format fills a record of at least AUDIT_CLOSE_CAP bytes, with `inner` of INNER_JSON_CAP more, and with `parent`
+// of AUDIT_PARENT_CAP more.
 void audit_close_format(const struct audit_close *close, struct audit_record *out);
 
 struct audit_refusal {

@@ -38,6 +38,7 @@ static const struct key keys[] = {
     KEY_KNOWN("allow", KEY_OPTIONAL),
     KEY_KNOWN("deny", KEY_OPTIONAL),
     KEY_KNOWN("egress", KEY_OPTIONAL),
+    KEY_KNOWN("via", KEY_OPTIONAL),
     KEY_KNOWN("limits", KEY_OPTIONAL),
     KEY_KNOWN("inner", KEY_OPTIONAL),
 };
@@ -165,10 +166,40 @@ static void egress_read(struct reader *reader, const struct node *node, struct c
 // scope is what all clients share while they are read.
 struct scope {
     const struct name_list *trusts;
+    const struct parent_names *parents;
     struct sets *sets;
     struct named_places client_names;
     struct named_places rule_names;
 };
+
+// has_parent tells whether a request may leave this way through another proxy.
+static bool has_parent(const struct via *via)
+{
+    return !via_equal(via, NULL);
+}
+
+// check_via refuses what only a target that we connect to ourselves could see.
+static void check_via(struct reader *reader, const struct node *node, const struct client *client)
+{
+    const struct node *allow = node_get(node, "allow");
+    const struct node *entry = allow == NULL ? NULL : allow->child;
+    bool has_parents = has_parent(client->via);
+    for (size_t i = 0; i < client->allow_count && entry != NULL; i++, entry = entry->next) {
+        const struct rule *rule = &client->allow[i];
+        const bool goes_through = has_parent(rule->via != NULL ? rule->via : client->via);
+        has_parents = has_parents || goes_through;
+        if (rule->sends_proxy && goes_through)
+            reader_error(reader, node_get(entry, "send_proxy"),
+                         "`send_proxy` and `via`: a parent makes the connection to the target, and "
+                         "would have to send the header"
+                         "\nwrite `via: direct` in this rule, or remove `send_proxy`");
+    }
+    if (has_parents && client->egress_count > 0)
+        reader_warning(reader, node_get(node, "egress"),
+                       "`egress` counts only for requests that go to the target itself; those "
+                       "`via` a parent leave from an address that the kernel chooses"
+                       "\nno change is needed if that is meant");
+}
 
 static bool client_read(struct reader *reader, const struct node *node, void *out, void *arg)
 {
@@ -198,12 +229,14 @@ static bool client_read(struct reader *reader, const struct node *node, void *ou
                        "\n`mode: enforce` once the rules are complete",
                        mode_words[client->mode]);
     egress_read(reader, node_get(node, "egress"), client);
-    rules_read(reader, scope->sets, allow, RULE_ALLOW, client->name, &scope->rule_names,
-               &client->allow, &client->allow_count);
-    rules_read(reader, scope->sets, node_get(node, "deny"), RULE_DENY, client->name,
+    client->via = via_read(reader, node_get(node, "via"), scope->parents);
+    rules_read(reader, scope->sets, scope->parents, allow, RULE_ALLOW, client->name,
+               &scope->rule_names, &client->allow, &client->allow_count);
+    rules_read(reader, scope->sets, NULL, node_get(node, "deny"), RULE_DENY, client->name,
                &scope->rule_names, &client->deny, &client->deny_count);
     for (size_t i = 0; i < client->allow_count; i++)
         client->sends_proxy = client->sends_proxy || client->allow[i].sends_proxy;
+    check_via(reader, node, client);
     client->inner = inner_rules_read(reader, node_get(node, "inner"), true);
     client_limits_read(reader, node_get(node, "limits"), &client->limits);
     if (client->mode == POLICY_ENFORCE && (allow == NULL || allow->child == NULL))
@@ -233,13 +266,13 @@ static void clients_list_read(struct reader *reader, const struct node *clients,
 }
 
 void clients_read(struct reader *reader, const struct node *root, const struct name_list *trusts,
-                  struct policy *policy)
+                  const struct parent_names *parents, struct policy *policy)
 {
     struct sets sets = {.reader = reader};
-    struct scope scope = {.trusts = trusts, .sets = &sets};
+    struct scope scope = {.trusts = trusts, .parents = parents, .sets = &sets};
     sets_read(scope.sets, node_get(root, "sets"));
     clients_list_read(reader, node_get(root, "clients"), &scope, policy);
-    rules_read(reader, scope.sets, node_get(root, "deny"), RULE_DENY, "", &scope.rule_names,
+    rules_read(reader, scope.sets, NULL, node_get(root, "deny"), RULE_DENY, "", &scope.rule_names,
                &policy->deny, &policy->deny_count);
     const enum err error = reader->is_out_of_memory ? ERR_OK : policy_seal(policy);
     if (error == ERR_LIMIT)

@@ -5,6 +5,7 @@
 #include "auth/policy.h"
 #include "proxy/config/matches.h"
 #include "proxy/config/sets.h"
+#include "proxy/config/via.h"
 
 enum { CLIENTS_MAX = 1000000 };
 
@@ -12,6 +13,7 @@ extern const struct section client_section;
 extern const struct section egress_section;
 
 // clients_read reads `sets`, `clients` and the global `deny` of the configuration `root` (each may
-// be left out) into `policy`. What is kept goes into the reader's arena, which must be the policy's.
+// be left out) into `policy`. What is kept goes into the reader's arena, which must be the policy's. `parents` is what a
+// `via` may name.
 void clients_read(struct reader *reader, const struct node *root, const struct name_list *trusts,
-                  struct policy *policy);
+                  const struct parent_names *parents, struct policy *policy);

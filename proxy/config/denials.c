@@ -43,7 +43,7 @@ static bool deny_read(struct further *further, const struct node *node, const ch
     size_t more_count = 0;
     if (!has_file(node))
         return true;
-    rules_read(further->reader, further->sets, node, RULE_DENY, owner, &further->names, &more,
+    rules_read(further->reader, further->sets, NULL, node, RULE_DENY, owner, &further->names, &more,
                &more_count);
     struct rule *all = reader_alloc(further->reader, *count + more_count, sizeof *all);
     if (all == NULL)

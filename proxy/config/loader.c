@@ -9,6 +9,7 @@
 #include "proxy/config/control.h"
 #include "proxy/config/listeners.h"
 #include "proxy/config/named_files.h"
+#include "proxy/config/parents.h"
 #include "proxy/config/resolving.h"
 #include "proxy/config/settings.h"
 #include "proxy/config/source.h"
@@ -66,8 +67,13 @@ static void sections_read(struct reader *reader, const struct node *root,
     listeners_read(reader, node_get(root, "listeners"), &trusts, snapshot);
     admin_read(reader, node_get(root, "admin"), &trusts, snapshot);
     listeners_check_trusts(reader, node_get(root, "listeners"), &trusts, snapshot);
+    parents_read(reader, node_get(root, "parents"), snapshot);
+    bool is_used[PARENTS_MAX] = {false};
+    const struct parent_names parents = {
+        .parents = snapshot->parents, .count = snapshot->parent_count, .is_used = is_used};
     reader->arena = snapshot->policy->arena; // the policy owns what it is made of
-    clients_read(reader, root, &trusts, snapshot->policy);
+    clients_read(reader, root, &trusts, &parents, snapshot->policy);
+    parent_names_warn_unused(reader, node_get(root, "parents"), &parents);
     for (size_t i = 0; i < snapshot->trust_count; i++) {
         if (snapshot->trusts[i] != NULL &&
             give_meaning(snapshot->trusts[i], snapshot->policy) == ERR_MEMORY)

@@ -57,6 +57,7 @@ static void ports_read(struct reader *reader, const struct node *node, struct ru
 // rule_list is what the rules of one `allow` or `deny` share while they are read.
 struct rule_list {
     struct sets *sets;
+    const struct parent_names *parents;
     struct named_places *names;
     enum rule_kind kind;
     const char *owner;
@@ -114,6 +115,7 @@ static const struct key keys[] = {
     KEY_KNOWN("hosts", KEY_OPTIONAL),     KEY_KNOWN("ports", KEY_OPTIONAL),
     KEY_KNOWN("addresses", KEY_OPTIONAL), KEY_KNOWN("name", KEY_OPTIONAL),
     KEY_KNOWN("inner", KEY_OPTIONAL),     KEY_KNOWN("send_proxy", KEY_OPTIONAL),
+    KEY_KNOWN("via", KEY_OPTIONAL),
 };
 
 const struct section rule_section = SECTION("a rule", keys);
@@ -130,6 +132,7 @@ static bool rule_read(struct reader *reader, const struct node *node, void *out,
     const struct node *addresses = node_get(node, "addresses");
     const struct node *ports = node_get(node, "ports");
     const struct node *inner = node_get(node, "inner");
+    const struct node *via = node_get(node, "via");
     section.what = is_allow ? "an `allow` rule" : "a `deny` rule";
     rule_name_read(reader, node, list, rule);
     if (!section_read(reader, node, &section, NULL))
@@ -145,6 +148,13 @@ static bool rule_read(struct reader *reader, const struct node *node, void *out,
             reader, inner,
             "a `deny` rule has no `inner`"
             "\nit says what a tunnel may carry: write it in an `allow` rule, or in the client");
+    if (is_allow)
+        rule->via = via_read(reader, via, list->parents);
+    else if (via != NULL)
+        reader_error(reader, via,
+                     "a `deny` rule has no `via`"
+                     "\nit says which way a request takes: write it in an `allow` rule, or in the "
+                     "client");
     rule->inner = is_allow ? inner_rules_read(reader, inner, false) : NULL;
     rule->sends_proxy = send_proxy_read(reader, node_get(node, "send_proxy"), is_allow);
     rule->has_hosts = hosts != NULL;
@@ -158,12 +168,16 @@ static bool rule_read(struct reader *reader, const struct node *node, void *out,
     return true;
 }
 
-void rules_read(struct reader *reader, struct sets *sets, const struct node *node,
-                enum rule_kind kind, const char *owner, struct named_places *names,
-                const struct rule **out, size_t *out_count)
+void rules_read(struct reader *reader, struct sets *sets, const struct parent_names *parents,
+                const struct node *node, enum rule_kind kind, const char *owner,
+                struct named_places *names, const struct rule **out, size_t *out_count)
 {
-    struct rule_list list = {
-        .sets = sets, .names = names, .kind = kind, .owner = owner, .count = out_count};
+    struct rule_list list = {.sets = sets,
+                             .parents = parents,
+                             .names = names,
+                             .kind = kind,
+                             .owner = owner,
+                             .count = out_count};
     const struct items rules = {.what = kind == RULE_ALLOW ? "`allow`" : "`deny`",
                                 .max = RULES_MAX,
                                 .size = sizeof(struct rule),

@@ -4,6 +4,7 @@
 
 #include "auth/policy.h"
 #include "proxy/config/sets.h"
+#include "proxy/config/via.h"
 
 enum {
     RULES_MAX = 10000,     // in one `allow` or `deny`
@@ -16,6 +17,7 @@ enum rule_kind { RULE_ALLOW, RULE_DENY };
 
 // rules_read reads the list `node` (NULL: none) into the reader's arena. Rules without a name of
 // their own are called `OWNER.allow[0]`, or `deny[0]` when `owner` is "". The names of the others are added to `names`.
-void rules_read(struct reader *reader, struct sets *sets, const struct node *node,
-                enum rule_kind kind, const char *owner, struct named_places *names,
-                const struct rule **out, size_t *out_count);
+// `parents`: that the `via` of an allow may name.
+void rules_read(struct reader *reader, struct sets *sets, const struct parent_names *parents,
+                const struct node *node, enum rule_kind kind, const char *owner,
+                struct named_places *names, const struct rule **out, size_t *out_count);

@@ -4,6 +4,8 @@
 #include <openssl/mem.h>
 #include <stdlib.h>
 
+#include "proxy/uplink/credentials.h"
+
 struct denials *denials_ref(struct denials *denials)
 {
     if (denials != NULL)
@@ -60,6 +62,8 @@ void snapshot_unref(struct snapshot *snapshot)
         for (size_t j = 0; j < listener->site_count; j++)
             tls_context_unref(listener->sites[j].tls);
     }
+    for (size_t i = 0; i < snapshot->parent_count; i++)
+        credentials_unref(snapshot->parents[i].credentials);
     if (snapshot->admin != NULL)
         tls_context_unref(snapshot->admin->tls);
     for (size_t i = 0; i < snapshot->audit_outlet_count; i++)
@@ -208,6 +212,15 @@ const struct trust *snapshot_find_trust(const struct snapshot *snapshot, const c
     for (size_t i = 0; i < snapshot->trust_count; i++) {
         if (strcmp(trust_name(snapshot->trusts[i]), name) == 0)
             return snapshot->trusts[i];
+    }
+    return NULL;
+}
+
+const struct parent_config *snapshot_find_parent(const struct snapshot *snapshot, const char *name)
+{
+    for (size_t i = 0; i < snapshot->parent_count; i++) {
+        if (strcmp(snapshot->parents[i].name, name) == 0)
+            return &snapshot->parents[i];
     }
     return NULL;
 }

@@ -14,6 +14,7 @@
 #include "proxy/chain/chain_settings.h"
 #include "proxy/config/admin_settings.h"
 #include "proxy/config/diagnostics.h"
+#include "proxy/config/parent_config.h"
 #include "proxy/http2/http2_options.h"
 #include "proxy/log/log_options.h"
 #include "proxy/net/resolver_options.h"
@@ -116,6 +117,8 @@ struct snapshot {
     size_t trust_count;
     struct crl_source_entry *crl_sources; // NULL: no list is fetched
     struct policy *policy;                // owned
+    struct parent_config *parents;        // snapshot's arena
+    size_t parent_count;
     struct timeouts timeouts;
     struct resolver_options resolver; // its hosts and guards are refs
     struct proxy_limits limits;
@@ -165,6 +168,9 @@ struct snapshot *snapshot_create(void) MUST_USE;
 
 // snapshot_find_trust returns the profile of that name, or NULL.
 const struct trust *snapshot_find_trust(const struct snapshot *snapshot, const char *name);
+
+// snapshot_find_parent returns the parent of that name, or NULL.
+const struct parent_config *snapshot_find_parent(const struct snapshot *snapshot, const char *name);
 
 // snapshot_files_equal tells whether the same files with the same content were read, in the same order.
 bool snapshot_files_equal(const struct snapshot_file *a, const struct snapshot_file *b);

@@ -17,6 +17,7 @@ static const struct wording wordings[] = {
     {403, REASON_OWN_LISTENER, "Denied", "proxy_loop_detected"},
     {403, REASON_SPECIAL_RANGE, "Denied", "destination_ip_prohibited"},
     {403, REASON_METADATA, "Denied", "destination_ip_prohibited"},
+    {403, REASON_PARENT_REFUSED, "Denied by a parent", "http_request_denied"},
     {403, REASON_NONE, "Denied", "http_request_denied"},
     {404, REASON_NONE, "Not found", "http_request_error"},
     {405, REASON_NONE, "Method not allowed", "http_request_error"},
@@ -29,10 +30,16 @@ static const struct wording wordings[] = {
     {502, REASON_BAD_RESPONSE, "Bad gateway", "http_protocol_error"},
     {502, REASON_UPSTREAM_CLOSED, "Bad gateway", "connection_terminated"},
     {502, REASON_UPSTREAM_RESET, "Bad gateway", "connection_terminated"},
+    {502, REASON_PARENT_UNREACHABLE, "Bad gateway", "destination_unavailable"},
+    {502, REASON_PARENT_UNTRUSTED, "Bad gateway", "tls_certificate_error"},
+    {502, REASON_PARENT_BAD_ANSWER, "Bad gateway", "http_protocol_error"},
+    {502, REASON_PARENT_REFUSED, "Bad gateway", "destination_unavailable"},
     {502, REASON_NONE, "Bad gateway", "connection_refused"},
+    {503, REASON_PARENT_REFUSED, "Service unavailable", "destination_unavailable"},
     {503, REASON_NONE, "Service unavailable", "proxy_internal_error"},
     {504, REASON_DNS_FAILED, "Gateway timeout", "dns_timeout"},
     {504, REASON_NONE, "Gateway timeout", "connection_timeout"},
+    {508, REASON_NONE, "Loop detected", "proxy_loop_detected"},
     {0, REASON_NONE, "Refused", "http_request_error"},
 };
 
@@ -45,6 +52,7 @@ static const struct wording *find_wording(const struct answer *answer)
     return row;
 }
 
+// or_empty gives a text that may be NULL.
 static const char *or_empty(const char *text)
 {
     return text == NULL ? "" : text;
@@ -67,13 +75,21 @@ static void append_phrase(const struct answer *answer, const char *start, struct
     text_append_string(out, id);
 }
 
+// append_members begins Proxy-Status with the members of those further on: each proxy adds its own at the end
+// (RFC 9209 2).
+static void append_members(const struct answer *answer, struct text *out)
+{
+    const char *passed_on = or_empty(answer->passed_on);
+    text_append_format(out, "Proxy-Status: %s%ssallyport", passed_on,
+                       passed_on[0] == '\0' ? "" : ", ");
+}
+
 void answer_format(const struct answer *answer, struct text *out)
 {
     if (answer->status == 200) {
-        text_append_format(out,
-                           "HTTP/1.1 200 Connection established\r\nProxy-Status: sallyport\r\n"
-                           "X-Request-Id: %s\r\n\r\n",
-                           answer->id);
+        text_append_string(out, "HTTP/1.1 200 Connection established\r\n");
+        append_members(answer, out);
+        text_append_format(out, "\r\nX-Request-Id: %s\r\n\r\n", answer->id);
         return;
     }
     const struct wording *wording = find_wording(answer);
@@ -82,8 +98,11 @@ void answer_format(const struct answer *answer, struct text *out)
     text_init(&phrase, phrase_data, sizeof phrase_data);
     append_phrase(answer, wording->words, &phrase);
     text_append_format(out, "HTTP/1.1 %u %s\r\n", answer->status, phrase.data);
-    text_append_format(out, "Proxy-Status: sallyport; error=%s; details=\"%s%s%s%s%s\"\r\n",
-                       wording->error, reason_name(answer->reason),
+    append_members(answer, out);
+    text_append_format(out, "; error=%s", wording->error);
+    if (answer->received != 0)
+        text_append_format(out, "; received-status=%u", answer->received);
+    text_append_format(out, "; details=\"%s%s%s%s%s\"\r\n", reason_name(answer->reason),
                        answer->rule == NULL ? "" : "; rule ", or_empty(answer->rule),
                        answer->detail == NULL ? "" : "; ", or_empty(answer->detail));
     text_append_format(out, "X-Request-Id: %s\r\n", answer->id);

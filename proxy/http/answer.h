@@ -15,6 +15,8 @@ struct answer {
     const char *detail;     // a few words in static memory, or NULL
     const char *help;       // a sentence for the body, borrowed for the call, or NULL
     const char *id;         // 16 hex digits
+    const char *passed_on;  // members of Proxy-Status of those further on; NULL or "": none
+    uint16_t received;      // with a refusal of a parent: the status that it has sent; 0: none
     bool is_persistent;     // the connection goes on
     bool is_for_head;       // of a HEAD: no body follows, whatever Content-Length says
     uint32_t retry_after_s; // with 429: asking again makes sense then
@@ -22,7 +24,7 @@ struct answer {
 
 enum {
     ANSWER_REASON_PHRASE_MAX = 80, // bytes
-    ANSWER_CAP = 1024,             // bytes that always suffice, with the NUL
+    ANSWER_CAP = 1408,             // bytes that always suffice, with the NUL
 };
 
 // answer_format appends the whole answer. A 200 is the start of a tunnel and has neither body nor

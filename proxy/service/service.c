@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/random.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -300,6 +301,18 @@ static enum err open_control(struct service *service, struct errinfo *info)
     return ERR_OK;
 }
 
+// make_token makes up what tells this process apart from all others in the requests that it sends on.
+static bool make_token(char out[VIA_TOKEN_CAP])
+{
+    uint8_t random[(VIA_TOKEN_CAP - 1) / 2];
+    struct text text;
+    if (getrandom(random, sizeof random, 0) != sizeof random)
+        return false;
+    text_init(&text, out, VIA_TOKEN_CAP);
+    text_append_hex(&text, slice_of(random, sizeof random));
+    return true;
+}
+
 // open_counts makes what is counted over all workers.
 static enum err open_counts(struct service *service, struct errinfo *info)
 {
@@ -311,6 +324,8 @@ static enum err open_counts(struct service *service, struct errinfo *info)
     if (shared->ledger == NULL || shared->sources == NULL || shared->refusals == NULL ||
         shared->refused_requests == NULL)
         return errinfo_set(info, ERR_MEMORY, "no memory to count what is in use");
+    if (!make_token(shared->token))
+        return errinfo_set(info, ERR_SYSTEM, "no randomness");
     memory_watch_start(&service->memory, service->loop, shared->ledger);
     service_apply_limits(service, service->snapshot);
     return ERR_OK;

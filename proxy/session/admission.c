@@ -10,6 +10,14 @@ struct verdict admission_decide_room(bool is_draining, bool has_records)
     return (struct verdict){.kind = VERDICT_GO};
 }
 
+struct verdict admission_decide_loop(const struct via_trail *trail, const char *token)
+{
+    if (!via_is_loop(trail, token))
+        return (struct verdict){.kind = VERDICT_GO};
+    return verdict_error(508, REASON_LOOP,
+                         trail->hops >= VIA_HOPS_MAX ? "too many proxies" : "it was here before");
+}
+
 struct verdict admission_decide_right(const struct snapshot *snapshot, enum reason reason,
                                       int64_t not_after_s, int64_t now_s)
 {

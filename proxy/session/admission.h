@@ -4,6 +4,7 @@
 // A request is asked about before DNS (room, right, target), after it (addresses), and before the 200 (today).
 #pragma once
 
+#include "proxy/http/via.h"
 #include "proxy/session/verdict.h"
 
 // What a request is judged by; all borrowed.
@@ -17,6 +18,9 @@ struct admission {
 // admission_decide_room refuses requests while the proxy drains, and those whose records have no room (`has_records`):
 // no record, no tunnel.
 struct verdict admission_decide_room(bool is_draining, bool has_records);
+
+// admission_decide_loop refuses a request that has come through this proxy, which is known by `token`, or through too many.
+struct verdict admission_decide_loop(const struct via_trail *trail, const char *token);
 
 // admission_decide_right refuses a client that has lost its right: `reason` is what judging it again has said,
 // REASON_NONE for nothing; `not_after_s` is when its certificate ends (Unix seconds, like `now_s`).

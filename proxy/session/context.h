@@ -10,12 +10,14 @@
 #include "proxy/audit/refusals.h"
 #include "proxy/clock/clock.h"
 #include "proxy/config/snapshot.h"
+#include "proxy/http/via.h"
 #include "proxy/loop/turn.h"
 #include "proxy/net/buffer.h"
 #include "proxy/net/resolver.h"
 #include "proxy/session/chain_cache.h"
 #include "proxy/session/client_counts.h"
 #include "proxy/session/counters.h"
+#include "proxy/session/parents.h"
 #include "proxy/session/session_tops.h"
 #include "proxy/session/upstream_pool.h"
 
@@ -88,6 +90,7 @@ struct session_context {
     struct upstream_share upstreams;   // of connections to targets that wait; its `max` is set
     size_t dial_max;                   // connects under way, but for the first of each request
     uint64_t id_seed;                  // random, different for each worker of each process
+    char token[VIA_TOKEN_CAP];         // random, of the process: by which it knows what it has sent
 
     // Kept by the sessions; everybody else may read.
     int64_t now_ms; // monotonic; taken once a pass of the loop
@@ -104,6 +107,7 @@ struct session_context {
     uint64_t id_count;
     uint32_t egress_turns[EGRESS_TURNS]; // clients that share one take turns with each other
     struct buffer_pool buffers;
+    struct parents parents;
     struct chain_cache chains; // of today's snapshot
     struct session_list by_state[SESSION_STATE_COUNT];
     struct session_marks idle; // wait for a request, the longest first

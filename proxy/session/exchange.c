@@ -72,11 +72,13 @@ static void finish(struct exchange *exchange, enum exchange_outcome outcome, enu
     tally_end(exchange);
     records_submit_decision(exchange);
     route_end_search(&exchange->route);
+    route_end_hop(&exchange->route);
     end_forward(exchange, is_reset);
     tunnel_close(&exchange->route.tunnel, is_reset);
     // The place is free before the end is recorded: a reader of the record may take it.
     quota_give(&exchange->route.quota, context);
     records_submit_close(exchange);
+    route_release(&exchange->route);
     buffer_pool_give(&context->buffers, &exchange->reply.bytes);
     enter(exchange, EXCHANGE_DONE);
 }
@@ -203,6 +205,15 @@ static bool admit_addresses(struct exchange *exchange)
     return true;
 }
 
+// admits tells whether this address may still be reached in the way that was taken: through this parent, or without one.
+static bool admits(const struct exchange *exchange, const struct admission *admission,
+                   const struct ip_addr *address, struct inner *out_inner)
+{
+    const struct route *route = &exchange->route;
+    return search_admits(admission, address, route_parent_name(route), out_inner) &&
+           route_is_configured(route, admission->snapshot);
+}
+
 // judge_today judges everything again before the 200, where the snapshot has changed meanwhile.
 static struct verdict judge_today(struct exchange *exchange)
 {
@@ -210,11 +221,11 @@ static struct verdict judge_today(struct exchange *exchange)
     enum reason reason = REASON_NONE;
     bool is_admitted = true;
     if (exchange->generation != peer->context->snapshot->generation) {
-        const struct ip_addr address = search_last_dialled(exchange->route.search);
+        const struct ip_addr address = route_address(&exchange->route);
         reason = peer_revalidate(peer, false);
         exchange->generation = peer->context->snapshot->generation;
         const struct admission admission = admission_of(exchange);
-        is_admitted = reason != REASON_NONE || search_admits(&admission, &address, NULL);
+        is_admitted = reason != REASON_NONE || admits(exchange, &admission, &address, NULL);
     }
     return admission_decide_today(reason, is_admitted, peer->not_after_s, wall_clock_ms() / 1000);
 }
@@ -237,7 +248,7 @@ void exchange_judge_again(struct exchange *exchange)
     struct admission admission = admission_of(exchange);
     admission.target = &target;
     struct inner inner = {0};
-    if (!search_admits(&admission, &exchange->route.upstream, &inner) ||
+    if (!admits(exchange, &admission, &exchange->route.upstream, &inner) ||
         !inside_is_still_allowed(exchange, &inner))
         exchange_end(exchange, REASON_POLICY_CHANGED);
 }
@@ -318,7 +329,8 @@ static void take_request(struct exchange *exchange, struct message_head *head)
     const struct verdict taken = request_take(request, head);
     if (is_connect)
         channel_consume(exchange->channel, head->len);
-    if (!conclude(exchange, taken))
+    if (!conclude(exchange, taken) ||
+        !conclude(exchange, admission_decide_loop(&request->trail, exchange->peer->context->token)))
         return;
     exchange->ending.may_keep = head->is_persistent;
     if (whoami_is_for(&request->url.target))
@@ -441,6 +453,14 @@ static struct verdict unresolved(enum resolve_result result)
                          resolve_result_name(result));
 }
 
+// dial goes for the admitted addresses, or for a parent, and has room in the `close` record for the name of that.
+static enum err dial(struct exchange *exchange)
+{
+    if (!via_equal(exchange->route.search->via, NULL))
+        TRY(records_reserve_parent(exchange));
+    return route_dial(&exchange->route, exchange->channel, exchange->request);
+}
+
 static enum exchange_step step_resolve(struct exchange *exchange)
 {
     struct search *search = exchange->route.search;
@@ -453,7 +473,7 @@ static enum exchange_step step_resolve(struct exchange *exchange)
     if (search->resolved != RESOLVE_OK)
         (void)conclude(exchange, unresolved(search->resolved));
     else if (admit_addresses(exchange))
-        enter_if_ok(exchange, search_dial(search), EXCHANGE_DIAL);
+        enter_if_ok(exchange, dial(exchange), EXCHANGE_DIAL);
     return EXCHANGE_STEP_AGAIN;
 }
 
@@ -476,7 +496,10 @@ static void open_tunnel(struct exchange *exchange)
     char data[ANSWER_CAP];
     struct text text;
     text_init(&text, data, sizeof data);
-    const struct answer answer = {.status = 200, .id = exchange->id};
+    const struct hop *hop = exchange->route.hop;
+    const struct answer answer = {.status = 200,
+                                  .id = exchange->id,
+                                  .passed_on = hop == NULL ? NULL : hop_answer(hop)->proxy_status};
     if (!exchange->request->is_routed)
         answer_format(&answer, &text);
     enum err error = route_open_tunnel(&exchange->route, exchange->channel, text_slice(&text));
@@ -508,24 +531,64 @@ static struct verdict announce(struct exchange *exchange)
     return (struct verdict){.kind = VERDICT_GO};
 }
 
+// use_line goes on over the connection that has been found.
+static void use_line(struct exchange *exchange)
+{
+    if (exchange->request->is_plain)
+        begin_forward(exchange);
+    else
+        open_tunnel(exchange);
+}
+
+// refuse_hop refuses after an allow: no parent leads to the target.
+static void refuse_hop(struct exchange *exchange, struct hop_failure failure)
+{
+    const struct parent_answer *answer = hop_answer(exchange->route.hop);
+    struct verdict verdict = verdict_late(failure.status, failure.reason, failure.detail);
+    if (failure.reason == REASON_PARENT_REFUSED && answer->received != 0)
+        verdict.retry_after_s = answer->retry_after_s;
+    (void)conclude(exchange, verdict);
+}
+
+// step_hop goes on with the way through a parent.
+static enum exchange_step step_hop(struct exchange *exchange)
+{
+    struct route *route = &exchange->route;
+    switch (hop_step(route->hop)) {
+    case HOP_WAITS:
+        return EXCHANGE_STEP_WAIT;
+    case HOP_DIRECT:
+        if (route_dial_direct(route) != ERR_OK)
+            exchange_end(exchange, REASON_NO_MEMORY);
+        break;
+    case HOP_FAILED:
+        refuse_hop(exchange, hop_failure(route->hop));
+        break;
+    case HOP_CONNECTED:
+        tally_hop(exchange);
+        if (conclude(exchange, judge_today(exchange)))
+            use_line(exchange);
+        break;
+    }
+    return EXCHANGE_STEP_AGAIN;
+}
+
 static enum exchange_step step_dial(struct exchange *exchange)
 {
     const struct admission admission = admission_of(exchange);
     struct search *search = exchange->route.search;
     if (!watch_client(exchange))
         return EXCHANGE_STEP_AGAIN;
+    if (exchange->route.hop != NULL)
+        return step_hop(exchange);
     search_judge_late(search, &admission);
     if (!search->is_dialled)
         return EXCHANGE_STEP_WAIT;
     tally_dial(exchange);
-    if (!conclude(exchange, search->dialled == DIAL_CONNECTED ? judge_today(exchange)
-                                                              : undialled(search->dialled)) ||
-        !conclude(exchange, announce(exchange)))
-        return EXCHANGE_STEP_AGAIN;
-    if (exchange->request->is_plain)
-        begin_forward(exchange);
-    else
-        open_tunnel(exchange);
+    if (conclude(exchange, search->dialled == DIAL_CONNECTED ? judge_today(exchange)
+                                                             : undialled(search->dialled)) &&
+        conclude(exchange, announce(exchange)))
+        use_line(exchange);
     return EXCHANGE_STEP_AGAIN;
 }
 
@@ -736,7 +799,10 @@ static void resolve_is_late(struct exchange *exchange)
 
 static void dial_is_late(struct exchange *exchange)
 {
-    (void)conclude(exchange, undialled(DIAL_TIMED_OUT));
+    if (exchange->route.hop != NULL)
+        refuse_hop(exchange, hop_fail_late(exchange->route.hop));
+    else
+        (void)conclude(exchange, undialled(DIAL_TIMED_OUT));
 }
 
 static void tunnel_is_late(struct exchange *exchange)

@@ -38,21 +38,20 @@ static enum err begin_up(struct forward *forward)
     return ERR_OK;
 }
 
-enum err forward_create(struct channel *channel, int fd, const struct request *request,
-                        struct account *account, bool is_alone, struct forward **out)
+enum err forward_create(struct channel *channel, struct line *line, struct slice rest,
+                        const struct request *request, struct account *account, bool is_alone,
+                        struct forward **out)
 {
     struct session_context *context = channel->peer->context;
     const struct message_head *head = &request->head;
     struct forward *forward = calloc(1, sizeof *forward);
     *out = forward;
     if (forward == NULL) {
-        tcp_stream_discard(context->loop, fd, true);
+        line_close(line, true);
         return ERR_MEMORY;
     }
-    struct stream *target = &forward->upstream.stream;
-    tcp_stream_init(&forward->upstream, context->loop, fd);
-    target->on_ready = channel->stream->on_ready;
-    target->owner = channel->stream->owner;
+    line_move(line, &forward->line, channel);
+    struct stream *target = forward->line.stream;
     forward->channel = channel;
     forward->request = request;
     forward->active_ms = context->now_ms;
@@ -61,7 +60,9 @@ enum err forward_create(struct channel *channel, int fd, const struct request *r
                        (head->body != BODY_NONE && !may_have_body(head->method_text));
     body_flow_init(&forward->up, channel->stream, target, &context->buffers, HEAD_CONNECT_MAX_LEN);
     body_flow_init(&forward->down, target, channel->stream, &context->buffers, BUFFER_CAP);
-    const enum err error = begin_up(forward);
+    enum err error = begin_up(forward);
+    if (error == ERR_OK)
+        error = body_flow_give(&forward->down, rest);
     if (error != ERR_OK) {
         forward_destroy(forward, true);
         *out = NULL;
@@ -78,7 +79,7 @@ void forward_destroy(struct forward *forward, bool is_reset)
         return;
     body_flow_deinit(&forward->up);
     body_flow_deinit(&forward->down);
-    stream_close(&forward->upstream.stream, is_reset);
+    line_close(&forward->line, is_reset);
     free(forward);
 }
 
@@ -350,6 +351,7 @@ enum forward_status forward_step(struct forward *forward)
     if (up != FORWARD_WAITS && up != FORWARD_MORE)
         return up;
     const enum forward_status down = step_down(forward);
+    line_flush(&forward->line);
     if (forward->up.passed + forward->down.passed != before)
         forward->active_ms = forward->channel->peer->context->now_ms;
     return down == FORWARD_WAITS ? up : down;
@@ -364,7 +366,7 @@ void forward_update_interest(struct forward *forward)
     const bool reads_client =
         is_up_open ? body_flow_wants_read(up) : up->is_done && channel_has_room(channel);
     stream_want(channel->stream, reads_client, body_flow_wants_write(down));
-    stream_want(&forward->upstream.stream, body_flow_wants_read(down),
+    stream_want(forward->line.stream, body_flow_wants_read(down),
                 is_up_open && body_flow_wants_write(up));
 }
 
@@ -373,5 +375,5 @@ int forward_take_reusable(struct forward *forward)
     if (forward->is_last || !forward->is_target_kept || !forward->up.is_done ||
         forward->down.has_end || body_flow_unread(&forward->down).len > 0)
         return -1;
-    return tcp_stream_take_fd(&forward->upstream);
+    return line_take_fd(&forward->line);
 }

@@ -9,9 +9,9 @@
 
 #include "auth/reason.h"
 #include "proxy/http/message.h"
-#include "proxy/net/tcp_stream.h"
 #include "proxy/session/body_flow.h"
 #include "proxy/session/channel.h"
+#include "proxy/session/line.h"
 #include "proxy/session/request.h"
 
 enum { FORWARD_BODY_RATE = 1024 }; // bytes a second that a request's body must have on average
@@ -28,7 +28,7 @@ enum forward_status {
 
 // Owned by its exchange, which reads what is not private.
 struct forward {
-    struct tcp_stream upstream;
+    struct line line;
     struct channel *channel;       // borrowed; to the client
     const struct request *request; // borrowed; its slices only while it is created
     struct body_flow up;           // client to target
@@ -48,12 +48,14 @@ struct forward {
     uint64_t body_len;    // bytes of it that had been passed on then
 };
 
-// forward_create begins to pass a request on over the connected socket `fd`, which it takes over, also on an error.
+// forward_create begins to pass a request on over `line`, which it takes over, also on an error; `rest` is what has come over
+// it already.
 // What stands in the channel's inbox of the request's body goes with it. Events on either side wake the owner of the channel's
 // stream. Both directions take turns with all others of the account. `is_alone`: no other request may use the connection.
 // ERR_MEMORY, ERR_LIMIT; then `*out` is NULL.
-enum err forward_create(struct channel *channel, int fd, const struct request *request,
-                        struct account *account, bool is_alone, struct forward **out) MUST_USE;
+enum err forward_create(struct channel *channel, struct line *line, struct slice rest,
+                        const struct request *request, struct account *account, bool is_alone,
+                        struct forward **out) MUST_USE;
 
 // forward_destroy closes what it still has, with a reset where `is_reset`, and frees. NULL is allowed.
 void forward_destroy(struct forward *forward, bool is_reset);

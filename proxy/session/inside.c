@@ -1,6 +1,8 @@
 // The policy is asked as for any target, with the name from inside in the place of what was asked for.
 #include "proxy/session/inside.h"
 
+#include "proxy/session/records.h"
+
 // carries_allowed tells whether this client may reach `name`, which stands inside the tunnel, at the address that was
 // dialled, as if it had asked for it.
 static bool carries_allowed(const struct exchange *exchange, const struct hostname *name)
@@ -9,7 +11,8 @@ static bool carries_allowed(const struct exchange *exchange, const struct hostna
         .kind = TARGET_NAME, .port = exchange->request->url.target.port, .name = *name};
     struct admission admission = admission_of(exchange);
     admission.target = &named;
-    return search_admits(&admission, &exchange->route.upstream, NULL);
+    return search_admits(&admission, &exchange->route.upstream, route_parent_name(&exchange->route),
+                         NULL);
 }
 
 // is_report tells whether what is inside tunnels is only observed. Mode `open` gives rules away, and not what tunnels may
@@ -28,11 +31,7 @@ static struct inner inner_of(const struct exchange *exchange, const struct inner
 
 enum err inside_inspect_by(struct exchange *exchange, const struct inner *inner, bool is_report)
 {
-    struct audit_record *close = audit_record_create(AUDIT_CLOSE_CAP + INNER_JSON_CAP);
-    if (close == NULL)
-        return ERR_MEMORY;
-    audit_record_destroy(exchange->records.close);
-    exchange->records.close = close;
+    TRY(records_reserve_inside(exchange));
     return tunnel_inspect(&exchange->route.tunnel, inner, &exchange->request->url.target,
                           is_report);
 }
@@ -41,7 +40,8 @@ enum err inside_inspect(struct exchange *exchange)
 {
     const struct admission admission = admission_of(exchange);
     struct inner inner = {0};
-    (void)search_admits(&admission, &exchange->route.upstream, &inner);
+    (void)search_admits(&admission, &exchange->route.upstream, route_parent_name(&exchange->route),
+                        &inner);
     inner = inner_of(exchange, &inner);
     return inner_looks(&inner) ? inside_inspect_by(exchange, &inner, is_report(exchange)) : ERR_OK;
 }

@@ -73,6 +73,7 @@ static void submit_decision(struct exchange *exchange)
         .judged_count = judged_count,
         .aliases = search == NULL ? (struct slice){0}
                                   : slice_of(search->aliases.text, search->aliases.len),
+        .via = search == NULL ? NULL : search->via,
         .config = exchange->verdict.config,
     };
     audit_decision_format(&decision, record);
@@ -106,19 +107,48 @@ static enum reason would_end(const struct exchange *exchange)
     return inspection->would_end;
 }
 
+// parent_cap gives the room that the `close` has for a parent.
+static size_t parent_cap(const struct exchange *exchange)
+{
+    return route_parent_name(&exchange->route) == NULL ? 0 : AUDIT_PARENT_CAP;
+}
+
+// widen gives the `close` record room for `cap` bytes. Nothing has been written into it yet.
+static enum err widen(struct exchange *exchange, size_t cap)
+{
+    struct audit_record *wider = audit_record_create(cap);
+    if (wider == NULL)
+        return ERR_MEMORY;
+    audit_record_destroy(exchange->records.close);
+    exchange->records.close = wider;
+    return ERR_OK;
+}
+
+enum err records_reserve_parent(struct exchange *exchange)
+{
+    return widen(exchange, exchange->records.close->cap + AUDIT_PARENT_CAP);
+}
+
+enum err records_reserve_inside(struct exchange *exchange)
+{
+    const size_t cap = AUDIT_CLOSE_CAP + parent_cap(exchange) + INNER_JSON_CAP;
+    return exchange->records.close->cap >= cap ? ERR_OK : widen(exchange, cap);
+}
+
 void records_fit_close(struct exchange *exchange)
 {
-    enum { WIDEST = AUDIT_CLOSE_CAP + INNER_JSON_CAP, SLACK = 96 }; // for a would_end to come
+    enum { SLACK = 96 }; // for a would_end to come
     struct audit_record *record = exchange->records.close;
+    const size_t least = AUDIT_CLOSE_CAP + parent_cap(exchange);
     char data[INNER_JSON_CAP];
     struct text text;
-    if (record == NULL || record->cap != WIDEST)
+    if (record == NULL || record->cap != least + INNER_JSON_CAP)
         return;
     text_init(&text, data, sizeof data);
     inner_append_json(&exchange->route.tunnel.inspection->gate.seen, &exchange->request->url.target,
                       would_end(exchange), &text);
     if (text.len + SLACK < INNER_JSON_CAP)
-        exchange->records.close = audit_record_shrink(record, AUDIT_CLOSE_CAP + text.len + SLACK);
+        exchange->records.close = audit_record_shrink(record, least + text.len + SLACK);
 }
 
 void records_submit_close(struct exchange *exchange)
@@ -153,6 +183,9 @@ void records_submit_close(struct exchange *exchange)
         .inner = inspection == NULL ? NULL : &inspection->gate.seen,
         .target = &target,
         .would_end = would_end(exchange),
+        .parent = route_parent_name(&exchange->route),
+        .proxy = exchange->route.proxy,
+        .is_proxy_http2 = exchange->route.is_proxy_http2,
     };
     audit_close_format(&close, record);
     audit_log_submit(exchange->peer->context->audit, record);

@@ -8,6 +8,11 @@
 void records_submit_decision(struct exchange *exchange);
 void records_submit_close(struct exchange *exchange);
 
+// records_reserve_parent gives the `close` record room for a parent, records_reserve_inside for what is seen inside the
+// tunnel. ERR_MEMORY: it stays as it is.
+enum err records_reserve_parent(struct exchange *exchange) MUST_USE;
+enum err records_reserve_inside(struct exchange *exchange) MUST_USE;
+
 // records_count_unmade counts a request that has ended before there was memory for its two records, with REASON_NO_MEMORY.
 void records_count_unmade(const struct peer *peer);
 

@@ -123,6 +123,9 @@ static bool concerns_client(const struct exchange *exchange, const struct verdic
 
 enum err reply_refuse(struct exchange *exchange, const struct verdict *verdict)
 {
+    const struct hop *hop = exchange->route.hop;
+    const bool is_of_parent = hop != NULL && verdict->reason == REASON_PARENT_REFUSED;
+    const struct parent_answer *parent = is_of_parent ? hop_answer(hop) : NULL;
     const struct answer answer = {
         .status = verdict->status,
         .reason = verdict->reason,
@@ -131,6 +134,8 @@ enum err reply_refuse(struct exchange *exchange, const struct verdict *verdict)
         .detail = verdict->detail,
         .help = verdict->help,
         .retry_after_s = verdict->retry_after_s,
+        .passed_on = parent == NULL ? NULL : parent->proxy_status,
+        .received = parent == NULL ? 0 : parent->received,
     };
     return put(exchange, answer, NULL);
 }

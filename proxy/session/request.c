@@ -83,6 +83,7 @@ static struct verdict take_other(struct request *request)
 struct verdict request_take(struct request *request, const struct message_head *head)
 {
     request->head = *head;
+    via_collect(head->fields, &request->trail);
     if (bytes_copy(request->method_data, sizeof request->method_data, head->method_text))
         request->method = slice_of(request->method_data, head->method_text.len);
     request->is_for_head = slice_equal(head->method_text, SLICE_LITERAL("HEAD"));

@@ -5,6 +5,7 @@
 
 #include "proxy/http/absolute_url.h"
 #include "proxy/http/head.h"
+#include "proxy/http/via.h"
 #include "proxy/session/verdict.h"
 
 // Zeroed: nothing is known.
@@ -18,6 +19,7 @@ struct request {
     bool is_for_head;     // a HEAD: answers have no body
     struct slice method;  // empty until it is known; in method_data
     char method_data[HEAD_MAX_METHOD_LEN];
+    struct via_trail trail; // of the proxies that it has come through
 };
 
 // request_take looks at a complete head. The target and the method outlive the bytes that it was parsed from.

@@ -15,19 +15,73 @@ enum err route_announce(struct route *route, struct slice header)
     return search_send_first(route->search, header);
 }
 
-// open_tunnel takes over the connection `fd`. What the client has sent goes first on the way up; on the way down
-// `answer`, and then `rest`, which the target has sent after its own. After an error the tunnel is to be closed.
-static enum err open_tunnel(struct route *route, struct channel *channel, int fd,
+enum err route_dial(struct route *route, struct channel *channel, const struct request *request)
+{
+    struct search *search = route->search;
+    const struct via *via = search->via;
+    search->via = NULL; // the policy may be another one from now on
+    if (via_equal(via, NULL))
+        return search_dial(search);
+    const struct hop_request wanted = {
+        .channel = channel,
+        .via = via,
+        .judged = search->candidates,
+        .judged_count = search->candidate_count,
+        .port = request->url.target.port,
+        .trail = &request->trail,
+    };
+    route->hop = hop_create(&wanted);
+    return route->hop == NULL ? ERR_MEMORY : ERR_OK;
+}
+
+enum err route_dial_direct(struct route *route)
+{
+    route_end_hop(route);
+    route_release(route);
+    route->is_fallback = true;
+    return search_dial(route->search);
+}
+
+struct ip_addr route_address(const struct route *route)
+{
+    return route->hop != NULL ? *hop_address(route->hop) : search_last_dialled(route->search);
+}
+
+const char *route_parent_name(const struct route *route)
+{
+    const struct parent *parent = route->hop != NULL ? hop_parent(route->hop) : route->parent;
+    return parent == NULL ? NULL : parent->name;
+}
+
+bool route_is_configured(const struct route *route, const struct snapshot *snapshot)
+{
+    const struct parent *parent = route->hop != NULL ? hop_parent(route->hop) : route->parent;
+    const struct target *proxy = route->hop != NULL ? hop_proxy(route->hop) : route->proxy;
+    return parent == NULL || proxy == NULL || parent_is_configured(parent, proxy, snapshot);
+}
+
+// take_line takes over the connection that has been found.
+static void take_line(struct route *route, struct channel *channel, struct line *out)
+{
+    *out = (struct line){.stream = NULL};
+    route->upstream = route_address(route);
+    if (route->hop != NULL)
+        line_open_uplink(out, hop_take_uplink(route->hop));
+    else
+        line_open_socket(out, channel, search_take_fd(route->search));
+}
+
+// open_tunnel takes over `line`. What the client has sent goes first on the way up; on the way down `answer`, and then
+// `rest`, which the target has sent after its own. After an error the tunnel is to be closed.
+static enum err open_tunnel(struct route *route, struct channel *channel, struct line *line,
                             struct slice answer, struct slice rest)
 {
     struct session_context *context = channel->peer->context;
     struct duplex *duplex = &route->tunnel.duplex;
-    struct stream *target = &route->tunnel.upstream.stream;
-    tcp_stream_init(&route->tunnel.upstream, context->loop, fd);
-    tcp_stream_await_bytes(&route->tunnel.upstream);
-    target->on_ready = channel->stream->on_ready;
-    target->owner = channel->stream->owner;
-    duplex_init(duplex, channel->stream, target, &context->buffers, false, true, context->now_ms);
+    line_move(line, &route->tunnel.line, channel);
+    line_await_bytes(&route->tunnel.line);
+    duplex_init(duplex, channel->stream, route->tunnel.line.stream, &context->buffers, false, true,
+                context->now_ms);
     TRY(flow_preload(&duplex->up, channel_unread(channel), false));
     TRY(flow_preload(&duplex->down, answer, true));
     TRY(flow_preload(&duplex->down, rest, false));
@@ -35,6 +89,7 @@ static enum err open_tunnel(struct route *route, struct channel *channel, int fd
                     &context->now_ms);
     context->counters.tunnels++;
     route_end_search(route);
+    route_end_hop(route);
     route_end_forward(route, false);
     channel_empty(channel);
     return ERR_OK;
@@ -42,25 +97,29 @@ static enum err open_tunnel(struct route *route, struct channel *channel, int fd
 
 enum err route_open_tunnel(struct route *route, struct channel *channel, struct slice answer)
 {
-    route->upstream = search_last_dialled(route->search);
-    return open_tunnel(route, channel, search_take_fd(route->search), answer, (struct slice){0});
+    struct line line;
+    take_line(route, channel, &line);
+    return open_tunnel(route, channel, &line, answer,
+                       route->hop == NULL ? (struct slice){0} : hop_rest(route->hop));
 }
 
 enum err route_open_upgraded(struct route *route, struct channel *channel)
 {
     struct forward *forward = route->forward;
-    const int fd = tcp_stream_take_fd(&forward->upstream);
-    return open_tunnel(route, channel, fd, buffer_unread(forward->down.out),
+    return open_tunnel(route, channel, &forward->line, buffer_unread(forward->down.out),
                        body_flow_unread(&forward->down));
 }
 
 enum err route_forward(struct route *route, struct channel *channel, const struct request *request)
 {
-    route->upstream = search_last_dialled(route->search);
-    const enum err error =
-        forward_create(channel, search_take_fd(route->search), request, route->quota.account,
-                       route->is_announced, &route->forward);
+    const bool is_through = route->hop != NULL;
+    struct line line;
+    take_line(route, channel, &line);
+    const enum err error = forward_create(
+        channel, &line, is_through ? hop_rest(route->hop) : (struct slice){0}, request,
+        route->quota.account, route->is_announced || is_through, &route->forward);
     route_end_search(route);
+    route_end_hop(route);
     if (error != ERR_OK)
         return error;
     if (!route->is_pooled) // otherwise it may have to be sent again
@@ -77,7 +136,7 @@ bool route_use_pooled(struct route *route, struct channel *channel,
                                                        generation, context->now_ms);
     if (upstream.fd < 0)
         return false;
-    if (search_admits(admission, &upstream.address, NULL))
+    if (search_admits(admission, &upstream.address, NULL, NULL))
         route->search = search_create(channel, admission->target, &route->quota);
     if (route->search == NULL) {
         tcp_stream_discard(context->loop, upstream.fd, false);
@@ -93,7 +152,8 @@ void route_keep_upstream(struct route *route, struct peer *peer, const struct ta
 {
     struct session_context *context = peer->context;
     struct idle_upstream upstream = {
-        .fd = route->forward->is_kept ? forward_take_reusable(route->forward) : -1,
+        .fd = route->forward->is_kept && !route->is_fallback ? forward_take_reusable(route->forward)
+                                                             : -1,
         .address = route->upstream,
     };
     if (upstream.fd < 0)
@@ -117,6 +177,36 @@ enum verdict_kind route_find_inside(struct route *route, struct channel *channel
     if (!route->inside->is_resolved)
         return VERDICT_WAIT;
     return search_has_found(route->inside, &route->upstream) ? VERDICT_GO : VERDICT_REFUSE;
+}
+
+// keep_parent keeps which parent it was, also where it came to nothing.
+static void keep_parent(struct route *route)
+{
+    struct parent *parent = hop_parent(route->hop);
+    route->proxy = hop_proxy(route->hop);
+    route->is_proxy_http2 = hop_is_http2(route->hop);
+    if (parent != NULL)
+        parent_hold(parent);
+    parent_release(route->parent);
+    route->parent = parent;
+}
+
+void route_end_hop(struct route *route)
+{
+    if (route->hop == NULL)
+        return;
+    route->attempts += hop_attempts(route->hop);
+    route->upstream = route_address(route);
+    keep_parent(route);
+    hop_destroy(route->hop);
+    route->hop = NULL;
+}
+
+void route_release(struct route *route)
+{
+    parent_release(route->parent);
+    route->parent = NULL;
+    route->proxy = NULL;
 }
 
 void route_end_search(struct route *route)

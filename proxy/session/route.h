@@ -5,6 +5,7 @@
 #pragma once
 
 #include "proxy/session/forward.h"
+#include "proxy/session/hop.h"
 #include "proxy/session/quota.h"
 #include "proxy/session/request.h"
 #include "proxy/session/search.h"
@@ -12,13 +13,18 @@
 
 // Zeroed: there is no way yet. Private to route.c, except where it is said.
 struct route {
-    struct search *search;   // owned; NULL when not needed; may be read
-    struct forward *forward; // owned; NULL unless a plain request is on its way; may be read
-    struct tunnel tunnel;    // may be read
+    struct search *search; // owned; NULL when not needed; may be read
+    struct hop *hop;       // owned; the way through a parent; NULL: none is taken; may be read
+    struct parent *parent; // held, once it is connected; NULL: straight to the target; may be read
+    const struct target *proxy; // of the parent; borrowed from it; may be read
+    bool is_proxy_http2;        // likewise
+    struct forward *forward;    // owned; NULL unless a plain request is on its way; may be read
+    struct tunnel tunnel;       // may be read
     struct search
         *inside;        // owned; of a name that stands inside the tunnel; NULL: none is looked up
     struct quota quota; // what has been taken for it; may be used
     bool is_announced;  // a PROXY header went first: the connection is this request's alone
+    bool is_fallback;   // private; straight to the target, because no parent could be reached
     bool is_pooled;     // on its way over a connection that had waited; may be read
     struct ip_addr upstream; // dialled last; IP_NONE: nothing was; may be read
     uint32_t attempts;       // addresses dialled; may be read
@@ -29,6 +35,23 @@ struct route {
 // route_search goes for the addresses of the target: one that is written, or those that DNS knows. ERR_MEMORY.
 enum err route_search(struct route *route, struct channel *channel,
                       const struct request *request) MUST_USE;
+
+// route_dial connects to the admitted addresses, or goes for a parent that may be asked for them: as the way says that the
+// search has found. ERR_MEMORY.
+enum err route_dial(struct route *route, struct channel *channel,
+                    const struct request *request) MUST_USE;
+
+// route_dial_direct connects to the admitted addresses where no parent could be reached, and the way allows that. ERR_MEMORY.
+enum err route_dial_direct(struct route *route) MUST_USE;
+
+// route_address gives the address of the target that is connected, or was tried last.
+struct ip_addr route_address(const struct route *route);
+
+// route_parent_name gives the name of the parent through which it is connected, or NULL.
+const char *route_parent_name(const struct route *route);
+
+// route_is_configured tells whether the proxy of the parent that it goes through is still in the configuration.
+bool route_is_configured(const struct route *route, const struct snapshot *snapshot);
 
 // route_announce sends `header` over the connection that the search has found, and that nothing was sent over yet.
 // ERR_SYSTEM: it could not be sent as a whole.
@@ -59,6 +82,12 @@ void route_keep_upstream(struct route *route, struct peer *peer, const struct ta
 // address that was dialled. VERDICT_WAIT: DNS has not answered yet; then GO or REFUSE.
 enum verdict_kind route_find_inside(struct route *route, struct channel *channel,
                                     const struct target *named);
+
+// route_end_hop keeps what the audit wants to know, and ends the way through a parent, unless it has been taken. Idempotent.
+void route_end_hop(struct route *route);
+
+// route_release gives the parent back, when nothing leads through it any more. Idempotent.
+void route_release(struct route *route);
 
 // route_end_search keeps what the audit wants to know and frees the search. Idempotent.
 void route_end_search(struct route *route);

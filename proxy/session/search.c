@@ -155,6 +155,21 @@ static bool has_source(const struct client *client, enum ip_family family)
     return false;
 }
 
+// choose_way takes the way of the first address that is admitted. Those of other ways are left out: a request takes one.
+static void choose_way(struct search *search)
+{
+    bool has_way = false;
+    search->via = NULL;
+    for (size_t i = 0; i < search->candidate_count; i++) {
+        struct candidate *candidate = &search->candidates[i];
+        if (candidate->is_admitted && !has_way)
+            search->via = candidate->via;
+        has_way = has_way || candidate->is_admitted;
+        candidate->is_admitted = candidate->is_admitted && via_equal(candidate->via, search->via);
+        candidate->via = NULL;
+    }
+}
+
 struct verdict search_judge(struct search *search, const struct admission *admission)
 {
     const bool is_complete = search->query == NULL;
@@ -162,7 +177,9 @@ struct verdict search_judge(struct search *search, const struct admission *admis
     const size_t count = search->candidate_count;
     note_local(admission, candidates, count);
     struct verdict verdict = admission_decide_addresses(admission, candidates, count, is_complete);
-    if (verdict.kind == VERDICT_GO && admission->client->egress_count > 0)
+    choose_way(search);
+    if (verdict.kind == VERDICT_GO && admission->client->egress_count > 0 &&
+        via_equal(search->via, NULL))
         verdict = admission_decide_egress(&verdict, candidates, count, is_complete,
                                           has_source(admission->client, IP_V4),
                                           has_source(admission->client, IP_V6));
@@ -177,26 +194,28 @@ void search_judge_late(struct search *search, const struct admission *admission)
 {
     struct ip_addr admitted[RESOLVER_MAX_ADDRESSES];
     size_t count = 0;
-    if (!search->has_late || search->is_dialled)
+    if (!search->has_late || search->is_dialled || search->dialer == NULL)
         return;
     search->has_late = false;
     while (search->judged_count < search->candidate_count) {
         struct candidate *candidate = &search->candidates[search->judged_count++];
         bool is_by_rule = false;
         note_local(admission, candidate, 1);
-        if (admission_admits_address(admission, candidate, &is_by_rule, NULL) && is_by_rule)
+        if (admission_admits_address(admission, candidate, &is_by_rule, NULL) && is_by_rule &&
+            via_equal(candidate->via, NULL))
             admitted[count++] = candidate->address;
     }
     dialer_add(search->dialer, admitted, count, search->query != NULL);
 }
 
 bool search_admits(const struct admission *admission, const struct ip_addr *address,
-                   struct inner *out_inner)
+                   const char *parent, struct inner *out_inner)
 {
     struct candidate candidate = {.address = *address};
     bool is_by_rule = false;
     note_local(admission, &candidate, 1);
-    return admission_admits_address(admission, &candidate, &is_by_rule, out_inner);
+    return admission_admits_address(admission, &candidate, &is_by_rule, out_inner) &&
+           via_allows(candidate.via, parent);
 }
 
 bool search_sends_proxy(const struct admission *admission, const struct ip_addr *address)

@@ -29,6 +29,8 @@ struct search {
     int fd;                       // owned; -1: none
     size_t candidate_count;       // may be read, as the candidates with their verdicts
     size_t judged_count;          // of the candidates, from the first one on
+    // the way of those that are admitted; borrowed from the policy, and so only for the step that has judged them; may be read
+    const struct via *via;
     struct candidate candidates[RESOLVER_MAX_ADDRESSES];
     struct dns_aliases aliases; // the name's chain of CNAMEs: for the audit, never for policy
 };
@@ -60,10 +62,10 @@ struct verdict search_judge(struct search *search, const struct admission *admis
 // owner is woken while it dials.
 void search_judge_late(struct search *search, const struct admission *admission);
 
-// search_admits tells whether one address of the target may be dialled, without a search. `out_inner`, which may be NULL:
-// what a tunnel to it may carry.
+// search_admits tells whether one address of the target may be reached through the parent of that name, or dialled (NULL),
+// without a search. `out_inner`, which may be NULL: what a tunnel to it may carry.
 bool search_admits(const struct admission *admission, const struct ip_addr *address,
-                   struct inner *out_inner);
+                   const char *parent, struct inner *out_inner);
 
 // search_sends_proxy tells whether the rule that admits this address of the target wants a PROXY header to go first.
 bool search_sends_proxy(const struct admission *admission, const struct ip_addr *address);

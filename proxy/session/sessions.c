@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "proxy/session/arrival.h"
+#include "proxy/session/parents.h"
 #include "proxy/session/session.h"
 #include "proxy/session/scan.h"
 
@@ -107,6 +108,7 @@ void sessions_reap(struct session_context *context)
     struct session_list *dead = &context->by_state[SESSION_DEAD];
     while (!TAILQ_EMPTY(dead))
         session_destroy(TAILQ_FIRST(dead));
+    parents_reap(&context->parents);
 }
 
 // ---- today's snapshot ---------------------------------------------------------------------------
@@ -158,6 +160,7 @@ void sessions_adopt(struct session_context *context, struct snapshot *snapshot)
     context->snapshot = snapshot;
     count_for(context, snapshot);
     refuse_arrivals(context);
+    parents_adopt(&context->parents, context->resolver, snapshot);
     sessions_judge_again(context);
 }
 
@@ -331,6 +334,7 @@ void sessions_start(struct session_context *context)
     TAILQ_INIT(&context->idle);
     TAILQ_INIT(&context->unwatched);
     context->now_ms = monotonic_ms();
+    parents_start(&context->parents, loop, &context->buffers, context->resolver, context->snapshot);
     count_for(context, context->snapshot);
     context->live_count = 0;
     context->peak_since_trim = 0;
@@ -359,6 +363,7 @@ void sessions_stop(struct session_context *context)
     ASSERT(context->counters.accepted == context->counters.closed);
     ASSERT(context->upstreams.count == 0);
     write_counted(context, true);
+    parents_stop(&context->parents);
     turn_stop(&context->handshakes);
     turn_stop(&context->ready);
     turn_stop(&context->sweep);

@@ -74,6 +74,14 @@ void tally_dial(const struct exchange *exchange)
                        context->now_ms - exchange->timing.since_ms);
 }
 
+void tally_hop(const struct exchange *exchange)
+{
+    struct session_context *context = exchange->peer->context;
+    note_target(exchange, false);
+    histogram_note(&context->counters.connect_time, &histogram_waits,
+                   context->now_ms - exchange->timing.since_ms);
+}
+
 void tally_bytes(struct exchange *exchange)
 {
     const struct peer *peer = exchange->peer;

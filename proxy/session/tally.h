@@ -12,6 +12,9 @@ void tally_decision(const struct exchange *exchange);
 // tally_dial counts how the dialling has ended, and how long it took where it came to a connection.
 void tally_dial(const struct exchange *exchange);
 
+// tally_hop counts a way through a parent that has led to the target.
+void tally_hop(const struct exchange *exchange);
+
 // tally_bytes counts what has been passed on since the last call.
 void tally_bytes(struct exchange *exchange);
 

@@ -89,11 +89,16 @@ static enum duplex_status inspect(struct tunnel *tunnel, int64_t now_ms)
 enum duplex_status tunnel_step(struct tunnel *tunnel, int64_t now_ms)
 {
     struct duplex *duplex = &tunnel->duplex;
+    if (line_is_lost(&tunnel->line)) {
+        tunnel->reason = tunnel->reason == REASON_NONE ? REASON_UPSTREAM_RESET : tunnel->reason;
+        return DUPLEX_SERVER_BROKEN;
+    }
     const bool is_inspected = tunnel->inspection != NULL && !inspection_is_over(tunnel->inspection);
     if (tunnel->inspection != NULL && !is_inspected)
         duplex->up.mode = duplex->down.mode = FLOW_MOVES;
     const enum duplex_status status =
         is_inspected ? inspect(tunnel, now_ms) : duplex_step(&tunnel->duplex, now_ms);
+    line_flush(&tunnel->line);
     if (tunnel->reason != REASON_NONE) // the first one stays: who ended it
         return status;
     if (duplex->up.has_end)
@@ -110,11 +115,11 @@ enum duplex_status tunnel_step(struct tunnel *tunnel, int64_t now_ms)
 
 void tunnel_close(struct tunnel *tunnel, bool is_reset)
 {
-    if (!tunnel->upstream.is_open)
+    if (tunnel->line.stream == NULL)
         return;
     inspection_close(tunnel->inspection, tunnel->duplex.up.pool);
     duplex_deinit(&tunnel->duplex);
-    stream_close(&tunnel->upstream.stream, is_reset);
+    line_close(&tunnel->line, is_reset);
 }
 
 void tunnel_deinit(struct tunnel *tunnel)

@@ -5,13 +5,13 @@
 
 #include "auth/reason.h"
 #include "proxy/net/duplex.h"
-#include "proxy/net/tcp_stream.h"
 #include "proxy/session/inspection.h"
+#include "proxy/session/line.h"
 
 // Embedded by the route, which opens it. Zeroed: it is not open.
 struct tunnel {
-    struct tcp_stream upstream;
-    struct duplex duplex;          // between the client and `upstream`
+    struct line line;
+    struct duplex duplex;          // between the client and `line`
     enum reason reason;            // who ended it first; REASON_NONE while both go on
     struct inspection *inspection; // owned; NULL: nobody looks at what the client says; may be read
 };

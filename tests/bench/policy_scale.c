@@ -153,7 +153,8 @@ static struct policy *load_policy(const char *folder)
         .read_list = read_list,
     };
     ASSERT(yaml_document_parse(content.bytes, path, &diagnostics, &document) == ERR_OK);
-    clients_read(&reader, yaml_document_root(document), &names, policy);
+    clients_read(&reader, yaml_document_root(document), &names, &(const struct parent_names){0},
+                 policy);
     diagnostics_print(&diagnostics, stderr, SEVERITY_WARNING);
     ASSERT(diagnostics.error_count == 0);
     yaml_document_destroy(document);

@@ -38,7 +38,7 @@ LAYERS = {
     ),
     "proxy/clock": ([], []),
     "proxy/config": (
-        ["auth/", "proxy/outlet/", "proxy/chain/", "proxy/http2/http2_options.h", "proxy/log/log_options.h", "proxy/tls/", "proxy/net/host_table.h", "proxy/net/resolver_options.h", "proxy/net/sockaddr.h", "proxy/net/stream_guard.h"],
+        ["auth/", "proxy/outlet/", "proxy/chain/", "proxy/http2/http2_options.h", "proxy/log/log_options.h", "proxy/tls/", "proxy/net/host_table.h", "proxy/net/resolver_options.h", "proxy/net/sockaddr.h", "proxy/net/stream_guard.h", "proxy/uplink/credentials.h"],
         ["openssl/", "yaml.h", "idn2.h"],
     ),
     "proxy/explain": (["auth/"], []),
@@ -119,6 +119,7 @@ LAYERS = {
             "proxy/metrics/",
             "proxy/net/",
             "proxy/tls/",
+            "proxy/uplink/",
         ],
         ["openssl/", "ev.h"],
     ),

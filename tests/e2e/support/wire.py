@@ -60,7 +60,8 @@ def check_answer(answer):
     """What every answer of the proxy has to be."""
     assert answer.version == "HTTP/1.1"
     assert re.fullmatch(r"[0-9a-f]{16}", answer.fields["x-request-id"]), answer
-    assert re.match(r"sallyport\b", answer.fields["proxy-status"], re.I), answer
+    # Ours is the last one: those further on stand before it (RFC 9209 2).
+    assert re.search(r"(^|, )sallyport\b[^,]*$", answer.fields["proxy-status"], re.I), answer
     assert re.fullmatch(r"[ -~]{1,80}", answer.reason), answer
     if answer.status == 200:
         assert "content-length" not in answer.fields, answer

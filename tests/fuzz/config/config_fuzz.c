@@ -35,6 +35,16 @@ static void check_rules(const struct rule *rules, size_t count)
     }
 }
 
+// check_via: a way has an end, and nothing after the target itself.
+static void check_via(const struct via *via)
+{
+    if (via == NULL)
+        return;
+    ASSERT(via->count >= 1 && via->count <= VIA_MAX);
+    for (size_t i = 0; i + 1 < via->count; i++)
+        ASSERT(via->parents[i] != NULL);
+}
+
 static void check_policy(const struct policy *policy)
 {
     for (size_t i = 0; i < policy->client_count; i++) {
@@ -43,6 +53,9 @@ static void check_policy(const struct policy *policy)
         ASSERT(!client->has_sources || has_addresses(&client->sources));
         check_rules(client->allow, client->allow_count);
         check_rules(client->deny, client->deny_count);
+        check_via(client->via);
+        for (size_t j = 0; j < client->allow_count; j++)
+            check_via(client->allow[j].via);
         for (size_t j = 0; j < client->allow_count; j++)
             ASSERT(client->allow[j].has_hosts || client->allow[j].has_addresses);
     }
@@ -53,6 +66,9 @@ static void read_root(const struct node *root, struct diagnostics *diagnostics)
 {
     static const char *const trusts[] = {"staff", "partners"};
     const struct name_list names = {.names = trusts, .count = root->line % 2 + 1};
+    static const struct parent_config known[] = {{.name = "paris"}, {.name = "rome"}};
+    bool is_used[2] = {false};
+    const struct parent_names parents = {.parents = known, .count = 2, .is_used = is_used};
     struct snapshot snapshot = {0};
     struct policy *policy = policy_create();
     if (policy == NULL)
@@ -60,7 +76,7 @@ static void read_root(const struct node *root, struct diagnostics *diagnostics)
     struct reader reader = {
         .diagnostics = diagnostics, .file = "fuzz.yaml", .arena = policy->arena};
     if (settings_read(&reader, root, &snapshot))
-        clients_read(&reader, root, &names, policy);
+        clients_read(&reader, root, &names, &parents, policy);
     ASSERT(snapshot.timeouts.handshake_ms > 0 || diagnostics->error_count > 0);
     // Trust, listeners and audit name files, and so are missing here: only the clients are judged.
     struct diagnostics clients_only;
@@ -69,7 +85,7 @@ static void read_root(const struct node *root, struct diagnostics *diagnostics)
     if (second != NULL) {
         struct reader again = {
             .diagnostics = &clients_only, .file = "fuzz.yaml", .arena = second->arena};
-        clients_read(&again, root, &names, second);
+        clients_read(&again, root, &names, &parents, second);
         if (clients_only.error_count == 0)
             check_policy(second);
     }

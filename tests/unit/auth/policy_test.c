@@ -414,6 +414,62 @@ static void a_target_is_told_who_is_there_where_the_rule_that_admits_it_says_so(
     }
 }
 
+static void the_way_is_that_of_the_rule_that_admits_and_else_of_the_client(void **state)
+{
+    (void)state;
+    static const struct via paris = {.parents = {"paris"}, .count = 1};
+    static const struct via paris_or_direct = {.parents = {"paris", NULL}, .count = 2};
+    static const struct via direct = {.count = 1};
+    static const struct {
+        const struct via *client;
+        const struct via *rule;
+        bool has_rule; // otherwise the mode admits it
+        bool through_paris;
+        bool straight;
+    } rows[] = {
+        {NULL, NULL, true, false, true},       {&paris, NULL, true, true, false},
+        {&paris, NULL, false, true, false},    {&paris, &direct, true, false, true},
+        {&paris, &direct, false, true, false}, {&paris, &paris_or_direct, true, true, true},
+        {NULL, &paris, true, true, false},     {&direct, NULL, true, false, true},
+    };
+    const struct ip_addr source = address("192.0.2.1");
+    const struct target asked = target("a.example:443");
+    const struct rule all = allow_all();
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct rule allow = all;
+        allow.via = rows[i].rule;
+        const struct client client = {.name = "c",
+                                      .allow = &allow,
+                                      .allow_count = rows[i].has_rule ? 1 : 0,
+                                      .via = rows[i].client,
+                                      .mode = POLICY_OPEN};
+        const struct policy policy = {.clients = &client, .client_count = 1};
+        struct candidate candidate = {.address = address("1.1.1.1")};
+        struct decision decision;
+        policy_decide_addresses(&policy, &client, &source, &asked, &candidate, 1, NULL, &decision);
+        assert_int_equal(ACTION_ALLOW, decision.action);
+        assert_ptr_equal(decision.via, candidate.via);
+        assert_int_equal(via_allows(candidate.via, "paris"), rows[i].through_paris);
+        assert_int_equal(via_allows(candidate.via, NULL), rows[i].straight);
+        assert_false(via_allows(candidate.via, "rome"));
+    }
+}
+
+static void ways_are_equal_where_they_lead_through_the_same_parents_in_the_same_order(void **state)
+{
+    (void)state;
+    static const struct via ways[] = {
+        {.parents = {"paris"}, .count = 1},         {.parents = {"rome"}, .count = 1},
+        {.parents = {"paris", "rome"}, .count = 2}, {.parents = {"rome", "paris"}, .count = 2},
+        {.parents = {"paris", NULL}, .count = 2},   {.count = 1},
+    };
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+        for (size_t j = 0; j < sizeof ways / sizeof *ways; j++)
+            assert_int_equal(via_equal(&ways[i], &ways[j]), i == j);
+        assert_int_equal(via_equal(NULL, &ways[i]), ways[i].parents[0] == NULL);
+    }
+}
+
 static void what_is_denied_is_told_nothing(void **state)
 {
     (void)state;
@@ -573,6 +629,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(
             a_target_is_told_who_is_there_where_the_rule_that_admits_it_says_so, begin_sets,
             end_sets),
+        cmocka_unit_test_setup_teardown(
+            the_way_is_that_of_the_rule_that_admits_and_else_of_the_client, begin_sets, end_sets),
+        cmocka_unit_test(ways_are_equal_where_they_lead_through_the_same_parents_in_the_same_order),
         cmocka_unit_test(what_is_denied_is_told_nothing),
         cmocka_unit_test(the_extensions_that_entries_name_are_a_set_of_each_profile),
         cmocka_unit_test(more_extensions_than_a_set_holds_are_an_error),

@@ -36,7 +36,7 @@ static void fixture_read(struct fixture *fixture, const char *text, const char *
         .diagnostics = &fixture->diagnostics, .file = "t.yaml", .arena = fixture->policy->arena};
     const struct name_list names = {.names = trusts, .count = trust_count};
     const struct node *root = yaml_document_root(fixture->document);
-    clients_read(&reader, root, &names, fixture->policy);
+    clients_read(&reader, root, &names, &(const struct parent_names){0}, fixture->policy);
     // The policy must not need the document any more.
     yaml_document_destroy(fixture->document);
     fixture->document = NULL;

@@ -18,6 +18,7 @@
 #include "proxy/config/limits.h"
 #include "proxy/config/outlets.h"
 #include "proxy/config/listeners.h"
+#include "proxy/config/parents.h"
 #include "proxy/config/proxy_protocol.h"
 #include "proxy/config/resolving.h"
 #include "proxy/config/rules.h"
@@ -57,6 +58,8 @@ static const struct place places[] = {
     {.section = &extension_section, .heading = "#### Extensions"},
     {.section = &match_section, .heading = "### `match`", .elsewhere = {"anonymous"}},
     {.section = &rule_section, .heading = "### Rules"},
+    {.section = &parent_section, .heading = "## `parents`"},
+    {.section = &parent_certificate_section, .heading = "## `parents`", .row = "certificate"},
     {.section = &resolver_section, .heading = "## `resolver`"},
     {.section = &cache_section, .heading = "## `resolver`", .row = "cache"},
     {.section = &timeouts_section, .heading = "## `timeouts`"},

@@ -58,7 +58,8 @@ static void fixture_read(struct fixture *fixture, const char *text)
                                       .read_list = read_file};
     assert_int_equal(ERR_OK, yaml_document_parse(slice_of_string(text), "t.yaml",
                                                  &fixture->diagnostics, &document));
-    clients_read(&fixture->reader, yaml_document_root(document), &names, fixture->policy);
+    clients_read(&fixture->reader, yaml_document_root(document), &names,
+                 &(const struct parent_names){0}, fixture->policy);
     yaml_document_destroy(document);
     diagnostics_sort(&fixture->diagnostics);
 }

@@ -14,7 +14,8 @@
 #define NAME_32      "abcdefghijklmnopqrstuvwxyz.-_089"
 #define LONGEST_RULE NAME_32 ".allow[18446744073709551615]"
 
-static const uint16_t statuses[] = {400, 403, 404, 405, 408, 413, 417, 429, 431, 502, 503, 504};
+static const uint16_t statuses[] = {400, 403, 404, 405, 408, 413, 417,
+                                    429, 431, 502, 503, 504, 508};
 
 static struct slice format(const struct answer *answer, char data[ANSWER_CAP])
 {
@@ -211,6 +212,8 @@ static bool is_registered(struct slice type)
         "proxy_internal_error",
         "proxy_configuration_error",
         "proxy_loop_detected",
+        "destination_unavailable",
+        "tls_certificate_error",
     };
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
         if (slice_equal(type, slice_of_string(types[i])))
@@ -265,6 +268,54 @@ static void proxy_status_is_a_structured_field(void **state)
     all_answers(check_proxy_status);
 }
 
+static void members_of_those_further_on_stand_before_ours(void **state)
+{
+    (void)state;
+    static const struct {
+        struct answer answer;
+        const char *expected;
+    } rows[] = {
+        {{.status = 200, .id = ID, .passed_on = "far"}, "far, sallyport"},
+        {{.status = 200, .id = ID, .passed_on = ""}, "sallyport"},
+        {{.status = 403,
+          .reason = REASON_PARENT_REFUSED,
+          .id = ID,
+          .passed_on = "far; details=\"no\"",
+          .received = 403},
+         "far; details=\"no\", sallyport; error=http_request_denied; received-status=403; "
+         "details=\"parent_refused\""},
+        {{.status = 502, .reason = REASON_PARENT_REFUSED, .id = ID, .received = 407},
+         "sallyport; error=destination_unavailable; received-status=407; "
+         "details=\"parent_refused\""},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char data[ANSWER_CAP];
+        const struct slice got = field(format(&rows[i].answer, data), "Proxy-Status");
+        char text[256];
+        assert_true(string_copy(text, sizeof text, got));
+        assert_string_equal(text, rows[i].expected);
+    }
+}
+
+static void the_longest_answer_of_a_parent_fits(void **state)
+{
+    (void)state;
+    char members[257];
+    memset(members, 'a', sizeof members - 1);
+    members[sizeof members - 1] = '\0';
+    const struct answer answer = {.status = 502,
+                                  .reason = REASON_PARENT_BAD_ANSWER,
+                                  .rule = LONGEST_RULE,
+                                  .client = NAME_32,
+                                  .detail = "a sentence about what is wrong with its answer",
+                                  .help = "a sentence for people that says what they can do",
+                                  .id = ID,
+                                  .passed_on = members,
+                                  .received = 599};
+    char data[ANSWER_CAP];
+    (void)format(&answer, data); // it is not cut
+}
+
 static void the_start_of_a_tunnel_has_neither_length_nor_body(void **state)
 {
     (void)state;
@@ -308,6 +359,8 @@ int main(void)
         cmocka_unit_test(help_stands_in_the_body_and_a_head_has_none),
         cmocka_unit_test(json_has_its_length),
         cmocka_unit_test(proxy_status_is_a_structured_field),
+        cmocka_unit_test(members_of_those_further_on_stand_before_ours),
+        cmocka_unit_test(the_longest_answer_of_a_parent_fits),
         cmocka_unit_test(the_start_of_a_tunnel_has_neither_length_nor_body),
         cmocka_unit_test(plain_http_is_told_of_https),
     };

@@ -220,6 +220,8 @@ static struct audit_record *longest_decision(struct slice client_json, struct sl
                                      .rule = LONGEST_RULE,
                                      .mode = POLICY_ENFORCE,
                                      .would_deny = false};
+    static const struct via longest_via = {.parents = {NAME_32, NAME_32, NAME_32, NAME_32},
+                                           .count = 4};
     const struct audit_decision decision = {
         .now_ms = INT64_C(253402300799999), // the end of the year 9999
         .id = ID,
@@ -231,6 +233,7 @@ static struct audit_record *longest_decision(struct slice client_json, struct sl
         .target = &target,
         .asked = &asked,
         .decision = &verdict,
+        .via = &longest_via,
         .config = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
     };
     struct audit_record *record = audit_record_create(AUDIT_DECISION_EXTRA_CAP + client_json.len);
@@ -519,6 +522,51 @@ static void a_close_has_room_for_its_longest_text_and_no_more(void **state)
     assert_int_equal(longest + 1, AUDIT_CLOSE_CAP);
 }
 
+static void a_close_has_room_for_a_parent_with_the_longest_name(void **state)
+{
+    (void)state;
+    struct target proxy = {.kind = TARGET_NAME, .port = UINT16_MAX};
+    memset(proxy.name.text, 'a', HOSTNAME_MAX_LEN);
+    proxy.name.len = HOSTNAME_MAX_LEN;
+    const struct audit_close close = {
+        .now_ms = INT64_C(253402300799999),
+        .id = ID,
+        .upstream = &longest_address,
+        .upstream_port = UINT16_MAX,
+        .attempts = UINT32_MAX,
+        .status = UINT16_MAX,
+        .bytes_up = UINT64_MAX,
+        .bytes_down = UINT64_MAX,
+        .resolve_ms = INT64_MIN,
+        .connect_ms = INT64_MIN,
+        .total_ms = INT64_MIN,
+        .reason = REASON_MISSING_INTERMEDIATE,
+        .parent = NAME_32,
+        .proxy = &proxy,
+        .is_proxy_http2 = true,
+    };
+    struct audit_record *record = audit_record_create(AUDIT_CLOSE_CAP + AUDIT_PARENT_CAP);
+    assert_non_null(record);
+    audit_close_format(&close, record);
+    assert_true(json_is_line(record_text(record)));
+    assert_member(record, "parent.name", "\"" NAME_32 "\"");
+    assert_member(record, "parent.port", "65535");
+    assert_member(record, "parent.protocol", "\"h2\"");
+    audit_record_destroy(record);
+}
+
+static void a_parent_of_which_no_proxy_was_tried_has_no_host(void **state)
+{
+    (void)state;
+    const struct audit_close close = {.id = ID, .reason = REASON_NO_MEMORY, .parent = "paris"};
+    struct audit_record *record = audit_record_create(AUDIT_CLOSE_CAP + AUDIT_PARENT_CAP);
+    assert_non_null(record);
+    audit_close_format(&close, record);
+    assert_member(record, "parent.host", "null");
+    assert_int_equal(json_find(record_text(record), "parent.port").len, 0);
+    audit_record_destroy(record);
+}
+
 static void a_close_without_upstream_or_answer_says_null(void **state)
 {
     (void)state;
@@ -594,6 +642,8 @@ int main(void)
         cmocka_unit_test(a_client_that_a_balancer_passes_on_has_both_addresses),
         cmocka_unit_test(a_close_fits_with_the_largest_numbers),
         cmocka_unit_test(a_close_has_room_for_its_longest_text_and_no_more),
+        cmocka_unit_test(a_close_has_room_for_a_parent_with_the_longest_name),
+        cmocka_unit_test(a_parent_of_which_no_proxy_was_tried_has_no_host),
         cmocka_unit_test(a_close_without_upstream_or_answer_says_null),
         cmocka_unit_test(a_refusal_says_who_was_refused_why_and_how_often),
         cmocka_unit_test(lost_records_are_counted),

@@ -53,8 +53,10 @@ static void bench_begin(struct bench *bench)
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
     assert_int_equal(setsockopt(fds[1], SOL_SOCKET, SO_SNDBUF, &cap, sizeof cap), 0);
     bench->target = fds[1];
-    assert_int_equal(forward_create(&bench->channel, fds[0], &bench->request, bench->account, false,
-                                    &bench->forward),
+    struct line line = {.stream = NULL};
+    line_open_socket(&line, &bench->channel, fds[0]);
+    assert_int_equal(forward_create(&bench->channel, &line, (struct slice){0}, &bench->request,
+                                    bench->account, false, &bench->forward),
                      ERR_OK);
 }
 
@@ -133,7 +135,7 @@ static void an_answer_is_possible_only_where_no_interim_response_has_gone_out_in
         say(&bench, INTERIM, 10);
         assert_int_equal(forward_step(bench.forward), FORWARD_WAITS);
         assert_int_equal(shutdown(bench.target, SHUT_WR), 0);
-        bench.forward->upstream.can_read = true; // as the loop would say
+        bench.forward->line.tcp.can_read = true; // as the loop would say
         assert_int_equal(forward_step(bench.forward), ends[i].status);
         assert_int_equal(forward_has_begun_answer(bench.forward), ends[i].status == FORWARD_BROKEN);
         assert_int_equal(bench.forward->reason, REASON_BAD_RESPONSE);

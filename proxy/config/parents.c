@@ -1,0 +1,310 @@
+// A parent is one or more proxies in the same role. Over https:// each of them is checked against the CAs that are named
+// here, and is shown the certificate that is named here. In the clear neither has a meaning.
+#include "proxy/config/parents.h"
+
+#include <string.h>
+
+#include "auth/base/date.h"
+#include "proxy/config/named_files.h"
+#include "proxy/config/parent_config.h"
+#include "proxy/config/validity.h"
+#include "proxy/uplink/credentials.h"
+
+enum {
+    CAS_MAX = 16,
+    CERTIFICATE_FILE_MAX = 1024 * 1024, // bytes
+    CA_FILE_MAX = 16 * 1024 * 1024,     // bytes
+};
+
+static const char *const resolve_words[] = {"here", "parent", NULL};
+static const char *const identity_words[] = {"none", "client_cert", NULL};
+
+// parent is what the table fills.
+struct parent {
+    const char *name;
+    uint32_t resolve;
+    uint32_t identity;
+};
+
+static const struct key keys[] = {
+    KEY_ROW("name", KEY_NAME, struct parent, name, .support = KEY_REQUIRED, .label = "parent name"),
+    KEY_KNOWN("to", KEY_REQUIRED),
+    KEY_KNOWN("ca", KEY_OPTIONAL),
+    KEY_KNOWN("certificate", KEY_OPTIONAL),
+    KEY_ROW("resolve", KEY_CHOICE, struct parent, resolve, .words = resolve_words),
+    KEY_ROW("identity", KEY_CHOICE, struct parent, identity, .words = identity_words),
+    KEY_KNOWN("health", KEY_NOT_YET),
+};
+
+static const struct key certificate_keys[] = {
+    KEY_KNOWN("chain", KEY_REQUIRED),
+    KEY_KNOWN("key", KEY_REQUIRED),
+};
+
+const struct section parent_section = SECTION("a parent", keys);
+const struct section parent_certificate_section =
+    SECTION("the `certificate` of a parent", certificate_keys);
+
+// ---- where it is --------------------------------------------------------------------------------
+
+// place is one entry of `to`.
+struct place {
+    struct target target;
+    bool is_clear;
+};
+
+static bool place_read(struct reader *reader, const struct node *node, void *item, void *arg)
+{
+    const struct slice secure = SLICE_LITERAL("https://");
+    const struct slice clear = SLICE_LITERAL("http://");
+    struct place *out = item;
+    struct slice text = {0};
+    struct target host;
+    (void)arg;
+    if (node->kind == NODE_MAP)
+        return reader_error(reader, node,
+                            "`to`: SRV names are not supported by this version"
+                            "\nwrite https://HOST:PORT, once for each proxy");
+    if (!reader_text(reader, node, "`to`", CONFIG_TEXT_MAX, &text))
+        return false;
+    out->is_clear = slice_equal_ignore_case(slice_first(text, clear.len), clear);
+    if (!out->is_clear && !slice_equal_ignore_case(slice_first(text, secure.len), secure))
+        return reader_refuse(reader, node, "`to`:", "it begins with neither https:// nor http://",
+                             "write https://HOST:PORT");
+    struct slice rest = slice_from(text, out->is_clear ? clear.len : secure.len);
+    if (slice_ends_with(rest, SLICE_LITERAL("/")))
+        rest = slice_first(rest, rest.len - 1);
+    if (target_parse(rest, &out->target) == ERR_OK)
+        return true;
+    return reader_refuse(reader, node, "`to`:",
+                         target_host_parse(rest, &host) == ERR_OK
+                             ? "it has no port"
+                             : "expected a host name or an address, a port, and nothing else",
+                         "write https://HOST:PORT");
+}
+
+// is_of_this_machine tells whether nobody else can listen on the way there.
+static bool is_of_this_machine(const struct target *target)
+{
+    return target->kind == TARGET_ADDRESS &&
+           ((target->address.family == IP_V4 && target->address.bytes[0] == 127) ||
+            ip_addr_equal(&target->address,
+                          &(struct ip_addr){.family = IP_V6, .bytes = {[15] = 1}}));
+}
+
+static void places_read(struct reader *reader, const struct node *node, struct parent_config *out)
+{
+    static const struct items items = {.what = "`to`",
+                                       .min = 1,
+                                       .max = PARENT_PROXIES_MAX,
+                                       .size = sizeof(struct place),
+                                       .read = place_read};
+    size_t count = 0;
+    const struct place *places = reader_items(reader, node, &items, &count);
+    struct target *proxies = count == 0 ? NULL : reader_alloc(reader, count, sizeof *proxies);
+    if (proxies == NULL)
+        return;
+    out->is_clear = places[0].is_clear;
+    bool is_near = true;
+    for (size_t i = 0; i < count; i++) {
+        proxies[i] = places[i].target;
+        is_near = is_near && is_of_this_machine(&proxies[i]);
+        if (places[i].is_clear != out->is_clear)
+            reader_error(reader, node,
+                         "`to`: https:// and http:// in one list: they need different things"
+                         "\nmake two parents, and name both in `via`");
+    }
+    out->proxies = proxies;
+    out->proxy_count = count;
+    if (out->is_clear && !is_near)
+        reader_warning(reader, node,
+                       "`to`: over http:// everybody on the way there reads which targets are "
+                       "asked for, and may answer in the parent's place"
+                       "\nwrite https:// where the parent speaks TLS");
+}
+
+// ---- what is shown to it ------------------------------------------------------------------------
+
+// files is the content of what a parent names.
+struct files {
+    struct file_content chain;
+    struct file_content key;
+    struct file_content cas[CAS_MAX];
+    struct credential_text ca_texts[CAS_MAX];
+    size_t ca_count;
+};
+
+static void files_deinit(struct files *files)
+{
+    file_content_deinit(&files->chain);
+    file_content_deinit(&files->key);
+    for (size_t i = 0; i < CAS_MAX; i++)
+        file_content_deinit(&files->cas[i]);
+}
+
+// certificate_read reads the two files of `certificate`. False: they cannot be used.
+static bool certificate_read(struct reader *reader, const struct node *node, struct files *files,
+                             struct credential_texts *out)
+{
+    size_t *pair_count = &reader->diagnostics->pair_count;
+    if (!section_read(reader, node, &parent_certificate_section, NULL))
+        return node == NULL;
+    const bool has_chain =
+        reader_file(reader, node_get(node, "chain"), "`chain`", CERTIFICATE_FILE_MAX, FILE_PUBLIC,
+                    &out->cert.path, &files->chain);
+    const bool has_key = reader_file(reader, node_get(node, "key"), "`key`", CERTIFICATE_FILE_MAX,
+                                     FILE_SECRET, &out->key.path, &files->key);
+    *pair_count += (size_t)!has_chain + (size_t)!has_key;
+    out->cert.pem = files->chain.bytes;
+    out->key.pem = files->key.bytes;
+    return has_chain && has_key;
+}
+
+// cas_read reads the files of `ca`. False: one of them cannot be used.
+static bool cas_read(struct reader *reader, const struct node *node, struct files *files)
+{
+    if (!reader_list(reader, node, "`ca`", 1, CAS_MAX))
+        return false;
+    bool is_good = true;
+    for (const struct node *entry = node->child; entry != NULL; entry = entry->next) {
+        struct credential_text *text = &files->ca_texts[files->ca_count];
+        struct file_content *content = &files->cas[files->ca_count++];
+        is_good =
+            reader_file(reader, entry, "`ca`", CA_FILE_MAX, FILE_PUBLIC, &text->path, content) &&
+            is_good;
+        text->pem = content->bytes;
+    }
+    return is_good;
+}
+
+// check_shown says what is wrong with the certificate that the parent will see: with one that is out of date, or not for
+// clients, no request gets through.
+static void check_shown(struct reader *reader, const struct node *node, const char *path,
+                        const struct credentials *credentials)
+{
+    const struct own_certificate *own = &credentials->own;
+    char date[DATE_TEXT_CAP];
+    if (!own->is_shown)
+        return;
+    if (own->not_after_s < reader->now_s)
+        reader_error(reader, node, "%s has expired on %s\nthe parent would refuse it: renew it",
+                     path, date_format(own->not_after_s, DATE_DAY, date));
+    else if (own->not_before_s > reader->now_s)
+        reader_error(reader, node,
+                     "%s is not valid before %s"
+                     "\nthe parent would refuse it: is the clock of this machine right?",
+                     path, date_format(own->not_before_s, DATE_DAY, date));
+    else
+        validity_report(reader, node, path, "shown to a parent", own->not_after_s);
+    if (!own->is_for_clients)
+        reader_error(reader, node,
+                     "%s is not a client's certificate: its key usage and extended key usage must "
+                     "allow digitalSignature and clientAuth"
+                     "\nthe parent would refuse it: issue one with clientAuth",
+                     path);
+}
+
+// credentials_read makes what is needed for https://.
+static void credentials_read(struct reader *reader, const struct node *node,
+                             struct parent_config *out)
+{
+    const struct node *ca = node_get(node, "ca");
+    const struct node *certificate = node_get(node, "certificate");
+    struct files files = {.ca_count = 0};
+    struct credential_texts texts = {.cas = files.ca_texts};
+    struct errinfo info = {0};
+    enum cause cause = CAUSE_NONE;
+    if (ca == NULL) {
+        reader_error(reader, node,
+                     "parent `%s`: https:// needs `ca`, the files of the CAs that its certificate "
+                     "is checked against",
+                     out->name);
+        return;
+    }
+    const bool has_certificate = certificate_read(reader, certificate, &files, &texts);
+    if (cas_read(reader, ca, &files) && has_certificate) {
+        texts.ca_count = files.ca_count;
+        const enum err error =
+            credentials_create(&texts, reader->now_s, &out->credentials, &cause, &info);
+        if (error == ERR_MEMORY) {
+            (void)reader_no_memory(reader);
+        } else if (error != ERR_OK) {
+            reader_error(reader, cause == CAUSE_CA_FILE ? ca : certificate, "parent `%s`: %s",
+                         out->name, info.text);
+            if (cause != CAUSE_CA_FILE)
+                reader->diagnostics->pair_count++;
+        } else {
+            check_shown(reader, node_get(certificate, "chain"), texts.cert.path, out->credentials);
+        }
+    }
+    files_deinit(&files);
+}
+
+// check_clear refuses what has no meaning in the clear.
+static void check_clear(struct reader *reader, const struct node *node, const char *key)
+{
+    const struct node *given = node_get(node, key);
+    if (given != NULL)
+        reader_error(reader, given,
+                     "`%s` has no meaning for a parent with http://: nobody shows a certificate "
+                     "there"
+                     "\nwrite https:// in `to`, or remove it",
+                     key);
+}
+
+// ---- the list -----------------------------------------------------------------------------------
+
+// check_later refuses what this version does not do.
+static void check_later(struct reader *reader, const struct node *node, const struct parent *parent)
+{
+    if (parent->resolve != 0)
+        reader_error(reader, node_get(node, "resolve"),
+                     "`resolve: parent` is not supported by this version"
+                     "\nwrite `resolve: here`, or leave it out");
+    if (parent->identity != 0)
+        reader_error(reader, node_get(node, "identity"),
+                     "`identity: client_cert` is not supported by this version"
+                     "\nwrite `identity: none`, or leave it out");
+}
+
+static bool parent_read(struct reader *reader, const struct node *node, void *item, void *arg)
+{
+    struct parent_config *out = item;
+    struct named_places *names = arg;
+    struct parent parent = {.name = "?"};
+    out->name = parent.name;
+    if (!section_read(reader, node, &parent_section, &parent))
+        return true;
+    out->name = parent.name;
+    if (parent.name[0] != '?')
+        reader_note_name(reader, names, parent.name, node_get(node, "name"));
+    if (strcmp(parent.name, "direct") == 0)
+        reader_error(reader, node_get(node, "name"),
+                     "`direct` is no name for a parent: in `via` it means to go without one");
+    places_read(reader, node_get(node, "to"), out);
+    check_later(reader, node, &parent);
+    if (out->proxies == NULL)
+        return true;
+    if (out->is_clear) {
+        check_clear(reader, node, "ca");
+        check_clear(reader, node, "certificate");
+    } else {
+        credentials_read(reader, node, out);
+    }
+    return true;
+}
+
+void parents_read(struct reader *reader, const struct node *node, struct snapshot *snapshot)
+{
+    struct named_places names = {0};
+    const struct items entries = {.what = "`parents`",
+                                  .min = 1,
+                                  .max = PARENTS_MAX,
+                                  .size = sizeof(struct parent_config),
+                                  .read = parent_read,
+                                  .arg = &names};
+    if (node == NULL)
+        return;
+    snapshot->parents = reader_items(reader, node, &entries, &snapshot->parent_count);
+    reader_unique(reader, "parent name", &names);
+}

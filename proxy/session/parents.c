@@ -1,0 +1,173 @@
+// Parents are few. They are freed in the reaping only, for their connections may be what has woken the last user.
+#include "proxy/session/parents.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    CONNECTIONS_MOST = 4, // that tunnels share, to one parent
+    DOWN_MS = 10000,
+};
+
+_Static_assert((int)ROUTE_PROXIES_MAX == (int)PARENT_PROXIES_MAX, "one number of proxies");
+
+// fill_options says which proxies they are.
+static void fill_options(struct parent *parent, const struct parent_config *config,
+                         int64_t attempt_ms)
+{
+    parent->options.is_clear = config->is_clear;
+    parent->options.attempt_ms = attempt_ms;
+    parent->options.proxy_count = config->proxy_count;
+    for (size_t i = 0; i < config->proxy_count; i++)
+        parent->options.proxies[i] = config->proxies[i];
+}
+
+// add makes a parent. Without memory there is none: who asks for it is told.
+static void add(struct parents *parents, const struct parent_config *config, int64_t attempt_ms,
+                struct resolver *resolver)
+{
+    struct parent *parent = calloc(1, sizeof *parent);
+    if (parent == NULL)
+        return;
+    (void)string_copy(parent->name, sizeof parent->name, slice_of_string(config->name));
+    fill_options(parent, config, attempt_ms);
+    proxy_route_init(&parent->route, &parent->options, parents->loop, parents->buffers, resolver,
+                     config->credentials);
+    parent->route.resumes = true;
+    parent->pool = (struct connection_pool){
+        .route = &parent->route,
+        .most = config->is_clear ? 0 : CONNECTIONS_MOST,
+    };
+    connection_pool_start(&parent->pool);
+    TAILQ_INSERT_TAIL(&parents->all, parent, link);
+}
+
+static bool is_same_target(const struct target *a, const struct target *b)
+{
+    return a->port == b->port && target_equal_host(a, b);
+}
+
+// is_same tells whether a parent is what `config` says.
+static bool is_same(const struct parent *parent, const struct parent_config *config,
+                    int64_t attempt_ms)
+{
+    const struct proxy_route_options *options = &parent->options;
+    const struct credentials *credentials = parent->route.credentials;
+    if (options->is_clear != config->is_clear || options->attempt_ms != attempt_ms ||
+        options->proxy_count != config->proxy_count ||
+        (credentials == NULL) != (config->credentials == NULL))
+        return false;
+    for (size_t i = 0; i < config->proxy_count; i++) {
+        if (!is_same_target(&options->proxies[i], &config->proxies[i]))
+            return false;
+    }
+    return credentials == NULL ||
+           memcmp(credentials->digest, config->credentials->digest, CREDENTIALS_DIGEST_LEN) == 0;
+}
+
+static void retire(struct parent *parent)
+{
+    parent->is_retired = true;
+    connection_pool_retire(&parent->pool);
+}
+
+static void destroy(struct parents *parents, struct parent *parent)
+{
+    ASSERT(parent->user_count == 0);
+    TAILQ_REMOVE(&parents->all, parent, link);
+    connection_pool_stop(&parent->pool);
+    proxy_route_close(&parent->route);
+    free(parent);
+}
+
+void parents_start(struct parents *parents, struct ev_loop *loop, struct buffer_pool *buffers,
+                   struct resolver *resolver, const struct snapshot *snapshot)
+{
+    *parents = (struct parents){.loop = loop, .buffers = buffers};
+    TAILQ_INIT(&parents->all);
+    parents_adopt(parents, resolver, snapshot);
+}
+
+void parents_stop(struct parents *parents)
+{
+    while (!TAILQ_EMPTY(&parents->all))
+        destroy(parents, TAILQ_FIRST(&parents->all));
+}
+
+void parents_adopt(struct parents *parents, struct resolver *resolver,
+                   const struct snapshot *snapshot)
+{
+    const int64_t attempt_ms = snapshot->timeouts.attempt_ms;
+    struct parent *parent = NULL;
+    TAILQ_FOREACH(parent, &parents->all, link)
+    {
+        const struct parent_config *config = snapshot_find_parent(snapshot, parent->name);
+        parent->route.resolver = resolver;
+        if (!parent->is_retired && (config == NULL || !is_same(parent, config, attempt_ms)))
+            retire(parent);
+    }
+    for (size_t i = 0; i < snapshot->parent_count; i++) {
+        if (parents_find(parents, snapshot->parents[i].name) == NULL)
+            add(parents, &snapshot->parents[i], attempt_ms, resolver);
+    }
+}
+
+void parents_reap(struct parents *parents)
+{
+    struct parent *parent = TAILQ_FIRST(&parents->all);
+    while (parent != NULL) {
+        struct parent *next = TAILQ_NEXT(parent, link);
+        if (parent->is_retired && parent->user_count == 0)
+            destroy(parents, parent);
+        parent = next;
+    }
+}
+
+struct parent *parents_find(struct parents *parents, const char *name)
+{
+    struct parent *parent = NULL;
+    TAILQ_FOREACH(parent, &parents->all, link)
+    {
+        if (!parent->is_retired && strcmp(parent->name, name) == 0)
+            return parent;
+    }
+    return NULL;
+}
+
+void parent_hold(struct parent *parent)
+{
+    parent->user_count++;
+}
+
+void parent_release(struct parent *parent)
+{
+    if (parent != NULL)
+        parent->user_count--;
+}
+
+bool parent_is_configured(const struct parent *parent, const struct target *proxy,
+                          const struct snapshot *snapshot)
+{
+    const struct parent_config *config = snapshot_find_parent(snapshot, parent->name);
+    bool is_there = false;
+    if (config == NULL || config->is_clear != parent->options.is_clear)
+        return false;
+    for (size_t i = 0; i < config->proxy_count; i++)
+        is_there = is_there || is_same_target(&config->proxies[i], proxy);
+    return is_there;
+}
+
+void parent_note_unreachable(struct parent *parent, int64_t now_ms)
+{
+    parent->down_until_ms = now_ms + DOWN_MS;
+}
+
+void parent_note_reached(struct parent *parent)
+{
+    parent->down_until_ms = 0;
+}
+
+bool parent_is_down(const struct parent *parent, int64_t now_ms)
+{
+    return parent->down_until_ms > now_ms;
+}
