@@ -26,6 +26,17 @@ void signals_block(struct signals *signals, const int *numbers, size_t count)
     (void)signal(SIGXFSZ, SIG_IGN);
 }
 
+bool signals_are_pending(const int *numbers, size_t count)
+{
+    sigset_t pending;
+    bool is_pending = false;
+    if (sigpending(&pending) != 0)
+        return false;
+    for (size_t i = 0; i < count; i++)
+        is_pending |= sigismember(&pending, numbers[i]) == 1;
+    return is_pending;
+}
+
 bool signals_start(struct signals *signals, struct ev_loop *loop,
                    void (*on_signal)(void *arg, uint32_t number), void *arg)
 {

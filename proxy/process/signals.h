@@ -22,6 +22,9 @@ struct signals {
 // and SIGXFSZ: a write that fails returns an error instead.
 void signals_block(struct signals *signals, const int *numbers, size_t count);
 
+// signals_are_pending tells whether one of `numbers`, which are blocked, has come and was not delivered yet.
+bool signals_are_pending(const int *numbers, size_t count);
+
 // signals_start has `loop` deliver them, including those that came since signals_block. False with errno set.
 bool signals_start(struct signals *signals, struct ev_loop *loop,
                    void (*on_signal)(void *arg, uint32_t number), void *arg) MUST_USE;

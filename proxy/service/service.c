@@ -451,7 +451,11 @@ static enum err take_place(struct service *service, struct errinfo *info)
     struct inheritance *inheritance = &service->succession.inheritance;
     if (inheritance->fd < 0)
         return ERR_OK;
+    static const int endings[] = {SIGTERM, SIGINT};
     TRY(inheritance_await(inheritance, service->shared.tickets, &service->blocks, info));
+    if (signals_are_pending(endings, sizeof endings / sizeof *endings))
+        return errinfo_set(info, ERR_INPUT,
+                           "the new process was told to end before it served (SIGTERM or SIGINT)");
     if (service->control == NULL)
         return ERR_OK;
     if (service->blocks == NULL)

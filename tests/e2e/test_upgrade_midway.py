@@ -106,6 +106,19 @@ def test_a_reload_and_a_rotation_asked_of_the_old_process_reach_the_new_one(upgr
     proxy.audit.path.write_bytes(moved.read_bytes() + proxy.audit.path.read_bytes())
 
 
+def test_a_new_process_that_is_told_to_end_before_it_serves_leaves_the_old_one_in_its_place(upgradable, tmp_path):
+    made = upgradable()
+    proxy = made.proxy
+    held = Held(made, tmp_path)
+    held.prepare(proxy.audit.path)
+    os.kill(held.pid, signal.SIGTERM)
+    proxy.send_signal(signal.SIGCONT)
+    proxy.stderr.wait("upgrade: failed.*was told to end before it served")
+    assert proxy.ask(DENIED).status == 403
+    made.upgrade()
+    assert proxy.ask(DENIED).status == 403
+
+
 def test_a_reload_asked_for_during_an_upgrade_that_fails_is_made_afterwards(upgradable, pki, server, tmp_path):
     rule = reach("origin.test", server.port)
     guests = client(rule, name="guests", match=[{"cn": "guest"}])
