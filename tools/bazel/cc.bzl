@@ -138,7 +138,7 @@ def sallyport_fuzzers(deps):
     the headers there.
 
     Makes three targets for each:
-      NAME_fuzz             the fuzzer itself, for --config=fuzz; manual, so that //... leaves it out
+      NAME_fuzz             the fuzzer itself, for --config=asan; manual, so that //... leaves it out
       NAME_fuzz_seeds       the seed inputs
       NAME_fuzz_seeds_test  a test that feeds every seed to the target once, in every configuration, so
                             that an input that once crashed stays fixed; tagged, for the fuzzers' own step begins
