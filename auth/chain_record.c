@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "auth/critical.h"
+#include "auth/ocsp_urls.h"
 #include "auth/strict.h"
 #include "auth/usages.h"
 
@@ -50,24 +51,40 @@ static enum err read_dates(X509 *cert, bool is_leaf, struct chain_record *record
     return ERR_OK;
 }
 
-// read_extras gives the record what later lists will ask for: the points first, which are bytes like the key.
+// put copies bytes to `*at` and moves it past them.
+static struct slice put(uint8_t **at, struct slice bytes)
+{
+    const struct slice copy = slice_of(*at, bytes.len);
+    ASSERT(bytes_copy(*at, bytes.len, bytes));
+    *at += bytes.len;
+    return copy;
+}
+
+// read_extras gives the record what later lists, and questions to OCSP responders, will ask for: the points first, which
+// are bytes like the rest.
 static enum err read_extras(X509 *cert, bool is_issuer, struct chain_link *link)
 {
     struct crl_points points;
+    struct slice name = {0};
+    uint8_t urls[OCSP_URLS_CAP];
     crl_points_read(cert, &points);
     const size_t points_len = points.count * sizeof points.points[0];
+    const size_t urls_len = ocsp_urls_read(cert, urls);
     const X509_PUBKEY *key = X509_get_X509_PUBKEY(cert);
     const int key_len = is_issuer ? i2d_X509_PUBKEY(key, NULL) : 0;
-    if (key_len < is_issuer)
+    if (key_len < is_issuer ||
+        X509_NAME_get0_der(X509_get_issuer_name(cert), &name.data, &name.len) != 1)
         return ERR_MEMORY;
-    link->extra = malloc(points_len + (size_t)key_len + 1);
+    link->extra = malloc(points_len + name.len + urls_len + (size_t)key_len + 1);
     if (link->extra == NULL)
         return ERR_MEMORY;
-    uint8_t *at = link->extra + points_len;
-    ASSERT(bytes_copy(link->extra, points_len, slice_of(points.points[0].digest, points_len)));
+    uint8_t *at = link->extra;
+    (void)put(&at, slice_of(points.points[0].digest, points_len));
     link->names_points = points.is_there;
     link->points = (const struct crl_point *)link->extra;
     link->point_count = points.count;
+    link->issuer_name = put(&at, name);
+    link->ocsp_urls = put(&at, slice_of(urls, urls_len));
     link->key = slice_of(at, (size_t)key_len);
     return !is_issuer || i2d_X509_PUBKEY(key, &at) == key_len ? ERR_OK : ERR_MEMORY;
 }

@@ -1,8 +1,8 @@
 // chain_record: what stays of a verified chain, so that it can be judged again without it.
 //
 // A plain value on the heap, made once by auth/chain for a path that was found good, owned by the
-// identity of its leaf, never changed. About 200 bytes a certificate, 32 for each of its distribution
-// points, and the public key of each CA. It holds what revocation, denied certificates and time need, also
+// identity of its leaf, never changed. About 250 bytes a certificate, 32 for each of its distribution
+// points, its OCSP responders' URLs, its issuer's name, and the public key of each CA. It holds what revocation, denied certificates and time need, also
 // of lists that come later, and its usages; signatures and names do not change and are not here.
 #pragma once
 
@@ -24,11 +24,13 @@ struct chain_link {
     uint8_t serial_len;
     bool has_serial; // false: negative or too long, so that no list could name it
     bool is_ca;
-    uint8_t *extra;                 // owned; the points and the key
+    uint8_t *extra;                 // owned; points, names, URLs and key
     uint32_t usages;                // of enum usage
     bool names_points;              // it has distribution points, whether they are listed or not
     const struct crl_point *points; // in `extra`; those that a list may have, sorted
     size_t point_count;
+    struct slice issuer_name; // in `extra`; DER of the issuer's Name as it stands in the certificate
+    struct slice ocsp_urls;   // in `extra`; those of ocsp_urls.h
     // As an issuer of lists; nothing of it for the leaf, unless that is the anchor too.
     uint8_t name[CERT_DIGEST_LEN]; // cert_id_of_name of its subject
     struct slice key;              // its SubjectPublicKeyInfo, in `extra`

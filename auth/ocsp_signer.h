@@ -4,7 +4,8 @@
 #include <openssl/bytestring.h>
 
 #include "auth/crl_signature.h"
-#include "auth/ocsp_response.h"
+#include "auth/ocsp_answer.h"
+#include "auth/ocsp_request.h"
 
 // ocsp_signed is the signed part of an answer, taken apart. All cursors are into the answer.
 struct ocsp_signed {

@@ -15,7 +15,7 @@ enum reason reason_of_end(enum reason reason)
 {
     if (reason == REASON_REVOKED || reason == REASON_DENIED_CERTIFICATE)
         return REASON_REVOKED;
-    if (reason == REASON_EXPIRED || reason == REASON_BLOCKED || reason == REASON_NO_MEMORY)
+    if (reason == REASON_OCSP_UNKNOWN || reason == REASON_EXPIRED || reason == REASON_BLOCKED || reason == REASON_NO_MEMORY)
         return reason;
     return REASON_POLICY_CHANGED;
 }

@@ -22,6 +22,8 @@
     X(REASON_REVOKED, "revoked")                                                                   \
     X(REASON_CRL_MISSING, "crl_missing")                                                           \
     X(REASON_CRL_EXPIRED, "crl_expired")                                                           \
+    X(REASON_OCSP_UNKNOWN, "ocsp_unknown")                                                         \
+    X(REASON_OCSP_UNAVAILABLE, "ocsp_unavailable")                                                 \
     X(REASON_BLOCKED, "blocked")                                                                   \
     X(REASON_WORK_LIMIT, "work_limit")                                                             \
     X(REASON_CLIENT_ABORTED, "client_aborted")                                                     \

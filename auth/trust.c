@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "auth/chain.h"
+#include "auth/ocsp_settings.h"
 #include "auth/spiffe_id.h"
 #include "auth/trust_internal.h"
 
@@ -74,6 +75,7 @@ enum err trust_revise(const struct trust *base, struct trust **out)
     struct trust *trust = NULL;
     *out = NULL;
     TRY(create(&base->options, ca_set_ref(base->cas), &trust));
+    trust_set_ocsp(trust, base->ocsp);
     enum err error = trust_understand(trust, slice_of(base->understood, base->understood_len));
     if (error == ERR_OK)
         error = revocation_copy(&base->revocation, &trust->revocation);
@@ -84,6 +86,17 @@ enum err trust_revise(const struct trust *base, struct trust **out)
     else
         trust_destroy(trust);
     return error;
+}
+
+void trust_set_ocsp(struct trust *trust, struct ocsp_settings *settings)
+{
+    ASSERT(!trust->is_finished && trust->ocsp == NULL);
+    trust->ocsp = ocsp_settings_ref(settings);
+}
+
+struct ocsp_settings *trust_ocsp(const struct trust *trust)
+{
+    return trust->ocsp;
 }
 
 enum err trust_understand(struct trust *trust, struct slice oids)
@@ -154,6 +167,7 @@ void trust_destroy(struct trust *trust)
     free(trust->understood);
     ca_set_unref(trust->cas);
     revocation_deinit(&trust->revocation);
+    ocsp_settings_unref(trust->ocsp);
     free(trust->name);
     free(trust->trust_domain);
     free(trust->domain_detail);

@@ -93,6 +93,15 @@ enum err trust_understand(struct trust *trust, struct slice oids) MUST_USE;
 // trust_has_same_cas tells whether both finished profiles hold the same certificates, in the same order.
 bool trust_has_same_cas(const struct trust *a, const struct trust *b);
 
+// trust_set_ocsp has the profile's clients asked about (NULL: they are not). It takes a reference of its own. To be called
+// before trust_finish; a revision of a profile has its base's. Nothing in auth looks at it but trust_ocsp: answers are no part
+// of a profile.
+struct ocsp_settings;
+void trust_set_ocsp(struct trust *trust, struct ocsp_settings *settings);
+
+// trust_ocsp gives the settings, or NULL; borrowed.
+struct ocsp_settings *trust_ocsp(const struct trust *trust);
+
 // trust_has_anchor tells whether trust_finish has found one that is valid.
 bool trust_has_anchor(const struct trust *trust);
 

@@ -18,6 +18,7 @@ struct trust {
     uint8_t *understood;      // owned; see trust_understand
     size_t understood_len;    // bytes
     struct revocation revocation;
+    struct ocsp_settings *ocsp; // ref; NULL: nobody is asked
     int64_t finished_s; // Unix seconds; known once finished
     bool is_finished;
 };
