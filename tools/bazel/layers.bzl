@@ -72,6 +72,10 @@ LAYERS = {
         ["auth/base/", "auth/ipaddr.h", "auth/iprange.h", "proxy/clock/", "proxy/log/", "proxy/loop/", "proxy/metrics/histogram.h"],
         ["ev.h", "ares.h", "openssl/bytestring.h", "openssl/rand.h", "openssl/siphash.h"],
     ),
+    "proxy/ocsp": (
+        ["auth/", "proxy/clock/", "proxy/fetch/", "proxy/log/", "proxy/loop/", "proxy/metrics/histogram.h", "proxy/net/"],
+        ["ev.h", "openssl/rand.h", "pthread.h"],
+    ),
     "proxy/outlet": (
         ["auth/", "proxy/clock/", "proxy/net/buffer.h", "proxy/net/sockaddr.h", "proxy/net/stream.h", "proxy/tls/"],
         ["openssl/", "pthread.h"],
@@ -96,6 +100,7 @@ LAYERS = {
             "proxy/monitor/",
             "proxy/net/",
             "proxy/outlet/",
+            "proxy/ocsp/",
             "proxy/page/",
             "proxy/process/",
             "proxy/session/",
@@ -118,6 +123,7 @@ LAYERS = {
             "proxy/loop/",
             "proxy/metrics/",
             "proxy/net/",
+            "proxy/ocsp/",
             "proxy/tls/",
             "proxy/uplink/",
         ],

@@ -1,0 +1,113 @@
+// ocsp_book: what OCSP responders have said, shared by all workers, and what is still to be asked.
+//
+// An *entry* is one certificate at one *place*: a responder and the issuer that it answers for. A session holds the entries
+// of its chain as long as it lives: these are asked again before their answers end. An entry that nobody holds keeps its
+// answer until that ends, or until another one needs its room: the place with most entries gives one, the oldest, so that a
+// CA with many clients takes nothing of the others.
+//
+// Asking is fair and bounded: one question for a certificate at a time, whoever wants to know; OCSP_BOOK_EACH questions at a
+// time for each place, and places take turns, so that a responder that is dead costs the clients of another nothing. A place
+// that has failed OCSP_BOOK_FAILURES times in a row is left alone for OCSP_BOOK_DOWN_MS, but for one question. After an answer
+// comes none older than it.
+//
+// Knows no loop and no network: ocsp_asker.h asks. All functions may be called from any thread; one lock, held for less than
+// a microsecond, but by ocsp_book_tick.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "auth/ocsp_response.h"
+#include "auth/ocsp_settings.h"
+
+enum {
+    OCSP_BOOK_MAX = 10000,       // entries that nobody has to hold
+    OCSP_BOOK_MAX_HELD = 200000, // entries, all together
+    OCSP_BOOK_PLACES = 1024,     // responders, each for one issuer
+    OCSP_BOOK_URLS = 16,         // of them that the certificates of one issuer may name
+    OCSP_BOOK_EACH = 16,         // questions under way for one place
+    OCSP_BOOK_ALL = 64,          // questions under way
+    OCSP_BOOK_FAILURES = 3,      // in a row, and a place is down
+    OCSP_BOOK_DOWN_MS = 5000,    // that it is left alone
+    OCSP_BOOK_RETRY_S = 5, // after a failure, for one certificate; doubled for each further one
+    OCSP_BOOK_RETRY_MAX_S = 300,
+    OCSP_BOOK_REFRESH_MAX_S = 3600, // an answer in use is asked for again so often at least
+};
+
+struct ocsp_book;
+struct ocsp_entry;
+
+// ocsp_query is one certificate and whom to ask about it. All borrowed.
+struct ocsp_query {
+    const uint8_t *authority; // CERT_DIGEST_LEN bytes; key and name of the issuer, see cert_id.h
+    struct ocsp_subject subject;
+    const struct http_url *url;
+    int64_t timeout_ms;
+    bool has_nonce;
+};
+
+// ocsp_task is a question to be put. What it points to is borrowed until ocsp_book_settle.
+struct ocsp_task {
+    struct ocsp_entry *entry;
+    struct ocsp_subject subject;
+    const struct http_url *url;
+    int64_t timeout_ms;
+    bool has_nonce;
+};
+
+// ocsp_result is what has become of a task.
+struct ocsp_result {
+    enum ocsp_fault fault;    // OCSP_FAULT_NONE: `answer` is one
+    bool is_responders_fault; // nothing of it is about this certificate: the place counts it
+    struct ocsp_answer answer;
+};
+
+// ocsp_figures is what metrics show.
+struct ocsp_figures {
+    uint64_t entries;
+    uint64_t held;
+    uint64_t places;
+    uint64_t under_way;
+    uint64_t waiting;    // for their turn to be asked
+    uint64_t answers[3]; // by enum ocsp_status, since the start
+    uint64_t faults[OCSP_FAULT_COUNT];
+    uint64_t bytes; // of memory
+};
+
+// ocsp_book_create makes an empty one. `on_work` is called with `arg`, from any thread and without the lock, when there is
+// something to ask, or the first entry is held. NULL without memory.
+struct ocsp_book *ocsp_book_create(void (*on_work)(void *arg), void *arg) MUST_USE;
+
+// ocsp_book_destroy frees it. Nobody holds an entry any more, and no task is under way. NULL is allowed.
+void ocsp_book_destroy(struct ocsp_book *book);
+
+// ocsp_book_hold gives the entry of a query, made if need be; the caller holds it until ocsp_book_release. NULL without
+// memory, or beyond OCSP_BOOK_MAX_HELD, OCSP_BOOK_PLACES or OCSP_BOOK_URLS.
+struct ocsp_entry *ocsp_book_hold(struct ocsp_book *book, const struct ocsp_query *query) MUST_USE;
+void ocsp_book_release(struct ocsp_book *book, struct ocsp_entry *entry);
+
+// ocsp_book_standing tells what is known, at `now_s` of the wall clock and `now_ms` of the monotonic one.
+enum ocsp_standing ocsp_book_standing(struct ocsp_book *book, const struct ocsp_entry *entry,
+                                      int64_t now_s, int64_t now_ms);
+
+// ocsp_book_look does so without holding anything.
+enum ocsp_standing ocsp_book_look(struct ocsp_book *book, const struct ocsp_query *query,
+                                  int64_t now_s, int64_t now_ms);
+
+// ocsp_book_ask has the entry asked about, unless that is under way.
+void ocsp_book_ask(struct ocsp_book *book, struct ocsp_entry *entry);
+
+// ocsp_book_take gives the next question to put; false: there is none, or enough are under way. Each is settled once.
+bool ocsp_book_take(struct ocsp_book *book, int64_t now_ms, struct ocsp_task *out);
+
+// ocsp_book_settle notes the result. True: the certificate is in use, and is not good: whoever holds it is to be judged
+// again.
+bool ocsp_book_settle(struct ocsp_book *book, const struct ocsp_task *task,
+                      const struct ocsp_result *result, int64_t now_s, int64_t now_ms);
+
+// ocsp_book_tick has asked again what is in use and ends soon, or has no answer. Once a second, while it is true: something
+// is in use.
+bool ocsp_book_tick(struct ocsp_book *book, int64_t now_s);
+
+// ocsp_book_figures counts.
+void ocsp_book_figures(struct ocsp_book *book, struct ocsp_figures *out);

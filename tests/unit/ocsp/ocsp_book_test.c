@@ -1,0 +1,452 @@
+// What is known by OCSP, shared: who is asked, how often, how many at once, and what an answer costs.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+// cmocka wants the four above first
+#include <cmocka.h>
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "auth/cert_id.h"
+#include "proxy/clock/clock.h"
+#include "proxy/ocsp/ocsp_book.h"
+
+enum { NOW_S = 1800000000, NOW_MS = 5000000, LIFE_S = 1000 };
+
+// issuer is a CA whose certificates are asked about at one URL.
+struct issuer {
+    uint8_t authority[CERT_DIGEST_LEN];
+    struct http_url url;
+    char name[16];
+};
+
+static void make_issuer(struct issuer *issuer, unsigned number, const char *url)
+{
+    struct errinfo info;
+    *issuer = (struct issuer){.authority = {(uint8_t)number, (uint8_t)(number >> 8), 7}};
+    issuer->name[0] = (char)number;
+    assert_int_equal(http_url_parse(slice_of_string(url), &issuer->url, &info), ERR_OK);
+}
+
+// query_of makes a query; `serial` must outlive it.
+static struct ocsp_query query_of(const struct issuer *issuer, const uint32_t *serial)
+{
+    return (struct ocsp_query){
+        .authority = issuer->authority,
+        .subject = {.issuer_name = slice_of(issuer->name, 1),
+                    .issuer_key = SLICE_LITERAL("key"),
+                    .serial = slice_of(serial, sizeof *serial)},
+        .url = &issuer->url,
+        .timeout_ms = 2000,
+    };
+}
+
+static struct ocsp_entry *hold(struct ocsp_book *book, const struct issuer *issuer, uint32_t serial)
+{
+    const struct ocsp_query query = query_of(issuer, &serial);
+    struct ocsp_entry *entry = ocsp_book_hold(book, &query);
+    assert_non_null(entry);
+    return entry;
+}
+
+static enum ocsp_standing look(struct ocsp_book *book, const struct issuer *issuer, uint32_t serial,
+                               int64_t now_s)
+{
+    const struct ocsp_query query = query_of(issuer, &serial);
+    return ocsp_book_look(book, &query, now_s, NOW_MS);
+}
+
+static void on_work(void *arg)
+{
+    atomic_fetch_add((atomic_int *)arg, 1);
+}
+
+static const struct ocsp_result silence = {.fault = OCSP_FAULT_TIMEOUT,
+                                           .is_responders_fault = true};
+
+static struct ocsp_result answer_of(enum ocsp_status status, int64_t begins_s, int64_t ends_s)
+{
+    return (struct ocsp_result){.answer = {.status = status,
+                                           .this_update_s = begins_s,
+                                           .next_update_s = ends_s,
+                                           .produced_s = begins_s,
+                                           .is_dated = true}};
+}
+
+// answer_next settles the next question; false: there is none.
+static bool answer_next(struct ocsp_book *book, enum ocsp_status status, int64_t now_s)
+{
+    struct ocsp_task task;
+    const struct ocsp_result result = answer_of(status, now_s, now_s + LIFE_S);
+    if (!ocsp_book_take(book, NOW_MS, &task))
+        return false;
+    (void)ocsp_book_settle(book, &task, &result, now_s, NOW_MS);
+    return true;
+}
+
+// bench is a book with two issuers.
+struct bench {
+    struct ocsp_book *book;
+    atomic_int work;
+    struct issuer one;
+    struct issuer other;
+};
+
+static int set_up(void **state)
+{
+    struct bench *bench = calloc(1, sizeof *bench);
+    assert_non_null(bench);
+    make_issuer(&bench->one, 1, "http://one.test/");
+    make_issuer(&bench->other, 2, "http://other.test/");
+    bench->book = ocsp_book_create(on_work, &bench->work);
+    assert_non_null(bench->book);
+    *state = bench;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct bench *bench = *state;
+    struct ocsp_figures figures;
+    ocsp_book_figures(bench->book, &figures);
+    assert_int_equal(figures.held, 0);
+    assert_int_equal(figures.under_way, 0);
+    assert_int_equal(figures.waiting, 0);
+    ocsp_book_destroy(bench->book);
+    free(bench);
+    return 0;
+}
+
+static void an_answer_is_kept_until_it_ends_and_no_longer(void **state)
+{
+    struct bench *bench = *state;
+    struct ocsp_entry *entry = hold(bench->book, &bench->one, 1);
+    assert_int_equal(ocsp_book_standing(bench->book, entry, NOW_S, NOW_MS), OCSP_STANDS_UNASKED);
+    ocsp_book_ask(bench->book, entry);
+    ocsp_book_ask(bench->book, entry);
+    assert_int_equal(bench->work, 3); // held for the first time, asked twice
+    assert_true(answer_next(bench->book, OCSP_GOOD, NOW_S));
+    assert_false(answer_next(bench->book, OCSP_GOOD, NOW_S)); // asked twice, put once
+    assert_int_equal(ocsp_book_standing(bench->book, entry, NOW_S + LIFE_S, NOW_MS),
+                     OCSP_STANDS_GOOD);
+    assert_int_equal(ocsp_book_standing(bench->book, entry, NOW_S + LIFE_S + 1, NOW_MS),
+                     OCSP_STANDS_UNASKED);
+    ocsp_book_release(bench->book, entry);
+    assert_int_equal(look(bench->book, &bench->one, 1, NOW_S), OCSP_STANDS_GOOD);
+    assert_int_equal(look(bench->book, &bench->one, 2, NOW_S), OCSP_STANDS_UNASKED);
+    assert_int_equal(look(bench->book, &bench->other, 1, NOW_S), OCSP_STANDS_UNASKED);
+    // The clock has gone back: what begins later says nothing about now.
+    assert_int_equal(look(bench->book, &bench->one, 1, NOW_S - OCSP_SKEW_S - 1),
+                     OCSP_STANDS_UNASKED);
+}
+
+static void an_answer_of_another_responder_or_without_the_nonce_is_another(void **state)
+{
+    struct bench *bench = *state;
+    struct issuer moved = bench->one;
+    const uint32_t serial = 1;
+    moved.url = bench->other.url;
+    struct ocsp_entry *entry = hold(bench->book, &bench->one, serial);
+    ocsp_book_ask(bench->book, entry);
+    assert_true(answer_next(bench->book, OCSP_GOOD, NOW_S));
+    assert_int_equal(look(bench->book, &moved, serial, NOW_S), OCSP_STANDS_UNASKED);
+    struct ocsp_query query = query_of(&bench->one, &serial);
+    query.has_nonce = true;
+    assert_int_equal(ocsp_book_look(bench->book, &query, NOW_S, NOW_MS), OCSP_STANDS_UNASKED);
+    ocsp_book_release(bench->book, entry);
+}
+
+static void who_was_revoked_comes_back_by_a_newer_answer_only(void **state)
+{
+    struct bench *bench = *state;
+    struct ocsp_entry *entry = hold(bench->book, &bench->one, 1);
+    struct ocsp_task task;
+    const struct ocsp_result revoked = answer_of(OCSP_REVOKED, NOW_S, NOW_S + 10);
+    const struct ocsp_result replayed = answer_of(OCSP_GOOD, NOW_S - 1, NOW_S + LIFE_S);
+    const struct ocsp_result newer = answer_of(OCSP_GOOD, NOW_S + 1, NOW_S + LIFE_S);
+    ocsp_book_ask(bench->book, entry);
+    assert_true(ocsp_book_take(bench->book, NOW_MS, &task));
+    assert_true(ocsp_book_settle(bench->book, &task, &revoked, NOW_S, NOW_MS));
+    assert_int_equal(ocsp_book_standing(bench->book, entry, NOW_S + LIFE_S, NOW_MS),
+                     OCSP_STANDS_REVOKED);
+    ocsp_book_ask(bench->book, entry);
+    assert_true(ocsp_book_take(bench->book, NOW_MS, &task));
+    assert_true(ocsp_book_settle(bench->book, &task, &replayed, NOW_S, NOW_MS));
+    assert_int_equal(ocsp_book_standing(bench->book, entry, NOW_S, NOW_MS), OCSP_STANDS_REVOKED);
+    ocsp_book_ask(bench->book, entry);
+    assert_true(ocsp_book_take(bench->book, NOW_MS, &task));
+    assert_false(ocsp_book_settle(bench->book, &task, &newer, NOW_S + 1, NOW_MS));
+    assert_int_equal(ocsp_book_standing(bench->book, entry, NOW_S + 1, NOW_MS), OCSP_STANDS_GOOD);
+    ocsp_book_release(bench->book, entry);
+}
+
+static void
+an_old_answer_in_the_place_of_one_that_has_ended_is_not_asked_for_again_at_once(void **state)
+{
+    struct bench *bench = *state;
+    struct ocsp_entry *entry = hold(bench->book, &bench->one, 1);
+    struct ocsp_task task;
+    const struct ocsp_result brief = answer_of(OCSP_GOOD, NOW_S, NOW_S + 10);
+    const struct ocsp_result older = answer_of(OCSP_GOOD, NOW_S - 1, NOW_S + LIFE_S);
+    ocsp_book_ask(bench->book, entry);
+    assert_true(ocsp_book_take(bench->book, NOW_MS, &task));
+    assert_false(ocsp_book_settle(bench->book, &task, &brief, NOW_S, NOW_MS));
+    ocsp_book_ask(bench->book, entry);
+    assert_true(ocsp_book_take(bench->book, NOW_MS, &task));
+    assert_false(ocsp_book_settle(bench->book, &task, &older, NOW_S + 11, NOW_MS));
+    assert_int_equal(ocsp_book_standing(bench->book, entry, NOW_S + 11, NOW_MS),
+                     OCSP_STANDS_SILENT);
+    ocsp_book_release(bench->book, entry);
+}
+
+static void silence_is_remembered_for_a_while(void **state)
+{
+    struct bench *bench = *state;
+    struct ocsp_entry *entry = hold(bench->book, &bench->one, 1);
+    struct ocsp_task task;
+    ocsp_book_ask(bench->book, entry);
+    assert_true(ocsp_book_take(bench->book, NOW_MS, &task));
+    assert_int_equal(ocsp_book_standing(bench->book, entry, NOW_S, NOW_MS), OCSP_STANDS_UNASKED);
+    assert_false(ocsp_book_settle(bench->book, &task, &silence, NOW_S, NOW_MS));
+    ocsp_book_release(bench->book, entry);
+    assert_int_equal(look(bench->book, &bench->one, 1, NOW_S + OCSP_BOOK_RETRY_S - 1),
+                     OCSP_STANDS_SILENT);
+    assert_int_equal(look(bench->book, &bench->one, 1, NOW_S + OCSP_BOOK_RETRY_S),
+                     OCSP_STANDS_UNASKED);
+}
+
+static void what_is_in_use_is_asked_again_before_it_ends_and_nothing_else(void **state)
+{
+    struct bench *bench = *state;
+    struct ocsp_entry *held = hold(bench->book, &bench->one, 1);
+    struct ocsp_entry *left = hold(bench->book, &bench->one, 2);
+    ocsp_book_ask(bench->book, held);
+    ocsp_book_ask(bench->book, left);
+    while (answer_next(bench->book, OCSP_GOOD, NOW_S)) {
+    }
+    ocsp_book_release(bench->book, left);
+    (void)ocsp_book_tick(bench->book, NOW_S + LIFE_S / 2);
+    assert_false(answer_next(bench->book, OCSP_GOOD, NOW_S + LIFE_S / 2));
+    (void)ocsp_book_tick(bench->book, NOW_S + LIFE_S * 3 / 4);
+    struct ocsp_task task;
+    assert_true(ocsp_book_take(bench->book, NOW_MS, &task));
+    assert_memory_equal(task.subject.serial.data, &(uint32_t){1}, 4);
+    // Nobody answers: what is known counts until it ends, and the next try comes later.
+    assert_false(ocsp_book_settle(bench->book, &task, &silence, NOW_S + LIFE_S * 3 / 4, NOW_MS));
+    assert_int_equal(look(bench->book, &bench->one, 1, NOW_S + LIFE_S), OCSP_STANDS_GOOD);
+    (void)ocsp_book_tick(bench->book, NOW_S + LIFE_S * 3 / 4 + 1);
+    assert_false(ocsp_book_take(bench->book, NOW_MS, &task));
+    (void)ocsp_book_tick(bench->book, NOW_S + LIFE_S * 3 / 4 + OCSP_BOOK_RETRY_S);
+    assert_true(ocsp_book_take(bench->book, NOW_MS, &task));
+    const struct ocsp_result revoked = answer_of(OCSP_REVOKED, NOW_S + LIFE_S, NOW_S + 2 * LIFE_S);
+    assert_true(ocsp_book_settle(bench->book, &task, &revoked, NOW_S + LIFE_S, NOW_MS));
+    ocsp_book_release(bench->book, held);
+    assert_false(ocsp_book_take(bench->book, NOW_MS, &task));
+}
+
+static void what_has_no_answer_is_asked_as_long_as_it_is_in_use(void **state)
+{
+    struct bench *bench = *state;
+    struct ocsp_entry *entry = hold(bench->book, &bench->one, 1);
+    struct ocsp_task task;
+    assert_true(ocsp_book_tick(bench->book, NOW_S));
+    ocsp_book_release(bench->book, entry);
+    assert_false(ocsp_book_tick(bench->book, NOW_S));
+    assert_false(ocsp_book_take(bench->book, NOW_MS, &task)); // nobody wants to know any more
+    struct ocsp_figures figures;
+    ocsp_book_figures(bench->book, &figures);
+    assert_int_equal(figures.entries, 0);
+    assert_int_equal(figures.places, 0);
+}
+
+static void places_take_turns_and_none_has_more_than_its_share(void **state)
+{
+    struct bench *bench = *state;
+    struct ocsp_entry *entries[40];
+    struct ocsp_entry *lone = NULL;
+    struct ocsp_task tasks[OCSP_BOOK_EACH];
+    struct ocsp_task task;
+    for (uint32_t i = 0; i < 40; i++) {
+        entries[i] = hold(bench->book, &bench->one, i);
+        ocsp_book_ask(bench->book, entries[i]);
+    }
+    for (size_t i = 0; i < OCSP_BOOK_EACH; i++)
+        assert_true(ocsp_book_take(bench->book, NOW_MS, &tasks[i]));
+    assert_false(ocsp_book_take(bench->book, NOW_MS, &task));
+    lone = hold(bench->book, &bench->other, 1);
+    ocsp_book_ask(bench->book, lone);
+    assert_true(answer_next(bench->book, OCSP_GOOD, NOW_S)); // of the other place
+    assert_int_equal(ocsp_book_standing(bench->book, lone, NOW_S, NOW_MS), OCSP_STANDS_GOOD);
+    const struct ocsp_result good = answer_of(OCSP_GOOD, NOW_S, NOW_S + LIFE_S);
+    for (size_t i = 0; i < OCSP_BOOK_EACH; i++)
+        assert_false(ocsp_book_settle(bench->book, &tasks[i], &good, NOW_S, NOW_MS));
+    size_t rest = 0;
+    while (answer_next(bench->book, OCSP_GOOD, NOW_S))
+        rest++;
+    assert_int_equal(rest, 40 - OCSP_BOOK_EACH);
+    for (size_t i = 0; i < 40; i++)
+        ocsp_book_release(bench->book, entries[i]);
+    ocsp_book_release(bench->book, lone);
+}
+
+static void a_place_that_fails_is_left_alone_but_for_one_question(void **state)
+{
+    struct bench *bench = *state;
+    struct ocsp_entry *entries[OCSP_BOOK_FAILURES + 2];
+    struct ocsp_task task;
+    for (uint32_t i = 0; i < OCSP_BOOK_FAILURES + 2; i++)
+        entries[i] = hold(bench->book, &bench->one, i);
+    for (size_t i = 0; i < OCSP_BOOK_FAILURES; i++) {
+        ocsp_book_ask(bench->book, entries[i]);
+        assert_true(ocsp_book_take(bench->book, NOW_MS, &task));
+        assert_false(ocsp_book_settle(bench->book, &task, &silence, NOW_S, NOW_MS));
+    }
+    struct ocsp_entry *probe = entries[OCSP_BOOK_FAILURES];
+    struct ocsp_entry *next = entries[OCSP_BOOK_FAILURES + 1];
+    assert_int_equal(ocsp_book_standing(bench->book, probe, NOW_S, NOW_MS), OCSP_STANDS_UNASKED);
+    ocsp_book_ask(bench->book, probe);
+    assert_true(ocsp_book_take(bench->book, NOW_MS, &task));
+    assert_int_equal(ocsp_book_standing(bench->book, next, NOW_S, NOW_MS), OCSP_STANDS_SILENT);
+    const int64_t later_ms = NOW_MS + OCSP_BOOK_DOWN_MS;
+    assert_int_equal(ocsp_book_standing(bench->book, next, NOW_S, later_ms), OCSP_STANDS_UNASKED);
+    const struct ocsp_result good = answer_of(OCSP_GOOD, NOW_S, NOW_S + LIFE_S);
+    assert_false(ocsp_book_settle(bench->book, &task, &good, NOW_S, NOW_MS));
+    assert_int_equal(ocsp_book_standing(bench->book, next, NOW_S, NOW_MS), OCSP_STANDS_UNASKED);
+    for (size_t i = 0; i < OCSP_BOOK_FAILURES + 2; i++)
+        ocsp_book_release(bench->book, entries[i]);
+}
+
+static void a_fault_that_concerns_one_certificate_does_not_take_its_place_down(void **state)
+{
+    struct bench *bench = *state;
+    static const struct ocsp_result other = {.fault = OCSP_FAULT_OTHER_CERTIFICATE};
+    struct ocsp_entry *next = hold(bench->book, &bench->one, 1000);
+    for (uint32_t i = 0; i < 10; i++) {
+        struct ocsp_task task;
+        struct ocsp_entry *entry = hold(bench->book, &bench->one, i);
+        ocsp_book_ask(bench->book, entry);
+        assert_true(ocsp_book_take(bench->book, NOW_MS, &task));
+        assert_false(ocsp_book_settle(bench->book, &task, &other, NOW_S, NOW_MS));
+        ocsp_book_release(bench->book, entry);
+    }
+    assert_int_equal(ocsp_book_standing(bench->book, next, NOW_S, NOW_MS), OCSP_STANDS_UNASKED);
+    ocsp_book_release(bench->book, next);
+}
+
+static void keep_answer(struct ocsp_book *book, const struct issuer *issuer, uint32_t serial)
+{
+    struct ocsp_entry *entry = hold(book, issuer, serial);
+    ocsp_book_ask(book, entry);
+    assert_true(answer_next(book, OCSP_GOOD, NOW_S));
+    ocsp_book_release(book, entry);
+}
+
+static void ten_thousand_answers_take_less_than_four_mebibytes(void **state)
+{
+    struct bench *bench = *state;
+    struct ocsp_figures figures;
+    for (uint32_t i = 0; i < OCSP_BOOK_MAX; i++)
+        keep_answer(bench->book, &bench->one, i);
+    ocsp_book_figures(bench->book, &figures);
+    assert_int_equal(figures.entries, OCSP_BOOK_MAX);
+    print_message("%d answers: %lu bytes\n", OCSP_BOOK_MAX, (unsigned long)figures.bytes);
+    assert_true(figures.bytes < 4 * 1024 * 1024);
+    for (uint32_t i = 0; i < OCSP_BOOK_MAX; i++)
+        assert_int_equal(look(bench->book, &bench->one, i, NOW_S), OCSP_STANDS_GOOD);
+}
+
+static void a_ca_with_many_clients_takes_no_room_of_another(void **state)
+{
+    struct bench *bench = *state;
+    struct ocsp_figures figures;
+    for (uint32_t i = 0; i < 100; i++)
+        keep_answer(bench->book, &bench->other, i);
+    for (uint32_t i = 0; i < 2 * OCSP_BOOK_MAX; i++)
+        keep_answer(bench->book, &bench->one, i);
+    ocsp_book_figures(bench->book, &figures);
+    assert_int_equal(figures.entries, OCSP_BOOK_MAX);
+    for (uint32_t i = 0; i < 100; i++)
+        assert_int_equal(look(bench->book, &bench->other, i, NOW_S), OCSP_STANDS_GOOD);
+    assert_int_equal(look(bench->book, &bench->one, 0, NOW_S), OCSP_STANDS_UNASKED);
+    assert_int_equal(look(bench->book, &bench->one, 2 * OCSP_BOOK_MAX - 1, NOW_S),
+                     OCSP_STANDS_GOOD);
+}
+
+static void the_certificates_of_a_ca_may_not_name_any_number_of_responders(void **state)
+{
+    struct bench *bench = *state;
+    struct ocsp_entry *entries[OCSP_BOOK_URLS];
+    const uint32_t serial = 1;
+    for (unsigned i = 0; i < OCSP_BOOK_URLS; i++) {
+        char url[32];
+        (void)snprintf(url, sizeof url, "http://one.test/%u", i);
+        make_issuer(&bench->one, 1, url);
+        entries[i] = hold(bench->book, &bench->one, serial);
+    }
+    make_issuer(&bench->one, 1, "http://one.test/one-more");
+    const struct ocsp_query query = query_of(&bench->one, &serial);
+    assert_null(ocsp_book_hold(bench->book, &query));
+    for (unsigned i = 0; i < OCSP_BOOK_URLS; i++)
+        ocsp_book_release(bench->book, entries[i]);
+    struct ocsp_entry *entry = ocsp_book_hold(bench->book, &query);
+    assert_non_null(entry);
+    ocsp_book_release(bench->book, entry);
+}
+
+// ---- threads -------------------------------------------------------------------------------------
+
+enum { THREADS = 4, ROUNDS = 3000, SERIALS = 37 };
+
+static void *live(void *arg)
+{
+    struct bench *bench = arg;
+    for (uint32_t round = 0; round < ROUNDS; round++) {
+        struct ocsp_entry *entry = hold(bench->book, &bench->one, round % SERIALS);
+        if (ocsp_book_standing(bench->book, entry, NOW_S, NOW_MS) == OCSP_STANDS_UNASKED)
+            ocsp_book_ask(bench->book, entry);
+        ocsp_book_release(bench->book, entry);
+    }
+    return NULL;
+}
+
+static void many_threads_share_it(void **state)
+{
+    struct bench *bench = *state;
+    pthread_t threads[THREADS];
+    for (size_t i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, live, bench), 0);
+    for (size_t round = 0; round < ROUNDS; round++) {
+        (void)answer_next(bench->book, OCSP_GOOD, NOW_S);
+        (void)ocsp_book_tick(bench->book, NOW_S + (int64_t)round);
+    }
+    for (size_t i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    while (answer_next(bench->book, OCSP_GOOD, NOW_S)) {
+    }
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(an_answer_is_kept_until_it_ends_and_no_longer),
+        TEST(an_answer_of_another_responder_or_without_the_nonce_is_another),
+        TEST(who_was_revoked_comes_back_by_a_newer_answer_only),
+        TEST(an_old_answer_in_the_place_of_one_that_has_ended_is_not_asked_for_again_at_once),
+        TEST(silence_is_remembered_for_a_while),
+        TEST(what_is_in_use_is_asked_again_before_it_ends_and_nothing_else),
+        TEST(what_has_no_answer_is_asked_as_long_as_it_is_in_use),
+        TEST(places_take_turns_and_none_has_more_than_its_share),
+        TEST(a_place_that_fails_is_left_alone_but_for_one_question),
+        TEST(a_fault_that_concerns_one_certificate_does_not_take_its_place_down),
+        TEST(ten_thousand_answers_take_less_than_four_mebibytes),
+        TEST(a_ca_with_many_clients_takes_no_room_of_another),
+        TEST(the_certificates_of_a_ca_may_not_name_any_number_of_responders),
+        TEST(many_threads_share_it),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
