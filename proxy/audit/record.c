@@ -108,6 +108,8 @@ void audit_client_format(const struct audit_client *client, struct text *out)
     if (client->entry != NULL)
         add_member(out, "entry", client->entry);
     add_member(out, "trust", client->trust);
+    if (client->ocsp != NULL)
+        add_member(out, "ocsp", client->ocsp);
     if (client->identity != NULL) {
         identity_append_json(client->identity, out);
         identity_append_extensions(client->identity, client->extensions, out);

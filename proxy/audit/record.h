@@ -59,6 +59,7 @@ struct audit_client {
     const char *entry;   // template that the account's name comes from, or NULL
     const char *trust;   // profile, or NULL
     const struct identity *identity; // or NULL
+    const char *ocsp;                // `good`, `unanswered`, or NULL: nobody is asked about it
     struct slice extensions;         // the OIDs that are recorded, a set (auth/extension.h)
 };
 

@@ -6,7 +6,9 @@
 #include <openssl/pool.h>
 
 #include "auth/base/hex.h"
+#include "auth/chain_record.h"
 #include "auth/claim.h"
+#include "auth/ocsp_settings.h"
 #include "auth/pem.h"
 #include "proxy/cli/fields.h"
 #include "proxy/config/file.h"
@@ -42,6 +44,27 @@ static void summarise(struct requester *requester, const char *how)
     text_append_format(&text, " (trust %s)", requester->identity->trust_name);
 }
 
+// add_ocsp says whom the proxy would ask about a verified chain.
+static void add_ocsp(struct requester *requester, const struct trust *trust)
+{
+    const struct ocsp_settings *settings = trust_ocsp(trust);
+    const struct chain_record *record = requester->identity->record;
+    struct text text = {.data = requester->summary,
+                        .len = strlen(requester->summary),
+                        .cap = sizeof requester->summary};
+    if (settings == NULL || record->count < 2)
+        return;
+    text_append_format(&text, "; OCSP (%s)", ocsp_mode_name(settings->mode));
+    for (size_t i = 0; i + 1 < record->count && (i == 0 || !settings->is_for_leaves); i++) {
+        struct http_url url;
+        const bool is_found = ocsp_settings_find_url(settings, record->links[i].ocsp_urls, &url);
+        text_append_format(&text, "%s asks %.200s about %s", i == 0 ? "" : ",",
+                           is_found ? url.text : "nobody",
+                           i == 0 ? "its certificate" : "a CA of its chain");
+    }
+    text_append_string(&text, ", which is not done here");
+}
+
 static void refuse(struct requester *requester, enum reason reason, const char *detail,
                    const struct trust *trust)
 {
@@ -74,6 +97,7 @@ static enum err judge(const struct trust *trust, const STACK_OF(CRYPTO_BUFFER) *
     if (error == ERR_OK) {
         out->identity = verdict.identity;
         summarise(out, "a certificate that is good today");
+        add_ocsp(out, trust);
         return ERR_OK;
     }
     refuse(out, verdict.reason, verdict.detail, trust);

@@ -7,7 +7,7 @@
 enum {
     REQUESTER_CLAIMS_MAX = 16,
     REQUESTER_REFUSAL_CAP = 640,
-    REQUESTER_SUMMARY_CAP = DN_TEXT_CAP + 128
+    REQUESTER_SUMMARY_CAP = DN_TEXT_CAP + 4096
 };
 
 struct requester_options {

@@ -170,6 +170,11 @@ static void secrecy_read(struct reader *reader, const struct node *node,
     }
     listeners_read_site(reader, node, trusts, snapshot, out->open != 0, &site);
     out->tls = site.tls;
+    if (site.trust != NULL && trust_ocsp(site.trust) != NULL)
+        reader_error(reader, trust,
+                     "`admin`: the profile `%s` has `ocsp`, and `admin` asks nobody"
+                     "\nname a profile without it",
+                     site.trust_name);
     out->trust_name = site.trust_name;
     for (size_t i = 0; i < snapshot->listener_count && site.trust_name != NULL; i++) {
         if (snapshot->listeners[i].sites[0].trust_name == site.trust_name)

@@ -7,6 +7,7 @@
 #include "auth/spiffe_id.h"
 #include "proxy/config/crls.h"
 #include "proxy/config/named_files.h"
+#include "proxy/config/ocsp.h"
 #include "proxy/config/validity.h"
 
 enum {
@@ -67,6 +68,7 @@ static const struct key profile_keys[] = {
     PROFILE("max_depth", KEY_NUMBER, options.max_depth, .max = TRUST_MAX_DEPTH,
             .fallback = TRUST_DEFAULT_MAX_DEPTH),
     PROFILE("spiffe", KEY_READ, options.trust_domain, .read = domain_read),
+    KEY_KNOWN("ocsp", KEY_OPTIONAL),
     KEY_KNOWN("denied", KEY_OPTIONAL),
     KEY_KNOWN("purposes", KEY_OPTIONAL),
 };
@@ -304,6 +306,20 @@ static void note_source(struct reader *reader, const struct crl_source *source, 
     lists->snapshot->crl_sources = entry;
 }
 
+static void add_ocsp(struct reader *reader, const struct node *node, struct trust *trust)
+{
+    struct ocsp_settings *settings = ocsp_read(reader, node);
+    trust_set_ocsp(trust, settings);
+    if (settings != NULL)
+        reader_note(reader, node, "trust.%s: OCSP (%s) asks %s about %s", trust_name(trust),
+                    ocsp_mode_name(settings->mode),
+                    settings->has_responder ? settings->responder.text
+                                            : "whom certificates name, as far as `aia` allows,",
+                    settings->is_for_leaves ? "the client's certificate alone"
+                                            : "every certificate below the anchor");
+    ocsp_settings_unref(settings);
+}
+
 static void profile_read(struct reader *reader, const struct node *node, const char *name,
                          const struct snapshot *in_force, struct snapshot *snapshot,
                          struct trust **out)
@@ -326,6 +342,7 @@ static void profile_read(struct reader *reader, const struct node *node, const c
     struct lists lists = {.trust = *out, .snapshot = snapshot};
     const struct crl_visitor visitor = {.take = add_crl, .note = note_source, .arg = &lists};
     const size_t errors_before = reader->diagnostics->error_count;
+    add_ocsp(reader, node_get(node, "ocsp"), *out);
     profile_add_cas(reader, node, *out);
     files_add(reader, node_get(node, "intermediates"), "`intermediates`", 0,
               trust_add_intermediates, *out);

@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "proxy/ocsp/ocsp_asker.h"
 #include "proxy/process/limits.h"
 #include "proxy/service/crl_report.h"
 #include "proxy/service/health.h"
@@ -271,6 +272,32 @@ static void add_limits(const struct service *service, const struct scan *scan,
             "Requests under way on HTTP/2 connections.", scan->http2_streams);
 }
 
+static void add_ocsp(const struct service *service, struct exposition *out)
+{
+    struct ocsp_figures figures;
+    ocsp_book_figures(ocsp_asker_book(service->asker), &figures);
+    add_family(
+        out, "sallyport_ocsp_answers", FAMILY_COUNTER, NULL,
+        "Questions put to OCSP responders, by what was answered, or why there was no answer.");
+    for (enum ocsp_status status = OCSP_GOOD; status <= OCSP_REVOKED; status++)
+        add_labelled(out, "result", ocsp_status_name(status), figures.answers[status]);
+    for (enum ocsp_fault fault = OCSP_FAULT_NONE + 1; fault < OCSP_FAULT_COUNT; fault++) {
+        if (figures.faults[fault] > 0 || fault == OCSP_FAULT_TIMEOUT)
+            add_labelled(out, "result", ocsp_fault_name(fault), figures.faults[fault]);
+    }
+    add_family(out, "sallyport_ocsp_duration_seconds", FAMILY_HISTOGRAM, "seconds",
+               "How long questions to OCSP responders took.");
+    exposition_add_histogram(out, &histogram_waits, ocsp_asker_times(service->asker));
+    add_family(
+        out, "sallyport_ocsp_certificates", FAMILY_GAUGE, NULL,
+        "Certificates whose OCSP answer is kept, those in use by somebody, those asked about "
+        "now, and those whose turn to be asked about is to come.");
+    add_labelled(out, "state", "kept", figures.entries);
+    add_labelled(out, "state", "in_use", figures.held);
+    add_labelled(out, "state", "asked", figures.under_way);
+    add_labelled(out, "state", "queued", figures.waiting);
+}
+
 static void add_audit(const struct service *service, struct exposition *out)
 {
     struct audit_log_status status;
@@ -359,6 +386,7 @@ void metrics_write(const struct service *service, const struct scan *scan,
     add_tunnels(scan, &exposition);
     add_targets(scan, &exposition);
     add_limits(service, scan, &exposition);
+    add_ocsp(service, &exposition);
     add_audit(service, &exposition);
     metrics_ends_write(service->snapshot, &exposition, now_s);
     crl_report_metrics(service->crl_fetches, &exposition);

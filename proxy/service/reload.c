@@ -14,6 +14,7 @@
 #include "auth/base/text.h"
 #include "proxy/config/source.h"
 #include "proxy/log/log.h"
+#include "proxy/ocsp/ocsp_asker.h"
 #include "proxy/process/notify.h"
 #include "proxy/service/crl_fetches.h"
 #include "proxy/service/monitor.h"
@@ -287,6 +288,8 @@ static void take_over(struct service *service, struct snapshot *snapshot, struct
     log_configure(&snapshot->log);
     ticket_keys_configure(service->shared.tickets, &snapshot->tickets.settings);
     service_apply_limits(service, snapshot);
+    if (!resolver_options_equal(&service->snapshot->resolver, &snapshot->resolver))
+        ocsp_asker_configure(service->asker, &snapshot->resolver);
     snapshot->blocks = blocklist_ref(service->blocks);
     service->reloads.in_force_since_s = (int64_t)time(NULL);
     sockets_carry(sockets, snapshot, &service->sockets, service->snapshot);

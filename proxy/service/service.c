@@ -23,6 +23,7 @@
 #include "proxy/log/log.h"
 #include "proxy/net/dns_channel.h"
 #include "proxy/net/loop_memory.h"
+#include "proxy/ocsp/ocsp_asker.h"
 #include "proxy/process/limits.h"
 #include "proxy/process/notify.h"
 #include "proxy/service/activation.h"
@@ -313,6 +314,28 @@ static bool make_token(char out[VIA_TOKEN_CAP])
     return true;
 }
 
+static void on_ocsp_answer(void *arg)
+{
+    service_post(arg, WORKER_OCSP_ANSWERED);
+}
+
+static void on_ocsp_lost(void *arg)
+{
+    service_post(arg, WORKER_OCSP_LOST);
+}
+
+// open_asker makes what asks OCSP responders.
+static enum err open_asker(struct service *service, struct errinfo *info)
+{
+    const struct ocsp_events events = {
+        .on_answer = on_ocsp_answer, .on_lost = on_ocsp_lost, .arg = service};
+    service->asker = ocsp_asker_create(service->loop, &service->snapshot->resolver, &events, info);
+    if (service->asker == NULL)
+        return ERR_SYSTEM;
+    service->shared.ocsp = ocsp_asker_book(service->asker);
+    return ERR_OK;
+}
+
 // open_counts makes what is counted over all workers.
 static enum err open_counts(struct service *service, struct errinfo *info)
 {
@@ -512,6 +535,7 @@ static enum err start(struct service *service, struct monitor_place *place, stru
     TRY(open_counts(service, info));
     if (dns_channel_global_init() != ERR_OK)
         return errinfo_set(info, ERR_SYSTEM, "cannot start c-ares");
+    TRY(open_asker(service, info));
     TRY(take_place(service, info));
     TRY(start_workers(service, info));
     service->monitor = monitor_create(service);
@@ -551,6 +575,7 @@ static bool stop(struct service *service, uint64_t *out_cut_count)
     for (uint32_t w = 0; w < service->worker_count; w++)
         *out_cut_count += worker_join(service->workers[w]);
     struct succession *succession = &service->succession;
+    ocsp_asker_destroy(service->asker);
     survey_stop(&service->survey);
     predecessors_stop(&succession->predecessors);
     *out_cut_count += succession->predecessors.cut_count;

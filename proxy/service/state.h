@@ -21,6 +21,7 @@
 struct control;
 struct crl_fetches;
 struct monitor;
+struct ocsp_asker;
 
 // reload_outcome is what became of the reloads so far.
 struct reload_outcome {
@@ -45,7 +46,8 @@ struct service {
     struct ev_loop *loop;      // borrowed; libev's default loop
     // what every worker has a copy of; owned, its snapshot is not set
     struct session_context shared;
-    uint64_t descriptors; // that the process may have
+    struct ocsp_asker *asker; // owned; asks OCSP responders for all workers
+    uint64_t descriptors;     // that the process may have
     struct memory_watch memory;
     struct sockets sockets;  // of `snapshot`
     struct worker **workers; // owned

@@ -13,6 +13,7 @@
 #include "auth/base/date.h"
 #include "auth/base/json.h"
 #include "proxy/config/endpoint_text.h"
+#include "proxy/ocsp/ocsp_asker.h"
 #include "proxy/service/crl_report.h"
 #include "proxy/version.h"
 
@@ -337,6 +338,27 @@ static void add_admin(const struct monitor_place *place, struct text *out)
                             : endpoint_format(&place->bound, address));
 }
 
+// add_ocsp says what is known by OCSP, and how it goes.
+static void add_ocsp(const struct service *service, struct text *out)
+{
+    struct ocsp_figures figures;
+    uint64_t unanswered = 0;
+    ocsp_book_figures(ocsp_asker_book(service->asker), &figures);
+    for (size_t fault = 0; fault < OCSP_FAULT_COUNT; fault++)
+        unanswered += figures.faults[fault];
+    json_begin_object(out, "ocsp");
+    json_add_count(out, "certificates", figures.entries);
+    json_add_count(out, "in_use", figures.held);
+    json_add_count(out, "asked", figures.under_way);
+    json_add_count(out, "queued", figures.waiting);
+    json_add_count(out, "good", figures.answers[OCSP_GOOD]);
+    json_add_count(out, "unknown", figures.answers[OCSP_UNKNOWN]);
+    json_add_count(out, "revoked", figures.answers[OCSP_REVOKED]);
+    json_add_count(out, "unanswered", unanswered);
+    json_add_count(out, "bytes", figures.bytes);
+    json_end_object(out);
+}
+
 static void add_audit(const struct service *service, struct text *out)
 {
     const struct chain_settings *chain = service->snapshot->audit_chain;
@@ -375,6 +397,7 @@ void status_write(const struct service *service, const struct scan *scan, struct
         add_crls(out, snapshot->trusts[t], now_s);
     json_end_array(out);
     crl_report_status(service->crl_fetches, out);
+    add_ocsp(service, out);
     add_blocks(service, out);
     add_control(service, out);
     add_admin(&service->place, out);

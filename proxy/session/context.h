@@ -23,6 +23,7 @@
 
 struct session;
 struct scan;
+struct ocsp_book;
 TAILQ_HEAD(session_list, session);
 
 // session_mark is a session's place in a list of those that have something in common.
@@ -85,6 +86,7 @@ struct session_context {
     struct ticket_keys *tickets;       // borrowed; the process's
     struct ledger *ledger;             // borrowed; the process's, as the next three
     struct sources *sources;           // borrowed
+    struct ocsp_book *ocsp;            // borrowed; NULL: no trust profile asks, and none will
     struct refusals *refusals;         // borrowed; of handshakes
     struct refusals *refused_requests; // borrowed; of requests above the rate
     struct upstream_share upstreams;   // of connections to targets that wait; its `max` is set
@@ -110,7 +112,9 @@ struct session_context {
     struct parents parents;
     struct chain_cache chains; // of today's snapshot
     struct session_list by_state[SESSION_STATE_COUNT];
-    struct session_marks idle; // wait for a request, the longest first
+    struct session_marks idle;   // wait for a request, the longest first
+    struct session_marks asking; // handshakes that wait for OCSP, the longest first
+    size_t asking_count;
     // the loop does not watch their socket at the moment: a reset is found out each second
     struct session_marks unwatched;
     struct turn ready;            // move much; driven again in the next pass, after all others

@@ -2,10 +2,16 @@
 // is told and recorded.
 #include "proxy/session/handshake.h"
 
+#include "auth/ocsp_settings.h"
 #include "proxy/http/answer.h"
 #include "proxy/limits/sources.h"
 #include "proxy/session/handshake_failure.h"
+#include "proxy/session/ocsp_hold.h"
 #include "proxy/session/tally.h"
+
+// Handshakes of a worker that wait for OCSP; with more under way the next ones do not wait. What a client has sent after its
+// certificate is kept meanwhile.
+enum { ASKING_MAX = 1024 };
 
 struct tls_context *session_on_select(void *arg, const char *server_name)
 {
@@ -50,13 +56,44 @@ static bool is_told_in_http(const struct session *session, enum reason reason)
     return session->peer.listener->refuses_in_http || reason == REASON_WRONG_TRUST_DOMAIN;
 }
 
+// ask_ocsp asks what OCSP says of a chain that is good otherwise. ERR_AGAIN: an answer is to be waited for. An identity that is
+// not let in becomes what was presented.
+static enum err ask_ocsp(struct session *session, struct trust_verdict *verdict)
+{
+    struct peer *peer = &session->peer;
+    struct session_context *context = peer->context;
+    const struct ocsp_verdict found = ocsp_hold_judge(&peer->ocsp, context->ocsp, verdict->identity,
+                                                      peer->trust, context->now_ms);
+    const struct ocsp_settings *settings = trust_ocsp(peer->trust);
+    if (found.waits && session->asking.until_ms == 0 && context->asking_count < ASKING_MAX)
+        session->asking.until_ms = context->now_ms + settings->timeout_ms;
+    if (found.waits && session->asking.until_ms > context->now_ms) {
+        identity_destroy(verdict->identity);
+        verdict->identity = NULL;
+        return ERR_AGAIN;
+    }
+    peer->is_unanswered = found.is_unanswered;
+    if (found.reason == REASON_NONE)
+        return ERR_OK;
+    *verdict = (struct trust_verdict){
+        .reason = found.reason,
+        .detail = found.detail,
+        .presented = verdict->identity,
+    };
+    return found.reason == REASON_NO_MEMORY ? ERR_MEMORY : ERR_DENIED;
+}
+
 enum err session_on_verify(void *arg, const STACK_OF(CRYPTO_BUFFER) *chain,
                            enum tls_alert *out_alert)
 {
     struct session *session = arg;
     ASSERT(session->magic == SESSION_MAGIC);
     struct trust_verdict verdict;
-    const enum err error = judge_today(session, chain, &verdict);
+    enum err error = judge_today(session, chain, &verdict);
+    if (error == ERR_OK)
+        error = ask_ocsp(session, &verdict);
+    if (error == ERR_AGAIN)
+        return error;
     if (error == ERR_OK) {
         session->peer.identity = verdict.identity;
         session->peer.not_after_s = verdict.not_after_s;
@@ -95,6 +132,11 @@ enum err session_on_resume(void *arg, const STACK_OF(CRYPTO_BUFFER) *chain)
     identity_destroy(verdict.presented);
     if (error != ERR_OK)
         return error;
+    if (!ocsp_hold_is_good(session->peer.context->ocsp, verdict.identity, session->peer.trust,
+                           session->peer.context->now_ms)) {
+        identity_destroy(verdict.identity);
+        return ERR_DENIED; // the handshake that follows can wait
+    }
     identity_destroy(session->offer.identity);
     session->offer = (struct session_offer){verdict.identity, verdict.not_after_s};
     return ERR_OK;
@@ -110,6 +152,9 @@ static void take_resumed(struct session *session)
     session->peer.identity = session->offer.identity;
     session->offer.identity = NULL;
     session->peer.not_after_s = session->offer.not_after_s;
+    // What has changed since the ticket was opened the first request will meet.
+    (void)ocsp_hold_judge(&session->peer.ocsp, session->peer.context->ocsp, session->peer.identity,
+                          session->peer.trust, session->peer.context->now_ms);
 }
 
 static struct handshake_judgement judgement_of(const struct session *session)
@@ -211,8 +256,19 @@ static enum session_step finish_handshake(struct session *session)
     return SESSION_STEP_SERVE;
 }
 
+// has_left tells whether the client of a handshake that waits for OCSP is gone.
+static bool has_left(struct session *session)
+{
+    struct tls_stream *tls = session->peer.tls;
+    return tls_stream_is_waiting(tls) && !tls_stream_look(tls);
+}
+
 enum session_step handshake_step(struct session *session)
 {
+    if (has_left(session)) {
+        handshake_record_refusal(session, REASON_CLIENT_ABORTED);
+        return SESSION_STEP_END;
+    }
     const enum err error = tls_stream_handshake(session->peer.tls);
     if (error == ERR_AGAIN)
         return SESSION_STEP_WAIT;

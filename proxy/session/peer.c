@@ -5,6 +5,7 @@
 
 #include "proxy/limits/ledger.h"
 #include "proxy/net/stream.h"
+#include "proxy/session/ocsp_hold.h"
 #include "proxy/session/upstream_pool.h"
 
 bool peer_is_current(const struct peer *peer)
@@ -66,6 +67,7 @@ size_t peer_head_max_len(const struct peer *peer)
 void peer_deinit(struct peer *peer)
 {
     free(peer->json);
+    ocsp_hold_destroy(peer->ocsp);
     identity_destroy(peer->identity);
     tls_stream_destroy(peer->tls);
     upstream_pool_destroy(peer->upstreams);

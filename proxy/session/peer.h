@@ -7,6 +7,7 @@
 #include "proxy/tls/tls_stream.h"
 
 struct upstream_pool;
+struct ocsp_hold;
 
 // It is one struct because all of it belongs to the client of one connection, and every exchange needs most of it.
 struct peer {
@@ -30,6 +31,8 @@ struct peer {
     struct account *account;
     enum reason account_refusal; // REASON_NONE, or why it has no account: no request is served
     struct identity *identity;   // owned; NULL: no certificate, or none that was verified
+    struct ocsp_hold *ocsp;      // owned; NULL: nobody is asked about it
+    bool is_unanswered;          // nobody had answered when it was judged last
     int64_t not_after_s;         // Unix seconds; when the certificate's right ends
     int64_t expires_ms;          // the same, monotonic, unless the clock is set
     char *json;                  // owned; the audit's `client` object

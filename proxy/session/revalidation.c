@@ -5,6 +5,7 @@
 
 #include "auth/account.h"
 #include "proxy/limits/ledger.h"
+#include "proxy/session/ocsp_hold.h"
 
 enum { CLIENT_JSON_CAP = 8192 + IDENTITY_EXTENSIONS_JSON_CAP }; // bytes
 
@@ -59,6 +60,9 @@ static struct slice client_json(const struct peer *peer, const struct snapshot *
         .entry = is_named_from_certificate ? found->name : NULL,
         .trust = peer->identity == NULL ? NULL : peer->identity->trust_name,
         .identity = peer->identity,
+        .ocsp = ocsp_hold_count(peer->ocsp) == 0 ? NULL
+                : peer->is_unanswered            ? "unanswered"
+                                                 : "good",
         .extensions = snapshot->policy->extensions,
     };
     char data[CLIENT_JSON_CAP];
@@ -133,6 +137,15 @@ static enum reason recheck_chain(struct peer *peer, const struct trust *trust,
     return REASON_NONE;
 }
 
+// recheck_ocsp asks what OCSP says today. That nobody answers takes no tunnel away.
+static enum reason recheck_ocsp(struct peer *peer, const struct trust *trust, bool is_live)
+{
+    const struct ocsp_verdict found = ocsp_hold_judge(&peer->ocsp, peer->context->ocsp,
+                                                      peer->identity, trust, peer->context->now_ms);
+    peer->is_unanswered = found.is_unanswered;
+    return is_live && found.reason == REASON_OCSP_UNAVAILABLE ? REASON_NONE : found.reason;
+}
+
 // is_blocked_as tells whether today's blocks stop the account of this name (NULL: none), or a certificate of its chain.
 static bool is_blocked_as(const struct peer *peer, const char *name,
                           const struct identity *identity)
@@ -192,6 +205,8 @@ enum reason peer_revalidate(struct peer *peer, bool is_live)
     enum reason reason = recheck_chain(peer, site->trust, chain);
     if (is_live && (reason == REASON_CRL_MISSING || reason == REASON_CRL_EXPIRED))
         reason = REASON_NONE; // nobody knows: that takes no tunnel away
+    if (reason == REASON_NONE)
+        reason = recheck_ocsp(peer, site->trust, is_live);
     if (reason == REASON_NONE && is_blocked(peer))
         reason = REASON_BLOCKED;
     // Only a client that still has its right moves on: the others stay to be judged again.

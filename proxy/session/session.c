@@ -44,6 +44,18 @@ static void keep_mark(struct session_marks *list, struct session_mark *mark,
     mark->session = session;
 }
 
+// keep_asking keeps the session in, or out of, the list of handshakes that wait for OCSP.
+static void keep_asking(struct session *session, bool is_asking)
+{
+    struct session_context *context = session->peer.context;
+    const bool was_asking = session->asking.mark.session != NULL;
+    keep_mark(&context->asking, &session->asking.mark, is_asking ? session : NULL);
+    if (is_asking && !was_asking)
+        context->asking_count++;
+    if (!is_asking && was_asking)
+        context->asking_count--;
+}
+
 static void enter(struct session *session, enum session_state state)
 {
     struct session_context *context = session->peer.context;
@@ -55,6 +67,7 @@ static void enter(struct session *session, enum session_state state)
     session->is_half_open = false;
     keep_mark(&context->idle, &session->idle, NULL);
     keep_mark(&context->unwatched, &session->unwatched, NULL);
+    keep_asking(session, false);
     if (state == SESSION_DEAD) {
         peer_leave(&session->peer);
         ledger_give_session(context->ledger);
@@ -350,7 +363,9 @@ static void want_header(struct session *session)
 
 static void want_hello(struct session *session)
 {
-    stream_want(session->channel.stream, !is_held_back(session), false);
+    const struct tls_stream *tls = session->peer.tls;
+    const bool may_read = !tls_stream_is_waiting(tls) || tls_stream_may_look(tls);
+    stream_want(session->channel.stream, may_read && !is_held_back(session), false);
 }
 
 static void want_refusing(struct session *session)
@@ -415,8 +430,20 @@ static enum session_step header_is_late(struct session *session)
     return SESSION_STEP_END;
 }
 
+// handshake_ends_ms gives when a handshake has taken too long, or has waited long enough for OCSP.
+static int64_t handshake_ends_ms(const struct session *session)
+{
+    const int64_t ends_ms = session->since_ms + session->peer.snapshot->timeouts.handshake_ms;
+    return tls_stream_is_waiting(session->peer.tls)
+               ? deadline_sooner(ends_ms, session->asking.until_ms)
+               : ends_ms;
+}
+
 static enum session_step handshake_is_late(struct session *session)
 {
+    const int64_t ends_ms = session->since_ms + session->peer.snapshot->timeouts.handshake_ms;
+    if (session->peer.context->now_ms < ends_ms)
+        return SESSION_STEP_AGAIN; // nobody has answered: the handshake goes on without
     handshake_record_refusal(session, REASON_TIMEOUT);
     return SESSION_STEP_END;
 }
@@ -447,8 +474,8 @@ static enum session_step serving_is_late(struct session *session)
 static const struct state_row states[SESSION_STATE_COUNT] = {
     [SESSION_PROXY_HEADER] = {arrival_step, want_header, TIMEOUT(handshake), arrival_ends_ms,
                               header_is_late, SESSION_STEP_END, STATE(HANDSHAKE) | STATE(DEAD)},
-    [SESSION_HANDSHAKE] = {step_handshake, want_hello, TIMEOUT(handshake), NULL, handshake_is_late,
-                           SESSION_STEP_END,
+    [SESSION_HANDSHAKE] = {step_handshake, want_hello, TIMEOUT(handshake), handshake_ends_ms,
+                           handshake_is_late, SESSION_STEP_END,
                            STATE(REFUSING) | STATE(SERVING) | STATE(CLOSING) | STATE(DEAD)},
     [SESSION_SERVING] = {step_serving, want_serving, TIMEOUT(keepalive), serving_deadline_ms,
                          serving_is_late, SESSION_STEP_CLOSE, STATE(CLOSING) | STATE(DEAD)},
@@ -485,6 +512,8 @@ static void update_interest(struct session *session)
     states[session->state].update_interest(session);
     const bool is_idle = session->state == SESSION_SERVING && session_is_idle(session);
     const bool is_unwatched = session->exchange != NULL && tcp_stream_is_unwatched(&session->tcp);
+    keep_asking(session,
+                session->state == SESSION_HANDSHAKE && tls_stream_is_waiting(session->peer.tls));
     keep_mark(&context->idle, &session->idle, is_idle ? session : NULL);
     keep_mark(&context->unwatched, &session->unwatched, is_unwatched ? session : NULL);
     deadline_set(&session->deadline, context->loop,

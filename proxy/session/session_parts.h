@@ -36,6 +36,12 @@ struct session_offer {
     int64_t not_after_s;       // Unix seconds
 };
 
+// How long a handshake waits for OCSP.
+struct session_asking {
+    struct session_mark mark; // it waits
+    int64_t until_ms;         // monotonic; 0: it has not begun to wait
+};
+
 struct arrival;
 
 // A client that says hello and nothing else costs one of these: what is used later is made later.
@@ -45,10 +51,11 @@ struct session {
     TAILQ_ENTRY(session) link;     // in the list of its state
     struct session_mark idle;      // waits for a request
     struct session_mark unwatched; // the loop does not watch its socket
-    struct turn_entry turn;        // waits for its turn
-    struct turn_entry sweep;       // waits to be judged again
-    size_t dropped_len;            // bytes read while closing
-    int64_t since_ms;              // monotonic; when this state, or waiting for a request, began
+    struct session_asking asking;
+    struct turn_entry turn;  // waits for its turn
+    struct turn_entry sweep; // waits to be judged again
+    size_t dropped_len;      // bytes read while closing
+    int64_t since_ms;        // monotonic; when this state, or waiting for a request, began
     struct tcp_stream tcp;
     struct deadline deadline; // one for all states
     struct peer peer;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "proxy/session/arrival.h"
+#include "proxy/session/ocsp_hold.h"
 #include "proxy/session/parents.h"
 #include "proxy/session/session.h"
 #include "proxy/session/scan.h"
@@ -122,6 +123,17 @@ void sessions_judge_again(struct session_context *context)
         session->is_deferred = false;
         if (!session_is_idle(session) || session->multiplex != NULL)
             turn_enqueue(&context->sweep, &session->sweep, session);
+    }
+}
+
+void sessions_note_answers(struct session_context *context)
+{
+    struct session_mark *mark = TAILQ_FIRST(&context->asking);
+    while (mark != NULL) {
+        struct session_mark *next = TAILQ_NEXT(mark, link);
+        if (!ocsp_hold_waits(mark->session->peer.ocsp, context->now_ms))
+            session_drive(mark->session);
+        mark = next;
     }
 }
 
@@ -333,6 +345,7 @@ void sessions_start(struct session_context *context)
         TAILQ_INIT(&context->by_state[i]);
     TAILQ_INIT(&context->idle);
     TAILQ_INIT(&context->unwatched);
+    TAILQ_INIT(&context->asking);
     context->now_ms = monotonic_ms();
     parents_start(&context->parents, loop, &context->buffers, context->resolver, context->snapshot);
     count_for(context, context->snapshot);

@@ -29,5 +29,8 @@ void sessions_adopt(struct session_context *context, struct snapshot *snapshot);
 // what was remembered of certificates forgotten: for when the wall clock was set.
 void sessions_judge_again(struct session_context *context);
 
+// sessions_note_answers has handshakes that wait for OCSP look again, for an answer has come.
+void sessions_note_answers(struct session_context *context);
+
 // sessions_reap frees the dead sessions. Called from the loop when nothing else of them is running.
 void sessions_reap(struct session_context *context);

@@ -320,9 +320,11 @@ enum ssl_verify_result_t tls_stream_on_verify(SSL *ssl, uint8_t *out_alert)
     struct tls_stream *tls = SSL_get_app_data(ssl);
     const STACK_OF(CRYPTO_BUFFER) *chain = SSL_get0_peer_certificates(ssl);
     enum tls_alert alert = TLS_ALERT_INTERNAL_ERROR;
-    if (chain != NULL && sk_CRYPTO_BUFFER_num(chain) > 0 &&
-        tls->verify(tls->verify_arg, chain, &alert) == ERR_OK)
-        return ssl_verify_ok;
+    enum err error = ERR_DENIED;
+    if (chain != NULL && sk_CRYPTO_BUFFER_num(chain) > 0)
+        error = tls->verify(tls->verify_arg, chain, &alert);
+    if (error == ERR_OK || error == ERR_AGAIN)
+        return error == ERR_OK ? ssl_verify_ok : ssl_verify_retry;
     tls->failure = TLS_FAILURE_REFUSED;
     tls->failure_detail = "certificate_refused";
     *out_alert = (uint8_t)alert;
@@ -413,7 +415,9 @@ static enum err step_handshake(struct tls_stream *tls)
     for (;;) {
         const int result = SSL_do_handshake(tls->ssl);
         const int kind = result == 1 ? SSL_ERROR_NONE : SSL_get_error(tls->ssl, result);
-        if (kind != SSL_ERROR_NONE && kind != SSL_ERROR_WANT_READ && kind != SSL_ERROR_WANT_WRITE) {
+        const bool is_waiting = kind == SSL_ERROR_WANT_CERTIFICATE_VERIFY;
+        if (kind != SSL_ERROR_NONE && kind != SSL_ERROR_WANT_READ && kind != SSL_ERROR_WANT_WRITE &&
+            !is_waiting) {
             note_failure(tls);
             (void)push_output(tls); // the alert; what is left goes with stream_flush
             return ERR_DENIED;
@@ -425,7 +429,7 @@ static enum err step_handshake(struct tls_stream *tls)
         }
         if (kind == SSL_ERROR_NONE)
             return ERR_OK;
-        if (kind == SSL_ERROR_WANT_READ || error == ERR_AGAIN)
+        if (kind == SSL_ERROR_WANT_READ || is_waiting || error == ERR_AGAIN)
             return ERR_AGAIN;
     }
 }
@@ -435,6 +439,35 @@ enum err tls_stream_handshake(struct tls_stream *tls)
     const enum err error = step_handshake(tls);
     release_input(tls, error != ERR_OK && error != ERR_AGAIN);
     return error;
+}
+
+bool tls_stream_is_waiting(const struct tls_stream *tls)
+{
+    return SSL_want(tls->ssl) == SSL_ERROR_WANT_CERTIFICATE_VERIFY;
+}
+
+bool tls_stream_may_look(const struct tls_stream *tls)
+{
+    return tls->read_error == ERR_OK && (tls->in == NULL || buffer_room(tls->in) > 0);
+}
+
+bool tls_stream_look(struct tls_stream *tls)
+{
+    enum err error = ERR_OK;
+    while (error == ERR_OK && tls_stream_may_look(tls)) {
+        if (buffer_len(tls->in) == 0) {
+            error = fill_input(tls);
+            continue;
+        }
+        size_t len = 0;
+        error = stream_read(tls->below, tls->in->data + tls->in->end, buffer_room(tls->in), &len);
+        if (error == ERR_OK)
+            buffer_produce(tls->in, len);
+        else if (error != ERR_AGAIN)
+            tls->read_error = error;
+    }
+    const bool is_over = tls->read_error != ERR_OK && tls->read_error != ERR_AGAIN;
+    return !is_over || (tls->read_error == ERR_EOF && buffer_len(tls->in) > 0);
 }
 
 const STACK_OF(CRYPTO_BUFFER) *tls_stream_peer_chain(const struct tls_stream *tls)

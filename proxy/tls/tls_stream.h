@@ -15,7 +15,8 @@
 #include "proxy/tls/alert.h"
 
 // tls_verify_fn judges the peer's chain (leaf first, never empty; borrowed for the call). ERR_OK lets the handshake go on.
-// Anything else refuses it, and the peer is told `*out_alert`. Called once, from within tls_stream_handshake.
+// ERR_AGAIN has the handshake wait: it is called again with the next tls_stream_handshake, which may be any number of times.
+// Anything else refuses it, and the peer is told `*out_alert`. Called from within tls_stream_handshake.
 typedef enum err (*tls_verify_fn)(void *arg, const STACK_OF(CRYPTO_BUFFER) *chain,
                                   enum tls_alert *out_alert);
 
@@ -98,6 +99,16 @@ void tls_stream_destroy(struct tls_stream *tls);
 // tls_stream_handshake continues the handshake: ERR_OK when done, ERR_AGAIN, or an error. After an error
 // `failure` says why, and an alert for the peer may wait for stream_flush.
 enum err tls_stream_handshake(struct tls_stream *tls) MUST_USE;
+
+// tls_stream_is_waiting tells whether the handshake waits for what the verify callback wants to know, and not for the peer.
+bool tls_stream_is_waiting(const struct tls_stream *tls);
+
+// tls_stream_look reads what a peer sends to a handshake that waits, as far as there is room for it, and tells whether the
+// peer is still there: an end of the connection is one only where nothing that it has sent is left to be read.
+bool tls_stream_look(struct tls_stream *tls);
+
+// tls_stream_may_look tells whether it would read anything.
+bool tls_stream_may_look(const struct tls_stream *tls);
 
 // tls_stream_peer_chain gives the certificates that the peer has shown, leaf first; NULL when there are none. Borrowed
 // until destroy.

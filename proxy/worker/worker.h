@@ -35,6 +35,10 @@ enum worker_message {
     WORKER_RETIRE = LOOP_RETIRE,
     WORKER_STOP = LOOP_STOP,           // end everything and exit now
     WORKER_CLOCK_SET = LOOP_FIRST_OWN, // the wall clock was set: judge the live tunnels again
+    WORKER_OCSP_ANSWERED = LOOP_FIRST_OWN
+                           << 4, // OCSP: look again whether a handshake has waited for it
+    WORKER_OCSP_LOST = LOOP_FIRST_OWN
+                       << 5, // OCSP: somebody's certificate is not good any more: judge again
 };
 
 // worker_start makes a worker and starts its thread. On an error what it had taken of the descriptors is closed.

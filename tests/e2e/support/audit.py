@@ -15,7 +15,7 @@ HANDSHAKE_REASONS = set(
     "no_certificate expired not_yet_valid unknown_ca missing_intermediate bad_purpose "
     "bad_signature bad_certificate weak_key "
     "too_long_lived chain_too_long name_constraint wrong_trust_domain work_limit "
-    "denied_certificate revoked crl_missing crl_expired blocked "
+    "denied_certificate revoked crl_missing crl_expired ocsp_unknown ocsp_unavailable blocked "
     "client_aborted timeout plain_http protocol proxy_header_bad proxy_header_timeout limit_proxy_headers no_memory "
     "limit_sessions limit_memory limit_half_open limit_failed_handshakes".split()
 )

@@ -16,6 +16,7 @@
 #include "proxy/config/crl_sources.h"
 #include "proxy/config/http2.h"
 #include "proxy/config/limits.h"
+#include "proxy/config/ocsp.h"
 #include "proxy/config/outlets.h"
 #include "proxy/config/listeners.h"
 #include "proxy/config/parents.h"
@@ -50,6 +51,7 @@ static const struct place places[] = {
     {.section = &proxy_protocol_section, .heading = "## `listeners`", .table = 2},
     {.section = &tickets_section, .heading = "## `listeners`", .table = 3},
     {.section = &profile_section, .heading = "## `trust`"},
+    {.section = &ocsp_section, .heading = "### `ocsp`"},
     {.section = &denied_section, .heading = "## `trust`", .row = "denied"},
     {.section = &crl_source_section, .heading = "### Fetched lists"},
     {.section = &client_section, .heading = "## `clients`"},

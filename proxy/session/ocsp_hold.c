@@ -1,0 +1,153 @@
+// A chain's record to queries, queries to entries of the book, entries to standings, standings to a verdict.
+#include "proxy/session/ocsp_hold.h"
+
+#include <stdlib.h>
+
+#include "auth/chain_record.h"
+#include "auth/ocsp_settings.h"
+#include "proxy/clock/clock.h"
+#include "proxy/ocsp/ocsp_book.h"
+
+// It stays good for the same chain under the same settings.
+struct ocsp_hold {
+    struct ocsp_book *book;          // borrowed
+    struct ocsp_settings *settings;  // ref
+    uint8_t sha256[CERT_DIGEST_LEN]; // of the leaf
+    uint8_t anchor[CERT_DIGEST_LEN]; // of the chain's last certificate
+    size_t count;
+    struct ocsp_entry *entries[OCSP_HOLD_MAX]; // held; NULL: there is nobody to ask
+};
+
+// asked_count tells how many certificates of a chain are asked about: all below the anchor, or the leaf alone.
+static size_t asked_count(const struct ocsp_settings *settings, const struct chain_record *record)
+{
+    const size_t below = record->count - 1 < OCSP_HOLD_MAX ? record->count - 1 : OCSP_HOLD_MAX;
+    return settings->is_for_leaves && below > 1 ? 1 : below;
+}
+
+// make_query makes the query about one certificate of a chain. False: there is nobody to ask.
+static bool make_query(const struct ocsp_settings *settings, const struct chain_record *record,
+                       size_t index, struct http_url *url, struct ocsp_query *out)
+{
+    const struct chain_link *link = &record->links[index];
+    if (!link->has_serial || !ocsp_settings_find_url(settings, link->ocsp_urls, url))
+        return false;
+    *out = (struct ocsp_query){
+        .authority = link->authority,
+        .subject = {.issuer_name = link->issuer_name,
+                    .issuer_key = record->links[index + 1].key,
+                    .serial = slice_of(link->serial, link->serial_len)},
+        .url = url,
+        .timeout_ms = settings->timeout_ms,
+        .has_nonce = settings->has_nonce,
+    };
+    return true;
+}
+
+void ocsp_hold_destroy(struct ocsp_hold *hold)
+{
+    if (hold == NULL)
+        return;
+    for (size_t i = 0; i < hold->count; i++) {
+        if (hold->entries[i] != NULL)
+            ocsp_book_release(hold->book, hold->entries[i]);
+    }
+    ocsp_settings_unref(hold->settings);
+    free(hold);
+}
+
+static bool is_of(const struct ocsp_hold *hold, const struct ocsp_settings *settings,
+                  const struct chain_record *record)
+{
+    return hold != NULL && hold->settings == settings &&
+           memcmp(hold->sha256, record->links[0].sha256, CERT_DIGEST_LEN) == 0 &&
+           memcmp(hold->anchor, record->links[record->count - 1].sha256, CERT_DIGEST_LEN) == 0;
+}
+
+// create holds the entries of a chain. NULL without memory.
+static struct ocsp_hold *create(struct ocsp_book *book, struct ocsp_settings *settings,
+                                const struct chain_record *record)
+{
+    struct ocsp_hold *hold = calloc(1, sizeof *hold);
+    if (hold == NULL)
+        return NULL;
+    hold->book = book;
+    hold->settings = ocsp_settings_ref(settings);
+    hold->count = asked_count(settings, record);
+    ASSERT(bytes_copy(hold->sha256, CERT_DIGEST_LEN,
+                      slice_of(record->links[0].sha256, CERT_DIGEST_LEN)) &&
+           bytes_copy(hold->anchor, CERT_DIGEST_LEN,
+                      slice_of(record->links[record->count - 1].sha256, CERT_DIGEST_LEN)));
+    for (size_t i = 0; i < hold->count; i++) {
+        struct ocsp_query query;
+        struct http_url url;
+        if (make_query(settings, record, i, &url, &query))
+            hold->entries[i] = ocsp_book_hold(book, &query);
+    }
+    return hold;
+}
+
+static enum ocsp_standing standing_at(const struct ocsp_hold *hold, size_t index, int64_t now_s,
+                                      int64_t now_ms)
+{
+    return hold->entries[index] == NULL
+               ? OCSP_STANDS_UNPLACED
+               : ocsp_book_standing(hold->book, hold->entries[index], now_s, now_ms);
+}
+
+struct ocsp_verdict ocsp_hold_judge(struct ocsp_hold **hold, struct ocsp_book *book,
+                                    const struct identity *identity, const struct trust *trust,
+                                    int64_t now_ms)
+{
+    struct ocsp_settings *settings = identity == NULL ? NULL : trust_ocsp(trust);
+    struct ocsp_hold *old = *hold;
+    if (settings == NULL || !is_of(old, settings, identity->record)) {
+        *hold = settings == NULL ? NULL : create(book, settings, identity->record);
+        ocsp_hold_destroy(old); // only now, so that what both have stays
+    }
+    if (settings == NULL)
+        return ocsp_decide(OCSP_OFF, NULL, 0);
+    if (*hold == NULL)
+        return (struct ocsp_verdict){.reason = REASON_NO_MEMORY, .detail = "no memory"};
+    enum ocsp_standing standings[OCSP_HOLD_MAX];
+    const int64_t now_s = wall_clock_ms() / 1000;
+    for (size_t i = 0; i < (*hold)->count; i++) {
+        standings[i] = standing_at(*hold, i, now_s, now_ms);
+        if (standings[i] == OCSP_STANDS_UNASKED)
+            ocsp_book_ask(book, (*hold)->entries[i]);
+    }
+    return ocsp_decide(settings->mode, standings, (*hold)->count);
+}
+
+bool ocsp_hold_is_good(struct ocsp_book *book, const struct identity *identity,
+                       const struct trust *trust, int64_t now_ms)
+{
+    const struct ocsp_settings *settings = trust_ocsp(trust);
+    if (settings == NULL)
+        return true;
+    const int64_t now_s = wall_clock_ms() / 1000;
+    const size_t count = asked_count(settings, identity->record);
+    for (size_t i = 0; i < count; i++) {
+        struct ocsp_query query;
+        struct http_url url;
+        if (!make_query(settings, identity->record, i, &url, &query) ||
+            ocsp_book_look(book, &query, now_s, now_ms) != OCSP_STANDS_GOOD)
+            return false;
+    }
+    return true;
+}
+
+bool ocsp_hold_waits(const struct ocsp_hold *hold, int64_t now_ms)
+{
+    const int64_t now_s = wall_clock_ms() / 1000;
+    for (size_t i = 0; hold != NULL && i < hold->count; i++) {
+        if (standing_at(hold, i, now_s, now_ms) == OCSP_STANDS_UNASKED)
+            return true;
+    }
+    return false;
+}
+
+size_t ocsp_hold_count(const struct ocsp_hold *hold)
+{
+    return hold == NULL ? 0 : hold->count;
+}

@@ -1,0 +1,376 @@
+"""Clients that an OCSP responder is asked about: let in, refused, ended while they live. The responder is OpenSSL's, or
+ours, which is hostile."""
+
+import itertools
+import socket
+import ssl
+import struct
+import subprocess
+
+import pytest
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from support.config import client, reach
+from support.control import CONTROL, Control
+from support.responder import TRY_LATER, UNAUTHORIZED, Responder, unsuccessful
+from support.scale import eventually
+
+ORIGIN = "origin.test"
+REVOKED = "SSLV3_ALERT_CERTIFICATE_REVOKED"
+OCSP_SIGNING = ExtendedKeyUsageOID.OCSP_SIGNING
+
+
+@pytest.fixture
+def responder(pki):
+    server = Responder(pki.ca)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def asking(start, dns, origin, pki):
+    """Starts a proxy whose profile asks a responder."""
+    server = origin()
+    dns.addresses(ORIGIN, "127.0.0.1")
+
+    def make(url, mode="require", changes=None, trust=None, **keys):
+        asks = {"mode": mode, **({"responder": url} if url else {}), **keys}
+        profile = {"ca": [pki.ca.path], "ocsp": asks, **(trust or {})}
+        proxy = start(
+            client(reach(ORIGIN, server.port), match=[{"any": True}]),
+            trust={"staff": profile},
+            **(changes or {}),
+        )
+        proxy.target = f"{ORIGIN}:{server.port}"
+        return proxy
+
+    return make
+
+
+NUMBERS = itertools.count(1)
+
+
+@pytest.fixture
+def leaf(pki):
+    """A client of this test alone."""
+    return pki.ca.leaf(f"asked-about-{next(NUMBERS)}")
+
+
+def refused(proxy, leaf, reason, alert="ALERT"):
+    assert alert in proxy.dial(leaf).refusal()
+    return proxy.audit.wait("handshake_refused", reason=reason)
+
+
+# -- the ordinary -------------------------------------------------------------------------------
+
+
+def test_openssls_responder_is_asked_and_believed(asking, pki, tmp_path):
+    good, revoked = pki.ca.leaf("good-of-openssl"), pki.ca.leaf("revoked-of-openssl")
+    signer = pki.ca.leaf("responder-of-openssl", usages=(OCSP_SIGNING,))
+    key = tmp_path / "ca.key"
+    key.write_bytes(open(signer.key, "rb").read())
+    index = tmp_path / "index.txt"
+    index.write_text(
+        f"V\t300101000000Z\t\t{good.serial.upper()}\tunknown\t/CN=good\n"
+        f"R\t300101000000Z\t250101000000Z,keyCompromise\t{revoked.serial.upper()}\tunknown\t/CN=r\n"
+    )
+    command = ["openssl", "ocsp", "-port", "0", "-index", str(index), "-CA", pki.ca.path]
+    command += ["-rsigner", signer.chain, "-rkey", str(key), "-nmin", "5"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        try:
+            line = process.stdout.readline().decode()
+            while "ACCEPT" not in line:
+                assert line, "the responder has ended"
+                line = process.stdout.readline().decode()
+            port = int(line.split(":")[-1].split()[0])
+            proxy = asking(f"http://127.0.0.1:{port}/", nonce=True)
+            proxy.tunnel(proxy.target, good).echo(b"hello")
+            assert proxy.audit.wait("decision")["client"]["ocsp"] == "good"
+            refused(proxy, revoked, "revoked", REVOKED)
+            refused(proxy, pki.ca.leaf("unknown-to-openssl"), "ocsp_unknown")
+        finally:
+            process.kill()
+
+
+@pytest.mark.protocols("h1", "h2")
+def test_a_client_is_asked_about_once_and_its_answer_serves_all(asking, responder, leaf):
+    proxy = asking(responder.knows(leaf).url)
+    for _ in range(3):
+        proxy.tunnel(proxy.target, leaf).echo(b"hello")
+    assert responder.asked(leaf) == 1
+
+
+def test_one_question_serves_all_who_wait_for_it(asking, responder, leaf):
+    proxy = asking(responder.knows(leaf).url, timeout="10s")
+    responder.gate.clear()
+    clients = [proxy.connect(leaf) for _ in range(4)]
+    responder.wait_asked(leaf)
+    responder.gate.set()
+    for one in clients:
+        one.close()
+    proxy.tunnel(proxy.target, leaf).echo(b"hello")
+    assert responder.asked(leaf) == 1
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_ticket_is_worth_something_only_with_a_cached_answer(asking, responder, leaf, version):
+    proxy = asking(responder.knows(leaf).url, mode="soft")
+    only = {"minimum": version, "maximum": version}
+
+    def come(session=None):
+        one = proxy.dial(leaf, session=session, **only).handshake()
+        record = proxy.decision(one.ask("nowhere.test:443").id)
+        one.close()
+        return one.tls.session, record["tls"]["resumed"]
+
+    responder.life = 4
+    session, is_resumed = come()
+    assert not is_resumed
+    assert come(session)[1] is True
+    responder.habit = try_later
+    eventually(lambda: come(session)[1] is False, "the answer to end")
+    assert come(session)[1] is False  # it is let in, but not by its ticket
+
+
+# -- nobody answers -----------------------------------------------------------------------------
+
+
+def closed_port():
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+def test_without_an_answer_soft_lets_in_and_says_so_and_require_refuses(asking, leaf):
+    url = f"http://127.0.0.1:{closed_port()}/"
+    soft = asking(url, mode="soft")
+    soft.tunnel(soft.target, leaf).echo(b"hello")
+    assert soft.audit.wait("decision")["client"]["ocsp"] == "unanswered"
+    refused(asking(url), leaf, "ocsp_unavailable")
+
+
+def html(responder, question, handler):
+    handler.say(b"<html>It works!</html>", kind="text/html")
+
+
+def huge(responder, question, handler):
+    handler.say(b"\x30" * 1_000_000)
+
+
+def missing(responder, question, handler):
+    handler.say(b"", status=404)
+
+
+def moved(responder, question, handler):
+    handler.send_response(302)
+    handler.send_header("Location", responder.url)
+    handler.send_header("Content-Length", "0")
+    handler.end_headers()
+
+
+def chunks_for_ever(responder, question, handler):
+    handler.send_response(200)
+    handler.send_header("Transfer-Encoding", "chunked")
+    handler.end_headers()
+    while True:
+        handler.wfile.write(b"1\r\n0\r\n")
+
+
+def hang_up(responder, question, handler):
+    handler.close_connection = True
+
+
+def slow(responder, question, handler):
+    handler.rfile.read(1)  # until the proxy has had enough
+    handler.close_connection = True
+
+
+def old(responder, question, handler):
+    return responder.answer(question, age=7200, life=3600)
+
+
+def undated_and_old(responder, question, handler):
+    return responder.answer(question, age=1200, life=0)
+
+
+def of_the_future(responder, question, handler):
+    return responder.answer(question, age=-3600)
+
+
+def about_another(responder, question, handler):
+    return responder.answer(question, serial=question.serial_number + 1)
+
+
+def signed_by_another_ca(responder, question, handler):
+    return responder.answer(question, signer=responder.stranger)
+
+
+def signed_by_a_client(responder, question, handler):
+    return responder.answer(question, signer=responder.client)
+
+
+def without_nonce(responder, question, handler):
+    return responder.answer(question, nonce=False)
+
+
+def try_later(responder, question, handler):
+    return unsuccessful(TRY_LATER)
+
+
+def unauthorized(responder, question, handler):
+    return unsuccessful(UNAUTHORIZED)
+
+
+def cut(responder, question, handler):
+    return responder.answer(question)[:-1]
+
+
+HOSTILE = [html, huge, missing, moved, chunks_for_ever, hang_up, slow, old, undated_and_old]
+HOSTILE += [of_the_future, about_another, signed_by_another_ca, signed_by_a_client]
+HOSTILE += [without_nonce, try_later, unauthorized, cut]
+
+
+def test_no_hostile_answer_is_a_yes(asking, responder, pki):
+    other = pki.authority("Another responder's CA")
+    a_client = pki.ca.leaf("no-responder")
+    responder.stranger = (other.certificate, other.key)
+    responder.client = (a_client.certificate, key_of(a_client))
+    responder.certificates = [a_client.certificate]
+    proxy = asking(responder.url, timeout="1s", nonce=True)
+    for habit in HOSTILE:
+        leaf = pki.ca.leaf(f"meets-{habit.__name__}")
+        responder.knows(leaf).habit = habit
+        assert "ALERT" in proxy.dial(leaf).refusal(), habit.__name__
+        assert responder.asked(leaf) >= 1 or habit is hang_up, habit.__name__
+    proxy.audit.wait_count(len(HOSTILE), "handshake_refused", reason="ocsp_unavailable")
+    responder.habit = None
+    leaf = pki.ca.leaf("meets-nobody-hostile")
+    responder.knows(leaf)
+    eventually(lambda: is_let_in(proxy, leaf), "an honest answer")
+
+
+def is_let_in(proxy, leaf):
+    try:
+        proxy.tunnel(proxy.target, leaf).echo(b"hello")
+    except (AssertionError, OSError):
+        return False  # on a slow machine an answer may take longer than the proxy waits
+    return True
+
+
+def key_of(leaf):
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    with open(leaf.key, "rb") as file:
+        return load_pem_private_key(file.read(), None)
+
+
+def test_a_dead_responder_costs_the_clients_of_another_nothing(asking, responder, pki):
+    dead_ca = pki.authority("CA of a dead responder")
+    dead = Responder(dead_ca)
+    dead.gate.clear()
+    prefixes = [dead.url, responder.url]
+    waiting = [dead_ca.leaf(f"waits-{i}", extensions=(aia(dead.url),)) for i in range(20)]
+    lively = pki.ca.leaf("of-a-lively-responder", extensions=(aia(responder.url),))
+    responder.knows(lively)
+    trust = {"ca": [pki.ca.path, dead_ca.path]}
+    proxy = asking(None, aia=prefixes, timeout="10s", trust=trust)
+    held_up = [proxy.connect(leaf) for leaf in waiting]
+    dead.wait_asked(waiting[0])
+    proxy.tunnel(proxy.target, lively).echo(b"hello")
+    assert not proxy.audit.records("handshake_refused")
+    for one in held_up:
+        one.close()
+    dead.stop()
+
+
+def aia(url):
+    """The extension with which a certificate names its responder: OID, DER, not critical."""
+    from cryptography import x509
+    from cryptography.x509.oid import AuthorityInformationAccessOID
+
+    access = x509.AccessDescription(
+        AuthorityInformationAccessOID.OCSP, x509.UniformResourceIdentifier(url)
+    )
+    return ("1.3.6.1.5.5.7.1.1", x509.AuthorityInformationAccess([access]).public_bytes(), False)
+
+
+def test_a_responder_that_no_prefix_allows_is_not_asked(asking, responder, pki):
+    leaf = pki.ca.leaf("names-a-responder", extensions=(aia(responder.url + "elsewhere"),))
+    proxy = asking(None, aia=[responder.url + "here/"])
+    refused(proxy, leaf, "ocsp_unavailable")
+    assert responder.questions == []
+
+
+# -- while a handshake waits --------------------------------------------------------------------
+
+
+def test_a_client_that_leaves_while_it_waits_is_noticed(asking, responder, leaf):
+    proxy = asking(responder.knows(leaf).url, timeout="10s")
+    responder.gate.clear()
+    waiting = proxy.connect(leaf)
+    responder.wait_asked(leaf)
+    waiting.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    waiting.close()
+    proxy.audit.wait("handshake_refused", reason="client_aborted")
+
+
+def test_a_request_that_came_before_the_answer_is_served(asking, responder, leaf):
+    proxy = asking(responder.knows(leaf).url, timeout="10s")
+    responder.gate.clear()
+    waiting = proxy.connect(leaf)
+    waiting.send(f"CONNECT {proxy.target} HTTP/1.1\r\nHost: {proxy.target}\r\n\r\n".encode())
+    responder.wait_asked(leaf)
+    responder.gate.set()
+    assert waiting.read_answer().status == 200
+
+
+def test_who_is_blocked_while_waiting_is_refused(asking, responder, leaf):
+    proxy = asking(responder.knows(leaf).url, timeout="10s", changes={"control": CONTROL})
+    responder.gate.clear()
+    waiting = proxy.connect(leaf)
+    responder.wait_asked(leaf)
+    Control(proxy).block("sha256:" + leaf.sha256)
+    responder.gate.set()
+    assert "ALERT" in waiting.refusal()
+    proxy.audit.wait("handshake_refused", reason="blocked")
+
+
+# -- live tunnels -------------------------------------------------------------------------------
+
+
+@pytest.mark.protocols("h1", "h2")
+def test_a_revocation_ends_the_live_tunnels_of_that_certificate_alone(asking, responder, pki, leaf):
+    good = pki.ca.leaf("asked-and-good")
+    proxy = asking(responder.knows(leaf, good).url)
+    responder.life = 3
+    ending, staying = proxy.tunnel(proxy.target, leaf), proxy.tunnel(proxy.target, good)
+    responder.revoke(leaf)
+    proxy.assert_closed(ending.id, "revoked")
+    staying.echo(b"untouched")
+    refused(proxy, leaf, "revoked", REVOKED)
+
+
+def test_a_responder_that_goes_silent_ends_nothing_and_lets_nobody_new_in(asking, responder, leaf):
+    proxy = asking(responder.knows(leaf).url)
+    responder.life = 3
+    tunnel, requester = proxy.tunnel(proxy.target, leaf), proxy.connect(leaf)
+    responder.habit = try_later
+    proxy.stderr.wait("no answer of .*tryLater")
+    eventually(
+        lambda: b"ocsp_unavailable" in requester.ask("nowhere.test:443").body,
+        "the answer to end",
+    )
+    refused(proxy, leaf, "ocsp_unavailable")
+    tunnel.echo(b"untouched")
+
+
+def test_a_reload_that_asks_judges_those_who_are_there(asking, start, dns, origin, pki, responder):
+    good, bad = pki.ca.leaf("there-and-good"), pki.ca.leaf("there-and-revoked")
+    responder.knows(good, bad).revoke(bad)
+    proxy = asking(responder.url, mode="off")
+    staying, ending = proxy.tunnel(proxy.target, good), proxy.tunnel(proxy.target, bad)
+    assert responder.questions == []
+    proxy.reload(trust={"staff": {"ocsp": {"mode": "require"}}})
+    proxy.assert_closed(ending.id, "revoked")
+    staying.echo(b"untouched")
+    assert responder.asked(good) == 1
