@@ -356,6 +356,13 @@ out:
     return error;
 }
 
+// note_wishes notes where the lists of a verified path are published; the anchor needs none.
+static void note_wishes(struct crl_wishes *wishes, const struct path *path)
+{
+    for (size_t i = 0; i + 1 < path->len; i++)
+        crl_wishes_note(wishes, path->certs[i]);
+}
+
 // check_record makes the record of a path that is good so far, and judges what is left: the leaf's lifetime, the
 // letter of RFC 5280 and revocation, in this order. The record is the caller's.
 static enum err check_record(const struct search *search, const struct path *path,
@@ -373,6 +380,8 @@ static enum err check_record(const struct search *search, const struct path *pat
     struct chain_record *record = out->record;
     enum reason reason =
         revocation_judge(set->revocation, record, search->now_s, set->options, &detail);
+    if (reason == REASON_NONE || reason == REASON_CRL_MISSING || reason == REASON_CRL_EXPIRED)
+        note_wishes(set->wishes, path);
     if (set->options->is_strict && !record->is_strict) {
         reason = REASON_BAD_CERTIFICATE;
         detail = strict_find_fault(path->certs, path->len);

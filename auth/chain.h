@@ -25,6 +25,7 @@
 
 #include "auth/base/err.h"
 #include "auth/reason.h"
+#include "auth/crl_wishes.h"
 #include "auth/revocation.h"
 
 enum {
@@ -52,7 +53,8 @@ struct chain_set {
     X509_STORE *store; // empty: nothing is trusted but the anchor that a path ends in
     const struct revocation *revocation;
     const struct trust_options *options;
-    struct slice understood; // OIDs of extensions that may be critical in the leaf
+    struct crl_wishes *wishes; // what verified certificates name is noted here; NULL: nowhere
+    struct slice understood;   // OIDs of extensions that may be critical in the leaf
 };
 
 // chain_finding is the verdict on a chain.

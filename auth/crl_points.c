@@ -12,11 +12,12 @@ enum { TAG_FULL_NAME = 0, TAG_RELATIVE_NAME = 1, TAG_URI = 6 };
     ((CBS_ASN1_TAG)(CBS_ASN1_CONTEXT_SPECIFIC | CBS_ASN1_CONSTRUCTED | (number)))
 
 // add_uri puts one into its place.
-static void add_uri(CBS uri, struct crl_points *out)
+static void add_uri(void *arg, struct slice uri)
 {
+    struct crl_points *out = arg;
     struct crl_point point;
     size_t at = 0;
-    SHA256(CBS_data(&uri), CBS_len(&uri), point.digest);
+    SHA256(uri.data, uri.len, point.digest);
     while (at < out->count && memcmp(out->points[at].digest, point.digest, CRL_POINT_LEN) < 0)
         at++;
     if (at < out->count && memcmp(out->points[at].digest, point.digest, CRL_POINT_LEN) == 0)
@@ -30,12 +31,18 @@ static void add_uri(CBS uri, struct crl_points *out)
     out->points[at] = point;
 }
 
-bool crl_points_add_name(CBS name, struct crl_points *out)
+// visitor is who gets the URIs.
+struct visitor {
+    void (*visit)(void *arg, struct slice uri);
+    void *arg; // borrowed
+};
+
+// read_name reads one DistributionPointName.
+static bool read_name(CBS name, const struct visitor *visitor)
 {
     CBS names;
     CBS value;
     CBS_ASN1_TAG tag = 0;
-    out->is_there = true;
     if (!CBS_get_any_asn1(&name, &names, &tag) || CBS_len(&name) != 0)
         return false;
     if (tag == TAGGED_LIST(TAG_RELATIVE_NAME))
@@ -46,13 +53,20 @@ bool crl_points_add_name(CBS name, struct crl_points *out)
         if (!CBS_get_any_asn1(&names, &value, &tag))
             return false;
         if (tag == (CBS_ASN1_CONTEXT_SPECIFIC | TAG_URI))
-            add_uri(value, out);
+            visitor->visit(visitor->arg, slice_of(CBS_data(&value), CBS_len(&value)));
     }
     return true;
 }
 
-// add_point reads one DistributionPoint.
-static bool add_point(CBS point, struct crl_points *out)
+bool crl_points_add_name(CBS name, struct crl_points *out)
+{
+    const struct visitor visitor = {.visit = add_uri, .arg = out};
+    out->is_there = true;
+    return read_name(name, &visitor);
+}
+
+// read_point reads one DistributionPoint.
+static bool read_point(CBS point, const struct visitor *visitor)
 {
     CBS name;
     CBS ignored;
@@ -66,17 +80,17 @@ static bool add_point(CBS point, struct crl_points *out)
         return false;
     if (!has_name || has_reasons || has_issuer)
         return true;
-    return crl_points_add_name(name, out);
+    return read_name(name, visitor);
 }
 
-static bool read_points(CBS cbs, struct crl_points *out)
+static bool read_points(CBS cbs, const struct visitor *visitor)
 {
     CBS list;
     CBS point;
     if (!CBS_get_asn1(&cbs, &list, CBS_ASN1_SEQUENCE) || CBS_len(&cbs) != 0)
         return false;
     while (CBS_len(&list) > 0) {
-        if (!CBS_get_asn1(&list, &point, CBS_ASN1_SEQUENCE) || !add_point(point, out))
+        if (!CBS_get_asn1(&list, &point, CBS_ASN1_SEQUENCE) || !read_point(point, visitor))
             return false;
     }
     return true;
@@ -88,9 +102,20 @@ void crl_points_read(const X509 *cert, struct crl_points *out)
     const int index = X509_get_ext_by_NID(cert, NID_crl_distribution_points, -1);
     if (index < 0)
         return;
+    const struct visitor visitor = {.visit = add_uri, .arg = out};
     out->is_there = true;
-    if (!read_points(cert_extension_value(cert, index), out) || out->is_cut)
+    if (!read_points(cert_extension_value(cert, index), &visitor) || out->is_cut)
         out->count = 0;
+}
+
+void crl_points_visit(const X509 *cert, void (*visit)(void *arg, struct slice uri), void *arg)
+{
+    const struct visitor visitor = {.visit = visit, .arg = arg};
+    struct crl_points points;
+    crl_points_read(cert, &points);
+    const int index = X509_get_ext_by_NID(cert, NID_crl_distribution_points, -1);
+    if (points.count > 0) // it is well formed
+        (void)read_points(cert_extension_value(cert, index), &visitor);
 }
 
 bool crl_points_have_common(const struct crl_point *a, size_t a_count, const struct crl_point *b,

@@ -79,6 +79,7 @@ enum err trust_revise(const struct trust *base, struct trust **out)
     enum err error = trust_understand(trust, slice_of(base->understood, base->understood_len));
     if (error == ERR_OK)
         error = revocation_copy(&base->revocation, &trust->revocation);
+    trust->wishes = crl_wishes_ref(base->wishes);
     for (size_t i = 0; i < sk_X509_num(base->dropped) && error == ERR_OK; i++)
         error = sk_X509_push(trust->dropped, sk_X509_value(base->dropped, i)) ? ERR_OK : ERR_MEMORY;
     if (error == ERR_OK)
@@ -166,6 +167,7 @@ void trust_destroy(struct trust *trust)
     sk_X509_free(trust->dropped);
     free(trust->understood);
     ca_set_unref(trust->cas);
+    crl_wishes_unref(trust->wishes);
     revocation_deinit(&trust->revocation);
     ocsp_settings_unref(trust->ocsp);
     free(trust->name);
@@ -475,6 +477,7 @@ static enum err verify_chain(const struct trust *trust, const struct presented_c
                                   .store = trust->cas->store,
                                   .revocation = &trust->revocation,
                                   .options = &trust->options,
+                                  .wishes = trust->wishes,
                                   .understood = slice_of(trust->understood, trust->understood_len)};
     struct chain_finding finding;
     if (chain_judge(&set, chain, now_s, &finding) != ERR_OK)

@@ -7,6 +7,7 @@
 
 #include <openssl/x509.h>
 
+#include "auth/http_url.h"
 #include "auth/identity.h"
 #include "auth/pem.h"
 #include "auth/reason.h"
@@ -68,6 +69,14 @@ enum err trust_add_intermediates(struct trust *trust, struct slice pem,
 // signed it. Of several of one CA and scope the one with the latest thisUpdate counts. ERR_INPUT, ERR_LIMIT
 // or ERR_MEMORY with the sentence in `info`, see crl.h.
 enum err trust_add_crl(struct trust *trust, struct slice bytes, struct errinfo *info) MUST_USE;
+
+// trust_allow_wishes has the profile note which lists the certificates of verified chains name under these prefixes
+// (crl_wishes.h), at most CRL_WISHES_MAX_PREFIXES, copied. Revisions share the notes. ERR_MEMORY.
+enum err trust_allow_wishes(struct trust *trust, const struct http_url *prefixes,
+                            size_t count) MUST_USE;
+
+// trust_wish_at gives the URL with this index that was noted; NULL: there is none. Borrowed from the profile. Any thread.
+const struct http_url *trust_wish_at(const struct trust *trust, size_t index);
 
 // trust_deny_sha256 and trust_deny_serial put a certificate on the list of the denied: by its
 // SHA-256, 32 bytes, or by issuer and serial (big-endian). It holds for every certificate of a

@@ -112,6 +112,19 @@ size_t trust_crl_count(const struct trust *trust)
     return trust->revocation.count;
 }
 
+enum err trust_allow_wishes(struct trust *trust, const struct http_url *prefixes, size_t count)
+{
+    ASSERT(!trust->is_finished);
+    crl_wishes_unref(trust->wishes);
+    trust->wishes = crl_wishes_create(prefixes, count);
+    return trust->wishes == NULL ? ERR_MEMORY : ERR_OK;
+}
+
+const struct http_url *trust_wish_at(const struct trust *trust, size_t index)
+{
+    return crl_wishes_at(trust->wishes, index);
+}
+
 bool trust_goes_by_crls(const struct trust *trust)
 {
     return trust->revocation.count > 0 || trust->options.requires_crls;

@@ -124,6 +124,13 @@ static void print_sources(const struct snapshot *snapshot, const struct trust *t
         char every[QUANTITY_TEXT_CAP];
         if (strcmp(source->trust, trust_name(trust)) != 0)
             continue;
+        if (source->is_learned) {
+            (void)printf("  trust.%s: CRLs that certificates name, under %zu prefix%s, every %s, "
+                         "kept in %s\n",
+                         source->trust, source->prefix_count, source->prefix_count == 1 ? "" : "es",
+                         quantity_format(QUANTITY_DURATION, source->every_ms, every), source->path);
+            continue;
+        }
         (void)printf("  trust.%s: CRL from %s every %s, %s\n", source->trust, source->url.text,
                      quantity_format(QUANTITY_DURATION, source->every_ms, every),
                      access(source->path, F_OK) == 0 ? "kept in" : "not there yet; to be kept in");

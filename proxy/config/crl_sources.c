@@ -1,28 +1,60 @@
-// A URL, an interval, and a name in the folder that says nothing but which profile and URL it belongs to.
+// A URL, or where URLs may lead, an interval, and names in the folder that say nothing but which profile and URL they belong to.
 #include "proxy/config/crl_sources.h"
 
 #include <openssl/sha.h>
 
 #include "auth/base/text.h"
+#include "auth/crl_wishes.h"
 #include "proxy/config/file.h"
 
-static void url_read(struct reader *reader, const struct node *node, const char *what, void *field)
+enum { HEX_LEN = 2 * SHA256_DIGEST_LENGTH };
+
+static const char LEARNED[] = ".cdp.";
+static const char ENDING[] = ".crl";
+
+// http_read reads a URL of a server of lists. False: it was reported.
+static bool http_read(struct reader *reader, const struct node *node, const char *what,
+                      struct http_url *out)
 {
-    struct http_url *url = field;
     struct slice text = {0};
     struct errinfo info;
     if (!reader_text(reader, node, what, CONFIG_TEXT_MAX, &text))
-        return;
-    if (http_url_parse(text, url, &info) != ERR_OK)
-        (void)reader_refuse(reader, node, what, info.text, "");
-    else if (url->is_https)
-        (void)reader_refuse(reader, node, what, "a CRL is fetched over http:// only",
-                            "the CA's signature protects it; CAs publish it over http, so that "
-                            "nobody needs a CRL to fetch a CRL (RFC 5280, 8)");
+        return false;
+    if (http_url_parse(text, out, &info) != ERR_OK)
+        return reader_refuse(reader, node, what, info.text, "");
+    if (out->is_https)
+        return reader_refuse(reader, node, what, "a CRL is fetched over http:// only",
+                             "the CA's signature protects it; CAs publish it over http, so that "
+                             "nobody needs a CRL to fetch a CRL (RFC 5280, 8)");
+    return true;
 }
 
+static void url_read(struct reader *reader, const struct node *node, const char *what, void *field)
+{
+    struct http_url url;
+    if (http_read(reader, node, what, &url))
+        *(struct http_url *)field = url;
+}
+
+// prefix_read reads one of `under`: an item_read.
+static bool prefix_read(struct reader *reader, const struct node *node, void *out, void *arg)
+{
+    const struct http_url *prefix = out;
+    (void)arg;
+    if (!http_read(reader, node, "`under`", out))
+        return false;
+    return http_url_is_prefix(prefix) ||
+           reader_refuse(reader, node, "`under`", "a prefix ends in `/`",
+                         "what is under http://pki.example.org/crl/ is nothing of "
+                         "http://pki.example.org/crl-of-others/");
+}
+
+static const char *const from_words[] = {"cdp", NULL};
+
 static const struct key source_keys[] = {
-    KEY_ROW("url", KEY_READ, struct crl_source, url, .support = KEY_REQUIRED, .read = url_read),
+    KEY_OF("url", url_read, struct crl_source, url),
+    KEY_KNOWN("from", KEY_OPTIONAL),
+    KEY_KNOWN("under", KEY_OPTIONAL),
     KEY_ROW("every", KEY_DURATION, struct crl_source, every_ms, .min = SECOND_MS, .max = 7 * DAY_MS,
             .fallback = HOUR_MS),
 };
@@ -38,7 +70,7 @@ static const char *folder_read(struct reader *reader, const struct node *profile
     if (node == NULL) {
         reader_error(
             reader, entry,
-            "`crl` has a `url`, but the profile has no `crl_cache`"
+            "`crl` has a server, but the profile has no `crl_cache`"
             "\nwrite `crl_cache: crl-cache`, a folder that the proxy may write to: what was "
             "fetched survives a restart there");
         return NULL;
@@ -52,6 +84,33 @@ static const char *folder_read(struct reader *reader, const struct node *profile
                  "\nrun: mkdir -m 755 %s, as the user that the proxy runs as",
                  folder, folder);
     return NULL;
+}
+
+// learned_read reads `from` and `under`.
+static bool learned_read(struct reader *reader, const struct node *entry, struct crl_source *source)
+{
+    const struct items items = {.what = "`under`",
+                                .min = 1,
+                                .max = CRL_WISHES_MAX_PREFIXES,
+                                .size = sizeof *source->prefixes,
+                                .read = prefix_read};
+    const struct node *from = node_get(entry, "from");
+    const struct node *under = node_get(entry, "under");
+    size_t word = 0;
+    source->is_learned = from != NULL;
+    if ((node_get(entry, "url") != NULL) == (from != NULL) || (under != NULL) != (from != NULL)) {
+        reader_error(reader, entry,
+                     "an entry of `crl` is a path, or has a `url`, or has `from` and `under`"
+                     "\nwrite {url: \"http://pki.example.org/ca.crl\"}, or {from: cdp, under: "
+                     "[\"http://pki.example.org/\"]}");
+        return false;
+    }
+    if (from == NULL)
+        return source->url.len > 0;
+    if (!reader_choice(reader, from, "`from`", from_words, 1, &word))
+        return false;
+    source->prefixes = reader_items(reader, under, &items, &source->prefix_count);
+    return source->prefix_count > 0 && source->prefix_count == under->child_count;
 }
 
 // keep_path makes the name of the file: the SHA-256 of profile and URL.
@@ -69,8 +128,38 @@ static const char *keep_path(struct reader *reader, const char *folder,
     text_init(&text, path, sizeof path);
     text_append_format(&text, "%s/", folder);
     text_append_hex(&text, slice_of(digest, sizeof digest));
-    text_append_string(&text, ".crl");
+    text_append_string(&text, ENDING);
     return reader_copy(reader, text_slice(&text));
+}
+
+bool crl_source_learned_path(const struct crl_source *source, const struct http_url *url,
+                             char out[CONFIG_PATH_MAX + 1])
+{
+    uint8_t digest[SHA256_DIGEST_LENGTH];
+    struct text text;
+    (void)SHA256((const uint8_t *)url->text, url->len, digest);
+    text_init(&text, out, CONFIG_PATH_MAX + 1);
+    text_append_format(&text, "%s/%s%s", source->path, source->trust, LEARNED);
+    text_append_hex(&text, slice_of(digest, sizeof digest));
+    text_append_string(&text, ENDING);
+    return !text.is_cut;
+}
+
+bool crl_source_owns(const struct crl_source *source, const char *name)
+{
+    const struct slice trust = slice_of_string(source->trust);
+    struct slice rest = slice_of_string(name);
+    if (!slice_starts_with(rest, trust))
+        return false;
+    rest = slice_from(rest, trust.len);
+    if (!slice_starts_with(rest, slice_of_string(LEARNED)))
+        return false;
+    rest = slice_from(rest, strlen(LEARNED));
+    for (size_t i = 0; i < HEX_LEN && i < rest.len; i++) {
+        if (strchr("0123456789abcdef", rest.data[i]) == NULL)
+            return false;
+    }
+    return rest.len == HEX_LEN + strlen(ENDING) && slice_ends_with(rest, slice_of_string(ENDING));
 }
 
 const struct crl_source *crl_source_read(struct reader *reader, const struct node *profile,
@@ -81,9 +170,9 @@ const struct crl_source *crl_source_read(struct reader *reader, const struct nod
         return NULL;
     const char *folder = folder_read(reader, profile, entry);
     source->trust = reader_copy(reader, profile->key->text);
-    if (folder == NULL || source->trust == NULL || source->url.len == 0)
+    if (!learned_read(reader, entry, source) || folder == NULL || source->trust == NULL)
         return NULL;
-    source->path = keep_path(reader, folder, source);
+    source->path = source->is_learned ? folder : keep_path(reader, folder, source);
     return source->path == NULL ? NULL : source;
 }
 
@@ -100,5 +189,5 @@ void crl_sources_check(struct reader *reader, const struct node *profile)
 {
     const struct node *node = node_get(profile, "crl_cache");
     if (node != NULL && !crl_sources_has(profile))
-        reader_warning(reader, node, "`crl_cache` does nothing: `crl` has no `url`");
+        reader_warning(reader, node, "`crl_cache` does nothing: `crl` has no server");
 }

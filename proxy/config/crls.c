@@ -36,37 +36,68 @@ static void walk_file(const struct crl_walk *walk, const char *path)
     file_content_deinit(&content);
 }
 
-// walk_source takes the list that was fetched from a server, if there is one. What is wrong with it spoils nothing else: it
-// is fetched again, and until then nobody is let in for it.
+// walk_kept takes a list that was fetched. What is wrong with it spoils nothing else: it is fetched again, and until then
+// nobody is let in for it.
+static void walk_kept(const struct crl_walk *walk, const char *path)
+{
+    struct reader *reader = walk->reader;
+    struct file_content content = {0};
+    struct errinfo info;
+    const enum err error = file_read(path, CRL_FILE_MAX, FILE_PUBLIC, &content, &info);
+    reader_note_file(reader, path, content.bytes);
+    if (error == ERR_OK)
+        walk->visitor->take(reader, walk->node, path, content.bytes, walk->visitor->arg);
+    else if (error == ERR_MEMORY)
+        reader_no_memory(reader);
+    else
+        reader_warning(reader, walk->node, "`crl`: a list that was fetched is left out: %s",
+                       info.text);
+    file_content_deinit(&content);
+}
+
+// walk_learned takes the lists that were fetched because certificates named them.
+static void walk_learned(const struct crl_walk *walk, const struct crl_source *source)
+{
+    struct reader *reader = walk->reader;
+    struct dirent **entries = NULL;
+    char path[CONFIG_PATH_MAX + 1];
+    reader_note_file(reader, source->path, (struct slice){0});
+    const int count = scandir(source->path, &entries, NULL, alphasort);
+    if (count < 0)
+        reader_error(reader, walk->node, "`crl_cache`: cannot read the directory %s: %m",
+                     source->path);
+    for (int i = 0; i < count; i++) {
+        struct text text;
+        text_init(&text, path, sizeof path);
+        text_append_format(&text, "%s/%s", source->path, entries[i]->d_name);
+        if (!text.is_cut && crl_source_owns(source, entries[i]->d_name))
+            walk_kept(walk, path);
+        free(entries[i]);
+    }
+    free(entries);
+}
+
+// walk_source takes what was fetched from a server, as far as it is there.
 static void walk_source(const struct crl_walk *walk, const struct node *profile)
 {
     struct reader *reader = walk->reader;
     const struct crl_source *source = crl_source_read(reader, profile, walk->node);
-    struct file_content content = {0};
-    struct errinfo info;
     if (source == NULL)
         return;
     if (walk->visitor->note != NULL)
         walk->visitor->note(reader, source, walk->visitor->arg);
-    if (access(source->path, F_OK) != 0 && errno == ENOENT) {
+    if (source->is_learned) {
+        walk_learned(walk, source);
+    } else if (access(source->path, F_OK) == 0 || errno != ENOENT) {
+        walk_kept(walk, source->path);
+    } else {
         reader_note_file(reader, source->path, (struct slice){0});
         reader_note(
             reader, walk->node,
             "`crl`: the list of %s has not been fetched yet; `serve` does that, and refuses "
             "everybody under its CA until it is there",
             source->url.text);
-        return;
     }
-    const enum err error = file_read(source->path, CRL_FILE_MAX, FILE_PUBLIC, &content, &info);
-    reader_note_file(reader, source->path, content.bytes);
-    if (error == ERR_OK)
-        walk->visitor->take(reader, walk->node, source->path, content.bytes, walk->visitor->arg);
-    else if (error == ERR_MEMORY)
-        reader_no_memory(reader);
-    else
-        reader_warning(reader, walk->node, "`crl`: the list kept of %s is left out: %s",
-                       source->url.text, info.text);
-    file_content_deinit(&content);
 }
 
 // walk_entry takes a directory's entry and tells whether it was a file. Names with a dot in front are not:
@@ -176,7 +207,8 @@ static void lacks_describe(struct reader *reader, const struct node *node,
         reader_warning(reader, node,
                        "trust.%s: the CA %s has no CRL, so every certificate that it issued is "
                        "refused (`crl_missing`)"
-                       "\nput its CRL under `crl`, or the CA into a profile without `crl`",
+                       "\nput its CRL under `crl` (one that is fetched comes by itself), or the CA "
+                       "into a profile without `crl`",
                        trust_name(trust), trust_certificate_at(trust, i).subject);
     }
     if (count > LACKS_MAX)

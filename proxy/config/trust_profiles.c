@@ -301,6 +301,9 @@ static void note_source(struct reader *reader, const struct crl_source *source, 
     struct crl_source_entry *entry = reader_alloc(reader, 1, sizeof *entry);
     if (entry == NULL)
         return;
+    if (source->is_learned &&
+        trust_allow_wishes(lists->trust, source->prefixes, source->prefix_count) != ERR_OK)
+        (void)reader_no_memory(reader);
     entry->source = source;
     entry->next = lists->snapshot->crl_sources;
     lists->snapshot->crl_sources = entry;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "auth/base/date.h"
+#include "auth/crl_wishes.h"
 #include "proxy/clock/clock.h"
 #include "proxy/config/crl_sources.h"
 #include "proxy/fetch/fetch.h"
@@ -27,6 +28,8 @@ enum {
     PROBLEM_CAP = 400,
 };
 
+static const ev_tstamp look_every_s = 0.5; // for what certificates have named
+
 enum fetch_step { STEP_WAITING, STEP_ASKING, STEP_JUDGING };
 
 // item is one list.
@@ -39,6 +42,7 @@ struct item {
     int64_t every_ms;
     enum fetch_step step;
     bool is_adopted;                     // by the snapshot in force
+    bool is_learned;                     // from certificates
     ev_timer timer;                      // while it waits
     int64_t due_ms;                      // monotonic; while it waits
     struct fetch *fetch;                 // owned; while it asks, and until it is judged
@@ -60,6 +64,7 @@ struct crl_fetches {
     struct resolver_options options; // of `resolver`; its hosts are a ref
     struct resolver *resolver;       // owned; NULL: nothing was fetched yet
     struct fetcher *fetcher;         // owned; likewise
+    ev_timer look;                   // for what certificates name; runs while a profile wants that
     struct crl_keeper keeper;
     struct item *judged; // by the keeper now; one of `items`, or owned when it is none any more
 };
@@ -310,15 +315,18 @@ static struct item *find_item(const struct crl_fetches *fetches, const char *pat
     return item;
 }
 
-static struct item *add_item(struct crl_fetches *fetches, const struct crl_source *source)
+// add_item begins with the list of `url`, kept at `path`. NULL without memory.
+static struct item *add_item(struct crl_fetches *fetches, const struct crl_source *source,
+                             const struct http_url *url, const char *path)
 {
     struct item *item = calloc(1, sizeof *item);
     if (item == NULL)
         return NULL;
     item->fetches = fetches;
     item->trust = strdup(source->trust);
-    item->path = strdup(source->path);
-    item->url = source->url;
+    item->path = strdup(path);
+    item->url = *url;
+    item->is_learned = source->is_learned;
     item->every_ms = source->every_ms;
     ev_timer_init(&item->timer, on_due, 0., 0.);
     item->timer.data = item;
@@ -388,9 +396,93 @@ static void drop_others(struct crl_fetches *fetches)
     }
 }
 
+// adopt goes on with an item, or begins with it where there is none.
+static void adopt(struct crl_fetches *fetches, const struct crl_source *source,
+                  const struct http_url *url, const char *path)
+{
+    struct item *item = find_item(fetches, path);
+    if (item == NULL)
+        item = add_item(fetches, source, url, path);
+    if (item == NULL) {
+        log_error(LOG_NO_MEMORY, "no memory to fetch the CRL %s", url->text);
+        return;
+    }
+    item->is_adopted = true;
+    item->every_ms = source->every_ms;
+    if (item->step == STEP_WAITING && item->due_ms - monotonic_ms() > item->every_ms)
+        wait_for(item, item->every_ms);
+}
+
+static bool is_under(const struct crl_source *source, const struct http_url *url)
+{
+    size_t i = 0;
+    while (i < source->prefix_count && !http_url_is_under(url, &source->prefixes[i]))
+        i++;
+    return i < source->prefix_count;
+}
+
+// adopt_learned goes on with what certificates have named for this profile, as far as it may still be asked for.
+static void adopt_learned(struct crl_fetches *fetches, const struct crl_source *source)
+{
+    char path[CONFIG_PATH_MAX + 1];
+    for (struct item *item = fetches->items; item != NULL; item = item->next) {
+        if (item->is_learned && strcmp(item->trust, source->trust) == 0 &&
+            is_under(source, &item->url) && crl_source_learned_path(source, &item->url, path) &&
+            strcmp(item->path, path) == 0)
+            adopt(fetches, source, &item->url, path);
+    }
+}
+
+static size_t count_learned(const struct crl_fetches *fetches, const char *trust)
+{
+    size_t count = 0;
+    for (const struct item *item = fetches->items; item != NULL; item = item->next)
+        count += item->is_learned && strcmp(item->trust, trust) == 0;
+    return count;
+}
+
+// learn begins with what certificates have named since the last look.
+static void learn(struct crl_fetches *fetches, const struct crl_source *source)
+{
+    const struct trust *trust = snapshot_find_trust(fetches->service->snapshot, source->trust);
+    const struct http_url *url = NULL;
+    char path[CONFIG_PATH_MAX + 1];
+    for (size_t i = 0; trust != NULL && (url = trust_wish_at(trust, i)) != NULL; i++) {
+        if (!is_under(source, url) || !crl_source_learned_path(source, url, path) ||
+            find_item(fetches, path) != NULL ||
+            count_learned(fetches, source->trust) >= CRL_WISHES_MAX)
+            continue;
+        log_info(LOG_CRL_FETCHED,
+                 "trust.%s: certificates name the list %s: it is fetched from now on",
+                 source->trust, url->text);
+        adopt(fetches, source, url, path);
+    }
+}
+
+static void on_look(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)loop;
+    (void)events;
+    struct crl_fetches *fetches = timer->data;
+    const struct crl_source_entry *entry = fetches->service->snapshot->crl_sources;
+    for (; entry != NULL; entry = entry->next) {
+        if (entry->source->is_learned)
+            learn(fetches, entry->source);
+    }
+}
+
+// look_for_more has the timer run while a profile goes by what certificates name.
+static void look_for_more(struct crl_fetches *fetches, bool is_wanted)
+{
+    ev_timer_stop(fetches->service->loop, &fetches->look);
+    if (is_wanted)
+        ev_timer_again(fetches->service->loop, &fetches->look);
+}
+
 void crl_fetches_adopt(struct crl_fetches *fetches)
 {
     const struct crl_source_entry *entry = fetches->service->snapshot->crl_sources;
+    bool has_learned = false;
     if (fetches->has_left)
         return;
     for (struct item *item = fetches->items; item != NULL; item = item->next)
@@ -400,19 +492,15 @@ void crl_fetches_adopt(struct crl_fetches *fetches)
         entry = NULL;
     }
     for (; entry != NULL; entry = entry->next) {
-        struct item *item = find_item(fetches, entry->source->path);
-        if (item == NULL)
-            item = add_item(fetches, entry->source);
-        if (item == NULL) {
-            log_error(LOG_NO_MEMORY, "no memory to fetch the CRL %s", entry->source->url.text);
-            continue;
-        }
-        item->is_adopted = true;
-        item->every_ms = entry->source->every_ms;
-        if (item->step == STEP_WAITING && item->due_ms - monotonic_ms() > item->every_ms)
-            wait_for(item, item->every_ms);
+        const struct crl_source *source = entry->source;
+        has_learned |= source->is_learned;
+        if (source->is_learned)
+            adopt_learned(fetches, source);
+        else
+            adopt(fetches, source, &source->url, source->path);
     }
     drop_others(fetches);
+    look_for_more(fetches, has_learned);
 }
 
 struct crl_fetches *crl_fetches_create(struct service *service)
@@ -421,6 +509,8 @@ struct crl_fetches *crl_fetches_create(struct service *service)
     if (fetches == NULL)
         return NULL;
     fetches->service = service;
+    ev_timer_init(&fetches->look, on_look, 0., look_every_s);
+    fetches->look.data = fetches;
     if (wakeup_start(&fetches->keeper.done, service->loop, on_kept, fetches))
         return fetches;
     free(fetches);
@@ -432,6 +522,7 @@ void crl_fetches_leave(struct crl_fetches *fetches)
     if (fetches == NULL)
         return;
     fetches->has_left = true;
+    look_for_more(fetches, false);
     while (fetches->items != NULL) {
         struct item *item = fetches->items;
         fetches->items = item->next;

@@ -62,7 +62,8 @@ void crl_report_metrics(const struct crl_fetches *fetches, struct exposition *ou
 static bool is_fetching(const struct snapshot *snapshot, const char *trust)
 {
     const struct crl_source_entry *entry = snapshot->crl_sources;
-    while (entry != NULL && strcmp(entry->source->trust, trust) != 0)
+    // Whom certificates name is not known before they come: nobody may wait for that.
+    while (entry != NULL && (entry->source->is_learned || strcmp(entry->source->trust, trust) != 0))
         entry = entry->next;
     return entry != NULL;
 }

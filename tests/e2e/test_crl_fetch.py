@@ -33,9 +33,13 @@ def authority(pki, request):
 
 
 @pytest.fixture
-def settings(authority, publisher, dns, origin, tmp_path):
+def server(origin):
+    return origin()
+
+
+@pytest.fixture
+def settings(authority, publisher, dns, server, tmp_path):
     """What a proxy is started with that fetches the list of the authority."""
-    server = origin()
     dns.addresses(ORIGIN, "127.0.0.1")
     cache = tmp_path / "crl-cache"
     cache.mkdir()
@@ -224,12 +228,75 @@ def test_check_says_what_is_kept_and_asks_nobody(fetching, publisher, authority,
     assert len(publisher.requests) == count
 
 
+def names(url):
+    """The extension of a certificate whose list is published there."""
+    point = x509.DistributionPoint([x509.UniformResourceIdentifier(url)], None, None, None)
+    value = x509.CRLDistributionPoints([point])
+    return ((value.oid.dotted_string, value.public_bytes(), False),)
+
+
+def test_the_lists_that_verified_certificates_name_are_fetched_under_the_listed_prefixes(
+    fetching, publisher, authority, settings, pki
+):
+    prefix = f"http://pki.test:{publisher.port}/crl/"
+    settings["trust"]["staff"]["crl"] = [{"from": "cdp", "under": [prefix], "every": "1s"}]
+    publisher.said = answer(authority.crl(number=1))
+    leaf = authority.leaf("worker-7", extensions=names(prefix + "ca.crl"))
+    proxy = fetching()
+    assert ready(proxy).status == 200  # nobody knows yet what will be named
+    others = [
+        authority.leaf("elsewhere", extensions=names(f"http://pki.test:{publisher.port}/x.crl")),
+        authority.leaf("encoded", extensions=names(prefix + "..%2fx.crl")),
+        authority.leaf("forged", extensions=names(prefix + "forged.crl"), tampered=True),
+        pki.authority("Naming Stranger CA").leaf("s", extensions=names(prefix + "stranger.crl")),
+    ]
+    for other in others:
+        assert "ALERT" in proxy.dial(other).refusal()
+    assert "ALERT" in proxy.dial(leaf).refusal()
+    proxy.audit.wait("handshake_refused", reason="crl_missing")
+    wait_in_force(proxy, 1)
+    tunnel = proxy.tunnel(proxy.target, leaf)
+    # A reload goes on with what was named before.
+    proxy.control.run("reload")
+    publisher.publish(authority.crl(leaf, number=2))
+    tunnel.read_to_end()
+    proxy.assert_closed(tunnel.id, "revoked")
+    assert {head.split()[1] for head in publisher.requests} == {"/crl/ca.crl"}
+    assert fetches(proxy)["url"] == prefix + "ca.crl"
+    proxy.stop()
+    publisher.close()
+    again = fetching()
+    assert REVOKED in again.dial(leaf).refusal()
+
+
+def test_after_an_upgrade_one_process_fetches_and_the_old_one_obeys(
+    upgradable, publisher, authority, settings
+):
+    leaf = authority.leaf("worker-7")
+    publisher.said = answer(authority.crl(number=1))
+    made = upgradable(trust=settings["trust"])
+    made.proxy.control = made.control
+    wait_in_force(made.proxy, 1)
+    tunnel = made.proxy.tunnel(upgradable.target, leaf)
+    made.upgrade()
+    publisher.publish(authority.crl(leaf, number=2))
+    tunnel.read_to_end()
+    made.proxy.assert_closed(tunnel.id, "revoked")
+    wait_in_force(made.proxy, 2)
+    assert REVOKED in made.proxy.dial(leaf).refusal()
+
+
 def test_an_entry_that_cannot_be_meant_is_an_error(settings, pki, tmp_path):
     cases = [
         ({"url": "https://pki.test/ca.crl"}, "http:// only"),
         ({"url": "http://u@pki.test/ca.crl"}, "user name"),
         ({"url": "http://pki.test/../ca.crl"}, "`..`"),
-        ({"every": "1h"}, "no `url`"),
+        ({"every": "1h"}, "has a `url`"),
+        ({"from": "cdp"}, "`from` and `under`"),
+        ({"from": "aia", "under": ["http://pki.test/"]}, "cdp"),
+        ({"from": "cdp", "under": ["http://pki.test/crl"]}, "ends in `/`"),
+        ({"from": "cdp", "under": []}, "`under`"),
+        ({"from": "cdp", "under": ["http://pki.test/"], "url": "http://pki.test/x"}, "or has"),
         ({"url": "http://pki.test/ca.crl", "every": "8d"}, "`every`"),
         ({"url": "http://pki.test/ca.crl", "other": "x"}, "other"),
     ]
