@@ -358,14 +358,14 @@ static bool open_way(struct crl_fetches *fetches)
     const struct resolver_options *options = &fetches->service->snapshot->resolver;
     struct resolver *resolver = NULL;
     struct errinfo info;
-    if (fetches->resolver != NULL && resolver_options_equal(&fetches->options, options))
+    if (fetches->fetcher != NULL && resolver_options_equal(&fetches->options, options))
         return true;
     close_way(fetches);
     if (fetches->fetcher != NULL && fetcher_live(fetches->fetcher) > 0)
         return true;
     if (resolver_create(fetches->service->loop, options, &resolver, &info) != ERR_OK) {
         log_error(LOG_RESOLVER_FAILED, "CRLs: %s", info.text);
-        return fetches->resolver != NULL;
+        return fetches->fetcher != NULL;
     }
     fetcher_destroy(fetches->fetcher);
     resolver_destroy(fetches->resolver);
