@@ -61,6 +61,17 @@ bool via_equal(const struct via *a, const struct via *b)
     return is_equal;
 }
 
+const char *via_format(const struct via *via, char out[VIA_TEXT_CAP])
+{
+    struct text text;
+    text_init(&text, out, VIA_TEXT_CAP);
+    for (size_t i = 0; !via_equal(via, NULL) && i < via->count; i++)
+        text_append_format(&text, "%s%s", i == 0 ? "" : ", ",
+                           via->parents[i] == NULL ? "direct" : via->parents[i]);
+    ASSERT(!text.is_cut);
+    return out;
+}
+
 void via_append_json(const struct via *via, struct text *out)
 {
     if (via_equal(via, NULL))

@@ -39,6 +39,10 @@ bool via_allows(const struct via *via, const char *parent);
 // via_equal tells whether two ways are the same.
 bool via_equal(const struct via *a, const struct via *b);
 
+// via_format writes the way as `paris, direct`, NUL-terminated, and returns `out`; "" for one that leads to the target itself
+// only.
+const char *via_format(const struct via *via, char out[VIA_TEXT_CAP]);
+
 // via_append_json adds the member "via", a list of names, unless the way leads to the target itself only.
 void via_append_json(const struct via *via, struct text *out);
 

@@ -45,7 +45,11 @@ struct ip_sets {
     size_t count;
 };
 
-enum { VIA_MAX = 4, PARENT_NAME_MAX = 32 };
+enum {
+    VIA_MAX = 4,
+    PARENT_NAME_MAX = 32,
+    VIA_TEXT_CAP = VIA_MAX * (PARENT_NAME_MAX + 2), // bytes of `paris, direct`, with the NUL
+};
 
 // via is what stands under `via`: which way a request takes, the first one that can be reached.
 struct via {

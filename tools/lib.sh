@@ -28,7 +28,7 @@ PACKAGES_TEST=(
 )
 # What the tests with real client programs need beside that (tools/test --clients).
 PACKAGES_CLIENTS=(wget python3-scrapy python3-pip openjdk-17-jdk-headless python3-aiohttp
-    python3-httpx golang-go golang-golang-x-net-dev netcat-openbsd ncat openssh-client rclone squid-openssl
+    python3-httpx golang-go golang-golang-x-net-dev netcat-openbsd ncat openssh-client rclone squid-openssl tinyproxy
     python3-grpcio nghttp2-proxy prometheus
     rsyslog-openssl rsyslog-gnutls)
 # What it needs from npm, where Debian's are too old; without npm their tests fail and say so.

@@ -19,8 +19,8 @@ static const char usage[] =
     "Lists the decisions in the logs whose outcome the policy of FILE would change: before and after, how often, and\n"
     "an example's id. The same code decides as in the proxy, with the addresses that DNS gave then. Certificates,\n"
     "limits and DNS are not checked again. If the target was denied before DNS, and would not be now, the addresses\n"
-    "decide: that is `allow?`. A decision with the same outcome but another client, reason, rule\n"
-    "or mode is counted; --strict lists it too.\n"
+    "decide: that is `allow?`. A decision with the same outcome but another client, reason, rule,\n"
+    "mode or way (`via`) is counted; --strict lists it too.\n"
     "\n"
     "A tunnel that `inner` of FILE would end is `end (inner_mismatch)`: its `close` says what it carried, if `inner`\n"
     "was at least `observe` then. Tunnels of which it is not known are counted.\n"
@@ -34,8 +34,8 @@ static const char usage[] =
     "Exit status: 0 no outcome would change, 1 one would, 2 usage, 3 the configuration or a log cannot be read.\n";
 
 enum {
-    VERDICT_CAP = 256,
-    CHANGE_CAP = 12 * 1024, // bytes; a name or a verdict takes six for each of its bytes at most
+    VERDICT_CAP = 256 + VIA_TEXT_CAP,
+    CHANGE_CAP = 16 * 1024, // bytes; a name or a verdict takes six for each of its bytes at most
 };
 
 // change is one line of what is printed, and how many requests it is about.
@@ -79,12 +79,13 @@ static const char *text_or(const char *text, const char *other)
     return text == NULL ? other : text;
 }
 
-// verdict_format writes `allow (search)` or `deny (no_rule)`.
+// verdict_format writes `allow (search)`, `allow (search, via paris)` or `deny (no_rule)`.
 static void verdict_format(const char *action, const char *reason, const char *rule,
-                           bool would_deny, char out[VERDICT_CAP])
+                           const char *via, bool would_deny, char out[VERDICT_CAP])
 {
-    (void)snprintf(out, VERDICT_CAP, "%s (%s)", action,
-                   would_deny ? "mode report, would deny" : text_or(rule, reason));
+    (void)snprintf(out, VERDICT_CAP, "%s (%s%s%s)", action,
+                   would_deny ? "mode report, would deny" : text_or(rule, reason),
+                   via[0] == '\0' ? "" : ", via ", via);
 }
 
 // ended_then gives the inner_* reason for which the tunnel ended, or NULL.
@@ -110,20 +111,23 @@ static void format_before(const struct answered *answered, char out[VERDICT_CAP]
     const struct history_decision *past = answered->past;
     const char *ended = ended_then(answered->close);
     if (past->action == ACTION_ALLOW && ended != NULL)
-        verdict_format("end", ended, NULL, false, out);
+        verdict_format("end", ended, NULL, "", false, out);
     else
-        verdict_format(action_name(past->action), past->reason, past->rule, past->would_deny, out);
+        verdict_format(action_name(past->action), past->reason, past->rule, past->via,
+                       past->would_deny, out);
 }
 
 static void format_after(const struct replay *replay, char out[VERDICT_CAP])
 {
     const struct decision *decision = &replay->decision;
+    char via[VIA_TEXT_CAP];
     if (replay->kind != REPLAY_JUDGED)
-        verdict_format("allow?", "its addresses decide", NULL, false, out);
+        verdict_format("allow?", "its addresses decide", NULL, "", false, out);
     else if (replay->ended != REASON_NONE)
-        verdict_format("end", reason_name(replay->ended), NULL, false, out);
+        verdict_format("end", reason_name(replay->ended), NULL, "", false, out);
     else
         verdict_format(action_name(decision->action), reason_name(decision->reason), decision->rule,
+                       via_format(decision->action == ACTION_ALLOW ? decision->via : NULL, via),
                        decision->would_deny, out);
 }
 

@@ -84,6 +84,8 @@ static void add_address(const struct explanation *explanation, const struct cand
     json_add_string(out, "rule", candidate->rule);
     if (candidate->is_admitted)
         inner_rules_append_json(candidate->inner, "inner", out);
+    if (candidate->is_admitted)
+        via_append_json(candidate->via, out);
     if (candidate->sends_proxy)
         json_add_string(out, "send_proxy", "v2");
     while ((at = explanation_next(explanation, at, POLICY_STEP_VERDICT)) != NULL) {

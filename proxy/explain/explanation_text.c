@@ -159,6 +159,15 @@ static void print_send_proxy(const struct explanation *explanation, FILE *out)
     }
 }
 
+// print_via tells which way a request takes: that of the first address that is admitted.
+static void print_via(const struct explanation *explanation, FILE *out)
+{
+    char via[VIA_TEXT_CAP];
+    if (explanation->decision.action == ACTION_ALLOW &&
+        via_format(explanation->decision.via, via)[0] != '\0')
+        (void)fprintf(out, "via        %s\n", via);
+}
+
 // print_inside tells what comes of what the client says in the tunnel.
 static void print_inside(const struct explanation *explanation, FILE *out)
 {
@@ -216,6 +225,7 @@ void explanation_print(const struct explanation *explanation, FILE *out)
     print_addresses(explanation, out);
     print_inner(explanation, out);
     print_send_proxy(explanation, out);
+    print_via(explanation, out);
     print_inside(explanation, out);
     print_limits(explanation, out);
     (void)fprintf(out, "answer     %s: %s%s%s%s\n", action_name(decision->action),

@@ -3,6 +3,7 @@
 #include "proxy/history/entry.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "auth/base/hex.h"
 #include "auth/claim.h"
@@ -344,6 +345,25 @@ static enum err addresses_read(const json_t *list, struct history_decision *out,
     return ERR_OK;
 }
 
+// via_read reads the way of the request, which few have.
+static bool via_read(const json_t *list, char out[VIA_TEXT_CAP])
+{
+    struct text text;
+    text_init(&text, out, VIA_TEXT_CAP);
+    if (list == NULL)
+        return true;
+    if (json_array_size(list) == 0 || json_array_size(list) > VIA_MAX)
+        return false;
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *name = json_array_get(list, i);
+        const size_t len = json_string_length(name);
+        if (len == 0 || len > PARENT_NAME_MAX || strlen(json_string_value(name)) != len)
+            return false;
+        text_append_format(&text, "%s%s", i == 0 ? "" : ", ", json_string_value(name));
+    }
+    return !text.is_cut;
+}
+
 enum err history_decision_read(const struct history_entry *entry, struct history_decision *out,
                                struct errinfo *info)
 {
@@ -357,6 +377,8 @@ enum err history_decision_read(const struct history_entry *entry, struct history
         return lacks(info, "decision");
     TRY(client_read(json_object_get(entry->root, "client"), out, info));
     TRY(target_read(json_object_get(entry->root, "request"), out, info));
+    if (!via_read(json_object_get(entry->root, "via"), out->via))
+        return lacks(info, "via");
     return addresses_read(json_object_get(entry->root, "addresses"), out, info);
 }
 

@@ -56,7 +56,8 @@ struct history_decision {
     const char *reason;
     const char *rule; // or NULL
     bool would_deny;
-    size_t judged_count; // addresses; 0: it did not come to them
+    char via[VIA_TEXT_CAP]; // the way, as via_format writes it
+    size_t judged_count;    // addresses; 0: it did not come to them
     struct candidate judged[HISTORY_MAX_ADDRESSES];
 };
 

@@ -215,6 +215,9 @@ static bool has_same_reasons(const struct replay *replay, const struct history_d
     const struct decision *now = &replay->decision;
     if (now->action != past->action)
         return false;
+    char via[VIA_TEXT_CAP];
+    if (now->action == ACTION_ALLOW && strcmp(via_format(now->via, via), past->via) != 0)
+        return false;
     const char *ends = replay->ended == REASON_NONE ? NULL : reason_name(replay->ended);
     return now->would_deny == past->would_deny &&
            strcmp(reason_name(now->reason), past->reason) == 0 &&

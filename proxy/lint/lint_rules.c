@@ -26,6 +26,13 @@ static bool is_same_inner(const struct inner *a, const struct inner *b)
            a->denies_ech == b->denies_ech;
 }
 
+// does_same tells whether it makes no difference which of two rules admits an address.
+static bool does_same(const struct rule *a, const struct rule *b)
+{
+    const bool is_same_way = (a->via == NULL) == (b->via == NULL) && via_equal(a->via, b->via);
+    return is_same_inner(a->inner, b->inner) && a->sends_proxy == b->sends_proxy && is_same_way;
+}
+
 // look_for_shadows finds rules that other rules of the same list make redundant. Of two equal rules the later one is. A
 // narrower rule that comes first decides what its tunnels may carry.
 static void look_for_shadows(struct lint *lint, const struct rule_list *list,
@@ -36,18 +43,18 @@ static void look_for_shadows(struct lint *lint, const struct rule_list *list,
         const struct rule *rule = &list->rules[i];
         for (size_t j = 0; j < list->count && lint->budget.left > 0; j++) {
             const struct rule *other = &list->rules[j];
-            const bool is_same =
-                is_same_inner(rule->inner, other->inner) && rule->sends_proxy == other->sends_proxy;
+            const bool is_same = does_same(rule, other);
             if (i == j || (j > i && !is_same) || !covers(other, rule, &lint->budget) ||
                 (j > i && covers(rule, other, &lint->budget)))
                 continue;
-            lint_find(lint, SEVERITY_WARNING, places_item(list->node, i),
-                      "rule `%s` adds nothing: `%s` says all of it%s"
-                      "\n%s",
-                      rule->name, other->name,
-                      is_same ? "" : ", and comes first, so that its `inner` and `send_proxy` hold",
-                      is_same ? "remove it, or narrow the other one"
-                              : "put the narrower rule first");
+            lint_find(
+                lint, SEVERITY_WARNING, places_item(list->node, i),
+                "rule `%s` adds nothing: `%s` says all of it%s"
+                "\n%s",
+                rule->name, other->name,
+                is_same ? ""
+                        : ", and comes first, so that its `inner`, `send_proxy` and `via` hold",
+                is_same ? "remove it, or narrow the other one" : "put the narrower rule first");
             break;
         }
     }

@@ -184,18 +184,27 @@ void hop_destroy(struct hop *hop)
     free(hop);
 }
 
+// try_again begins once more with the same parent, where that may help: a connection that had waited was dead, or the parent
+// has failed to resume a TLS session (Squid does, with certificates).
+static bool try_again(struct hop *hop, struct failure failure)
+{
+    const bool was_dead = failure.cause == CAUSE_CLOSED && !hop->was_closed;
+    if (!was_dead && (failure.alert == 0 || !parent_stop_resuming(hop->parent)))
+        return false;
+    hop->was_closed = hop->was_closed || was_dead;
+    drop_uplink(hop);
+    begin(hop);
+    return true;
+}
+
 // take_failure acts on a way that could not be had. True: something else is tried.
 static bool take_failure(struct hop *hop, struct failure failure)
 {
     const struct cause_info *info = cause_info(failure.cause);
     const bool is_late =
         failure.cause == CAUSE_CONNECTION_TIMEOUT || failure.cause == CAUSE_HANDSHAKE_TIMEOUT;
-    if (failure.cause == CAUSE_CLOSED && !hop->was_closed) {
-        hop->was_closed = true; // a connection that had waited may have been dead
-        drop_uplink(hop);
-        begin(hop);
+    if (try_again(hop, failure))
         return hop->state != HOP_STATE_DONE;
-    }
     if (failure.cause == CAUSE_NO_RESOURCES) {
         fail(hop, 503, REASON_NO_MEMORY, NULL);
     } else if (cause_is_absence(failure.cause)) {

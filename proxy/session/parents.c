@@ -157,6 +157,13 @@ bool parent_is_configured(const struct parent *parent, const struct target *prox
     return is_there;
 }
 
+bool parent_stop_resuming(struct parent *parent)
+{
+    const bool did = parent->route.resumes;
+    parent->route.resumes = false;
+    return did;
+}
+
 void parent_note_unreachable(struct parent *parent, int64_t now_ms)
 {
     parent->down_until_ms = now_ms + DOWN_MS;

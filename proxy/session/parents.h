@@ -53,6 +53,9 @@ void parent_release(struct parent *parent);
 bool parent_is_configured(const struct parent *parent, const struct target *proxy,
                           const struct snapshot *snapshot);
 
+// parent_stop_resuming has TLS sessions of before resumed no more: some servers fail with an alert there. False: they were not.
+bool parent_stop_resuming(struct parent *parent);
+
 // parent_note_unreachable has others be tried before this one for some seconds; parent_note_reached ends that.
 void parent_note_unreachable(struct parent *parent, int64_t now_ms);
 void parent_note_reached(struct parent *parent);

@@ -58,6 +58,9 @@ def parse(argv):
                         "nobody looks at it, it is observed, it is required")
     parser.add_argument("--observed", action="store_true",
                         help="sallyport beside itself: nothing on, with a chain and metrics, and with sinks beside that")
+    parser.add_argument("--parents", action="store_true",
+                        help="sallyport beside itself: without a parent, and through one; scenarios of: "
+                        + " ".join(scenarios.PARENTS))
     parser.add_argument("--http2", action="store_true",
                         help="HTTP/2 of sallyport beside its HTTP/1.1, and others' HTTP/2")
     parser.add_argument("--against", metavar="BINARY",
@@ -69,7 +72,8 @@ def parse(argv):
     parser.add_argument("--svg", metavar="FILE", help="the table as a picture")
     parser.add_argument("--markdown", action="store_true", help="the table as Markdown")
     options = parser.parse_args(argv)
-    options.scenarios = scenarios.HTTP2 if options.http2 else scenarios.SCENARIOS
+    options.scenarios = (scenarios.PARENTS if options.parents else
+                         scenarios.HTTP2 if options.http2 else scenarios.SCENARIOS)
     unknown = set(options.scenario) - set(options.scenarios)
     if unknown:
         parser.error("no such scenario: " + " ".join(sorted(unknown)))
@@ -92,6 +96,8 @@ def chosen_peers(options):
         return proxies.INNER
     if options.observed:
         return proxies.OBSERVED
+    if options.parents:
+        return proxies.PARENTS
     known = proxies.HTTP2 if options.http2 else proxies.PEERS
     chosen = [peer for peer in known if wanted is None or peer.name in wanted]
     if options.against:
@@ -213,7 +219,7 @@ def about(options, run):
 
 def finish(options, run, chosen):
     facts = about(options, run)
-    rows = list(run.results.rows(chosen, is_relative=options.inner or options.observed or options.http2))
+    rows = list(run.results.rows(chosen, is_relative=options.inner or options.observed or options.parents or options.http2))
     print(report.as_markdown(rows) if options.markdown else report.as_text(rows), end="")
     print(f"\n{facts['cores']} cores, {facts['cpu']}, kernel {facts['kernel']}; "
           f"{facts['rounds']} rounds, {facts['seconds']} s a window; others used "

@@ -145,26 +145,30 @@ class Sallyport(Peer):
     inner = ""  # of its client: what it holds the inside of tunnels to
     observed = ""  # further keys of `audit`, and `admin`
 
-    def configure(self):
+    def text(self, port, log="audit.jsonl", listener="", way="", parents=""):
+        """A configuration."""
         ports = ", ".join(map(str, self.ports()))
-        self.config = self.write("sallyport.yaml", f"""version: 1
+        return f"""version: 1
 workers: 2
 listeners:
   - name: main
-    address: "127.0.0.1:{self.port}"
+    address: "127.0.0.1:{port}"
     certificates: [{{chain: {self.pki.server.chain}, key: {self.pki.server.key}}}]
-    trust: staff
+    trust: staff{listener}
 trust:
-  staff: {{ca: [{self.pki.ca.path}]}}
+  staff: {{ca: [{self.pki.ca.path}]}}{parents}
 clients:
   - name: bench
-    match: [{{cn: bench}}]{self.inner}
+    match: [{{cn: bench}}]{self.inner}{way}
     allow: [{{addresses: [127.0.0.1/32], ports: [{ports}], name: origin}}]
 timeouts: {{handshake: 60s, idle: 10m}}
 limits: {{refused_requests: none, source: {{failed_handshakes: none, half_open: none}}}}
 audit:
-  file: audit.jsonl{self.observed}
-""")
+  file: {log}{self.observed}
+"""
+
+    def configure(self):
+        self.config = self.write("sallyport.yaml", self.text(self.port))
         self.launch(self.binary, "serve", "-c", self.config)
 
     def launch_sidecar(self):
@@ -278,6 +282,45 @@ class SallyportHttp1(Sallyport):
     name = "http1"
     title = "Sallyport, HTTP/1.1"
     sidecar = "off"
+
+
+class Alone(SallyportHttp2):
+    title = "without a parent"
+
+
+class Pooled(SallyportHttp2):
+    """Through another one, which is not counted; tunnels share connections to it."""
+
+    name = "pooled"
+    title = "parent, HTTP/2"
+    counts_all = False
+    listener = ""  # further keys of the parent's
+
+    def configure(self):
+        above = free_port()
+        text = self.text(above, log="above.jsonl", listener=self.listener)
+        self.launch(self.binary, "serve", "-c", self.write("above.yaml", text))
+        self.wait_port(above)
+        shown = f"{{chain: {self.pki.client.chain}, key: {self.pki.client.key}}}"
+        parents = (
+            f"\nparents: [{{name: above, to: [\"https://127.0.0.1:{above}\"], "
+            f"ca: [{self.pki.server_ca.path}], certificate: {shown}}}]"
+        )
+        text = self.text(self.port, way="\n    via: [above]", parents=parents)
+        self.config = self.write("sallyport.yaml", text)
+        self.launch(self.binary, "serve", "-c", self.config)
+
+
+class Each(Pooled):
+    """Likewise, with a connection for each tunnel, whose TLS session is resumed."""
+
+    name = "each"
+    title = "parent, HTTP/1.1"
+    listener = "\n    http2: false"
+
+
+# The same program, by what it goes through.
+PARENTS = [Alone, Pooled, Each]
 
 
 class Squid(Peer):

@@ -442,6 +442,14 @@ HTTP2 = {
     "resets": resets,
 }
 
+# Those of a way through a parent.
+PARENTS = {
+    "connect": connect,
+    "idle": idle,
+    "bulk": bulk,
+    "ping32": ping32,
+}
+
 # How the cost grows: scenario, the sizes, and the figures to look at.
 GROWTH = {
     "handshake": ("connections at once", (8, 32, 128), ("full",)),

@@ -320,6 +320,28 @@ def test_a_plain_request_goes_through_a_parent_with_its_host(start, pki, protoco
     assert not web.violations, web.violations
 
 
+def test_explain_and_replay_know_the_way(start, pki, server, tmp_path):
+    above = upstairs(start, server)
+    paris = parent(pki, above.address[1])
+    allowed = reach("origin.test", server.port, name="it")
+    proxy = start(client(allowed, via=["paris", "direct"]), parents=[paris])
+    proxy.tunnel(f"origin.test:{server.port}").close()
+    proxy.audit.wait("close")
+    log = proxy.folder / "audit.jsonl"
+    question = ("--as", "cn:worker-1", "--to", f"origin.test:{server.port}", "--address", "127.0.0.1")
+    said = run("explain", "-c", proxy.config_path, *question)
+    assert "\nvia        paris, direct\n" in said.stdout, said.stdout
+    said = json.loads(run("explain", "-c", proxy.config_path, *question, "--json").stdout)
+    assert said["addresses"][0]["via"] == ["paris", "direct"], said
+    same = run("audit", "replay", "-c", proxy.config_path, "--strict", log)
+    assert same.returncode == 0, same
+    for way, text in ((["paris"], "allow (it, via paris)"), ("direct", "allow (it)")):
+        other = tmp_path / "other.yaml"
+        other.write_text(json.dumps({**proxy.config, "clients": [client(allowed, via=way)]}))
+        changed = run("audit", "replay", "-c", other, "--strict", log).stdout
+        assert f"allow (it, via paris, direct) -> {text}" in changed, changed
+
+
 BAD = {
     "no scheme": ({"to": ["127.0.0.1:1"]}, "neither https:// nor http://"),
     "no port": ({"to": ["https://a.test"]}, "no port"),

@@ -27,6 +27,7 @@ static struct audit_record *decision_of(enum reason reason)
     assert_int_equal(target_parse(SLICE_LITERAL("api.example.com:443"), &target), ERR_OK);
     const struct decision verdict = {
         .action = ACTION_DENY, .reason = reason, .rule = "deny[0]", .would_deny = true};
+    static const struct via way = {.parents = {"paris", NULL}, .count = 2};
     const struct audit_decision decision = {
         .now_ms = 1700000000123,
         .id = id,
@@ -38,6 +39,7 @@ static struct audit_record *decision_of(enum reason reason)
         .target = &target,
         .decision = &verdict,
         .aliases = SLICE_LITERAL("a\\032b\0c"),
+        .via = &way,
         .config = "0388829c440a6ca1",
     };
     struct audit_record *record = audit_record_create(AUDIT_DECISION_EXTRA_CAP + client.len);
@@ -171,6 +173,7 @@ static void assert_read(enum audit_event event, enum reason reason)
     if (event == AUDIT_EVENT_DECISION) {
         assert_int_equal(history_decision_read(&entry, &decision, &info), ERR_OK);
         assert_string_equal(decision.reason, reason_name(reason));
+        assert_string_equal(decision.via, "paris, direct");
         history_decision_deinit(&decision);
     }
     history_entry_deinit(&entry);
@@ -305,9 +308,16 @@ static void a_nul_in_any_other_member_is_refused(void **state)
 {
     (void)state;
     static const char *const texts[] = {
-        "\"id\":\"7f3a9c0e12b44d5a",  "\"event\":\"decision",   "\"ts\":\"2023-11-14T22:13:20.123Z",
-        "\"action\":\"deny",          "\"reason\":\"no_rule",   "\"rule\":\"deny[0]",
-        "\"host\":\"api.example.com", "\"name\":\"b\xc3\xbcro", "\"address\":\"192.0.2.1",
+        "\"id\":\"7f3a9c0e12b44d5a",
+        "\"event\":\"decision",
+        "\"ts\":\"2023-11-14T22:13:20.123Z",
+        "\"action\":\"deny",
+        "\"reason\":\"no_rule",
+        "\"rule\":\"deny[0]",
+        "\"via\":[\"paris",
+        "\"host\":\"api.example.com",
+        "\"name\":\"b\xc3\xbcro",
+        "\"address\":\"192.0.2.1",
     };
     struct audit_record *record = decision_of(REASON_NO_RULE);
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
