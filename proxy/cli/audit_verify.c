@@ -80,9 +80,8 @@ static void problem(struct verify *verify, const char *format, ...)
         return;
     va_list args;
     va_start(args, format);
-    (void)vfprintf(stderr, format, args);
+    cli_line_list(format, args);
     va_end(args);
-    (void)fputc('\n', stderr);
 }
 
 static void add(struct verify *verify, uint64_t id, bool is_close)
@@ -142,7 +141,7 @@ static void on_line(void *arg, const struct log_line *line)
         on_entry(verify, line);
     verify->torn += line->is_torn;
     if (line->is_torn)
-        (void)fprintf(stderr, "%s:%zu: %s\n", line->path, line->number, line->problem);
+        cli_line("%s:%zu: %s", line->path, line->number, line->problem);
     else if (line->problem != NULL)
         problem(verify, "%s:%zu: %s", line->path, line->number, line->problem);
     verify->has_no_memory |= !chain_check_line(verify->chain, line);
@@ -156,7 +155,7 @@ static void on_finding(void *arg, const struct chain_finding *finding)
     if (finding->kind == CHAIN_NOTE && verify->notes++ >= SHOWN_MAX)
         return;
     if (finding->kind == CHAIN_NOTE)
-        (void)fprintf(stderr, "%s:%zu: %s\n", place->path, place->number, finding->text);
+        cli_line("%s:%zu: %s", place->path, place->number, finding->text);
     else if (place->path == NULL)
         problem(verify, "%s", finding->text);
     else

@@ -174,14 +174,14 @@ static void print_findings(void *arg, const json_t *root)
     (void)arg;
     json_array_foreach(json_object_get(root, "findings"), i, found)
     {
-        (void)fprintf(stderr, "%s", member_text(found, "file"));
+        char place[48] = "";
         if (member_number(found, "line") > 0)
-            (void)fprintf(stderr, ":%lld:%lld", member_number(found, "line"),
-                          member_number(found, "column"));
-        (void)fprintf(stderr, ": %s: %s\n", member_text(found, "severity"),
-                      member_text(found, "message"));
+            (void)snprintf(place, sizeof place, ":%lld:%lld", member_number(found, "line"),
+                           member_number(found, "column"));
+        cli_line("%s%s: %s: %s", member_text(found, "file"), place, member_text(found, "severity"),
+                 member_text(found, "message"));
         if (member_text(found, "hint")[0] != '\0')
-            (void)fprintf(stderr, "    hint: %s\n", member_text(found, "hint"));
+            cli_line("    hint: %s", member_text(found, "hint"));
     }
 }
 

@@ -14,13 +14,38 @@
 #include "proxy/config/spelling.h"
 #include "proxy/config/units.h"
 
-enum { MS_A_SECOND = 1000, DECIMAL = 10 };
+enum { MS_A_SECOND = 1000, DECIMAL = 10, LINE_CAP = 8192 };
+
+static void write_message(void *arg, struct slice bytes)
+{
+    (void)arg;
+    (void)fwrite(bytes.data, 1, bytes.len, stderr);
+}
+
+void cli_line_list(const char *format, va_list args)
+{
+    char line[LINE_CAP];
+    char piece[256];
+    struct text text;
+    (void)vsnprintf(line, sizeof line, format, args);
+    text_init_sink(&text, piece, sizeof piece, write_message, NULL);
+    text_append_printable(&text, slice_of_string(line));
+    text_append_string(&text, "\n");
+    text_flush(&text);
+}
+
+void cli_line(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    cli_line_list(format, args);
+    va_end(args);
+}
 
 static void say(const char *command, const char *format, va_list args)
 {
     (void)fprintf(stderr, "sallyport %s: ", command);
-    (void)vfprintf(stderr, format, args);
-    (void)fputc('\n', stderr);
+    cli_line_list(format, args);
 }
 
 void cli_say(const char *command, const char *format, ...)

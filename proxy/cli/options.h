@@ -4,6 +4,7 @@
 #pragma once
 
 #include <limits.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -17,7 +18,13 @@ enum cli_exit {
     CLI_UNREACHABLE = 4, // the proxy
 };
 
-// cli_say writes `sallyport COMMAND: ...` and a line end to stderr.
+// cli_line writes a line to stderr, with its end; cli_line_list the same with a list of arguments. It is made printable
+// (text_append_printable): nothing that a file or a peer says speaks to the terminal, or makes a second line. At most 8 KiB
+// are written.
+void cli_line(const char *format, ...) PRINTF_LIKE(1, 2);
+void cli_line_list(const char *format, va_list args) PRINTF_LIKE(1, 0);
+
+// cli_say writes `sallyport COMMAND: ...` as cli_line does.
 void cli_say(const char *command, const char *format, ...) PRINTF_LIKE(2, 3);
 
 // cli_fail prints the sentence in `info` and returns CLI_FAILED.

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "auth/base/json.h"
+#include "auth/base/utf8.h"
 
 const char *severity_name(enum severity severity)
 {
@@ -144,13 +145,16 @@ void diagnostics_sort(struct diagnostics *diagnostics)
     }
 }
 
-// append_plain adds text with its control bytes made visible: values from a file can hold any.
+// append_plain adds text in which all that is not seen is a `?`: values from a file can hold any bytes.
 static void append_plain(struct text *text, const char *string)
 {
-    for (; *string != '\0'; string++) {
-        const uint8_t byte = (uint8_t)*string;
-        const uint8_t shown = byte < 0x20 || byte == 0x7F ? '?' : byte;
-        text_append(text, slice_of(&shown, 1));
+    struct slice rest = slice_of_string(string);
+    while (rest.len > 0) {
+        const size_t len = utf8_length(rest);
+        const struct slice character = slice_first(rest, len == 0 ? 1 : len);
+        const bool is_seen = len > 0 && !utf8_is_unseen(character);
+        text_append(text, is_seen ? character : SLICE_LITERAL("?"));
+        rest = slice_from(rest, character.len);
     }
 }
 

@@ -197,6 +197,39 @@ def test_a_line_that_is_no_record_is_a_fault(past, line):
     assert "audit.jsonl:1: " in result.stderr
 
 
+LOUD = "\x1b[31m\u009b31m\u202e\r\nX"
+
+
+def make_loud(record, *path):
+    *way, last = path
+    for key in way:
+        record = record[key]
+    record[last] = LOUD
+
+
+def test_nothing_in_a_log_speaks_to_the_terminal_of_who_reads_it(past):
+    decision, close = (json.loads(line) for line in past.log.read_text().splitlines()[:2])
+    logs = [f"{LOUD}\n", f'"{LOUD}\n']
+    for path in (("client", "subject"), ("client", "name"), ("decision", "rule"), ("request", "host")):
+        loud = json.loads(json.dumps(decision))
+        make_loud(loud, *path)
+        logs.append(f"{json.dumps(loud)}\n{json.dumps(close)}\n")
+    make_loud(close, "reason")
+    logs.append(f"{json.dumps(decision)}\n{json.dumps(close)}\n")
+    config = past.config_path
+    for log in logs:
+        past.log.write_bytes(log.encode())
+        for command in (
+            ("audit", "verify"),
+            ("audit", "replay", "--config", config),
+            ("audit", "suggest", "--client", "workers"),
+            ("explain", "-c", config, "--id", decision["id"], "--log"),
+        ):
+            said = run(*command, past.log)
+            said = said.stdout + said.stderr
+            assert "\n" in said and not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]|^X", said, re.M), (command, said)
+
+
 def test_a_log_that_is_not_there_is_named(tmp_path):
     result = run("audit", "verify", tmp_path / "none.jsonl")
     assert result.returncode == 3

@@ -59,16 +59,17 @@ static void a_hint_stays_when_the_message_is_cut(void **state)
     diagnostics_deinit(&list);
 }
 
-static void shows_control_bytes_as_question_marks(void **state)
+static void shows_what_is_not_seen_as_question_marks(void **state)
 {
     (void)state;
     struct diagnostics list;
     char text[DIAGNOSTIC_TEXT_CAP];
     diagnostics_init(&list);
-    struct diagnostic *found =
-        diagnostics_add(&list, SEVERITY_ERROR, "a", 1, 1, "%s", "x\n\x1B[2J\x7Fy");
+    struct diagnostic *found = diagnostics_add(&list, SEVERITY_ERROR, "a", 1, 1, "%s",
+                                               "x\n\x1B[2J\x7F\xC2\x9B"
+                                               "1m\xE2\x80\xAE\xFFy\xC3\xA9");
     diagnostic_format(found, text, sizeof text);
-    assert_string_equal(text, "a:1:1: error: x??[2J?y");
+    assert_string_equal(text, "a:1:1: error: x??[2J??1m??y\xC3\xA9");
     diagnostics_deinit(&list);
 }
 
@@ -158,7 +159,7 @@ int main(void)
         cmocka_unit_test(formats_place_severity_message_and_hint),
         cmocka_unit_test(a_line_break_in_a_value_begins_no_hint),
         cmocka_unit_test(a_hint_stays_when_the_message_is_cut),
-        cmocka_unit_test(shows_control_bytes_as_question_marks),
+        cmocka_unit_test(shows_what_is_not_seen_as_question_marks),
         cmocka_unit_test(counts_what_it_does_not_keep),
         cmocka_unit_test(never_lets_notes_crowd_out_errors),
         cmocka_unit_test(sorts_by_place_and_keeps_the_order_at_one_place),
