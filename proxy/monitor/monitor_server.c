@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -21,6 +22,7 @@ enum {
     PIECE_LEN = 8 * 1024,
     DROP_CAP = 4096,
     DROPPED_MAX = 64 * 1024, // bytes that a client may send after its request
+    SOURCE_BYTES = 8,        // of an address that tell sources apart; IPv6: /64
 };
 
 static const ev_tstamp request_s = 10.;
@@ -366,24 +368,47 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
     destroy(call);
 }
 
-// longest_waiting finds the connection that may go where another needs its place: one without a whole request, or with its
-// whole answer. NULL: all others are being answered.
-static struct monitor_call *longest_waiting(const struct monitor_server *server)
+static bool is_same_source(const struct ip_addr *a, const struct ip_addr *b)
 {
-    struct monitor_call *call = NULL;
+    return a->family == b->family && memcmp(a->bytes, b->bytes, SOURCE_BYTES) == 0;
+}
+
+static size_t count_of_source(const struct monitor_server *server, const struct ip_addr *address)
+{
+    size_t count = 0;
+    const struct monitor_call *call = NULL;
     TAILQ_FOREACH(call, &server->calls, link)
     {
-        if (call->state == CALL_GREETING || call->state == CALL_READING ||
-            call->state == CALL_CLOSING)
-            return call;
+        count += is_same_source(&call->source.address, address);
     }
-    return NULL;
+    return count;
+}
+
+// find_dispensable finds the connection that may go where another needs its place: one without a whole request, or with its
+// whole answer. Of the source with the most connections, so that nobody takes the places of others by coming often; and of
+// these the one that has waited longest. NULL: all are being answered.
+static struct monitor_call *find_dispensable(const struct monitor_server *server)
+{
+    struct monitor_call *found = NULL;
+    struct monitor_call *call = NULL;
+    size_t most = 0;
+    TAILQ_FOREACH(call, &server->calls, link)
+    {
+        if (call->state == CALL_OPEN || call->state == CALL_WRITING)
+            continue;
+        const size_t count = count_of_source(server, &call->source.address);
+        if (count > most) {
+            most = count;
+            found = call;
+        }
+    }
+    return found;
 }
 
 static bool has_room(void *arg)
 {
     const struct monitor_server *server = arg;
-    return server->call_count < MONITOR_CALLS_MAX || longest_waiting(server) != NULL;
+    return server->call_count < MONITOR_CALLS_MAX || find_dispensable(server) != NULL;
 }
 
 // begin_call takes over a connected socket, for which there is room. Those who may see nothing are not answered.
@@ -403,7 +428,7 @@ static void begin_call(void *arg, int fd)
         return;
     }
     if (server->call_count >= MONITOR_CALLS_MAX)
-        destroy(longest_waiting(server));
+        destroy(find_dispensable(server));
     call->magic = CALL_MAGIC;
     call->server = server;
     call->loop = server->loop;

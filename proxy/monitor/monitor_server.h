@@ -1,8 +1,8 @@
 // monitor_server: those who ask for metrics and health: accepts them, reads one request each, and sends what is answered.
 //
 // Lives on main's loop. Bounds: 32 connections, 8 KiB and 10 s for a request (with a handshake before it, where there is
-// one), 64 MiB and 60 s for an answer. One request a connection. With 32 the one that has waited longest without a request
-// makes room for the next. What a page says is the owner's business.
+// one), 64 MiB and 60 s for an answer. One request a connection. With 32 one without a request makes room for the
+// next: of the source (an IPv4 address, an IPv6 /64) with the most connections the oldest. What a page says is the owner's business.
 #pragma once
 
 #include <ev.h>

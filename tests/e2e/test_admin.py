@@ -338,6 +338,21 @@ def test_those_who_are_slow_or_many_stop_nobody(watched):
     tunnel.close()
 
 
+def test_one_who_comes_often_takes_nobodys_place(watched):
+    proxy = watched(admin={"address": "0.0.0.0:0", "open": ["healthz"], "from": ["127.0.0.0/30"]})
+    port = proxy.admin[1]
+
+    def come(source):
+        return socket.create_connection(("127.0.0.1", port), PATIENCE, (source, 0))
+
+    with contextlib.ExitStack() as stack:
+        early = stack.enter_context(come("127.0.0.2"))
+        many = [stack.enter_context(come("127.0.0.3")) for _ in range(64)]
+        assert many[31].recv(1) == b"", "its own have made room"
+        early.sendall(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        assert early.recv(100).startswith(b"HTTP/1.1 200 ")
+
+
 def test_those_who_leave_early_do_no_harm(watched):
     proxy = watched()
     for _ in range(20):
