@@ -306,7 +306,9 @@ static enum err tell_handshake(const struct outlet_link *link, struct errinfo *i
         return errinfo_set(info, ERR_EOF,
                            "it ended the TLS handshake without a word: is this the port of a "
                            "receiver with TLS?");
-    return errinfo_set(info, ERR_INPUT, "the TLS handshake failed: %s", tls->failure_detail);
+    return errinfo_set(info, ERR_INPUT, "the TLS handshake failed: %s",
+                       tls->failure_detail[0] != '\0' ? tls->failure_detail
+                                                      : "it broke the rules of TLS");
 }
 
 // shake_hands makes a TLS connection of it.

@@ -90,8 +90,10 @@ def test_nobody_but_the_right_receiver_gets_a_record_and_the_log_says_why(start,
         says(proxy, receiver, words)
     # While one of them keeps the sink in a handshake, a reload brings another list.
     good = Receiver(context=server_context(pki.server))
-    proxy.reload(audit=sinks({"lines": good.place, "tls": bare}))
+    noisy = Talker(b"\x15\x03\x03\x00\x02\x01\x00" * 100)  # warnings that mean nothing
+    proxy.reload(audit=sinks(*({"lines": each.place, "tls": bare} for each in (good, noisy))))
     ask(proxy, 1)
+    says(proxy, noisy, "the TLS handshake failed: [^;]")
     eventually(lambda: len(good.lines()) > 1, "records")
     proxy.audit.wait("sink_lost", sink=silent.place)
     proxy.stop()
