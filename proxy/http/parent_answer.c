@@ -7,14 +7,14 @@
 static bool is_fit(struct slice value)
 {
     bool is_quoted = false;
+    bool is_escaped = false;
     for (size_t i = 0; i < value.len; i++) {
         const uint8_t byte = value.data[i];
         if (byte < ' ' || byte > '~')
             return false;
-        if (byte == '\\' && is_quoted)
-            i++;
-        else if (byte == '"')
+        if (byte == '"' && !is_escaped)
             is_quoted = !is_quoted;
+        is_escaped = byte == '\\' && is_quoted && !is_escaped;
     }
     return !is_quoted;
 }

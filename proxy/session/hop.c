@@ -208,7 +208,7 @@ static bool take_failure(struct hop *hop, struct failure failure)
     if (failure.cause == CAUSE_NO_RESOURCES) {
         fail(hop, 503, REASON_NO_MEMORY, NULL);
     } else if (cause_is_absence(failure.cause)) {
-        parent_note_unreachable(hop->parent, context_of(hop)->now_ms);
+        parent_note_unreachable(hop->parent, info->name, context_of(hop)->now_ms);
         fail(hop, is_late ? 504 : 502, REASON_PARENT_UNREACHABLE, info->name);
         go_on(hop);
         return hop->state != HOP_STATE_DONE;
@@ -361,7 +361,7 @@ struct hop_failure hop_fail_late(struct hop *hop)
     const bool is_unreached = hop->state == HOP_STATE_REACH;
     drop_uplink(hop);
     if (is_unreached && hop->parent != NULL)
-        parent_note_unreachable(hop->parent, context_of(hop)->now_ms);
+        parent_note_unreachable(hop->parent, "no answer in time", context_of(hop)->now_ms);
     if (is_unreached)
         return (struct hop_failure){REASON_PARENT_UNREACHABLE, 504, "no answer"};
     return (struct hop_failure){REASON_PARENT_BAD_ANSWER, 504, "no answer in time"};

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proxy/log/log.h"
+
 enum {
     CONNECTIONS_MOST = 4, // that tunnels share, to one parent
     DOWN_MS = 10000,
@@ -164,8 +166,13 @@ bool parent_stop_resuming(struct parent *parent)
     return did;
 }
 
-void parent_note_unreachable(struct parent *parent, int64_t now_ms)
+void parent_note_unreachable(struct parent *parent, const char *why, int64_t now_ms)
 {
+    if (!parent_is_down(parent, now_ms))
+        log_warning(LOG_PROXY_UNREACHABLE,
+                    "parent %s: none of its proxies can be reached (%s); for %d s others are tried "
+                    "before it, where `via` names some",
+                    parent->name, why, DOWN_MS / 1000);
     parent->down_until_ms = now_ms + DOWN_MS;
 }
 

@@ -56,8 +56,9 @@ bool parent_is_configured(const struct parent *parent, const struct target *prox
 // parent_stop_resuming has TLS sessions of before resumed no more: some servers fail with an alert there. False: they were not.
 bool parent_stop_resuming(struct parent *parent);
 
-// parent_note_unreachable has others be tried before this one for some seconds; parent_note_reached ends that.
-void parent_note_unreachable(struct parent *parent, int64_t now_ms);
+// parent_note_unreachable has others be tried before this one for some seconds, and logs that, with `why` in a word;
+// parent_note_reached ends it.
+void parent_note_unreachable(struct parent *parent, const char *why, int64_t now_ms);
 void parent_note_reached(struct parent *parent);
 
 // parent_is_down tells whether it could not be reached lately.

@@ -5,6 +5,8 @@ import json
 import pytest
 
 from support.config import client, reach
+from support.control import CONTROL, Control
+from support.inner import hello
 from support.origin import dead_port, echo
 from support.parents import ScriptedParent, parent
 from support.pki import SERVER_AUTH
@@ -236,6 +238,7 @@ def test_the_next_way_is_taken_only_where_a_parent_cannot_be_reached(start, pki,
             assert server.accepted - before == (1 if via[-1] == "direct" and status == 200 else 0), via
             if status == 502:
                 assert close["reason"] == "parent_unreachable", (via, close)
+                assert proxy.stderr.wait(f"parent {via[-1]}: none of its proxies can be reached")
             assert ("parent" in close) == (status != 200 or "living" in via), (via, close)
 
 
@@ -340,6 +343,42 @@ def test_explain_and_replay_know_the_way(start, pki, server, tmp_path):
         other.write_text(json.dumps({**proxy.config, "clients": [client(allowed, via=way)]}))
         changed = run("audit", "replay", "-c", other, "--strict", log).stdout
         assert f"allow (it, via paris, direct) -> {text}" in changed, changed
+
+def test_what_ends_a_tunnel_ends_one_through_a_parent(start, pki, server):
+    above = upstairs(start, server)
+    guest = pki.ca.leaf("guest")
+    rule = reach("origin.test", server.port)
+    clients = [client(rule, name="guests", match=[{"cn": "guest"}], via=["paris"]), client(rule, via=["paris"])]
+    proxy = start(*clients, parents=[parent(pki, above.address[1])], control=CONTROL)
+    control = Control(proxy)
+    target = f"origin.test:{server.port}"
+    kept = proxy.tunnel(target)
+    for command, reason in ((("kill", "client:guests"), "killed"), (("block", "client:guests"), "blocked")):
+        tunnel = proxy.tunnel(target, guest)
+        tunnel.echo(b"before")
+        control.run(*command)
+        assert tunnel.read_to_end()[1] in (Ending.RESET, Ending.ALERT, Ending.CLOSE_NOTIFY)
+        close = proxy.audit.wait("close", id=tunnel.id)
+        assert (close["reason"], close["parent"]["name"]) == (reason, "paris"), close
+    kept.echo(b"nobody else's")
+    kept.close()
+
+
+def test_what_a_tunnel_carries_is_looked_at_before_a_parent_gets_it(start, pki, origin):
+    seen = origin(echo)
+    above = upstairs(start, seen)
+    rule = reach("origin.test", seen.port)
+    proxy = start(client(rule, via=["paris"], inner={"tls": "require"}), parents=[parent(pki, above.address[1])])
+    good, bad = (proxy.tunnel(f"origin.test:{seen.port}") for _ in range(2))
+    flight = hello("origin.test")
+    good.send(flight)
+    assert good.read_exactly(len(flight)) == flight
+    bad.send(hello("evil.test"))
+    bad.read_to_end()
+    close = proxy.audit.wait("close", id=bad.id)
+    assert (close["reason"], close["inner"]["sni"], close["bytes"]["up"]) == ("inner_mismatch", "evil.test", 0), close
+    assert close["parent"]["protocol"] == "h2", close
+    good.close()
 
 
 BAD = {

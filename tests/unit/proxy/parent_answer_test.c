@@ -164,6 +164,7 @@ static void proxy_status_is_kept_as_a_whole_or_not_at_all(void **state)
         {"Proxy-Status: a; details=\"open\r\n", ""},
         {"Proxy-Status: a; details=\"esc\\\"\r\n", ""},
         {"Proxy-Status: a; details=\"\\\"\"\r\n", "a; details=\"\\\"\""},
+        {"Proxy-Status: a; details=\"\\\xa2\"\r\n", ""},
         {"Proxy-Status: a\tb\r\n", ""},
         {"Proxy-Status: a\x80\r\n", ""},
         {"Proxy-Status: good\r\nProxy-Status: bad\x80\r\n", ""},
