@@ -209,6 +209,7 @@ static bool write_lines(struct audit_log *log, size_t max)
         add_part(&parts, at->data, body_of(at).len);
         add_part(&parts, seal_at(log, i)->data, seal_at(log, i)->len);
     }
+    outlet_list_flush(&log->outlets); // one wake-up for all of them
     const int patience_ms = atomic_load(&log->is_failing) ? 0 : FULL_AFTER_MS;
     const ssize_t written = is_with_others
                                 ? sink_write_beside(&log->sink, parts.items, parts.count)

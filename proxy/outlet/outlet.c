@@ -46,6 +46,7 @@ struct line_queue {
     struct outlet_line **end;
     struct outlet_line *unsent; // the first one that is not on its way; NULL: none
     size_t bytes;               // of all of them
+    bool must_wake; // nothing waited when a line came, and outlet_flush was not called yet
 };
 
 struct outlet {
@@ -74,6 +75,7 @@ struct outlet {
     int64_t retry_at_ms;  // monotonic
     int64_t connected_ms; // monotonic; when the connection was made
     char host[SYSLOG_HOST_MAX + 1];
+    int pid;
 };
 
 static void wake(struct outlet *outlet)
@@ -90,14 +92,15 @@ void outlet_offer(struct outlet *outlet, struct slice body, struct slice end)
     struct outlet_line *line = malloc(sizeof *line + len);
     (void)pthread_mutex_lock(&queue->mutex);
     const bool has_room = line != NULL && queue->bytes + len <= QUEUE_MAX;
-    const bool was_empty = queue->unsent == NULL;
     if (has_room) {
         line->next = NULL;
         line->len = len;
         (void)bytes_copy(line->data, len, body);
         (void)bytes_copy(line->data + body.len, len - body.len, end);
-        if (was_empty)
+        if (queue->unsent == NULL) {
             queue->unsent = line;
+            queue->must_wake = true;
+        }
         *queue->end = line;
         queue->end = &line->next;
         queue->bytes += len;
@@ -106,9 +109,17 @@ void outlet_offer(struct outlet *outlet, struct slice body, struct slice end)
     if (!has_room) {
         free(line);
         atomic_fetch_add(&outlet->lost, 1);
-    } else if (was_empty) {
-        wake(outlet);
     }
+}
+
+void outlet_flush(struct outlet *outlet)
+{
+    (void)pthread_mutex_lock(&outlet->queue.mutex);
+    const bool must_wake = outlet->queue.must_wake;
+    outlet->queue.must_wake = false;
+    (void)pthread_mutex_unlock(&outlet->queue.mutex);
+    if (must_wake)
+        wake(outlet);
 }
 
 // ends are the first line of the queue, and the first one that is not on its way; NULL: there is none.
@@ -125,30 +136,34 @@ static struct ends ends_of(struct outlet *outlet)
     return ends;
 }
 
-static void drop_first(struct outlet *outlet)
+// free_lines frees this line and those after it.
+static void free_lines(struct outlet_line *line)
 {
-    struct line_queue *queue = &outlet->queue;
-    (void)pthread_mutex_lock(&queue->mutex);
-    struct outlet_line *line = queue->first;
-    queue->first = line->next;
-    if (queue->unsent == line)
-        queue->unsent = line->next;
-    if (queue->first == NULL)
-        queue->end = &queue->first;
-    queue->bytes -= line->len;
-    (void)pthread_mutex_unlock(&queue->mutex);
-    free(line);
+    while (line != NULL) {
+        struct outlet_line *next = line->next;
+        free(line);
+        line = next;
+    }
 }
 
 // drop_arrived drops the lines that the receiver's kernel has.
 static void drop_arrived(struct outlet *outlet)
 {
+    struct line_queue *queue = &outlet->queue;
     const uint64_t arrived = outlet_link_arrived(&outlet->link);
-    struct ends ends = ends_of(outlet);
-    while (ends.first != ends.unsent && ends.first->end <= arrived) {
-        drop_first(outlet);
-        ends = ends_of(outlet);
+    struct outlet_line *dropped = NULL;
+    (void)pthread_mutex_lock(&queue->mutex);
+    while (queue->first != queue->unsent && queue->first->end <= arrived) {
+        struct outlet_line *line = queue->first;
+        queue->first = line->next;
+        queue->bytes -= line->len;
+        line->next = dropped;
+        dropped = line;
     }
+    if (queue->first == NULL)
+        queue->end = &queue->first;
+    (void)pthread_mutex_unlock(&queue->mutex);
+    free_lines(dropped);
 }
 
 // be_sent notes that this many lines are on their way.
@@ -260,7 +275,7 @@ static bool add_message(const struct outlet *outlet, struct slice line, struct t
         return false;
     text_init(&header, header_data, sizeof header_data);
     if (!is_lines)
-        syslog_header_append(&header, line, outlet->host, (int)getpid());
+        syslog_header_append(&header, line, outlet->host, outlet->pid);
     if (!is_lines && outlet_link_is_stream(&outlet->link))
         text_append_format(out, "%zu ", header.len + line.len);
     text_append(out, text_slice(&header));
@@ -461,8 +476,7 @@ bool outlet_has_ended(const struct outlet *outlet)
 
 static void destroy(struct outlet *outlet)
 {
-    while (outlet->queue.first != NULL)
-        drop_first(outlet);
+    free_lines(outlet->queue.first);
     outlet_link_deinit(&outlet->link);
     if (outlet->wake_fd >= 0)
         (void)close(outlet->wake_fd);
@@ -518,6 +532,7 @@ enum err outlet_open(const struct outlet_settings *settings, outlet_event_fn on_
     outlet->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     (void)pthread_mutex_init(&outlet->queue.mutex, NULL);
     (void)gethostname(outlet->host, sizeof outlet->host - 1);
+    outlet->pid = (int)getpid();
     outlet_link_init(&outlet->link, outlet->wake_fd, &outlet->stop_at_ms, &outlet->is_outdated);
     const bool has_strings = outlet->settings.label != NULL &&
                              (settings->unix_path == NULL || outlet->settings.unix_path != NULL);

@@ -27,8 +27,11 @@ bool outlet_is_for(const struct outlet *outlet, const struct outlet_settings *se
 void outlet_adapt(struct outlet *outlet, const struct outlet_settings *settings);
 
 // outlet_offer queues a line, which is the two parts one after the other, without its line break, or counts it as lost.
-// Any thread, one at a time.
+// outlet_flush is to follow, after some lines: the thread may sleep until then. Any thread, one at a time.
 void outlet_offer(struct outlet *outlet, struct slice body, struct slice end);
+
+// outlet_flush makes sure that what was offered is sent. Any thread.
+void outlet_flush(struct outlet *outlet);
 
 // outlet_take_lost gives how many lines were lost since it was asked last; 0 while the receiver cannot be reached.
 uint64_t outlet_take_lost(struct outlet *outlet);

@@ -108,6 +108,14 @@ void outlet_list_offer(struct outlet_list *list, struct slice body, struct slice
     (void)pthread_mutex_unlock(&list->mutex);
 }
 
+void outlet_list_flush(struct outlet_list *list)
+{
+    (void)pthread_mutex_lock(&list->mutex);
+    for (size_t i = 0; i < list->count; i++)
+        outlet_flush(list->items[i]);
+    (void)pthread_mutex_unlock(&list->mutex);
+}
+
 // bury takes the losses of those that have left, and frees them.
 static void bury(struct outlet_list *list, outlet_loss_fn on_loss, void *arg)
 {

@@ -35,6 +35,9 @@ enum err outlet_list_change(struct outlet_list *list, const struct outlet_settin
 // outlet_list_offer gives a line to each of them, as outlet_offer does.
 void outlet_list_offer(struct outlet_list *list, struct slice body, struct slice end);
 
+// outlet_list_flush makes sure that what was offered is sent, as outlet_flush does.
+void outlet_list_flush(struct outlet_list *list);
+
 // outlet_loss_fn is told what a receiver did not get. `label` is borrowed for the call.
 typedef void (*outlet_loss_fn)(void *arg, const char *label, uint64_t count);
 

@@ -150,8 +150,9 @@ class Run:
 
     def note(self, peer_class, stage):
         if stage.failed:
-            self.results.problems.append(f"{peer_class.name}: {stage.failed} failed connections")
-            talk(f"  {peer_class.name}: {stage.failed} failed connections")
+            said = f"{peer_class.name}: {stage.failed} failed connections; the last one: {stage.failure or 'unknown'}"
+            self.results.problems.append(said)
+            talk(f"  {said}")
 
     def table(self, chosen):
         """All scenarios, interleaved."""

@@ -82,6 +82,7 @@ class Stage:
         self.settings = settings
         self.foreign = []
         self.failed = 0
+        self.failure = ""  # the last one
         self._binary = binary
         self._leaf = leaf
         self._clients = []
@@ -117,6 +118,7 @@ class Stage:
         cpu, foreign = window.end()
         self.foreign.append(foreign)
         self.failed += answer["failed"]
+        self.failure = answer.get("failure") or self.failure
         return answer, cpu
 
     def pss(self):

@@ -195,7 +195,7 @@ static void answer_refused(struct slot *slot)
 {
     struct storm *storm = slot->storm;
     if (slot->client.status != 403) {
-        fail(slot, "not refused");
+        fail(slot, slot->client.status == 503 ? "503" : "not refused");
         return;
     }
     if (!slot->client.is_kept || storm->is_over) {

@@ -88,6 +88,7 @@ static void offer(struct outlet *outlet, uint64_t number, size_t len)
     for (size_t i = (size_t)begin; i < len; i++)
         data[i] = 'x';
     outlet_offer(outlet, slice_of(data, len), SLICE_LITERAL("end"));
+    outlet_flush(outlet);
 }
 
 static void a_reader_gets_every_line_in_order(void **state)
@@ -119,6 +120,7 @@ static void syslog_counts_its_bytes(void **state)
                       "\"close\",\"a\":1");
     outlet_offer(outlet, line, SLICE_LITERAL("}"));
     outlet_offer(outlet, line, SLICE_LITERAL("}"));
+    outlet_flush(outlet);
     FILE *stream = fdopen(accept_one(listener), "r");
     assert_non_null(stream);
     for (int i = 0; i < 2; i++) {
