@@ -634,6 +634,11 @@ void audit_log_look(const struct audit_log *log, struct audit_log_status *out)
     };
 }
 
+size_t audit_log_look_at_sinks(struct audit_log *log, struct outlet_status out[OUTLETS_MAX])
+{
+    return outlet_list_statuses(&log->outlets, out);
+}
+
 void audit_log_note_lost(struct audit_log *log, uint64_t count)
 {
     atomic_fetch_add(&log->lost, count);

@@ -84,6 +84,10 @@ struct audit_log_status {
 // audit_log_look tells how it is. Any thread.
 void audit_log_look(const struct audit_log *log, struct audit_log_status *out);
 
+// audit_log_look_at_sinks tells how each receiver beside the file is; gives how many there are. The labels are good until
+// audit_log_move or audit_log_close is called next. Called by main.
+size_t audit_log_look_at_sinks(struct audit_log *log, struct outlet_status out[OUTLETS_MAX]);
+
 // audit_log_note_lost counts records that could not be made; the writer tells in `records_lost`.
 void audit_log_note_lost(struct audit_log *log, uint64_t count);
 

@@ -193,6 +193,8 @@ static void print_all(FILE *out, const json_t *root)
                   is_true(audit, "full") && !is_true(audit, "failing") ? "  ! full" : "",
                   member_number(audit, "lost") > 0 ? "  ! records are missing" : "",
                   member_number(audit, "removed") > 0 ? "  ! the file was removed" : "");
+    print_list(out, root, "sinks",
+               "sink         {sink} ({form}): {queued_bytes} bytes wait, {lost} lost");
 }
 
 // print_wrapped prints lines in the width of the terminal, 100 columns at most.

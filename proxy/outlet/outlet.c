@@ -59,7 +59,8 @@ struct outlet {
     struct outlet_tls *next_tls; // ref; that the thread is to go on with; the mutex of the queue
     atomic_bool is_outdated;     // there is one
     atomic_bool is_required;
-    atomic_uint_fast64_t lost;
+    atomic_uint_fast64_t lost; // not taken yet
+    atomic_uint_fast64_t lost_ever;
     atomic_int_fast64_t stop_at_ms;       // monotonic; INT64_MAX: it goes on
     atomic_int_fast64_t down_patience_ms; // of the end, once the receiver cannot be reached
     atomic_bool must_stop;
@@ -85,6 +86,13 @@ static void wake(struct outlet *outlet)
     }
 }
 
+// lose counts a line that its receiver will not get.
+static void lose(struct outlet *outlet)
+{
+    atomic_fetch_add(&outlet->lost, 1);
+    atomic_fetch_add_explicit(&outlet->lost_ever, 1, memory_order_relaxed);
+}
+
 void outlet_offer(struct outlet *outlet, struct slice body, struct slice end)
 {
     const size_t len = body.len + end.len;
@@ -108,7 +116,7 @@ void outlet_offer(struct outlet *outlet, struct slice body, struct slice end)
     (void)pthread_mutex_unlock(&queue->mutex);
     if (!has_room) {
         free(line);
-        atomic_fetch_add(&outlet->lost, 1);
+        lose(outlet);
     }
 }
 
@@ -344,7 +352,7 @@ static void send_lines(struct outlet *outlet)
                                ? ERR_MEMORY
                                : outlet_link_send(&outlet->link, text_slice(&batch.text), &info);
     if (error == ERR_LIMIT)
-        atomic_fetch_add(&outlet->lost, 1);
+        lose(outlet);
     if (error == ERR_OK || error == ERR_LIMIT)
         be_sent(outlet, batch.count);
     else
@@ -436,6 +444,21 @@ bool outlet_is_failing(struct outlet *outlet)
     const bool is_half_full = outlet->queue.bytes > QUEUE_MAX / 2;
     (void)pthread_mutex_unlock(&outlet->queue.mutex);
     return is_half_full || (down_since_ms != 0 && monotonic_ms() - down_since_ms > AWAY_MS);
+}
+
+void outlet_look(struct outlet *outlet, struct outlet_status *out)
+{
+    (void)pthread_mutex_lock(&outlet->queue.mutex);
+    const uint64_t queued_bytes = outlet->queue.bytes;
+    (void)pthread_mutex_unlock(&outlet->queue.mutex);
+    *out = (struct outlet_status){
+        .label = outlet->settings.label,
+        .form = outlet->settings.form,
+        .is_required = outlet_is_required(outlet),
+        .is_up = atomic_load(&outlet->down_since_ms) == 0,
+        .queued_bytes = queued_bytes,
+        .lost = atomic_load_explicit(&outlet->lost_ever, memory_order_relaxed),
+    };
 }
 
 bool outlet_is_for(const struct outlet *outlet, const struct outlet_settings *settings)

@@ -42,6 +42,18 @@ const char *outlet_label(const struct outlet *outlet);
 // outlet_is_failing tells whether a required receiver has been away for a second, or its queue is half full.
 bool outlet_is_failing(struct outlet *outlet);
 
+struct outlet_status {
+    const char *label; // borrowed from the outlet
+    enum outlet_form form;
+    bool is_required;
+    bool is_up;            // its receiver can be reached
+    uint64_t queued_bytes; // that it has not got yet
+    uint64_t lost;         // lines since the outlet was opened
+};
+
+// outlet_look tells how it is. Any thread.
+void outlet_look(struct outlet *outlet, struct outlet_status *out);
+
 // How long an end waits for what is queued: while there is a connection or one is being made, and otherwise. Milliseconds.
 struct outlet_patience {
     int64_t up_ms;

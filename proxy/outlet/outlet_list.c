@@ -116,6 +116,16 @@ void outlet_list_flush(struct outlet_list *list)
     (void)pthread_mutex_unlock(&list->mutex);
 }
 
+size_t outlet_list_statuses(struct outlet_list *list, struct outlet_status out[OUTLETS_MAX])
+{
+    (void)pthread_mutex_lock(&list->mutex);
+    const size_t count = list->count;
+    for (size_t i = 0; i < count; i++)
+        outlet_look(list->items[i], &out[i]);
+    (void)pthread_mutex_unlock(&list->mutex);
+    return count;
+}
+
 // bury takes the losses of those that have left, and frees them.
 static void bury(struct outlet_list *list, outlet_loss_fn on_loss, void *arg)
 {

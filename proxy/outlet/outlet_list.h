@@ -38,6 +38,10 @@ void outlet_list_offer(struct outlet_list *list, struct slice body, struct slice
 // outlet_list_flush makes sure that what was offered is sent, as outlet_flush does.
 void outlet_list_flush(struct outlet_list *list);
 
+// outlet_list_statuses tells how each of them is; gives how many there are. The labels are good until outlet_list_change or
+// outlet_list_close is called next.
+size_t outlet_list_statuses(struct outlet_list *list, struct outlet_status out[OUTLETS_MAX]);
+
 // outlet_loss_fn is told what a receiver did not get. `label` is borrowed for the call.
 typedef void (*outlet_loss_fn)(void *arg, const char *label, uint64_t count);
 

@@ -11,6 +11,9 @@ enum outlet_form {
 
 enum { OUTLETS_MAX = 4 };
 
+// outlet_form_name gives the word of the configuration. Static memory.
+const char *outlet_form_name(enum outlet_form form);
+
 struct outlet_settings {
     enum outlet_form form;
     const char *label;        // as the configuration writes the place; borrowed

@@ -27,9 +27,9 @@ enum horizon_stage horizon_stage_of(int64_t end_s, int64_t last_s, int64_t now_s
 
 // thing is something that ends, in the words of the log.
 struct thing {
-    const char *owner; // the profile's or listener's name
-    bool is_listener;  // whose
-    const char *what;  // `the CRL of`
+    const char *whose; // what `owner` names: `listener `, `trust.`, `sink `
+    const char *owner;
+    const char *what; // `the CRL of`
     const char *name;
     int64_t end_s;        // Unix seconds
     const char *to_do;    // before the end
@@ -46,7 +46,6 @@ struct glance {
 // look_at says what there is to say of a thing.
 static void look_at(struct glance *glance, const struct thing *thing)
 {
-    const char *whose = thing->is_listener ? "listener " : "trust.";
     const int64_t past_s = (thing->end_s + 1 - glance->now_s) % DAY_S;
     const int64_t left_s = past_s > 0 ? past_s : past_s + DAY_S;
     if (left_s < glance->left_s)
@@ -55,13 +54,13 @@ static void look_at(struct glance *glance, const struct thing *thing)
     case HORIZON_SILENT:
         return;
     case HORIZON_DUE:
-        log_warning(LOG_ENDS_SOON, "%s%s: %s %s expires in %" PRId64 " hours; %s", whose,
+        log_warning(LOG_ENDS_SOON, "%s%s: %s %s expires in %" PRId64 " hours; %s", thing->whose,
                     thing->owner, thing->what, thing->name, (thing->end_s - glance->now_s) / 3600,
                     thing->to_do);
         return;
     case HORIZON_PAST:
-        log_error(LOG_EXPIRED, "%s%s: %s %s has expired%s%s", whose, thing->owner, thing->what,
-                  thing->name, thing->when_out[0] == ':' ? "" : " ", thing->when_out);
+        log_error(LOG_EXPIRED, "%s%s: %s %s has expired%s%s", thing->whose, thing->owner,
+                  thing->what, thing->name, thing->when_out[0] == ':' ? "" : " ", thing->when_out);
         return;
     }
 }
@@ -77,6 +76,7 @@ static void each_crl(struct glance *glance, const struct trust *trust)
         text_init(&text, name, sizeof name);
         text_append_format(&text, "%.300s (number %s)", crl.issuer, crl.number);
         const struct thing thing = {
+            .whose = "trust.",
             .owner = trust_name(trust),
             .what = "the CRL of",
             .name = name,
@@ -97,6 +97,7 @@ static void each_ca(struct glance *glance, const struct trust *trust)
     for (size_t i = 0; i < trust_certificate_count(trust); i++) {
         const struct trust_certificate ca = trust_certificate_at(trust, i);
         const struct thing thing = {
+            .whose = "trust.",
             .owner = trust_name(trust),
             .what = ca.is_anchor ? "the CA" : "the helper CA",
             .name = ca.subject,
@@ -115,8 +116,8 @@ static void each_served(struct glance *glance, const char *listener, const struc
     for (size_t i = 0; i < tls_context_certificate_count(tls); i++) {
         const struct tls_context_info *info = tls_context_describe(tls, i);
         const struct thing thing = {
+            .whose = "listener ",
             .owner = listener,
-            .is_listener = true,
             .what = "the certificate",
             .name = info->subject,
             .end_s = info->not_after_s,
@@ -125,6 +126,35 @@ static void each_served(struct glance *glance, const char *listener, const struc
         };
         look_at(glance, &thing);
     }
+}
+
+// each_of_sink looks at what a receiver of the audit log is judged by, and at what it is shown.
+static void each_of_sink(struct glance *glance, const struct outlet_settings *sink)
+{
+    const struct trust *trust = outlet_tls_trust(sink->tls);
+    const struct tls_context_info *own = outlet_tls_own(sink->tls);
+    struct thing thing = {
+        .whose = "sink ",
+        .owner = sink->label,
+        .what = "the CA",
+        .to_do = "add its new certificate to `tls.ca` in time",
+        .when_out = ": no receiver is good under it any more; add its new certificate to `tls.ca`",
+    };
+    for (size_t i = 0; i < trust_certificate_count(trust); i++) {
+        const struct trust_certificate ca = trust_certificate_at(trust, i);
+        thing.name = ca.subject;
+        thing.end_s = ca.not_after_s;
+        if (!ca.is_left_out)
+            look_at(glance, &thing);
+    }
+    if (own == NULL)
+        return;
+    thing.what = "our certificate";
+    thing.name = own->subject;
+    thing.end_s = own->not_after_s;
+    thing.to_do = "renew it in time";
+    thing.when_out = ": the receiver will not take it; renew it";
+    look_at(glance, &thing);
 }
 
 // look looks at everything in the snapshot that ends.
@@ -140,6 +170,10 @@ static void look(struct glance *glance, const struct snapshot *snapshot)
             if (s == 0 || listener->sites[s].chain_path != listener->sites[0].chain_path)
                 each_served(glance, listener->name, listener->sites[s].tls);
         }
+    }
+    for (size_t i = 0; i < snapshot->audit_outlet_count; i++) {
+        if (snapshot->audit_outlets[i].tls != NULL)
+            each_of_sink(glance, &snapshot->audit_outlets[i]);
     }
 }
 

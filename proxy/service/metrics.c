@@ -317,6 +317,32 @@ static void add_audit(const struct service *service, struct exposition *out)
             "1 if there is no room for another record.", status.is_full);
 }
 
+static void add_of_sink(struct exposition *out, const struct outlet_status *sink, uint64_t value)
+{
+    const struct label labels[] = {{"sink", sink->label}, {"form", outlet_form_name(sink->form)}};
+    exposition_add_count(out, labels, sizeof labels / sizeof labels[0], value);
+}
+
+// add_sinks adds the receivers of the audit log beside its file, which the configuration names.
+static void add_sinks(const struct service *service, struct exposition *out)
+{
+    struct outlet_status sinks[OUTLETS_MAX];
+    const size_t count = audit_log_look_at_sinks(service->shared.audit, sinks);
+    add_family(out, "sallyport_sink_up", FAMILY_GAUGE, NULL,
+               "1 if a receiver of the audit log can be reached.");
+    for (size_t i = 0; i < count; i++)
+        add_of_sink(out, &sinks[i], sinks[i].is_up);
+    add_family(out, "sallyport_sink_queued_bytes", FAMILY_GAUGE, "bytes",
+               "Audit records that wait for a receiver, or for its acknowledgement.");
+    for (size_t i = 0; i < count; i++)
+        add_of_sink(out, &sinks[i], sinks[i].queued_bytes);
+    add_family(
+        out, "sallyport_sink_lost", FAMILY_COUNTER, NULL,
+        "Audit records that a receiver did not get, for they had no room or were too large.");
+    for (size_t i = 0; i < count; i++)
+        add_of_sink(out, &sinks[i], sinks[i].lost);
+}
+
 // add_client_numbers adds one number of each client.
 static void add_client_numbers(const struct scan *scan, struct exposition *out, size_t offset)
 {
@@ -388,6 +414,7 @@ void metrics_write(const struct service *service, const struct scan *scan,
     add_limits(service, scan, &exposition);
     add_ocsp(service, &exposition);
     add_audit(service, &exposition);
+    add_sinks(service, &exposition);
     metrics_ends_write(service->snapshot, &exposition, now_s);
     crl_report_metrics(service->crl_fetches, &exposition);
     if (scan->kind == SCAN_METRICS)

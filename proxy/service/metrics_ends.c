@@ -35,15 +35,37 @@ static void add_served(struct exposition *out, const struct listener_config *lis
     }
 }
 
-static void add_cas(struct exposition *out, const struct trust *trust, int64_t now_s)
+// ca_kinds are the words for CAs that clients or receivers are judged by.
+struct ca_kinds {
+    const char *anchor;
+    const char *helper;
+};
+
+static void add_cas(struct exposition *out, const struct trust *trust, const char *of,
+                    struct ca_kinds kinds, int64_t now_s)
 {
     const size_t total = trust_certificate_count(trust);
     for (size_t i = 0; i < total; i++) {
         const struct trust_certificate ca = trust_certificate_at(trust, i);
         if (!ca.is_left_out && (total <= CAS_MAX || ca.not_after_s - now_s < SOON_S))
-            add_certificate(out, ca.is_anchor ? "anchor" : "helper", trust_name(trust), ca.subject,
-                            i, ca.not_after_s);
+            add_certificate(out, ca.is_anchor ? kinds.anchor : kinds.helper, of, ca.subject, i,
+                            ca.not_after_s);
     }
+}
+
+// add_sink adds what a receiver of the audit log is shown and judged by.
+static void add_sink(struct exposition *out, const struct outlet_settings *sink, int64_t now_s)
+{
+    static const struct ca_kinds kinds = {"sink_anchor", "sink_helper"};
+    char of[LABEL_VALUE_MAX];
+    if (sink->tls == NULL)
+        return;
+    // A receiver may have a sink of each form.
+    (void)snprintf(of, sizeof of, "%s %s", outlet_form_name(sink->form), sink->label);
+    const struct tls_context_info *own = outlet_tls_own(sink->tls);
+    if (own != NULL)
+        add_certificate(out, "sink", of, own->subject, 0, own->not_after_s);
+    add_cas(out, outlet_tls_trust(sink->tls), of, kinds, now_s);
 }
 
 // add_crl_numbers adds a number of each list that counts.
@@ -66,17 +88,20 @@ void metrics_ends_write(const struct snapshot *snapshot, struct exposition *out,
 {
     static const struct family certificates = {
         "sallyport_certificate_not_after_timestamp_seconds", FAMILY_GAUGE, "seconds",
-        "When a certificate ends, as a Unix time: served by a listener, or a CA of a trust profile."};
+        "When a certificate ends, as a Unix time: served, shown to a sink, or a CA's of a trust profile or sink."};
     static const struct family updates = {"sallyport_crl_next_update_timestamp_seconds",
                                           FAMILY_GAUGE, "seconds",
                                           "When a revocation list ends, as a Unix time."};
     static const struct family entries = {"sallyport_crl_entries", FAMILY_GAUGE, NULL,
                                           "Certificates that a revocation list has."};
+    static const struct ca_kinds of_clients = {"anchor", "helper"};
     exposition_add_family(out, &certificates);
     for (size_t l = 0; l < snapshot->listener_count; l++)
         add_served(out, &snapshot->listeners[l]);
     for (size_t t = 0; t < snapshot->trust_count; t++)
-        add_cas(out, snapshot->trusts[t], now_s);
+        add_cas(out, snapshot->trusts[t], trust_name(snapshot->trusts[t]), of_clients, now_s);
+    for (size_t i = 0; i < snapshot->audit_outlet_count; i++)
+        add_sink(out, &snapshot->audit_outlets[i], now_s);
     exposition_add_family(out, &updates);
     for (size_t t = 0; t < snapshot->trust_count; t++)
         add_crl_numbers(out, snapshot->trusts[t], true);

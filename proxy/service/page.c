@@ -445,6 +445,34 @@ static void add_refused(struct tops *refused, struct text *out, int64_t now_s)
     end_table(out, count == 0, 5);
 }
 
+// add_sinks adds the receivers of the audit log beside its file, where there are some.
+static void add_sinks(const struct service *service, struct text *out)
+{
+    struct outlet_status sinks[OUTLETS_MAX];
+    const size_t count = audit_log_look_at_sinks(service->shared.audit, sinks);
+    if (count == 0)
+        return;
+    begin_table(out, "Sinks of the audit log", "sinks",
+                "<th>sink</th><th>form</th><th>receiver</th><th class=\"n\">waits</th>"
+                "<th class=\"n\">records lost</th>");
+    for (size_t i = 0; i < count; i++) {
+        text_append_string(out, "<tr>");
+        add_target_cell(out, sinks[i].label);
+        add_cell(out, outlet_form_name(sinks[i].form));
+        text_append_format(out, "<td><span class=\"%s\">%s%s</span></td><td class=\"n\">",
+                           sinks[i].is_up         ? "soft"
+                           : sinks[i].is_required ? "bad"
+                                                  : "warn",
+                           sinks[i].is_up ? "takes records" : "away",
+                           sinks[i].is_required ? ", required" : "");
+        html_append_bytes(out, sinks[i].queued_bytes);
+        text_append_string(out, "</td>");
+        add_count_cell(out, sinks[i].lost);
+        text_append_string(out, "</tr>\n");
+    }
+    end_table(out, false, 5);
+}
+
 void page_write(const struct service *service, const struct history *history, struct scan *scan,
                 struct text *out)
 {
@@ -464,6 +492,7 @@ void page_write(const struct service *service, const struct history *history, st
     add_refused(&tops->refused, out, now_s);
     add_clients(scan, out, now_s);
     add_targets(&tops->targets, out, now_s);
+    add_sinks(service, out);
     page_ends_write(service->snapshot, tops->ends, now_s, out);
     text_append_string(out, "</main><footer>Also <a href=\"/metrics\">/metrics</a>, "
                             "<a href=\"/status.json\">/status.json</a>, "

@@ -67,6 +67,23 @@ static void gather_trust(struct endings *endings, const struct trust *trust)
     }
 }
 
+static void gather_sink(struct endings *endings, const struct outlet_settings *sink)
+{
+    if (sink->tls == NULL)
+        return;
+    const struct trust *trust = outlet_tls_trust(sink->tls);
+    const struct tls_context_info *own = outlet_tls_own(sink->tls);
+    if (own != NULL)
+        add(endings, &(struct ending){"certificate shown to the sink", sink->label, own->subject,
+                                      own->not_after_s});
+    for (size_t i = 0; i < trust_certificate_count(trust); i++) {
+        const struct trust_certificate ca = trust_certificate_at(trust, i);
+        if (!ca.is_left_out)
+            add(endings,
+                &(struct ending){"CA of the sink", sink->label, ca.subject, ca.not_after_s});
+    }
+}
+
 static int ends_sooner(const void *a, const void *b)
 {
     const struct ending *left = a;
@@ -125,6 +142,8 @@ void page_ends_write(const struct snapshot *snapshot, const uint64_t ends[ENDS_C
             gather_served(endings, &snapshot->listeners[l]);
         for (size_t t = 0; t < snapshot->trust_count; t++)
             gather_trust(endings, snapshot->trusts[t]);
+        for (size_t i = 0; i < snapshot->audit_outlet_count; i++)
+            gather_sink(endings, &snapshot->audit_outlets[i]);
         qsort(endings->items, endings->count, sizeof endings->items[0], ends_sooner);
         for (size_t i = 0; i < endings->count && i < ENDINGS_SHOWN; i++)
             add_row(out, &endings->items[i], now_s);

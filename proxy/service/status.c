@@ -154,6 +154,31 @@ static void add_cas(struct text *out, const struct trust *trust, int64_t now_s)
     }
 }
 
+// add_sink adds what a receiver of the audit log is shown and judged by.
+static void add_sink(struct text *out, const struct outlet_settings *sink, int64_t now_s)
+{
+    if (sink->tls == NULL)
+        return;
+    const struct trust *trust = outlet_tls_trust(sink->tls);
+    const struct tls_context_info *own = outlet_tls_own(sink->tls);
+    struct certificate certificate = {.kind = "sink", .of = sink->label};
+    if (own != NULL) {
+        certificate.subject = own->subject;
+        certificate.not_after_s = own->not_after_s;
+        certificate.expired = "has expired: the receiver will not take it";
+        add_certificate(out, &certificate, now_s);
+    }
+    for (size_t i = 0; i < trust_certificate_count(trust); i++) {
+        const struct trust_certificate ca = trust_certificate_at(trust, i);
+        certificate.kind = ca.is_anchor ? "sink_anchor" : "sink_helper";
+        certificate.subject = ca.subject;
+        certificate.not_after_s = ca.not_after_s;
+        certificate.expired = "has expired: no receiver is good under it";
+        if (!ca.is_left_out)
+            add_certificate(out, &certificate, now_s);
+    }
+}
+
 static void add_certificates(const struct snapshot *snapshot, struct text *out, int64_t now_s)
 {
     json_begin_array(out, "certificates");
@@ -164,6 +189,8 @@ static void add_certificates(const struct snapshot *snapshot, struct text *out, 
     }
     for (size_t t = 0; t < snapshot->trust_count; t++)
         add_cas(out, snapshot->trusts[t], now_s);
+    for (size_t i = 0; i < snapshot->audit_outlet_count; i++)
+        add_sink(out, &snapshot->audit_outlets[i], now_s);
     json_end_array(out);
 }
 
@@ -359,6 +386,28 @@ static void add_ocsp(const struct service *service, struct text *out)
     json_end_object(out);
 }
 
+static void add_sinks(const struct service *service, struct text *out)
+{
+    struct outlet_status sinks[OUTLETS_MAX];
+    const size_t count = audit_log_look_at_sinks(service->shared.audit, sinks);
+    json_begin_array(out, "sinks");
+    for (size_t i = 0; i < count; i++) {
+        json_begin_object(out, NULL);
+        json_add_string(out, "sink", sinks[i].label);
+        json_add_string(out, "form", outlet_form_name(sinks[i].form));
+        json_add_bool(out, "required", sinks[i].is_required);
+        json_add_bool(out, "up", sinks[i].is_up);
+        json_add_count(out, "queued_bytes", sinks[i].queued_bytes);
+        json_add_count(out, "lost", sinks[i].lost);
+        json_add_string(out, "warning",
+                        !sinks[i].is_up     ? "its receiver is away"
+                        : sinks[i].lost > 0 ? "records are missing there"
+                                            : NULL);
+        json_end_object(out);
+    }
+    json_end_array(out);
+}
+
 static void add_audit(const struct service *service, struct text *out)
 {
     const struct chain_settings *chain = service->snapshot->audit_chain;
@@ -402,6 +451,7 @@ void status_write(const struct service *service, const struct scan *scan, struct
     add_control(service, out);
     add_admin(&service->place, out);
     add_audit(service, out);
+    add_sinks(service, out);
     json_end_object(out);
     text_append_string(out, "\n");
 }

@@ -1,6 +1,7 @@
 """Receivers of the audit log over TLS, good ones and bad ones; and sinks that a reload changes."""
 
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -10,6 +11,7 @@ import ssl
 import pytest
 
 from support import config as configs
+from support.admin import get
 from support.pki import SERVER_AUTH
 from support.proxy import run
 from support.receivers import Receiver, Silent, Talker, server_context, syslog_messages
@@ -211,3 +213,43 @@ def test_check_tells_how_long_the_certificates_of_a_sink_are_good(start_shared, 
     configs.write_config(path, {**start_shared().config, "audit": sinks(sink, sink)})
     result = run("check", "-c", path, patience=PATIENCE)
     assert result.returncode == 3 and "twice" in result.stderr
+
+
+def test_an_operator_sees_how_sinks_are_and_when_their_certificates_end(start, pki, tls, tmp_path):
+    """In the metrics, in `status`, on the page, and in the log before something ends."""
+    good = Receiver(context=server_context(pki.server, clients=pki.ca.path))
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        away = "tcp:127.0.0.1:%d" % probe.getsockname()[1]
+    soon = pki.ca.leaf("soon", ends=3)
+    own = {"chain": soon.chain, "key": soon.key}
+    sink = {"lines": good.place, "tls": {**tls, "certificate": own}}
+    proxy = start(audit=sinks(sink, {"syslog": away}), admin={"address": "127.0.0.1:0"})
+    said = proxy.stderr.wait(r"metrics and health at http://(.*):(\d+)/")
+    proxy.stderr.wait(rf"sink {good.place}: our certificate CN=soon expires in 7\d hours; renew it")
+    proxy.stderr.wait(f"sink {away} of the audit log: Connection refused")
+    ask(proxy, 2)
+    eventually(lambda: len(good.lines()) == 4, "the lines")
+
+    def read(path):
+        return get((said[1], int(said[2])), path).body
+
+    def has(text):
+        return lambda: re.search(text, read("/metrics"), re.MULTILINE)
+
+    eventually(has(rf'^sallyport_sink_up{{sink="{good.place}",form="lines"}} 1$'), "one that is up")
+    eventually(has(rf'^sallyport_sink_queued_bytes{{sink="{good.place}",form="lines"}} 0$'), "nothing waits")
+    metrics = read("/metrics")
+    place = re.escape(away)
+    assert re.search(rf'^sallyport_sink_up{{sink="{place}",form="syslog"}} 0$', metrics, re.MULTILINE)
+    waits = int(re.search(rf'^sallyport_sink_queued_bytes{{sink="{place}",form="syslog"}} (\d+)$', metrics, re.MULTILINE)[1])
+    assert waits == sum(map(len, proxy.audit.lines()))
+    assert re.search(rf'^sallyport_sink_lost_total{{sink="{place}",form="syslog"}} 0$', metrics, re.MULTILINE)
+    ends = re.findall(r'not_after_timestamp_seconds{kind="(sink\w*)",of="([^"]*)",.*subject="([^"]*)"}', metrics)
+    assert ("sink", f"lines {good.place}", "CN=soon") in ends
+    assert {kind for kind, *_ in ends} == {"sink", "sink_anchor"}
+    state = json.loads(read("/status.json"))
+    assert [(each["sink"], each["up"], each["lost"]) for each in state["sinks"]] == [(good.place, True, 0), (away, False, 0)]
+    assert {each["kind"] for each in state["certificates"]} == {"server", "anchor", "sink", "sink_anchor"}
+    page = read("/")
+    assert "takes records" in page and "away" in page and "certificate shown to the sink" in page
