@@ -10,6 +10,7 @@
 #include "auth/base/date.h"
 #include "auth/base/json.h"
 #include "proxy/audit/sink.h"
+#include "proxy/cli/neighbours.h"
 #include "proxy/cli/options.h"
 #include "proxy/config/crl_sources.h"
 #include "proxy/config/endpoint_text.h"
@@ -91,11 +92,12 @@ static void print_listeners(const struct snapshot *snapshot, int64_t now_s)
     for (size_t i = 0; i < snapshot->listener_count; i++) {
         const struct listener_config *listener = &snapshot->listeners[i];
         char address[ENDPOINT_TEXT_CAP];
-        (void)printf("  listener %s on %s, trust %s, certificate %s (%" PRId64 " days left), %s\n",
+        (void)printf("  listener %s on %s, trust %s, certificate %s (%" PRId64 " days left), %s%s\n",
                      listener->name, endpoint_format(&listener->address, address),
                      listener->sites[0].trust_name, listener->sites[0].chain_path,
                      days_left(&listener->sites[0], now_s),
-                     listener->http2.streams > 0 ? "offers HTTP/2" : "HTTP/1.1 alone");
+                     listener->http2.streams > 0 ? "offers HTTP/2" : "HTTP/1.1 alone",
+                     listener->proxy_protocol.from != NULL ? ", awaits PROXY headers" : "");
         print_further(listener, now_s);
     }
 }
@@ -169,6 +171,7 @@ static void print_trusts(const struct snapshot *snapshot, int64_t now_s)
         print_purposes(trust);
         print_crls(trust, now_s);
         print_sources(snapshot, trust);
+        neighbours_print_ocsp(trust);
     }
 }
 
@@ -207,6 +210,7 @@ static void print_summary(const struct check_options *options, const struct snap
         (void)printf("  audit chained with the key %s, signed every %g s\n",
                      snapshot->audit_chain->signer.verifier.name,
                      (double)snapshot->audit_chain->every_ms / SECOND_MS);
+    neighbours_print(snapshot);
 }
 
 // add_served adds what a listener and its names have in common.

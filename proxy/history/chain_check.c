@@ -290,7 +290,9 @@ static uint64_t uncovered(const struct chain_instance *instance)
 {
     if (instance->last_good == instance->now.next && instance->covered + 1 == instance->now.next)
         return 0;
-    return instance->now.next > instance->covered ? instance->now.next - instance->covered : 0;
+    const uint64_t count =
+        instance->now.next > instance->covered ? instance->now.next - instance->covered : 0;
+    return count < instance->lines ? count : instance->lines; // what is in older files is not here
 }
 
 // is_at_end tells whether what nothing covers of an instance may be the end of the log, which is still written: others have
@@ -362,8 +364,11 @@ static void check_covers(const struct chain_check *check)
     if (!has_cover)
         chain_tell(
             &check->view, CHAIN_UNPROVED, &check->last,
-            "there is no good checkpoint up to the end: nothing is proved. A proxy that has just "
-            "begun writes one after `every`");
+            "there is no good checkpoint up to the end: nothing is proved. %s",
+            check->view.options.may_lack_head
+                ? "A log that begins in the middle of a process needs two: give the file before it, "
+                  "too, or wait for the next"
+                : "A proxy that has just begun writes one after `every`");
 }
 
 // may_lack_head tells whether older files, which are not here, explain that the beginning of an instance is not here: the

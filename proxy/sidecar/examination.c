@@ -360,6 +360,13 @@ static void read_whoami(struct examiner *examiner, const struct visit *visit)
              (int)slice_first(answer->reason, 200).len, (const char *)answer->reason.data);
         return;
     }
+    (void)string_copy(examiner->out->whoami, sizeof examiner->out->whoami, body);
+    if (json_is_null(json_object_get(whoami, "client"))) {
+        json_decref(whoami);
+        note(examiner, EXAM_WHOAMI, EXAM_WARNING, CAUSE_NONE,
+             "the proxy accepts this client, but no entry of its `clients` fits: it may go nowhere");
+        return;
+    }
     char data[2 * MEMBER_MAX + 16];
     struct text text;
     text_init(&text, data, sizeof data);
@@ -367,7 +374,6 @@ static void read_whoami(struct examiner *examiner, const struct visit *visit)
     text_append_string(&text, ", mode ");
     append_member(whoami, "mode", &text);
     json_decref(whoami);
-    (void)string_copy(examiner->out->whoami, sizeof examiner->out->whoami, body);
     note(examiner, EXAM_WHOAMI, EXAM_OK, CAUSE_NONE, "the proxy knows this machine as client %s",
          text.data);
 }

@@ -237,6 +237,11 @@ def test_rotated_excuses_the_beginning_of_the_first_file_and_of_no_other(start, 
     path.write_bytes(b"".join(lines[1:]))
     assert verify(key, "--rotated", path)[1].returncode == 0
     assert verify(key, path)[1].returncode == 1
+    first = next(i for i, line in enumerate(lines) if b'"event":"checkpoint"' in line)
+    path.write_bytes(b"".join(lines[1 : first + 1]))
+    sums, result = verify(key, "--rotated", path)
+    assert (result.returncode, sums["uncovered"]) == (1, first), "lines of older files are not counted"
+    assert "needs two: give the file before it" in result.stderr
 
 
 def test_a_killed_proxy_is_covered_by_the_next_and_a_cut_end_by_a_kept_checkpoint(start, tmp_path, key):

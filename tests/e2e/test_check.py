@@ -356,3 +356,29 @@ def test_it_says_which_listeners_offer_http_2(gate, is_on):
     assert ("days left), offers HTTP/2\n" if is_on else "days left), HTTP/1.1 alone\n") in check(gate).stdout
     [listener] = json.loads(check(gate, "--json").stdout)["summary"]["listeners"]
     assert listener["http2"] is is_on
+
+
+def test_it_says_whom_the_proxy_speaks_with_beside_clients_and_targets(gate):
+    change(gate, "trust: clients\n\n", "trust: clients\n    proxy_protocol: {from: [127.0.0.5]}\n\n")
+    change(gate, "crl_expired: keep\n", "crl_expired: keep\n    ocsp: {mode: soft, responder: 'http://127.0.0.1:1/'}\n")
+    change(gate, "{file: audit.jsonl}", "{file: audit.jsonl, also: [{lines: 'tcp:127.0.0.1:2', required: true, tls: {ca: ca.crt}}, {syslog: 'unix:/no'}]}")
+    more = """\
+admin: {address: "127.0.0.1:3"}
+resolver: {servers: ["tls://127.0.0.1:4#dns.test", "tls://127.0.0.2#dns.test"], ca: [ca.crt]}
+parents:
+  - {name: far, to: ["https://a.test:5", "https://b.test:6"], ca: [ca.crt]}
+"""
+    change(gate, "control: {", more + "control: {")
+    said = check(gate)
+    assert said.returncode == 0, said.stderr
+    for line in (
+        "offers HTTP/2, awaits PROXY headers",
+        "trust.clients: OCSP (soft), asks http://127.0.0.1:1/",
+        "resolver 127.0.0.1:4 over TLS",
+        "resolver 127.0.0.2:853 over TLS",
+        "parent far over https: a.test port 5, b.test port 6",
+        "audit also to tcp:127.0.0.1:2 as lines, over TLS, required",
+        "audit also to unix:/no as syslog",
+        "admin at http://127.0.0.1:3/",
+    ):
+        assert f"{line}\n" in said.stdout, said.stdout

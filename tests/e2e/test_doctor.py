@@ -408,6 +408,14 @@ def test_a_target_that_no_rule_allows_is_told_with_reason_and_id(start, doctor):
     assert 'details="no_rule"' in said["details"]["connect"]
 
 
+def test_a_certificate_that_fits_no_client_is_told_before_any_target(start, doctor):
+    said = doctor(start(client(match=[{"cn": "somebody else"}])), words=["--to", "origin.test:443"])
+    assert_cause(said, "denied", "policy", "connect")
+    assert said["outcomes"]["whoami"] == "warning", said
+    assert "no entry of its `clients` fits" in said["details"]["whoami"]
+    assert json.loads(said["whoami"])["client"] is None
+
+
 def test_a_target_that_a_rule_denies_is_told_with_the_rule(start, doctor):
     allow = client(reach("origin.test", "any"), deny=[{"hosts": ["origin.test"], "name": "closed"}])
     said = doctor(start(allow), words=["--to", "origin.test:443"])
