@@ -250,7 +250,7 @@ static void print_text(const struct verify *verify)
     const struct chain_sums chain = chain_check_sum(verify->chain);
     (void)printf("%" PRIu64 " records: %" PRIu64 " decisions, %" PRIu64 " closes, %" PRIu64
                  " refused handshakes, %" PRIu64
-                 " refused requests that were only counted; %" PRIu64 " without close, %" PRIu64
+                 " refused requests that were only counted;\n%" PRIu64 " without close, %" PRIu64
                  " lost, %" PRIu64 " torn\n",
                  verify->records, verify->decisions, verify->closes, verify->refused,
                  verify->counted, verify->open, verify->lost, verify->torn);
@@ -259,8 +259,8 @@ static void print_text(const struct verify *verify)
     (void)puts(verify->problems == 0 ? "no fault in what is there" : "there are faults, see above");
     if (verify->keys.count == 0)
         (void)puts(
-            "without --key nobody knows whether records were removed, at the end or with their numbers, or "
-            "changed by hand");
+            "without --key nobody knows whether records were removed, at the end or with their "
+            "numbers,\nor changed by hand");
     else
         (void)printf("%" PRIu64 " line%s of %" PRIu64
                      " instance%s; checkpoints cover all but %" PRIu64 "\n",

@@ -92,7 +92,8 @@ static void print_listeners(const struct snapshot *snapshot, int64_t now_s)
     for (size_t i = 0; i < snapshot->listener_count; i++) {
         const struct listener_config *listener = &snapshot->listeners[i];
         char address[ENDPOINT_TEXT_CAP];
-        (void)printf("  listener %s on %s, trust %s, certificate %s (%" PRId64 " days left), %s%s\n",
+        (void)printf("  listener %s on %s, trust %s, certificate %s (%" PRId64
+                     " days left), %s%s\n",
                      listener->name, endpoint_format(&listener->address, address),
                      listener->sites[0].trust_name, listener->sites[0].chain_path,
                      days_left(&listener->sites[0], now_s),

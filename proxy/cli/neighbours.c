@@ -1,3 +1,4 @@
+// Prints plain values of a snapshot, and asks nobody.
 #include "proxy/cli/neighbours.h"
 
 #include <inttypes.h>
@@ -27,9 +28,8 @@ static void print_parents(const struct snapshot *snapshot)
         const struct parent_config *parent = &snapshot->parents[i];
         (void)printf("  parent %s over %s:", parent->name, parent->is_clear ? "http" : "https");
         for (size_t p = 0; p < parent->proxy_count; p++)
-            (void)printf(" %s port %" PRIu16 "%s",
-                         target_format_host(&parent->proxies[p], host), parent->proxies[p].port,
-                         p + 1 < parent->proxy_count ? "," : "\n");
+            (void)printf(" %s port %" PRIu16 "%s", target_format_host(&parent->proxies[p], host),
+                         parent->proxies[p].port, p + 1 < parent->proxy_count ? "," : "\n");
     }
 }
 

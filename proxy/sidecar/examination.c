@@ -363,8 +363,9 @@ static void read_whoami(struct examiner *examiner, const struct visit *visit)
     (void)string_copy(examiner->out->whoami, sizeof examiner->out->whoami, body);
     if (json_is_null(json_object_get(whoami, "client"))) {
         json_decref(whoami);
-        note(examiner, EXAM_WHOAMI, EXAM_WARNING, CAUSE_NONE,
-             "the proxy accepts this client, but no entry of its `clients` fits: it may go nowhere");
+        note(
+            examiner, EXAM_WHOAMI, EXAM_WARNING, CAUSE_NONE,
+            "the proxy accepts this client, but no entry of its `clients` fits: it may go nowhere");
         return;
     }
     char data[2 * MEMBER_MAX + 16];

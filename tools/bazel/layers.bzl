@@ -27,6 +27,7 @@ LAYERS = {
             "proxy/lint/",
             "proxy/log/",
             "proxy/net/",
+            "proxy/outlet/",
             "proxy/pki/",
             "proxy/service/",
             "proxy/sidecar/",
