@@ -35,16 +35,18 @@ static bool tls_address_read(struct reader *reader, const struct node *node, str
 static bool guard_make(struct reader *reader, const struct trust *cas, const struct target *name,
                        struct dns_server *out)
 {
-    struct trust *trust = NULL;
+    struct trust *profile = NULL;
     struct errinfo info;
-    enum err error = trust_revise(cas, &trust);
+    enum err error = trust_revise(cas, &profile);
     if (error == ERR_OK)
-        error = trust_finish(trust, reader->now_s, &info);
-    if (error == ERR_OK)
-        error = tls_guard_create(trust, name, &out->guard);
-    else
-        trust_destroy(trust);
-    return error == ERR_OK || reader_no_memory(reader);
+        error = trust_finish(profile, reader->now_s, &info);
+    if (error != ERR_OK) {
+        trust_destroy(profile);
+        return reader_no_memory(reader);
+    }
+    struct server_trust *trust = server_trust_of(profile, name);
+    out->guard = trust == NULL ? NULL : tls_guard_create(trust);
+    return out->guard != NULL || reader_no_memory(reader);
 }
 
 // tls_server_read reads what follows `tls://`. `cas` is NULL where its CAs could not be read.

@@ -177,22 +177,22 @@ static bool tls_make(struct reader *reader, const struct node *node, const struc
 {
     const struct node *ca = node_get(node, "ca");
     const struct node *certificate = node_get(node, "certificate");
-    const struct outlet_tls_options options = {.name = *name,
-                                               .ca_pem = files->ca.bytes,
-                                               .chain_pem = files->chain.bytes,
-                                               .key_pem = files->key.bytes,
-                                               .now_s = reader->now_s};
-    enum outlet_tls_part part = OUTLET_TLS_CA;
+    const struct server_trust_options options = {.server = name,
+                                                 .ca_pem = files->ca.bytes,
+                                                 .chain_pem = files->chain.bytes,
+                                                 .key_pem = files->key.bytes,
+                                                 .now_s = reader->now_s};
+    enum server_trust_part part = SERVER_TRUST_CA;
     struct errinfo info = {0};
     if (certificate != NULL && files->chain.bytes.len == 0)
         return reader_error(reader, certificate, "chain %s: the file is empty", files->chain_path);
-    if (outlet_tls_create(&options, &out->tls, &part, &info) == ERR_OK) {
-        report_cas(reader, ca, files->ca_path, outlet_tls_trust(out->tls));
+    if (server_trust_create(&options, &out->tls, &part, &info) == ERR_OK) {
+        report_cas(reader, ca, files->ca_path, server_trust_profile(out->tls));
         if (certificate != NULL)
-            report_own(reader, certificate, files->chain_path, outlet_tls_own(out->tls));
+            report_own(reader, certificate, files->chain_path, server_trust_own(out->tls));
         return true;
     }
-    if (part == OUTLET_TLS_CA)
+    if (part == SERVER_TRUST_CA)
         return reader_error(reader, ca, "%s: %s", files->ca_path, info.text);
     reader->diagnostics->pair_count++;
     return reader_error(reader, certificate, "chain %s, key %s: %s", files->chain_path,

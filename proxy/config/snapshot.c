@@ -67,7 +67,7 @@ void snapshot_unref(struct snapshot *snapshot)
     if (snapshot->admin != NULL)
         tls_context_unref(snapshot->admin->tls);
     for (size_t i = 0; i < snapshot->audit_outlet_count; i++)
-        outlet_tls_unref(snapshot->audit_outlets[i].tls);
+        server_trust_unref(snapshot->audit_outlets[i].tls);
     for (size_t i = 0; i < snapshot->trust_count; i++)
         trust_destroy(snapshot->trusts[i]);
     policy_destroy(snapshot->policy);

@@ -19,7 +19,7 @@ struct fetch_connection {
     uint32_t magic;
     enum fetch_connection_state state;
     const struct fetch_path *path; // borrowed
-    struct fetch_tls *trusted;     // ref; NULL: none
+    struct server_trust *trusted;  // ref; NULL: none
     bool is_https;
     struct target server;
     void (*wake)(void *owner);
@@ -56,15 +56,14 @@ static enum err on_verify(void *arg, const STACK_OF(CRYPTO_BUFFER) *chain,
                           enum tls_alert *out_alert)
 {
     struct fetch_connection *connection = connection_of(arg);
-    return fetch_tls_judge(connection->trusted, chain, &connection->server, wall_clock_ms() / 1000,
-                           out_alert, &connection->why);
+    return server_trust_judge(connection->trusted, chain, &connection->server,
+                              wall_clock_ms() / 1000, out_alert, &connection->why);
 }
 
 // begin_handshake takes the connected socket; over http:// that is all.
 static void begin_handshake(struct fetch_connection *connection, int fd)
 {
     const struct fetch_path *path = connection->path;
-    const bool has_name = connection->server.kind == TARGET_NAME;
     tcp_stream_init(&connection->tcp, path->loop, fd);
     connection->tcp.stream.on_ready = on_ready;
     connection->tcp.stream.owner = connection;
@@ -73,9 +72,8 @@ static void begin_handshake(struct fetch_connection *connection, int fd)
         return;
     connection->state = FETCH_CONNECTION_HANDSHAKE;
     connection->tls =
-        tls_client_stream_create(fetch_tls_context(connection->trusted), NULL,
-                                 has_name ? connection->server.name.text : NULL,
-                                 &connection->tcp.stream, path->buffers, on_verify, connection);
+        server_trust_connect(connection->trusted, &connection->server, &connection->tcp.stream,
+                             path->buffers, on_verify, connection);
     if (connection->tls == NULL) {
         fail(connection, FETCH_NO_RESOURCES, "no memory for TLS");
         return;
@@ -225,7 +223,7 @@ enum fetch_outcome fetch_connection_failure(const struct fetch_connection *conne
 }
 
 bool fetch_connection_leads_to(const struct fetch_connection *connection,
-                               const struct http_url *url, const struct fetch_tls *tls)
+                               const struct http_url *url, const struct server_trust *tls)
 {
     return connection->is_https == url->is_https && connection->server.port == url->target.port &&
            target_equal_host(&connection->server, &url->target) &&
@@ -240,7 +238,8 @@ void fetch_connection_set_owner(struct fetch_connection *connection, void (*wake
 }
 
 struct fetch_connection *fetch_connection_create(const struct fetch_path *path,
-                                                 const struct http_url *url, struct fetch_tls *tls,
+                                                 const struct http_url *url,
+                                                 struct server_trust *tls,
                                                  void (*wake)(void *owner), void *owner)
 {
     struct fetch_connection *connection = calloc(1, sizeof *connection);
@@ -248,7 +247,7 @@ struct fetch_connection *fetch_connection_create(const struct fetch_path *path,
         return NULL;
     *connection = (struct fetch_connection){.magic = FETCH_CONNECTION_MAGIC,
                                             .path = path,
-                                            .trusted = fetch_tls_ref(tls),
+                                            .trusted = server_trust_ref(tls),
                                             .is_https = url->is_https,
                                             .server = url->target,
                                             .wake = wake,
@@ -269,7 +268,7 @@ void fetch_connection_destroy(struct fetch_connection *connection)
         stream_close(&connection->tcp.stream, false);
     }
     tls_stream_destroy(connection->tls);
-    fetch_tls_unref(connection->trusted);
+    server_trust_unref(connection->trusted);
     connection->magic = 0;
     free(connection);
 }

@@ -8,7 +8,7 @@
 
 #include "auth/http_url.h"
 #include "proxy/fetch/fetch_outcome.h"
-#include "proxy/fetch/fetch_tls.h"
+#include "proxy/tls/server_trust.h"
 #include "proxy/net/buffer.h"
 #include "proxy/net/resolver.h"
 #include "proxy/net/stream.h"
@@ -36,7 +36,8 @@ struct fetch_connection;
 // (borrowed) whenever fetch_connection_step, or the stream, may get on; never from within a function of this header. NULL
 // without memory.
 struct fetch_connection *fetch_connection_create(const struct fetch_path *path,
-                                                 const struct http_url *url, struct fetch_tls *tls,
+                                                 const struct http_url *url,
+                                                 struct server_trust *tls,
                                                  void (*wake)(void *owner), void *owner) MUST_USE;
 
 // fetch_connection_destroy closes and frees it, and does not call back. NULL is allowed.
@@ -58,4 +59,4 @@ enum fetch_outcome fetch_connection_failure(const struct fetch_connection *conne
 
 // fetch_connection_leads_to tells whether it leads to the server of `url`, believed by the same `tls`.
 bool fetch_connection_leads_to(const struct fetch_connection *connection,
-                               const struct http_url *url, const struct fetch_tls *tls);
+                               const struct http_url *url, const struct server_trust *tls);

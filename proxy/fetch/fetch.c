@@ -20,7 +20,7 @@ enum fetch_state { STATE_CONNECT, STATE_HEAD, STATE_BODY, STATE_DONE };
 // question is what is asked.
 struct question {
     struct http_url url;
-    struct fetch_tls *tls; // ref; NULL: none
+    struct server_trust *tls; // ref; NULL: none
     size_t max_body;
     bool keeps;
     char *bytes; // owned; head and content
@@ -438,7 +438,7 @@ static bool prepare(struct fetch *fetch, const struct fetch_request *request)
     struct text text;
     const size_t cap = FETCH_REQUEST_HEAD_CAP + request->content.len + 1;
     fetch->question.url = *request->url;
-    fetch->question.tls = fetch_tls_ref(request->tls);
+    fetch->question.tls = server_trust_ref(request->tls);
     fetch->question.max_body = request->max_body;
     fetch->question.keeps = request->keeps;
     fetch->due_ms = monotonic_ms() + request->timeout_ms;
@@ -510,7 +510,7 @@ void fetch_destroy(struct fetch *fetch)
         fetcher_leave(fetch->fetcher);
     ev_timer_stop(loop_of(fetch), &fetch->deadline);
     ev_timer_stop(loop_of(fetch), &fetch->soon);
-    fetch_tls_unref(fetch->question.tls);
+    server_trust_unref(fetch->question.tls);
     free(fetch->question.bytes);
     free(fetch->received.body);
     fetch->magic = 0;

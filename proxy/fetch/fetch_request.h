@@ -6,7 +6,7 @@
 #include "auth/base/text.h"
 #include "auth/http_url.h"
 
-struct fetch_tls;
+struct server_trust;
 
 enum {
     FETCH_FIELD_CAP = 256,       // bytes of a value that is given or kept, with the NUL
@@ -18,7 +18,7 @@ enum {
 // fetch_request is all borrowed for the call that it is given to.
 struct fetch_request {
     const struct http_url *url;
-    struct fetch_tls *tls;     // of an https:// URL; a reference is taken; NULL: such a URL fails
+    struct server_trust *tls;  // of an https:// URL; a reference is taken; NULL: such a URL fails
     const char *accept;        // NULL: anything
     const char *content_type;  // with it, it is a POST of `content`; NULL: a GET
     struct slice content;      // up to FETCH_MAX_POST bytes

@@ -127,7 +127,7 @@ void fetcher_leave(struct fetcher *fetcher)
 }
 
 struct fetch_connection *fetcher_take(struct fetcher *fetcher, const struct http_url *url,
-                                      const struct fetch_tls *tls)
+                                      const struct server_trust *tls)
 {
     const int64_t now_ms = monotonic_ms();
     for (size_t i = 0; i < FETCHER_MAX_KEPT; i++) {

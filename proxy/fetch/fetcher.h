@@ -43,7 +43,7 @@ void fetcher_leave(struct fetcher *fetcher);
 
 // fetcher_take gives a kept connection to the server of `url`, which is the caller's, or NULL.
 struct fetch_connection *fetcher_take(struct fetcher *fetcher, const struct http_url *url,
-                                      const struct fetch_tls *tls);
+                                      const struct server_trust *tls);
 
 // fetcher_keep takes over a connection that has nothing under way.
 void fetcher_keep(struct fetcher *fetcher, struct fetch_connection *connection);

@@ -56,8 +56,8 @@ struct outlet {
     pthread_t thread;
     int wake_fd; // owned; eventfd
     struct line_queue queue;
-    struct outlet_tls *next_tls; // ref; that the thread is to go on with; the mutex of the queue
-    atomic_bool is_outdated;     // there is one
+    struct server_trust *next_tls; // ref; that the thread is to go on with; the mutex of the queue
+    atomic_bool is_outdated;       // there is one
     atomic_bool is_required;
     atomic_uint_fast64_t lost; // not taken yet
     atomic_uint_fast64_t lost_ever;
@@ -363,14 +363,14 @@ static void send_lines(struct outlet *outlet)
 static void adopt(struct outlet *outlet)
 {
     (void)pthread_mutex_lock(&outlet->queue.mutex);
-    struct outlet_tls *before = outlet->settings.tls;
+    struct server_trust *before = outlet->settings.tls;
     outlet->settings.tls = outlet->next_tls;
     outlet->next_tls = NULL;
     atomic_store(&outlet->is_outdated, false);
     (void)pthread_mutex_unlock(&outlet->queue.mutex);
     outlet_link_finish(&outlet->link);
     hang_up(outlet);
-    outlet_tls_unref(before);
+    server_trust_unref(before);
     outlet->backoff_ms = BACKOFF_MIN_MS;
     outlet->retry_at_ms = 0;
 }
@@ -471,11 +471,11 @@ void outlet_adapt(struct outlet *outlet, const struct outlet_settings *settings)
     atomic_store(&outlet->is_required, settings->is_required);
     (void)pthread_mutex_lock(&outlet->queue.mutex);
     const bool is_outdated = atomic_load(&outlet->is_outdated);
-    const struct outlet_tls *now = is_outdated ? outlet->next_tls : outlet->settings.tls;
-    const bool is_other = !outlet_tls_equal(now, settings->tls);
+    const struct server_trust *now = is_outdated ? outlet->next_tls : outlet->settings.tls;
+    const bool is_other = !server_trust_equal(now, settings->tls);
     if (is_other) {
-        outlet_tls_unref(outlet->next_tls);
-        outlet->next_tls = outlet_tls_ref(settings->tls);
+        server_trust_unref(outlet->next_tls);
+        outlet->next_tls = server_trust_ref(settings->tls);
         atomic_store(&outlet->is_outdated, true);
     }
     (void)pthread_mutex_unlock(&outlet->queue.mutex);
@@ -504,8 +504,8 @@ static void destroy(struct outlet *outlet)
     if (outlet->wake_fd >= 0)
         (void)close(outlet->wake_fd);
     (void)pthread_mutex_destroy(&outlet->queue.mutex);
-    outlet_tls_unref(outlet->settings.tls);
-    outlet_tls_unref(outlet->next_tls);
+    server_trust_unref(outlet->settings.tls);
+    server_trust_unref(outlet->next_tls);
     free((char *)(uintptr_t)outlet->settings.label);
     free((char *)(uintptr_t)outlet->settings.unix_path);
     free(outlet->message);
@@ -542,7 +542,7 @@ enum err outlet_open(const struct outlet_settings *settings, outlet_event_fn on_
     if (outlet == NULL)
         return errinfo_set(info, ERR_MEMORY, "no memory for a sink of the audit log");
     outlet->settings = *settings;
-    outlet->settings.tls = outlet_tls_ref(settings->tls);
+    outlet->settings.tls = server_trust_ref(settings->tls);
     outlet->settings.label = strdup(settings->label);
     outlet->settings.unix_path = settings->unix_path == NULL ? NULL : strdup(settings->unix_path);
     outlet->on_event = on_event;

@@ -242,7 +242,8 @@ static enum err on_verify(void *arg, const STACK_OF(CRYPTO_BUFFER) *chain,
 {
     struct outlet_link *link = arg;
     ASSERT(link->magic == LINK_MAGIC);
-    return outlet_tls_judge(link->judge, chain, wall_clock_ms() / 1000, out_alert, &link->why);
+    return server_trust_judge(link->judge, chain, NULL, wall_clock_ms() / 1000, out_alert,
+                              &link->why);
 }
 
 // tell_alert says what the alert of a receiver means.
@@ -312,14 +313,16 @@ static enum err tell_handshake(const struct outlet_link *link, struct errinfo *i
 }
 
 // shake_hands makes a TLS connection of it.
-static enum err shake_hands(struct outlet_link *link, struct outlet_tls *tls, struct errinfo *info)
+static enum err shake_hands(struct outlet_link *link, struct server_trust *tls,
+                            struct errinfo *info)
 {
     const int64_t until_ms = monotonic_ms() + HANDSHAKE_MS;
     link->judge = tls;
     link->why.text[0] = '\0';
-    link->tls = outlet_tls_stream_create(tls, &link->socket, &link->pool, on_verify, link);
+    link->tls = server_trust_connect(tls, NULL, &link->socket, &link->pool, on_verify, link);
     if (link->tls == NULL)
         return errinfo_set(info, ERR_MEMORY, "no memory for TLS");
+    tls_client_stream_offer_no_protocol(link->tls);
     enum err error = ERR_AGAIN;
     while ((error = tls_stream_handshake(link->tls)) == ERR_AGAIN) {
         const bool has_output = stream_flush(top(link)) == ERR_AGAIN;

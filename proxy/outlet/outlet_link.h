@@ -23,7 +23,7 @@ struct outlet_link {
     const atomic_bool *is_outdated;        // borrowed: connecting is given up
     struct buffer_pool pool;               // of TLS
     struct tls_stream *tls;                // owned; NULL: in the clear
-    const struct outlet_tls *judge;        // borrowed while connecting
+    const struct server_trust *judge;      // borrowed while connecting
     struct errinfo why;                    // what `judge` said
 };
 

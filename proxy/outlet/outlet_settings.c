@@ -9,7 +9,7 @@ bool outlet_settings_is_same_place(const struct outlet_settings *a, const struct
 bool outlet_settings_equal(const struct outlet_settings *a, const struct outlet_settings *b)
 {
     return outlet_settings_is_same_place(a, b) && a->is_required == b->is_required &&
-           outlet_tls_equal(a->tls, b->tls);
+           server_trust_equal(a->tls, b->tls);
 }
 
 const char *outlet_form_name(enum outlet_form form)

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "auth/policy.h"
-#include "proxy/outlet/outlet_tls.h"
+#include "proxy/tls/server_trust.h"
 
 enum outlet_form {
     OUTLET_SYSLOG, // RFC 5424; over a stream with octet counting (RFC 6587, 3.4.1; RFC 5425)
@@ -20,7 +20,7 @@ struct outlet_settings {
     const char *unix_path;    // of a Unix socket; borrowed; NULL: TCP
     struct endpoint endpoint; // of TCP
     bool is_required;         // without it the log counts as one that cannot be written
-    struct outlet_tls *tls;   // a reference of the holder; NULL: in the clear
+    struct server_trust *tls; // a reference of the holder; NULL: in the clear
 };
 
 // outlet_settings_is_same_place tells whether both send the same to the same receiver, so that the second can go on with the

@@ -135,7 +135,7 @@ def test_a_server_with_another_name_is_asked_nothing_and_the_log_says_why(proxy,
     started = proxy(over_tls(server, "other.test"))
     refuses_dns(started, target)
     assert not server.queries
-    assert started.stderr.wait(r"DNS server tls://127.0.0.1.*does not have the name other.test")
+    assert started.stderr.wait(r"DNS server tls://127.0.0.1.*is not for other.test")
 
 
 @pytest.mark.parametrize("fault", ["of another CA", "expired", "for clients"])

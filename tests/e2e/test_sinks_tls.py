@@ -67,7 +67,7 @@ def test_nobody_but_the_right_receiver_gets_a_record_and_the_log_says_why(start,
     server = pki.server_ca
     names = {"ip": ("127.0.0.1",), "usages": (SERVER_AUTH,)}
     wrong = {
-        "not for 127.0.0.1: name what it is for": server_context(pki.origin),
+        "not for 127.0.0.1: configure the name that it is for": server_context(pki.origin),
         "refused \\(expired\\): .*is the clock right": server_context(server.leaf("past", begins=-9, ends=-1, **names)),
         "refused \\(unknown_ca\\): is its CA in": server_context(pki.ca.leaf("other", **names)),
         "refused \\(bad_purpose\\): .*serverAuth": server_context(server.leaf("client", ip=("127.0.0.1",))),

@@ -29,7 +29,7 @@ struct bench {
     struct fetcher *fetcher;
     struct http_peer peer;
     struct fetch *fetch;
-    struct fetch_tls *tls;
+    struct server_trust *tls;
     struct http_url url;
     struct fetch_request request;
     // What came:
@@ -91,7 +91,7 @@ static int tear_down(void **state)
     fetcher_destroy(bench->fetcher);
     http_peer_stop(&bench->peer);
     resolver_destroy(bench->resolver);
-    fetch_tls_unref(bench->tls);
+    server_trust_unref(bench->tls);
     assert_int_equal(bench->pool.buffers.lent_count, 0);
     assert_int_equal(bench->pool.pieces.lent_count, 0);
     buffer_pool_deinit(&bench->pool);
@@ -530,8 +530,8 @@ static void serve_tls(struct bench *bench, const char *name)
                                                 .max = TLS_VERSION_1_3,
                                                 .is_certificate_optional = true};
     assert_int_equal(tls_context_create(&options, &bench->peer.tls, &info), ERR_OK);
-    const struct fetch_tls_options wanted = {.ca_pem = pem_slice(&ca_pem)};
-    assert_int_equal(fetch_tls_create(&wanted, now_s, &bench->tls, &info), ERR_OK);
+    const struct server_trust_options wanted = {.ca_pem = pem_slice(&ca_pem), .now_s = now_s};
+    assert_int_equal(server_trust_create(&wanted, &bench->tls, NULL, &info), ERR_OK);
     bench->request.tls = bench->tls;
     X509_free(cert);
     X509_free(ca);
@@ -568,7 +568,7 @@ static void https_refuses_another_ca_and_a_server_without_tls(void **state)
     struct bench *bench = *state;
     serve_tls(bench, "localhost");
     struct tls_context *good = bench->peer.tls;
-    struct fetch_tls *believed = bench->tls;
+    struct server_trust *believed = bench->tls;
     serve_tls(bench, "localhost"); // by another CA
     bench->request.tls = believed;
     (void)http_peer_say(&bench->peer, SLICE_LITERAL(PLAIN_YES));
@@ -578,7 +578,7 @@ static void https_refuses_another_ca_and_a_server_without_tls(void **state)
     assert_non_null(strstr(bench->why, "unknown_ca"));
     assert_int_equal(bench->peer.request_count, 0);
     tls_context_unref(good);
-    fetch_tls_unref(believed);
+    server_trust_unref(believed);
     tls_context_unref(bench->peer.tls);
     bench->peer.tls = NULL;
     bench->request.tls = bench->tls;
