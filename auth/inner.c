@@ -143,7 +143,7 @@ struct inner_verdict inner_judge_again(const struct inner *inner, const struct c
 }
 
 void inner_rule(const struct policy *policy, const struct client *client,
-                const struct ip_addr *source, const struct target *asked,
+                const struct ip_addr *source, int64_t now_s, const struct target *asked,
                 const struct candidate *dialled, const struct inner_seen *seen,
                 struct inner_ruling *out)
 {
@@ -156,7 +156,8 @@ void inner_rule(const struct policy *policy, const struct client *client,
         return;
     const struct target named = {.kind = TARGET_NAME, .port = asked->port, .name = *verdict.name};
     struct candidate candidate = *dialled;
-    policy_decide_addresses(policy, client, source, &named, &candidate, 1, NULL, &out->named);
+    policy_decide_addresses(policy, client, source, now_s, &named, &candidate, 1, NULL,
+                            &out->named);
     if (out->named.action != ACTION_ALLOW)
         out->step = INNER_END;
     else if (verdict.step == INNER_ASK_POLICY)

@@ -90,7 +90,7 @@ struct inner_ruling {
 // inner_rule decides about a first flight as the proxy does, for tools: `dialled` is a candidate that was admitted for
 // `asked`, with its `inner`.
 void inner_rule(const struct policy *policy, const struct client *client,
-                const struct ip_addr *source, const struct target *asked,
+                const struct ip_addr *source, int64_t now_s, const struct target *asked,
                 const struct candidate *dialled, const struct inner_seen *seen,
                 struct inner_ruling *out);
 

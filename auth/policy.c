@@ -1,10 +1,11 @@
 // The decision. In the order of the reasons, which is the order of the code:
 //
-//   1. source and client          policy_decide_target, and again before any address is judged
+//   1. client, source, its time   client_may_ask, and again before any address is judged
 //   2. always closed              judge_always_closed: metadata; unspecified, multicast, broadcast;
 //                                 our own listeners
 //   3. global deny, client deny   judge_denials
-//   4. allow                      judge_allows, then judge_leftovers for the modes
+//   4. allow                      judge_allows, then judge_untimely for allows outside their time, then judge_leftovers
+//                                 for the modes
 //
 // An address is judged in all its forms: itself and every IPv4 address inside. A form that is
 // denied denies it; to be admitted, one rule has to admit every form. What one rule says is
@@ -189,11 +190,14 @@ static bool source_fits(const struct client *client, const struct ip_addr *sourc
     return is_fit;
 }
 
-// client_may_ask decides about client and source; with false, `out` holds the denial.
-static bool client_may_ask(const struct client *client, const struct ip_addr *source,
+// client_may_ask decides about client, source and the client's time; with false, `out` holds the denial.
+static bool client_may_ask(const struct client *client, const struct ip_addr *source, int64_t now_s,
                            const struct policy_trace *trace, struct decision *out)
 {
-    *out = (struct decision){.action = ACTION_ALLOW, .reason = REASON_NONE, .mode = POLICY_ENFORCE};
+    *out = (struct decision){.action = ACTION_ALLOW,
+                             .reason = REASON_NONE,
+                             .mode = POLICY_ENFORCE,
+                             .changes_s = INT64_MAX};
     if (client == NULL) {
         decide(out, ACTION_DENY, REASON_NO_CLIENT, NULL);
         return false;
@@ -203,7 +207,10 @@ static bool client_may_ask(const struct client *client, const struct ip_addr *so
         decide(out, ACTION_DENY, REASON_SOURCE_NOT_ALLOWED, NULL);
         return false;
     }
-    return true;
+    const enum schedule_state state = schedule_judge(client->schedule, now_s, &out->changes_s);
+    if (state != SCHEDULE_OPEN)
+        decide(out, ACTION_DENY, schedule_reason(state), NULL);
+    return state == SCHEDULE_OPEN;
 }
 
 // find_denial_in gives the first rule of a list that denies the name and port whatever the address.
@@ -230,29 +237,78 @@ static const struct rule *find_denial_by_name(const struct policy *policy,
     return denial != NULL ? denial : find_denial_in(denials_of(client), target, trace);
 }
 
+// untimely is an allow that would speak about the target at another time. Zeroed: none is known.
+struct untimely {
+    const struct rule *rule;
+    enum reason reason;
+    int64_t opens_s;
+};
+
+// note_untimely keeps the one that opens first.
+static void note_untimely(struct untimely *known, const struct rule *rule,
+                          enum schedule_state state, int64_t opens_s)
+{
+    if (known->rule == NULL || opens_s < known->opens_s)
+        *known =
+            (struct untimely){.rule = rule, .reason = schedule_reason(state), .opens_s = opens_s};
+}
+
+// allow_part tells why an allow does not speak about the target now. `*out_until_s`: of one that does, when its time ends;
+// of RULE_NOT_NOW, when it begins, and `*out_state` why.
+static enum rule_part allow_part(const struct rule *rule, const struct target *target,
+                                 int64_t now_s, int64_t *out_until_s,
+                                 enum schedule_state *out_state)
+{
+    const enum rule_part part = allow_misfit(rule, target);
+    if (part != RULE_FITS)
+        return part;
+    *out_state = schedule_judge(rule->schedule, now_s, out_until_s);
+    return *out_state == SCHEDULE_OPEN ? RULE_FITS : RULE_NOT_NOW;
+}
+
+// any_allow_concerns tells whether some allow speaks about the target; otherwise `untimely` is what would.
 static bool any_allow_concerns(const struct client *client, const struct target *target,
-                               const struct policy_trace *trace)
+                               int64_t now_s, const struct policy_trace *trace,
+                               struct untimely *untimely)
 {
     for (size_t i = 0; i < client->allow_count; i++) {
         const struct rule *rule = &client->allow[i];
-        if (tell_rule(trace, POLICY_LIST_ALLOW, rule, allow_misfit(rule, target)))
+        enum schedule_state state = SCHEDULE_OPEN;
+        int64_t until_s = INT64_MAX;
+        const enum rule_part part = allow_part(rule, target, now_s, &until_s, &state);
+        if (tell_rule(trace, POLICY_LIST_ALLOW, rule, part))
             return true;
+        if (part == RULE_NOT_NOW)
+            note_untimely(untimely, rule, state, until_s);
     }
     return false;
 }
 
+// deny_unconcerned denies a target about which no allow speaks now.
+static void deny_unconcerned(const struct untimely *untimely, struct decision *out)
+{
+    if (untimely->rule == NULL) {
+        decide(out, ACTION_DENY, REASON_NO_RULE, NULL);
+        return;
+    }
+    decide(out, ACTION_DENY, untimely->reason, untimely->rule->name);
+    out->changes_s = untimely->opens_s;
+}
+
 void policy_decide_target(const struct policy *policy, const struct client *client,
-                          const struct ip_addr *source, const struct target *target,
+                          const struct ip_addr *source, int64_t now_s, const struct target *target,
                           const struct policy_trace *trace, struct decision *out)
 {
+    struct untimely untimely = {0};
     // A written address goes on to its own judgement, where "always closed" comes before the rules.
-    if (!client_may_ask(client, source, trace, out) || target->kind == TARGET_ADDRESS)
+    if (!client_may_ask(client, source, now_s, trace, out) || target->kind == TARGET_ADDRESS)
         return;
     const struct rule *denial = find_denial_by_name(policy, client, target, trace);
     if (denial != NULL)
         decide(out, ACTION_DENY, REASON_DENIED_BY_RULE, denial->name);
-    else if (!any_allow_concerns(client, target, trace) && client->mode == POLICY_ENFORCE)
-        decide(out, ACTION_DENY, REASON_NO_RULE, NULL);
+    else if (!any_allow_concerns(client, target, now_s, trace, &untimely) &&
+             client->mode == POLICY_ENFORCE)
+        deny_unconcerned(&untimely, out);
 }
 
 // ---- our own listeners --------------------------------------------------------------------------
@@ -311,11 +367,14 @@ struct judgement {
     const struct policy *policy;
     const struct client *client;
     const struct target *target;
+    int64_t now_s;
+    int64_t client_until_s;       // when the client's time ends
     struct candidate *candidates; // borrowed from the caller
     size_t count;
     const struct policy_trace *trace;
     enum reason denied_for;  // REASON_NONE until a candidate was denied
     const char *denied_rule; // borrowed from the policy; NULL when no rule denied
+    int64_t opens_s;         // when what is denied for its time opens
     bool is_concerned;       // some allow speaks about the target
     bool is_admitted;        // some candidate may be dialled
     struct forms *kept;      // written by judge as far as there are candidates; one more is spare
@@ -356,8 +415,9 @@ static void deny(struct judgement *j, struct candidate *candidate, enum reason r
     tell_verdict(j, candidate, form);
 }
 
-// admit admits an address by a rule, or by the client's mode: `rule` is NULL.
-static void admit(struct judgement *j, struct candidate *candidate, const struct rule *rule)
+// admit admits an address by a rule, or by the client's mode: `rule` is NULL. `until_s` is when the rule's time ends.
+static void admit(struct judgement *j, struct candidate *candidate, const struct rule *rule,
+                  int64_t until_s)
 {
     candidate->is_admitted = true;
     candidate->reason = rule == NULL ? REASON_NO_RULE : REASON_RULE;
@@ -365,6 +425,7 @@ static void admit(struct judgement *j, struct candidate *candidate, const struct
     candidate->inner = rule == NULL || rule->inner == NULL ? j->client->inner : rule->inner;
     candidate->sends_proxy = rule != NULL && rule->sends_proxy;
     candidate->via = rule == NULL || rule->via == NULL ? j->client->via : rule->via;
+    candidate->until_s = until_s < j->client_until_s ? until_s : j->client_until_s;
     j->is_admitted = true;
     tell_verdict(j, candidate, &candidate->address);
 }
@@ -430,7 +491,7 @@ static void judge_denials(struct judgement *j, struct rule_span span)
     }
 }
 
-static void apply_allow(struct judgement *j, const struct rule *rule)
+static void apply_allow(struct judgement *j, const struct rule *rule, int64_t until_s)
 {
     for (size_t k = 0; k < j->count; k++) {
         struct candidate *candidate = &j->candidates[k];
@@ -439,7 +500,7 @@ static void apply_allow(struct judgement *j, const struct rule *rule)
         const struct ip_addr *closed = allow_find_closed(rule, forms_at(j, k));
         tell_address(j, POLICY_LIST_ALLOW, rule, candidate, closed, closed == NULL);
         if (closed == NULL)
-            admit(j, candidate, rule);
+            admit(j, candidate, rule, until_s);
     }
 }
 
@@ -447,8 +508,44 @@ static void judge_allows(struct judgement *j)
 {
     for (size_t i = 0; i < j->client->allow_count; i++) {
         const struct rule *rule = &j->client->allow[i];
-        if (tell_rule(j->trace, POLICY_LIST_ALLOW, rule, allow_misfit(rule, j->target)))
-            apply_allow(j, rule);
+        enum schedule_state state = SCHEDULE_OPEN;
+        int64_t until_s = INT64_MAX;
+        const enum rule_part part = allow_part(rule, j->target, j->now_s, &until_s, &state);
+        if (tell_rule(j->trace, POLICY_LIST_ALLOW, rule, part))
+            apply_allow(j, rule, until_s);
+    }
+}
+
+// find_untimely finds the allow that would admit an address at another time.
+static void find_untimely(struct judgement *j, size_t index, struct untimely *out)
+{
+    for (size_t i = 0; i < j->client->allow_count; i++) {
+        const struct rule *rule = &j->client->allow[i];
+        enum schedule_state state = SCHEDULE_OPEN;
+        int64_t opens_s = INT64_MAX;
+        if (rule->schedule != NULL &&
+            allow_part(rule, j->target, j->now_s, &opens_s, &state) == RULE_NOT_NOW &&
+            allow_find_closed(rule, forms_at(j, index)) == NULL)
+            note_untimely(out, rule, state, opens_s);
+    }
+}
+
+// judge_untimely settles what only an allow outside its time would admit. A mode that lets ordinary addresses pass without a
+// rule does so then, too.
+static void judge_untimely(struct judgement *j)
+{
+    for (size_t k = 0; j->client->has_times && k < j->count; k++) {
+        struct candidate *candidate = &j->candidates[k];
+        struct untimely untimely = {0};
+        if (!is_open(candidate) ||
+            (j->client->mode != POLICY_ENFORCE && forms_find_special(forms_at(j, k)) == NULL))
+            continue;
+        find_untimely(j, k, &untimely);
+        if (untimely.rule == NULL)
+            continue;
+        if (j->denied_for == REASON_NONE)
+            j->opens_s = untimely.opens_s;
+        deny(j, candidate, untimely.reason, untimely.rule->name, &candidate->address);
     }
 }
 
@@ -471,7 +568,7 @@ static void judge_leftovers(struct judgement *j)
         if (!is_open(candidate))
             continue;
         if (mode_admits)
-            admit(j, candidate, NULL);
+            admit(j, candidate, NULL, INT64_MAX);
         else
             deny(j, candidate, REASON_NO_RULE, NULL, &candidate->address);
     }
@@ -481,12 +578,14 @@ static void judge_leftovers(struct judgement *j)
 static void conclude(const struct judgement *j, struct decision *out)
 {
     decide(out, ACTION_DENY, j->denied_for, j->denied_rule);
+    out->changes_s = j->opens_s;
     for (size_t i = 0; i < j->count; i++) {
         if (!j->candidates[i].is_admitted)
             continue;
         decide(out, ACTION_ALLOW, j->candidates[i].reason, j->candidates[i].rule);
         out->inner = j->candidates[i].inner;
         out->via = j->candidates[i].via;
+        out->changes_s = j->candidates[i].until_s;
         out->would_deny = out->reason == REASON_NO_RULE && out->mode == POLICY_REPORT;
         return;
     }
@@ -496,6 +595,7 @@ static void conclude(const struct judgement *j, struct decision *out)
 static void judge(struct judgement *j, struct decision *out)
 {
     const bool is_name = j->target->kind == TARGET_NAME;
+    struct untimely untimely = {0};
     const struct rule *denial =
         is_name ? find_denial_by_name(j->policy, j->client, j->target, NULL) : NULL;
     if (denial != NULL) {
@@ -504,9 +604,9 @@ static void judge(struct judgement *j, struct decision *out)
     }
     for (size_t i = 0; i < j->count && i < FORMS_KEPT; i++)
         forms_of(&j->candidates[i].address, j->policy->nat64, &j->kept[i]);
-    j->is_concerned = any_allow_concerns(j->client, j->target, NULL);
+    j->is_concerned = any_allow_concerns(j->client, j->target, j->now_s, NULL, &untimely);
     if (is_name && !j->is_concerned && j->client->mode == POLICY_ENFORCE) {
-        decide(out, ACTION_DENY, REASON_NO_RULE, NULL);
+        deny_unconcerned(&untimely, out);
         return;
     }
     if (j->count == 0) {
@@ -517,14 +617,15 @@ static void judge(struct judgement *j, struct decision *out)
     judge_denials(j, denials_of_all(j->policy));
     judge_denials(j, denials_of(j->client));
     judge_allows(j);
+    judge_untimely(j);
     judge_leftovers(j);
     conclude(j, out);
 }
 
 void policy_decide_addresses(const struct policy *policy, const struct client *client,
-                             const struct ip_addr *source, const struct target *target,
-                             struct candidate *candidates, size_t count,
-                             const struct policy_trace *trace, struct decision *out)
+                             const struct ip_addr *source, int64_t now_s,
+                             const struct target *target, struct candidate *candidates,
+                             size_t count, const struct policy_trace *trace, struct decision *out)
 {
     for (size_t i = 0; i < count; i++) {
         candidates[i].is_admitted = false;
@@ -532,13 +633,17 @@ void policy_decide_addresses(const struct policy *policy, const struct client *c
         candidates[i].inner = NULL;
         candidates[i].sends_proxy = false;
         candidates[i].via = NULL;
+        candidates[i].until_s = INT64_MAX;
         candidates[i].reason = REASON_NONE;
     }
-    if (client_may_ask(client, source, NULL, out)) {
+    if (client_may_ask(client, source, now_s, NULL, out)) {
         struct forms kept[FORMS_KEPT + 1]; // too large to be zeroed each time
         struct judgement judgement = {.policy = policy,
                                       .client = client,
                                       .target = target,
+                                      .now_s = now_s,
+                                      .client_until_s = out->changes_s,
+                                      .opens_s = INT64_MAX,
                                       .candidates = candidates,
                                       .count = count,
                                       .trace = trace,

@@ -2,7 +2,8 @@
 //
 // A request is decided in two steps: the target before DNS, then every address that DNS gave. An address that is written
 // as the target goes straight to the second step. Only what the second step admits may be dialled. The order of the
-// questions, and of the reasons: source, client, always closed, global deny, client deny, allow.
+// questions, and of the reasons: client, source, the client's time, always closed, global deny, client deny, allow and its
+// time. An allow outside its time says nothing. `now_s` is Unix time.
 #pragma once
 
 #include "auth/identity.h"
@@ -30,6 +31,9 @@ struct decision {
     const struct inner
         *inner;            // with ACTION_ALLOW: what the tunnel may carry, borrowed; NULL: anything
     const struct via *via; // likewise: the way it takes; NULL: to the target itself
+    // Unix seconds; with ACTION_ALLOW of addresses when time may end it, with a reason of time when it may be allowed;
+    // INT64_MAX: never
+    int64_t changes_s;
 };
 
 // via_allows tells whether a request of this way may go through the parent of that name; NULL: to the target itself. A `via`
@@ -45,6 +49,13 @@ const char *via_format(const struct via *via, char out[VIA_TEXT_CAP]);
 
 // via_append_json adds the member "via", a list of names, unless the way leads to the target itself only.
 void via_append_json(const struct via *via, struct text *out);
+
+// decision_ends_by_time tells whether it is an allow that time may end.
+static inline bool decision_ends_by_time(const struct decision *decision)
+{
+    return decision->action == ACTION_ALLOW && decision->reason != REASON_NONE &&
+           decision->changes_s != INT64_MAX;
+}
 
 // decision_append_json adds the member "decision", in the order of docs/AUDIT.md.
 void decision_append_json(const struct decision *decision, struct text *out);
@@ -63,7 +74,7 @@ const struct client *policy_find_client(const struct policy *policy,
 // once client and source are right: what is always closed comes before the rules. `*out` is fully
 // written; its strings are borrowed from the policy.
 void policy_decide_target(const struct policy *policy, const struct client *client,
-                          const struct ip_addr *source, const struct target *target,
+                          const struct ip_addr *source, int64_t now_s, const struct target *target,
                           const struct policy_trace *trace, struct decision *out);
 
 // policy_is_own_port tells whether one of the proxy's listeners that are bound to every local
@@ -80,6 +91,7 @@ struct candidate {
     const struct inner *inner; // out: what a tunnel to it may carry; NULL: anything
     bool sends_proxy;          // out: a PROXY header goes to it first
     const struct via *via;     // out: the way to it; NULL: straight there
+    int64_t until_s;           // out: with is_admitted: when time may end it; INT64_MAX: never
 };
 
 // policy_decide_addresses judges every candidate of a target that policy_decide_target let pass,
@@ -87,13 +99,14 @@ struct candidate {
 // (`rule`: of the first admitted), else the reason that comes first in the order above. In modes
 // report and open, ordinary addresses without a rule are admitted only when no candidate is
 // admitted by a rule. An address with IPv4 inside is admitted by a rule that admits every form of
-// it, and denied by one that denies any. `count` 0 is denied with REASON_DNS_FAILED, ACTION_ERROR.
+// it, and denied by one that denies any. An address that an allow would admit at another time is denied for that; of several
+// such the one counts that opens first. `count` 0 is denied with REASON_DNS_FAILED, ACTION_ERROR.
 // What policy_decide_target denies is denied here again, so that a forgotten first step opens
 // nothing.
 void policy_decide_addresses(const struct policy *policy, const struct client *client,
-                             const struct ip_addr *source, const struct target *target,
-                             struct candidate *candidates, size_t count,
-                             const struct policy_trace *trace, struct decision *out);
+                             const struct ip_addr *source, int64_t now_s,
+                             const struct target *target, struct candidate *candidates,
+                             size_t count, const struct policy_trace *trace, struct decision *out);
 
 // policy_create makes an empty policy with an arena to build in; NULL without memory.
 struct policy *policy_create(void) MUST_USE;

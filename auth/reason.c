@@ -15,7 +15,9 @@ enum reason reason_of_end(enum reason reason)
 {
     if (reason == REASON_REVOKED || reason == REASON_DENIED_CERTIFICATE)
         return REASON_REVOKED;
-    if (reason == REASON_OCSP_UNKNOWN || reason == REASON_EXPIRED || reason == REASON_BLOCKED || reason == REASON_NO_MEMORY)
+    if (reason == REASON_OCSP_UNKNOWN || reason == REASON_EXPIRED || reason == REASON_BLOCKED ||
+        reason == REASON_NO_MEMORY || reason == REASON_NOT_VALID_NOW ||
+        reason == REASON_OUTSIDE_HOURS)
         return reason;
     return REASON_POLICY_CHANGED;
 }

@@ -37,6 +37,8 @@
     X(REASON_NO_CLIENT, "no_client")                                                               \
     X(REASON_BAD_ACCOUNT, "bad_account")                                                           \
     X(REASON_SOURCE_NOT_ALLOWED, "source_not_allowed")                                             \
+    X(REASON_NOT_VALID_NOW, "not_valid_now")                                                       \
+    X(REASON_OUTSIDE_HOURS, "outside_hours")                                                       \
     X(REASON_NO_RULE, "no_rule")                                                                   \
     X(REASON_DENIED_BY_RULE, "denied_by_rule")                                                     \
     X(REASON_SPECIAL_RANGE, "special_range")                                                       \

@@ -14,7 +14,8 @@
     X(RULE_HOSTS, "hosts")                 /* another name */                                      \
     X(RULE_FOR_NAMES, "for_names")         /* it has `hosts`, the target is an address */          \
     X(RULE_FOR_ADDRESSES, "for_addresses") /* an allow without `hosts`, the target is a name */    \
-    X(RULE_NEEDS_ADDRESS, "needs_address") /* a denial that waits for what DNS says */
+    X(RULE_NEEDS_ADDRESS, "needs_address") /* a denial that waits for what DNS says */             \
+    X(RULE_NOT_NOW, "not_now")             /* an allow that fits, outside its time */
 
 enum rule_part {
 #define X(symbol, name) symbol,

@@ -8,6 +8,7 @@
 #include "auth/ip_set.h"
 #include "auth/limits.h"
 #include "auth/name_template.h"
+#include "auth/schedule.h"
 
 enum policy_mode { POLICY_ENFORCE, POLICY_REPORT, POLICY_OPEN };
 
@@ -68,9 +69,10 @@ struct rule {
     uint32_t port_count;
     bool has_hosts;
     bool has_addresses;
-    bool sends_proxy;          // of an allow: a PROXY header goes to the target first
-    const struct inner *inner; // of an allow; NULL: the client's
-    const struct via *via;     // of an allow; NULL: the client's
+    bool sends_proxy;                // of an allow: a PROXY header goes to the target first
+    const struct inner *inner;       // of an allow; NULL: the client's
+    const struct via *via;           // of an allow; NULL: the client's
+    const struct schedule *schedule; // of an allow: when it counts; NULL: always
 };
 
 enum extension_match_kind { EXTENSION_TEXT, EXTENSION_DER, EXTENSION_EQUALS, EXTENSION_JSON };
@@ -141,7 +143,9 @@ struct client {
     size_t allow_count;
     const struct rule *deny;
     size_t deny_count;
-    bool sends_proxy; // some rule of `allow` does
+    bool sends_proxy;                // some rule of `allow` does
+    const struct schedule *schedule; // when it may ask for anything; NULL: always
+    bool has_times;                  // it, or some rule of `allow`, has a schedule
     struct client_limits limits;
     const struct inner *inner;    // NULL: its tunnels may carry anything
     const struct via *via;        // NULL: to the target itself

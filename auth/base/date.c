@@ -71,6 +71,40 @@ const char *date_format_ms(int64_t unix_ms, char out[DATE_TEXT_CAP])
     return out;
 }
 
+int64_t date_days(uint32_t year, uint32_t month, uint32_t day)
+{
+    // One era is added, so that nothing is negative.
+    const uint32_t shifted = year + ERA_YEARS - (month <= 2 ? 1 : 0);
+    const uint32_t era = shifted / ERA_YEARS;
+    const uint32_t year_of_era = shifted % ERA_YEARS;
+    const uint32_t march_month = month > 2 ? month - 3 : month + 9; // 0 is March
+    const uint32_t day_of_year = (153 * march_month + 2) / 5 + day - 1;
+    const uint32_t day_of_era =
+        year_of_era * YEAR_DAYS + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    return (int64_t)era * ERA_DAYS + day_of_era - EPOCH_DAYS - ERA_DAYS;
+}
+
+uint32_t date_year(int64_t unix_s)
+{
+    char text[DATE_TEXT_CAP];
+    uint32_t year = 0;
+    if (unix_s < FIRST_SECOND)
+        return 0;
+    if (unix_s > LAST_SECOND)
+        return 9999;
+    (void)date_format(unix_s, DATE_DAY, text);
+    for (size_t i = 0; i < 4; i++)
+        year = year * 10 + (uint32_t)(text[i] - '0');
+    return year;
+}
+
+uint32_t date_month_days(uint32_t year, uint32_t month)
+{
+    static const uint8_t days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    const bool is_leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+    return days[month - 1] + (month == 2 && is_leap ? 1U : 0U);
+}
+
 int64_t date_days_left(int64_t now_s, int64_t end_s)
 {
     const int64_t left_s = end_s - now_s;

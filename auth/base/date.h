@@ -20,5 +20,14 @@ const char *date_format(int64_t unix_s, enum date_style style, char out[DATE_TEX
 // date_format_ms writes `unix_ms`, which is not negative, with its milliseconds: 2026-11-22T03:00:00.123Z.
 const char *date_format_ms(int64_t unix_ms, char out[DATE_TEXT_CAP]);
 
+// date_days gives the days from 1970-01-01 to a date of the years 0 to 9999, which exists.
+int64_t date_days(uint32_t year, uint32_t month, uint32_t day);
+
+// date_year gives the year of a Unix time; 0 before the year 0, 9999 after the year 9999.
+uint32_t date_year(int64_t unix_s);
+
+// date_month_days gives how many days a month (1-12) has.
+uint32_t date_month_days(uint32_t year, uint32_t month);
+
 // date_days_left returns the whole days from `now_s` to `end_s`; negative when it has passed.
 int64_t date_days_left(int64_t now_s, int64_t end_s);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "auth/schedule_text.h"
 #include "proxy/cli/requester.h"
 #include "proxy/cli/configuration.h"
 #include "proxy/cli/live.h"
@@ -19,7 +20,7 @@
 static const char usage[] =
     "usage: sallyport explain -c FILE (--cert FILE | --as KIND:VALUE... ) [--trust NAME] [--from ADDRESS]\n"
     "                         --to HOST:PORT [--address ADDRESS]... [--inner-sni NAME | --inner-host HOST]\n"
-    "                         [--live] [--json]\n"
+    "                         [--at TIME] [--live] [--json]\n"
     "       sallyport explain -c FILE --log AUDIT.jsonl [--id ID] [--json]\n"
     "\n"
     "Says why a request would be allowed or denied: the client and why it matches, each rule and whether it applies\n"
@@ -36,6 +37,7 @@ static const char usage[] =
     "                    --to is an address, it is the answer for the name inside the tunnel\n"
     "  --inner-sni NAME  the tunnel carries TLS with this server name; `-` for one without\n"
     "  --inner-host HOST the tunnel carries HTTP in the clear with this Host; `-` for none\n"
+    "  --at TIME         as if it were then: 2027-01-01T08:00 (UTC), or with an offset such as +01:00\n"
     "  --live            ask the running proxy, over its control socket, for blocks and for what is in use\n"
     "  --log FILE        explain the requests of an audit log, with the addresses of then\n"
     "  --id ID           only the one with this id in the log\n"
@@ -57,6 +59,8 @@ struct explain_run {
     uint64_t id;
     struct requester_options requester;
     struct ip_addr source; // IP_NONE: not said
+    bool has_time;
+    int64_t now_s; // with has_time
     size_t address_count;
     struct candidate addresses[ADDRESSES_MAX];
     struct candidate written;  // the target, where it is an address
@@ -202,6 +206,7 @@ static int answer(struct explain_run *run, const struct question *question)
 static int ask_once(struct explain_run *run)
 {
     struct question question = {.source = run->source,
+                                .now_s = run->has_time ? run->now_s : (int64_t)time(NULL),
                                 .inside = run->has_inside ? &run->inside : NULL};
     struct requester requester;
     struct errinfo info = {0};
@@ -238,6 +243,7 @@ static void explain_record(struct explain_run *run, const struct history_entry *
                                       .id = id,
                                       .source = past->source,
                                       .is_unannounced = past->source.family == IP_NONE,
+                                      .now_s = past->now_s,
                                       .target = past->target};
     run->found++;
     const char *problem = NULL;
@@ -372,6 +378,17 @@ static enum err take_inner_host(void *arg, const char *value, struct errinfo *in
     return errinfo_set(info, ERR_INPUT, "`%.60s` is no host without port", value);
 }
 
+static enum err take_time(void *arg, const char *value, struct errinfo *info)
+{
+    struct explain_run *run = arg;
+    struct moment moment;
+    if (!moment_parse(slice_of_string(value), &moment))
+        return errinfo_set(info, ERR_INPUT, "`%.60s` is no time such as 2027-01-01T08:00", value);
+    run->has_time = true;
+    run->now_s = moment.wall_s - moment.ahead_s;
+    return ERR_OK;
+}
+
 static enum err take_claim(void *arg, const char *value, struct errinfo *info)
 {
     struct requester_options *requester = arg;
@@ -397,7 +414,7 @@ static int check_options(const struct explain_run *run)
         return cli_fail_usage("explain", "which configuration? -c FILE is required");
     if (run->log != NULL)
         return has_requester || run->to != NULL || run->address_count > 0 || run->is_live ||
-                       run->has_inside
+                       run->has_inside || run->has_time
                    ? cli_fail_usage("explain", "--log has the questions: leave the others out")
                    : CLI_OK;
     if (run->has_id)
@@ -431,6 +448,7 @@ int explain_command(int argc, char **argv)
         {"address", .take = take_address, .arg = &run},
         {"inner-sni", .take = take_sni, .arg = &run},
         {"inner-host", .take = take_inner_host, .arg = &run},
+        {"at", .take = take_time, .arg = &run},
         {"log", .text = &run.log},
         {"id", .take = take_id, .arg = &run},
         {"json", .flag = &run.is_json},

@@ -5,6 +5,7 @@
 #include "proxy/config/inner_rules.h"
 #include "proxy/config/limits.h"
 #include "proxy/config/rules.h"
+#include "proxy/config/schedules.h"
 #include "proxy/net/sockaddr.h"
 
 static const char *const mode_words[] = {
@@ -41,6 +42,8 @@ static const struct key keys[] = {
     KEY_KNOWN("via", KEY_OPTIONAL),
     KEY_KNOWN("limits", KEY_OPTIONAL),
     KEY_KNOWN("inner", KEY_OPTIONAL),
+    KEY_KNOWN("valid", KEY_OPTIONAL),
+    KEY_KNOWN("hours", KEY_OPTIONAL),
 };
 
 const struct section client_section = SECTION("a client", keys);
@@ -234,8 +237,12 @@ static bool client_read(struct reader *reader, const struct node *node, void *ou
                &scope->rule_names, &client->allow, &client->allow_count);
     rules_read(reader, scope->sets, NULL, node_get(node, "deny"), RULE_DENY, client->name,
                &scope->rule_names, &client->deny, &client->deny_count);
-    for (size_t i = 0; i < client->allow_count; i++)
+    client->schedule = schedule_read(reader, node);
+    client->has_times = client->schedule != NULL;
+    for (size_t i = 0; i < client->allow_count; i++) {
         client->sends_proxy = client->sends_proxy || client->allow[i].sends_proxy;
+        client->has_times = client->has_times || client->allow[i].schedule != NULL;
+    }
     check_via(reader, node, client);
     client->inner = inner_rules_read(reader, node_get(node, "inner"), true);
     client_limits_read(reader, node_get(node, "limits"), &client->limits);

@@ -21,6 +21,7 @@ enum {
 #define DAY_MS    (24 * HOUR_MS)
 
 struct file_content;
+struct known_zone;
 struct reader;
 
 // list_file_read reads the list file at `path`, which `node` names. On `true` the content is the
@@ -37,6 +38,7 @@ struct reader {
     int64_t now_s;                   // Unix seconds
     struct arena *files_arena;       // borrowed; of `files`
     struct snapshot_file *files;     // in `files_arena`: what has been read, the last one first
+    struct known_zone *zones;        // in `arena`: time zones that have been read (schedules.c)
     bool is_out_of_memory;           // set by reader_no_memory
     char quoted[72];                 // of reader_quote
     char hint[sizeof((struct diagnostic *)0)->hint]; // of reader_words

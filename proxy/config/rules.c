@@ -4,6 +4,7 @@
 
 #include "auth/base/text.h"
 #include "proxy/config/inner_rules.h"
+#include "proxy/config/schedules.h"
 
 // port_range_parse reads `443` or `8000-8999`. A range with its ends exchanged is no good, but set.
 static bool port_range_parse(struct slice s, struct port_range *out)
@@ -115,7 +116,8 @@ static const struct key keys[] = {
     KEY_KNOWN("hosts", KEY_OPTIONAL),     KEY_KNOWN("ports", KEY_OPTIONAL),
     KEY_KNOWN("addresses", KEY_OPTIONAL), KEY_KNOWN("name", KEY_OPTIONAL),
     KEY_KNOWN("inner", KEY_OPTIONAL),     KEY_KNOWN("send_proxy", KEY_OPTIONAL),
-    KEY_KNOWN("via", KEY_OPTIONAL),
+    KEY_KNOWN("via", KEY_OPTIONAL),       KEY_KNOWN("valid", KEY_OPTIONAL),
+    KEY_KNOWN("hours", KEY_OPTIONAL),
 };
 
 const struct section rule_section = SECTION("a rule", keys);
@@ -157,6 +159,12 @@ static bool rule_read(struct reader *reader, const struct node *node, void *out,
                      "client");
     rule->inner = is_allow ? inner_rules_read(reader, inner, false) : NULL;
     rule->sends_proxy = send_proxy_read(reader, node_get(node, "send_proxy"), is_allow);
+    if (is_allow)
+        rule->schedule = schedule_read(reader, node);
+    else
+        schedule_refuse(
+            reader, node,
+            "what it denies would be open when its time ends: give the `allow` its times");
     rule->has_hosts = hosts != NULL;
     rule->has_addresses = addresses != NULL;
     sets_read_hosts(list->sets, hosts, "`hosts`", &rule->hosts, &host_facts);

@@ -39,7 +39,8 @@ static bool is_kept(struct explanation *explanation, const struct policy_step *s
         explanation->has_source = true;
         return false;
     case POLICY_STEP_RULE:
-        if (step->rule_part == RULE_FITS || step->rule_part == RULE_NEEDS_ADDRESS)
+        if (step->rule_part == RULE_FITS || step->rule_part == RULE_NEEDS_ADDRESS ||
+            step->rule_part == RULE_NOT_NOW)
             return !is_known(explanation, step);
         return (explanation->rule_misfits.hidden > 0 || !is_known(explanation, step)) &&
                has_room(&explanation->rule_misfits);
@@ -120,8 +121,8 @@ void explanation_init(struct explanation *explanation, const struct policy *poli
     find_target(explanation);
     if (!explanation->lacks_source && !explanation->lacks_name &&
         explanation->decision.reason == REASON_NONE)
-        policy_decide_target(policy, explanation->client, &question->source, &explanation->target,
-                             &trace, &explanation->decision);
+        policy_decide_target(policy, explanation->client, &question->source, question->now_s,
+                             &explanation->target, &trace, &explanation->decision);
 }
 
 void explanation_deinit(struct explanation *explanation)
@@ -163,7 +164,7 @@ static void rule_inside(struct explanation *explanation)
             held = inner_of_named(candidate->inner == NULL ? &held : candidate->inner);
             dialled.inner = &held;
         }
-        inner_rule(explanation->policy, explanation->client, &question->source,
+        inner_rule(explanation->policy, explanation->client, &question->source, question->now_s,
                    &explanation->target, &dialled, question->inside, &ruling);
         if (explanation->carrier != NULL && ruling.step == INNER_PASS)
             continue;
@@ -183,7 +184,7 @@ void explanation_judge(struct explanation *explanation, struct candidate *candid
     const struct policy_trace trace = {.told = told, .arg = explanation};
     ASSERT(explanation_lacks_addresses(explanation));
     policy_decide_addresses(explanation->policy, explanation->client, &question->source,
-                            &explanation->target, candidates, count, &trace,
+                            question->now_s, &explanation->target, candidates, count, &trace,
                             &explanation->decision);
     explanation->origin = origin;
     explanation->candidates = candidates;
@@ -253,6 +254,8 @@ const char *explanation_advice(const struct explanation *explanation)
          "issue a certificate that completes the client's name, or change `name` of the client"},
         {REASON_SOURCE_NOT_ALLOWED,
          "add the address to the client's `sources`, or find out why it comes from there"},
+        {REASON_NOT_VALID_NOW, "look at `valid` of the rule, or of the client where none is named"},
+        {REASON_OUTSIDE_HOURS, "look at `hours` of the rule, or of the client where none is named"},
         {REASON_NO_RULE,
          "if it should be allowed, add a rule to the client's `allow` with this host and port"},
         {REASON_DENIED_BY_RULE,

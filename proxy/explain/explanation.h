@@ -20,6 +20,7 @@ struct question {
     const char *id;        // of the record that has the question; NULL: it is none of a log
     struct ip_addr source; // family IP_NONE: not said
     bool is_unannounced;   // it was not said at that time, either: it is in no `sources`
+    int64_t now_s;         // Unix time at which it is asked
     struct target target;
     const struct inner_seen *inside; // what the client says in the tunnel; NULL: that is not asked
 };

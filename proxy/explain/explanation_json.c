@@ -1,4 +1,5 @@
 // An explanation as JSON. docs name the members.
+#include "auth/base/date.h"
 #include "auth/base/json.h"
 #include "proxy/explain/explanation.h"
 
@@ -142,6 +143,19 @@ static void add_limits(const struct explanation *explanation, struct text *out)
     json_end_object(out);
 }
 
+// add_time tells when time alone changes the answer; null is never.
+static void add_time(const struct decision *decision, struct text *out)
+{
+    char date[DATE_TEXT_CAP];
+    const char *when = decision->changes_s == INT64_MAX
+                           ? NULL
+                           : date_format(decision->changes_s, DATE_SECOND, date);
+    if (reason_is_of_time(decision->reason))
+        json_add_string(out, "allowed_from", when);
+    else if (decision_ends_by_time(decision))
+        json_add_string(out, "until", when);
+}
+
 void explanation_append_json(const struct explanation *explanation, struct text *out)
 {
     const struct question *question = explanation->question;
@@ -162,6 +176,7 @@ void explanation_append_json(const struct explanation *explanation, struct text 
     json_add_count(out, "misfits_not_shown", explanation->misfits.hidden);
     json_add_count(out, "rules_not_shown", explanation->rule_misfits.hidden);
     decision_append_json(&explanation->decision, out);
+    add_time(&explanation->decision, out);
     json_add_string(out, "advice", explanation_advice(explanation));
     if (question->who != NULL) {
         json_begin_object(out, "certificate");

@@ -1,6 +1,7 @@
 // An explanation for people: a paragraph for each question that was asked, the answer last.
 #include <inttypes.h>
 
+#include "auth/base/date.h"
 #include "proxy/explain/explanation.h"
 
 // meaning puts a result's word into a person's.
@@ -16,6 +17,7 @@ static const char *meaning(const char *word)
         {"for_names", "is about names, and this is an address"},
         {"for_addresses", "is about written addresses, and this is a name"},
         {"needs_address", "waits for the addresses"},
+        {"not_now", "would speak about this target, but not at this time"},
         {"empty", "says nothing"},
         {"anonymous", "is for clients without certificate"},
         {"certificate", "wants a certificate"},
@@ -210,6 +212,18 @@ static void print_limits(const struct explanation *explanation, FILE *out)
         (void)fprintf(out, "live       %s\n", explanation->live);
 }
 
+// print_time tells when time alone changes the answer.
+static void print_time(const struct decision *decision, FILE *out)
+{
+    char text[SCHEDULE_TEXT_CAP];
+    char date[DATE_TEXT_CAP];
+    if (reason_is_of_time(decision->reason))
+        (void)fprintf(out, "           %s\n", schedule_format_return(decision->changes_s, text));
+    else if (decision_ends_by_time(decision))
+        (void)fprintf(out, "           until %s; then it is judged again\n",
+                      date_format(decision->changes_s, DATE_SECOND, date));
+}
+
 void explanation_print(const struct explanation *explanation, FILE *out)
 {
     const struct target *target = &explanation->question->target;
@@ -232,6 +246,7 @@ void explanation_print(const struct explanation *explanation, FILE *out)
                   reason_name(decision->reason), decision->rule == NULL ? "" : " ",
                   decision->rule == NULL ? "" : decision->rule,
                   decision->would_deny ? " (allowed only because the mode is report)" : "");
+    print_time(decision, out);
     if (advice != NULL)
         (void)fprintf(out, "           %s\n", advice);
 }

@@ -7,6 +7,7 @@
 
 #include "auth/base/hex.h"
 #include "auth/claim.h"
+#include "auth/schedule_text.h"
 
 enum { ID_LEN = 16, VERSION = 1, UTF8_LEN_MAX = 4 };
 
@@ -364,6 +365,19 @@ static bool via_read(const json_t *list, char out[VIA_TEXT_CAP])
     return !text.is_cut;
 }
 
+// time_read reads `ts` as whole seconds: 2026-11-22T03:00:00.123Z.
+static enum err time_read(const json_t *root, struct history_decision *out, struct errinfo *info)
+{
+    enum { SECONDS_LEN = sizeof "2026-11-22T03:00:00" - 1 };
+    const struct slice ts = slice_of_string(history_text(root, "ts"));
+    struct moment moment;
+    if (ts.len <= SECONDS_LEN || ts.data[ts.len - 1] != 'Z' ||
+        !moment_parse(slice_first(ts, SECONDS_LEN), &moment))
+        return lacks(info, "ts");
+    out->now_s = moment.wall_s;
+    return ERR_OK;
+}
+
 enum err history_decision_read(const struct history_entry *entry, struct history_decision *out,
                                struct errinfo *info)
 {
@@ -375,6 +389,7 @@ enum err history_decision_read(const struct history_entry *entry, struct history
     if (out->reason == NULL || !optional_read(decision, "rule", &out->rule) ||
         !action_read(history_text(decision, "action"), &out->action))
         return lacks(info, "decision");
+    TRY(time_read(entry->root, out, info));
     TRY(client_read(json_object_get(entry->root, "client"), out, info));
     TRY(target_read(json_object_get(entry->root, "request"), out, info));
     if (!via_read(json_object_get(entry->root, "via"), out->via))

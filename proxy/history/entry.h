@@ -38,6 +38,7 @@ void history_entry_deinit(struct history_entry *entry);
 // history_decision is what a `decision` says: who asked for what, and what came of it. The strings and the text
 // after them are borrowed from the entry.
 struct history_decision {
+    int64_t now_s;      // Unix time of the record, by which it was judged
     const char *client; // name of the account, or NULL: none fitted
     const char
         *entry; // the client's name in the configuration, where certificates complete it, or NULL

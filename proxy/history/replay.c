@@ -13,7 +13,8 @@ static bool is_of_policy(const char *reason)
         REASON_NO_RULE,         REASON_DENIED_BY_RULE, REASON_SPECIAL_RANGE,
         REASON_METADATA,        REASON_OWN_LISTENER,   REASON_INNER_MISMATCH,
         REASON_INNER_NO_NAME,   REASON_INNER_NOT_TLS,  REASON_INNER_ECH,
-        REASON_INNER_TOO_LARGE, REASON_INNER_PLAIN,    REASON_INNER_TIMEOUT};
+        REASON_INNER_TOO_LARGE, REASON_INNER_PLAIN,    REASON_INNER_TIMEOUT,
+        REASON_NOT_VALID_NOW,   REASON_OUTSIDE_HOURS};
     for (size_t i = 0; i < sizeof REASONS / sizeof *REASONS; i++) {
         if (strcmp(reason_name(REASONS[i]), reason) == 0)
             return true;
@@ -51,7 +52,8 @@ static void judge_target(const struct policy *policy, struct history_decision *p
                          struct replay *out)
 {
     const struct target *target = &out->target;
-    policy_decide_target(policy, out->client, &past->source, target, NULL, &out->decision);
+    policy_decide_target(policy, out->client, &past->source, past->now_s, target, NULL,
+                         &out->decision);
     out->kind = REPLAY_JUDGED;
     if (out->decision.action != ACTION_ALLOW)
         return;
@@ -64,7 +66,7 @@ static void judge_target(const struct policy *policy, struct history_decision *p
         return;
     }
     replay_mark_local(policy, target->port, past->judged, past->judged_count);
-    policy_decide_addresses(policy, out->client, &past->source, target, past->judged,
+    policy_decide_addresses(policy, out->client, &past->source, past->now_s, target, past->judged,
                             past->judged_count, NULL, &out->decision);
 }
 
@@ -193,8 +195,8 @@ void replay_close(const struct policy *policy, const struct history_close *close
     replay->is_unseen = inner_holds_up(&held) && (close == NULL || !close->has_inner);
     if (!inner_holds_up(&held) || replay->is_unseen)
         return;
-    inner_rule(policy, replay->client, &past->source, &replay->target, &candidate, &close->inner,
-               &ruling);
+    inner_rule(policy, replay->client, &past->source, past->now_s, &replay->target, &candidate,
+               &close->inner, &ruling);
     conclude(&ruling, close, past, replay);
 }
 

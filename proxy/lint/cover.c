@@ -206,8 +206,23 @@ static bool addresses_cover(const struct ip_sets *wide, const struct ip_sets *na
 
 // ---- rules --------------------------------------------------------------------------------------
 
+// times_cover tells whether one rule counts whenever the other one does.
+static bool times_cover(const struct schedule *wide, const struct schedule *narrow)
+{
+    if (wide == NULL || narrow == NULL)
+        return wide == NULL;
+    const struct hours *a = &wide->hours;
+    const struct hours *b = &narrow->hours;
+    const bool has_same_hours = narrow->has_hours && a->days == b->days && a->from_s == b->from_s &&
+                                a->to_s == b->to_s && a->zone == b->zone;
+    return wide->from_s <= narrow->from_s && wide->until_s >= narrow->until_s &&
+           (!wide->has_hours || has_same_hours);
+}
+
 bool allow_covers(const struct rule *wide, const struct rule *narrow, struct budget *budget)
 {
+    if (!times_cover(wide->schedule, narrow->schedule))
+        return false;
     if (wide->has_hosts != narrow->has_hosts ||
         !ports_cover(ports_of(wide, &HTTPS_PORT), ports_of(narrow, &HTTPS_PORT)))
         return false;

@@ -37,7 +37,7 @@ struct verdict admission_decide_target(const struct admission *admission)
 {
     struct decision decision;
     policy_decide_target(admission->snapshot->policy, admission->client, admission->source,
-                         admission->target, NULL, &decision);
+                         admission->now_s, admission->target, NULL, &decision);
     return verdict_of_decision(&decision, admission->snapshot->id, 403);
 }
 
@@ -53,7 +53,7 @@ static void decide_addresses(const struct admission *admission, struct candidate
                              size_t count, struct decision *out)
 {
     policy_decide_addresses(admission->snapshot->policy, admission->client, admission->source,
-                            admission->target, candidates, count, NULL, out);
+                            admission->now_s, admission->target, candidates, count, NULL, out);
     for (size_t i = 0; i < count; i++) {
         candidates[i].rule = NULL;
         candidates[i].inner = NULL;
@@ -90,31 +90,39 @@ struct verdict admission_decide_egress(const struct verdict *allowed,
     return verdict_of_decision(&none, allowed->config, 502);
 }
 
-bool admission_admits_address(const struct admission *admission, struct candidate *candidate,
-                              bool *out_by_rule, struct inner *out_inner)
+struct standing admission_judge_address(const struct admission *admission,
+                                        struct candidate *candidate)
 {
     struct decision decision;
     decide_addresses(admission, candidate, 1, &decision);
-    *out_by_rule = decision.action == ACTION_ALLOW && decision.reason == REASON_RULE;
-    if (out_inner != NULL)
-        *out_inner = decision.inner == NULL ? (struct inner){0} : *decision.inner;
-    return decision.action == ACTION_ALLOW;
+    const bool is_admitted = decision.action == ACTION_ALLOW;
+    return (struct standing){
+        .is_admitted = is_admitted,
+        .is_by_rule = is_admitted && decision.reason == REASON_RULE,
+        .reason = decision.reason,
+        .inner = decision.inner == NULL ? (struct inner){0} : *decision.inner,
+        .until_s = decision.changes_s,
+    };
+}
+
+enum reason admission_reason_of_end(const struct standing *standing)
+{
+    if (standing->is_admitted)
+        return REASON_NONE;
+    return reason_is_of_time(standing->reason) ? standing->reason : REASON_POLICY_CHANGED;
 }
 
 // lost refuses late, because the right is gone.
 static struct verdict lost(enum reason reason)
 {
     struct verdict verdict = verdict_late(403, reason, NULL);
-    verdict.ends_connection = true;
+    verdict.ends_connection = !reason_is_of_time(reason); // another rule may allow the next request
     return verdict;
 }
 
-struct verdict admission_decide_today(enum reason reason, bool is_admitted, int64_t not_after_s,
-                                      int64_t now_s)
+struct verdict admission_decide_today(enum reason reason, int64_t not_after_s, int64_t now_s)
 {
     if (reason != REASON_NONE)
         return lost(reason_of_end(reason));
-    if (!is_admitted)
-        return lost(REASON_POLICY_CHANGED);
     return now_s > not_after_s ? lost(REASON_EXPIRED) : (struct verdict){.kind = VERDICT_GO};
 }

@@ -13,6 +13,7 @@ struct admission {
     const struct client *client; // NULL: no entry of the configuration fits
     const struct ip_addr *source;
     const struct target *target;
+    int64_t now_s; // Unix time
 };
 
 // admission_decide_room refuses requests while the proxy drains, and those whose records have no room (`has_records`):
@@ -46,14 +47,24 @@ struct verdict admission_decide_egress(const struct verdict *allowed,
                                        const struct candidate *candidates, size_t count,
                                        bool is_complete, bool can_dial_ipv4, bool can_dial_ipv6);
 
-// admission_admits_address judges one address in the same way, `candidate` being all that the target has.
-// `out_by_rule`: a rule admits it, and not only the client's mode. `out_inner`, which may be NULL: what a tunnel to it may
-// carry.
-bool admission_admits_address(const struct admission *admission, struct candidate *candidate,
-                              bool *out_by_rule, struct inner *out_inner);
+// standing is what holds for one address of a target.
+struct standing {
+    bool is_admitted;
+    bool is_by_rule;    // a rule admits it, and not only the client's mode
+    enum reason reason; // of the policy
+    struct inner inner; // what a tunnel to it may carry
+    int64_t until_s;    // Unix seconds: when time may end it; INT64_MAX: never
+};
+
+// admission_judge_address judges one address in the same way, `candidate` being all that the target has.
+struct standing admission_judge_address(const struct admission *admission,
+                                        struct candidate *candidate);
 
 // admission_decide_today judges before the 200 what has become of a right that was there before the dialling. The
-// reasons are those of the end of a tunnel. `reason` as in admission_decide_right; `is_admitted`: today's policy still
-// admits the address that is connected.
-struct verdict admission_decide_today(enum reason reason, bool is_admitted, int64_t not_after_s,
-                                      int64_t now_s);
+// reasons are those of the end of a tunnel. `reason` as in admission_decide_right, or why today's policy does not admit the
+// address that is connected any more (admission_reason_of_end).
+struct verdict admission_decide_today(enum reason reason, int64_t not_after_s, int64_t now_s);
+
+// admission_reason_of_end gives the reason with which a tunnel to an address that is not admitted any more ends: that of
+// its time, or REASON_POLICY_CHANGED. REASON_NONE while it is admitted.
+enum reason admission_reason_of_end(const struct standing *standing);

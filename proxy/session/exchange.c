@@ -205,29 +205,34 @@ static bool admit_addresses(struct exchange *exchange)
     return true;
 }
 
-// admits tells whether this address may still be reached in the way that was taken: through this parent, or without one.
-static bool admits(const struct exchange *exchange, const struct admission *admission,
-                   const struct ip_addr *address, struct inner *out_inner)
+// standing_of judges an address that may only be reached in the way that was taken: through this parent, or without one.
+static struct standing standing_of(const struct exchange *exchange,
+                                   const struct admission *admission, const struct ip_addr *address)
 {
     const struct route *route = &exchange->route;
-    return search_admits(admission, address, route_parent_name(route), out_inner) &&
-           route_is_configured(route, admission->snapshot);
+    struct standing standing = search_judge_address(admission, address, route_parent_name(route));
+    standing.is_admitted = standing.is_admitted && route_is_configured(route, admission->snapshot);
+    return standing;
 }
 
-// judge_today judges everything again before the 200, where the snapshot has changed meanwhile.
+// judge_today judges everything again before the 200, where the snapshot has changed meanwhile, or time may have.
 static struct verdict judge_today(struct exchange *exchange)
 {
     struct peer *peer = exchange->peer;
     enum reason reason = REASON_NONE;
-    bool is_admitted = true;
-    if (exchange->generation != peer->context->snapshot->generation) {
-        const struct ip_addr address = route_address(&exchange->route);
+    const bool is_old = exchange->generation != peer->context->snapshot->generation;
+    if (is_old) {
         reason = peer_revalidate(peer, false);
         exchange->generation = peer->context->snapshot->generation;
-        const struct admission admission = admission_of(exchange);
-        is_admitted = reason != REASON_NONE || admits(exchange, &admission, &address, NULL);
     }
-    return admission_decide_today(reason, is_admitted, peer->not_after_s, wall_clock_ms() / 1000);
+    if (reason == REASON_NONE && (is_old || peer->client->has_times)) {
+        const struct ip_addr address = route_address(&exchange->route);
+        const struct admission admission = admission_of(exchange);
+        const struct standing standing = standing_of(exchange, &admission, &address);
+        exchange->timing.until_s = standing.until_s;
+        reason = admission_reason_of_end(&standing);
+    }
+    return admission_decide_today(reason, peer->not_after_s, wall_clock_ms() / 1000);
 }
 
 // judge_inside acts on a verdict about what is inside a tunnel. False: DNS has not answered yet.
@@ -247,9 +252,11 @@ void exchange_judge_again(struct exchange *exchange)
     const struct target target = exchange_target(exchange);
     struct admission admission = admission_of(exchange);
     admission.target = &target;
-    struct inner inner = {0};
-    if (!admits(exchange, &admission, &exchange->route.upstream, &inner) ||
-        !inside_is_still_allowed(exchange, &inner))
+    const struct standing standing = standing_of(exchange, &admission, &exchange->route.upstream);
+    exchange->timing.until_s = standing.until_s;
+    if (!standing.is_admitted)
+        exchange_end(exchange, admission_reason_of_end(&standing));
+    else if (!inside_is_still_allowed(exchange, &standing.inner))
         exchange_end(exchange, REASON_POLICY_CHANGED);
 }
 
@@ -274,7 +281,7 @@ static void seek_upstream(struct exchange *exchange)
     if (!request_is_repeatable(exchange->request) ||
         !route_use_pooled(&exchange->route, exchange->channel, &admission, exchange->generation))
         begin_search(exchange);
-    else if (admit_addresses(exchange))
+    else if (admit_addresses(exchange) && conclude(exchange, judge_today(exchange)))
         begin_forward(exchange);
 }
 
@@ -899,12 +906,28 @@ static int64_t wait_ends_ms(const struct exchange *exchange)
     return exchange->timing.since_ms + *(const int64_t *)(const void *)(timeouts + row->timeout);
 }
 
+bool exchange_ends_by_time(const struct exchange *exchange)
+{
+    return exchange_is_tunnel(exchange) && exchange->timing.until_s != INT64_MAX;
+}
+
+// time_ends_ms gives when, on the monotonic clock, time may end what admits it. It is worked out each time, for the wall
+// clock may be set.
+static int64_t time_ends_ms(const struct exchange *exchange)
+{
+    if (!exchange_ends_by_time(exchange))
+        return INT64_MAX;
+    return exchange->peer->context->now_ms + exchange->timing.until_s * 1000 - wall_clock_ms();
+}
+
 int64_t exchange_deadline_ms(const struct exchange *exchange)
 {
     const int64_t due_ms = wait_ends_ms(exchange);
-    // A tunnel ends with its certificate; before that, requests look for themselves.
-    return exchange_is_tunnel(exchange) ? deadline_sooner(due_ms, exchange->peer->expires_ms)
-                                        : due_ms;
+    // A tunnel ends with its certificate and with its time; before that, requests look for themselves.
+    return exchange_is_tunnel(exchange)
+               ? deadline_sooner(deadline_sooner(due_ms, exchange->peer->expires_ms),
+                                 time_ends_ms(exchange))
+               : due_ms;
 }
 
 void exchange_on_deadline(struct exchange *exchange)
@@ -913,6 +936,8 @@ void exchange_on_deadline(struct exchange *exchange)
         states[exchange->state].on_deadline(exchange);
     else if (exchange_is_tunnel(exchange) && peer_is_expired(exchange->peer))
         exchange_end(exchange, REASON_EXPIRED);
+    else if (time_ends_ms(exchange) <= exchange->peer->context->now_ms)
+        exchange_judge_again(exchange); // another rule may admit it
 }
 
 int64_t exchange_turn_ms(const struct exchange *exchange)
@@ -973,6 +998,7 @@ struct exchange *exchange_create(struct channel *channel)
     context->counters.exchanges++;
     context->exchange_counts[EXCHANGE_READ_REQUEST]++;
     exchange->timing.begun_ms = context->now_ms;
+    exchange->timing.until_s = INT64_MAX;
     exchange->timing.since_ms = context->now_ms;
     return exchange;
 }

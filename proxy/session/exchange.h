@@ -27,8 +27,8 @@ bool exchange_is_tunnel(const struct exchange *exchange);
 // others should go before the next one.
 bool exchange_is_heavy(const struct exchange *exchange);
 
-// exchange_judge_again judges a live tunnel under the peer's snapshot, which has changed, and ends it
-// with REASON_POLICY_CHANGED where it would not be opened today. Before there is a tunnel nothing is to
+// exchange_judge_again judges a live tunnel under the peer's snapshot, which has changed, and by the time that it is now.
+// It ends it, with the reason of its time or REASON_POLICY_CHANGED, where it would not be opened today. Before there is a tunnel nothing is to
 // be done: each step on the way to it compares for itself.
 void exchange_judge_again(struct exchange *exchange);
 
@@ -54,6 +54,9 @@ int64_t exchange_deadline_ms(const struct exchange *exchange);
 // exchange_turn_ms gives the monotonic time at which it is to be stepped though nothing has happened; INT64_MAX:
 // never.
 int64_t exchange_turn_ms(const struct exchange *exchange);
+
+// exchange_ends_by_time tells whether the wall clock may end a tunnel before its certificate does.
+bool exchange_ends_by_time(const struct exchange *exchange);
 
 // exchange_on_deadline acts on a wait that took too long; exchange_step goes on from there.
 void exchange_on_deadline(struct exchange *exchange);

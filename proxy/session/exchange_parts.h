@@ -9,6 +9,7 @@ struct exchange_timing {
     int64_t since_ms;   // monotonic; of the state
     int64_t resolve_ms; // that DNS took
     int64_t connect_ms; // that the dialling took
+    int64_t until_s;    // Unix seconds; when time may end what admits it; INT64_MAX: never
 };
 
 // The audit's two records.
@@ -62,8 +63,9 @@ static inline struct admission admission_of(const struct exchange *exchange)
     return (struct admission){.snapshot = peer->snapshot,
                               .client = peer->client,
                               .source = peer_source(peer),
-                              .target = exchange->request == NULL ? NULL
-                                                                  : &exchange->request->url.target};
+                              .target =
+                                  exchange->request == NULL ? NULL : &exchange->request->url.target,
+                              .now_s = wall_clock_ms() / 1000};
 }
 
 // exchange_target gives the target of the request, also when the rest of it is freed.

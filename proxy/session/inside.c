@@ -11,8 +11,9 @@ static bool carries_allowed(const struct exchange *exchange, const struct hostna
         .kind = TARGET_NAME, .port = exchange->request->url.target.port, .name = *name};
     struct admission admission = admission_of(exchange);
     admission.target = &named;
-    return search_admits(&admission, &exchange->route.upstream, route_parent_name(&exchange->route),
-                         NULL);
+    return search_judge_address(&admission, &exchange->route.upstream,
+                                route_parent_name(&exchange->route))
+        .is_admitted;
 }
 
 // is_report tells whether what is inside tunnels is only observed. Mode `open` gives rules away, and not what tunnels may
@@ -39,10 +40,9 @@ enum err inside_inspect_by(struct exchange *exchange, const struct inner *inner,
 enum err inside_inspect(struct exchange *exchange)
 {
     const struct admission admission = admission_of(exchange);
-    struct inner inner = {0};
-    (void)search_admits(&admission, &exchange->route.upstream, route_parent_name(&exchange->route),
-                        &inner);
-    inner = inner_of(exchange, &inner);
+    const struct standing standing = search_judge_address(&admission, &exchange->route.upstream,
+                                                          route_parent_name(&exchange->route));
+    const struct inner inner = inner_of(exchange, &standing.inner);
     return inner_looks(&inner) ? inside_inspect_by(exchange, &inner, is_report(exchange)) : ERR_OK;
 }
 

@@ -4,7 +4,10 @@
 #include "proxy/http/answer.h"
 #include "proxy/session/records.h"
 
-enum { HOLD_BACK_MS = 1000 }; // an answer above the rate
+enum {
+    HOLD_BACK_MS = 1000, // an answer above the rate
+    TIME_SENTENCE_CAP = VERDICT_RULE_CAP + SCHEDULE_TEXT_CAP + 16,
+};
 
 bool reply_is_held_back(const struct exchange *exchange)
 {
@@ -121,12 +124,26 @@ static bool concerns_client(const struct exchange *exchange, const struct verdic
     return verdict->status == 403 || (verdict->status == 429 && !verdict->is_of_whole_proxy);
 }
 
+// format_time tells in a sentence for the body when what is denied for its time is allowed. The phrase has no room for the
+// rule.
+static const char *format_time(const struct verdict *verdict, char out[TIME_SENTENCE_CAP])
+{
+    char when[SCHEDULE_TEXT_CAP];
+    struct text text;
+    text_init(&text, out, TIME_SENTENCE_CAP);
+    text_append_format(&text, "%s%s: %s", verdict->rule[0] == '\0' ? "this client" : "rule ",
+                       verdict->rule, schedule_format_return(verdict->opens_s, when));
+    return out;
+}
+
 enum err reply_refuse(struct exchange *exchange, const struct verdict *verdict)
 {
     const struct hop *hop = exchange->route.hop;
     const bool is_of_parent = hop != NULL && verdict->reason == REASON_PARENT_REFUSED;
     const struct parent_answer *parent = is_of_parent ? hop_answer(hop) : NULL;
-    const struct answer answer = {
+    char when[SCHEDULE_TEXT_CAP];
+    char sentence[TIME_SENTENCE_CAP];
+    struct answer answer = {
         .status = verdict->status,
         .reason = verdict->reason,
         .rule = verdict->action == ACTION_DENY ? verdict_decision(verdict).rule : NULL,
@@ -137,6 +154,12 @@ enum err reply_refuse(struct exchange *exchange, const struct verdict *verdict)
         .passed_on = parent == NULL ? NULL : parent->proxy_status,
         .received = parent == NULL ? 0 : parent->received,
     };
+    if (reason_is_of_time(verdict->reason) && verdict->kind == VERDICT_REFUSE) {
+        answer.rule = NULL;
+        answer.client = NULL;
+        answer.detail = schedule_format_return(verdict->opens_s, when);
+        answer.help = format_time(verdict, sentence);
+    }
     return put(exchange, answer, NULL);
 }
 

@@ -136,7 +136,7 @@ bool route_use_pooled(struct route *route, struct channel *channel,
                                                        generation, context->now_ms);
     if (upstream.fd < 0)
         return false;
-    if (search_admits(admission, &upstream.address, NULL, NULL))
+    if (search_judge_address(admission, &upstream.address, NULL).is_admitted)
         route->search = search_create(channel, admission->target, &route->quota);
     if (route->search == NULL) {
         tcp_stream_discard(context->loop, upstream.fd, false);

@@ -199,32 +199,29 @@ void search_judge_late(struct search *search, const struct admission *admission)
     search->has_late = false;
     while (search->judged_count < search->candidate_count) {
         struct candidate *candidate = &search->candidates[search->judged_count++];
-        bool is_by_rule = false;
         note_local(admission, candidate, 1);
-        if (admission_admits_address(admission, candidate, &is_by_rule, NULL) && is_by_rule &&
+        if (admission_judge_address(admission, candidate).is_by_rule &&
             via_equal(candidate->via, NULL))
             admitted[count++] = candidate->address;
     }
     dialer_add(search->dialer, admitted, count, search->query != NULL);
 }
 
-bool search_admits(const struct admission *admission, const struct ip_addr *address,
-                   const char *parent, struct inner *out_inner)
+struct standing search_judge_address(const struct admission *admission,
+                                     const struct ip_addr *address, const char *parent)
 {
     struct candidate candidate = {.address = *address};
-    bool is_by_rule = false;
     note_local(admission, &candidate, 1);
-    return admission_admits_address(admission, &candidate, &is_by_rule, out_inner) &&
-           via_allows(candidate.via, parent);
+    struct standing standing = admission_judge_address(admission, &candidate);
+    standing.is_admitted = standing.is_admitted && via_allows(candidate.via, parent);
+    return standing;
 }
 
 bool search_sends_proxy(const struct admission *admission, const struct ip_addr *address)
 {
     struct candidate candidate = {.address = *address};
-    bool is_by_rule = false;
     note_local(admission, &candidate, 1);
-    return admission_admits_address(admission, &candidate, &is_by_rule, NULL) &&
-           candidate.sends_proxy;
+    return admission_judge_address(admission, &candidate).is_admitted && candidate.sends_proxy;
 }
 
 static void on_dialled(void *arg, enum dial_result result, int fd)

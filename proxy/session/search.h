@@ -62,10 +62,10 @@ struct verdict search_judge(struct search *search, const struct admission *admis
 // owner is woken while it dials.
 void search_judge_late(struct search *search, const struct admission *admission);
 
-// search_admits tells whether one address of the target may be reached through the parent of that name, or dialled (NULL),
-// without a search. `out_inner`, which may be NULL: what a tunnel to it may carry.
-bool search_admits(const struct admission *admission, const struct ip_addr *address,
-                   const char *parent, struct inner *out_inner);
+// search_judge_address judges one address of the target, which is reached through the parent of that name, or dialled (NULL),
+// without a search.
+struct standing search_judge_address(const struct admission *admission,
+                                     const struct ip_addr *address, const char *parent);
 
 // search_sends_proxy tells whether the rule that admits this address of the target wants a PROXY header to go first.
 bool search_sends_proxy(const struct admission *admission, const struct ip_addr *address);

@@ -195,17 +195,18 @@ static bool judge_exchanges(const struct session *session, enum reason reason)
     while (next != NULL) {
         struct exchange *exchange = next;
         const bool is_tunnel = exchange_is_tunnel(exchange);
+        const bool is_judged = reason == REASON_NONE && is_tunnel &&
+                               exchange->generation == session->peer.snapshot->generation;
         next = session_next_exchange(session, exchange);
-        if (reason == REASON_NONE && is_tunnel &&
-            exchange->generation == session->peer.snapshot->generation)
-            continue; // it was judged before
-        if (is_tunnel && left-- == 0)
+        if (is_judged && !exchange_ends_by_time(exchange))
+            continue;
+        if (!is_judged && is_tunnel && left-- == 0)
             return false;
-        if (reason == REASON_NONE)
+        if (reason == REASON_NONE && !is_judged)
             exchange_judge_again(exchange);
-        else if (is_tunnel)
+        else if (is_tunnel && !is_judged)
             exchange_end(exchange, reason_of_end(reason));
-        channel_drive(exchange->channel);
+        channel_drive(exchange->channel); // also for its deadline: the clock may have been set
     }
     return true;
 }

@@ -11,6 +11,7 @@ struct verdict verdict_of_decision(const struct decision *decision, const char *
         .mode = decision->mode,
         .would_deny = decision->would_deny,
         .status = status,
+        .opens_s = decision->changes_s,
     };
     const bool fits = string_copy(verdict.config, sizeof verdict.config, slice_of_string(config)) &&
                       (decision->rule == NULL || string_copy(verdict.rule, sizeof verdict.rule,

@@ -23,14 +23,16 @@ enum {
 // Zeroed: go on, nothing has been decided.
 struct verdict {
     enum verdict_kind kind;
-    enum action action;              // as the `decision` record has it
-    enum reason reason;              // REASON_NONE: nothing that ends the deciding
-    enum policy_mode mode;           // of the client
-    bool would_deny;                 // allowed only because the mode is `report`
-    bool ends_connection;            // the client's right is gone: no further request
-    bool is_of_whole_proxy;          // of a limit: otherwise it is the client's own
-    uint16_t status;                 // of the answer to a refusal
-    uint32_t retry_after_s;          // of a limit: asking again makes sense then
+    enum action action;     // as the `decision` record has it
+    enum reason reason;     // REASON_NONE: nothing that ends the deciding
+    enum policy_mode mode;  // of the client
+    bool would_deny;        // allowed only because the mode is `report`
+    bool ends_connection;   // the client's right is gone: no further request
+    bool is_of_whole_proxy; // of a limit: otherwise it is the client's own
+    uint16_t status;        // of the answer to a refusal
+    uint32_t retry_after_s; // of a limit: asking again makes sense then
+    int64_t
+        opens_s; // with a reason of time: Unix seconds, when it may be allowed; INT64_MAX: never
     const char *detail;              // a few words for the answer; static memory or NULL
     const char *help;                // a sentence for its body; static memory or NULL
     char rule[VERDICT_RULE_CAP];     // that decided; empty: none

@@ -206,10 +206,10 @@ static enum reason decide(const struct policy *policy, const struct question *qu
 {
     struct candidate candidate = {.address = question->address};
     struct decision decision;
-    policy_decide_target(policy, question->client, &question->address, &question->target, NULL,
+    policy_decide_target(policy, question->client, &question->address, 0, &question->target, NULL,
                          &decision);
     if (decision.action == ACTION_ALLOW)
-        policy_decide_addresses(policy, question->client, &question->address, &question->target,
+        policy_decide_addresses(policy, question->client, &question->address, 0, &question->target,
                                 &candidate, 1, NULL, &decision);
     return decision.reason;
 }

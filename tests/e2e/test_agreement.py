@@ -5,11 +5,12 @@ requests: identities, sources, targets and answers of DNS, drawn again for every
 import json
 import os
 import random
+from datetime import datetime
 
 import pytest
 
 from support.config import write_config
-from support.model import decide
+from support.model import DAYS, decide
 from support.proxy import run
 from support.scale import count
 from support.wire import connect_head
@@ -63,12 +64,27 @@ def draw_rule(dice, is_allow, name):
     return rule
 
 
+def draw_times(dice):
+    """Times of a client or an allow: about half of them hold now."""
+    times = {}
+    if dice.random() < 0.5:
+        first, last = sorted(dice.sample(["2020-01-01", "2024-06-01", "2090-01-01", "2095-01-01"], 2))
+        times["valid"] = dice.choice([{"from": first, "until": last}, {"from": first}, {"until": last}])
+    if not times or dice.random() < 0.5:
+        first, last = dice.sample(range(24), 2)
+        hours = {"from": f"{first:02}:00", "to": f"{last:02}:00", "zone": dice.choice(["UTC", "Europe/Zurich"])}
+        times["hours"] = {**hours, "days": some(dice, DAYS, 6)}
+    return times
+
+
 def draw_clients(dice, matches):
     clients = []
     for number, match in enumerate(matches):
         name = f"c{number}"
         client = {"name": name, "match": [match], "mode": dice.choice(["enforce"] * 4 + ["report", "open"])}
         client["allow"] = [draw_rule(dice, True, f"{name}-a{i}") for i in range(dice.randint(0, 5))]
+        for owner in [rule for rule in client["allow"] if dice.random() < 0.3] + [client] * (dice.random() < 0.15):
+            owner.update(draw_times(dice))
         if dice.random() < 0.5:
             client["deny"] = [draw_rule(dice, False, f"{name}-d{i}") for i in range(2)]
         if dice.random() < 0.3:
@@ -152,6 +168,10 @@ def decisions(proxy):
     return {record["id"]: record for record in records if record["event"] == "decision"}
 
 
+def when(record):
+    return datetime.fromisoformat(record["ts"].replace("Z", "+00:00"))
+
+
 @pytest.mark.protocols("h1", "h2")
 def test_the_proxy_and_a_second_reading_of_the_rules_agree(asked):
     records = decisions(asked)
@@ -162,7 +182,7 @@ def test_the_proxy_and_a_second_reading_of_the_rules_agree(asked):
         # In the order in which DNS gave them; an answer of the other family may have come too late.
         given = record["addresses"] or addresses
         assert set(given) <= set(addresses), record
-        expected = decide(asked.config, IDENTITIES[who], source, host, port, given)
+        expected = decide(asked.config, IDENTITIES[who], source, host, port, given, when(record))
         verdict = record["decision"]
         found = (verdict["action"], verdict["reason"], verdict["rule"], verdict["would_deny"])
         wanted = (expected.action, expected.reason, expected.rule, expected.would_deny)
@@ -201,7 +221,7 @@ def test_replaying_under_another_configuration_finds_what_a_second_reading_finds
         who, source, host, port, addresses = asked.questions[id]
         before = record["decision"]
         known = record["addresses"] or (addresses if host is None else [])
-        after = decide(config, IDENTITIES[who], source, host, port, known)
+        after = decide(config, IDENTITIES[who], source, host, port, known, when(record))
         if host and not known and after.action == "error":
             is_change = before["action"] == "deny"  # only its addresses could tell
         elif before["action"] == "error":

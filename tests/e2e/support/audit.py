@@ -20,7 +20,7 @@ HANDSHAKE_REASONS = set(
     "limit_sessions limit_memory limit_half_open limit_failed_handshakes".split()
 )
 DECISION_REASONS = set(
-    "rule no_client bad_account source_not_allowed no_rule denied_by_rule special_range metadata own_listener "
+    "rule no_client bad_account source_not_allowed not_valid_now outside_hours no_rule denied_by_rule special_range metadata own_listener "
     "bad_request bad_target dns_failed egress_unavailable audit_full draining no_memory timeout "
     "policy_changed whoami not_found loop "
     "limit_accounts limit_tunnels limit_new_tunnels limit_proxy_tunnels limit_streams limit_questions limit_memory "
@@ -35,7 +35,7 @@ CLOSE_REASONS = set(
     "client_closed upstream_closed client_reset upstream_reset client_truncated idle age killed "
     "blocked drained refused connect_failed timeout policy_changed expired revoked "
     "completed bad_response bad_request no_memory inner_plain inner_mismatch inner_not_tls inner_no_name "
-    "inner_ech inner_too_large inner_timeout h2_flood limit_streams "
+    "inner_ech inner_too_large inner_timeout h2_flood limit_streams not_valid_now outside_hours "
     "parent_unreachable parent_untrusted parent_refused parent_bad_answer".split()
 )
 # Of a request that was over before anything could be decided about it.

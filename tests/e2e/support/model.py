@@ -5,7 +5,10 @@ ranges that the tests use, and no others.
 """
 
 import ipaddress
+import math
 from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from zoneinfo import ZoneInfo
 
 METADATA = ["169.254.169.254/32", "100.100.100.200/32", "168.63.129.16/32", "fd00:ec2::254/128"]
 CLOSED = ["0.0.0.0/32", "224.0.0.0/4", "255.255.255.255/32", "ff00::/8", "::/128"]
@@ -44,7 +47,7 @@ def is_ordinary(address):
     return not any(inside(form, METADATA + CLOSED + SPECIAL) for form in forms(address))
 
 
-def opens(entry, address):
+def opens_address(entry, address):
     """Whether `addresses: [entry]` of an allow opens this one form of an address."""
     special = inside(address, SPECIAL)
     if entry == "public":
@@ -129,7 +132,7 @@ def deny_fits(rule, host, port):
 def admits(rule, address):
     if "addresses" not in rule:
         return is_ordinary(address)
-    return all(any(opens(entry, form) for entry in rule["addresses"]) for form in forms(address))
+    return all(any(opens_address(entry, form) for entry in rule["addresses"]) for form in forms(address))
 
 
 def hits(rule, address):
@@ -138,12 +141,77 @@ def hits(rule, address):
     )
 
 
+DAYS = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+
+
+def moment(text):
+    """A date at midnight UTC: the tests write no others."""
+    return datetime.fromisoformat(text).replace(tzinfo=timezone.utc)
+
+
+def is_inside(hours, now):
+    local = now.astimezone(ZoneInfo(hours.get("zone", "UTC"))).replace(tzinfo=None)
+    for back in (0, 1):  # a window that began today, or yesterday and goes past midnight
+        day = local.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=back)
+        first, last = (int(hours.get(key, other)[:2]) for key, other in (("from", "00:00"), ("to", "24:00")))
+        begin, end = day + timedelta(hours=first), day + timedelta(hours=last, days=first > last)
+        if DAYS[day.weekday()] in hours.get("days", DAYS) and begin <= local < end:
+            return True
+    return False
+
+
+KNOWN = {}  # (function, owner's identity, hour) -> owner, answer
+
+
+def hourly(function):
+    """What is asked again for the same owner in the same hour has the same answer: all windows of the tests are of whole hours."""
+
+    def ask(owner, now):
+        now = now.replace(minute=0, second=0, microsecond=0)
+        key = (function, id(owner), now)
+        if key not in KNOWN or KNOWN[key][0] is not owner:
+            KNOWN[key] = owner, function(owner, now)
+        return KNOWN[key][1]
+
+    return ask
+
+
+@hourly
+def closed(owner, now):
+    """Why a client or rule does not count now; None where it does."""
+    valid = owner.get("valid", {})
+    if "until" in valid and now >= moment(valid["until"]):
+        return "not_valid_now"
+    if "from" in valid and now < moment(valid["from"]):
+        return "not_valid_now"
+    return None if "hours" not in owner or is_inside(owner["hours"], now) else "outside_hours"
+
+
+@hourly
+def opens(owner, now):
+    """When one that is closed counts again."""
+    start = now
+    if "from" in owner.get("valid", {}):
+        start = max(start, moment(owner["valid"]["from"]))
+    later = (start + timedelta(hours=hour) for hour in range(24 * 8 + 2))
+    return next((at.timestamp() for at in later if at > now and not closed(owner, at)), math.inf)
+
+
+def first_to_open(allows, now):
+    """Of allows outside their time the one that opens first: its place, reason and label."""
+    late = [(opens(rule, now), i) for i, (_, rule) in enumerate(allows) if closed(rule, now)]
+    if not late:
+        return None
+    label, rule = allows[min(late)[1]]
+    return closed(rule, now), label
+
+
 def named(rules, prefix):
     return [(rule.get("name", f"{prefix}[{index}]"), rule) for index, rule in enumerate(rules)]
 
 
-def decide(config, identity, source, host, port, addresses):
-    """`host` is None for a written address, which is then the one in `addresses`."""
+def decide(config, identity, source, host, port, addresses, now):
+    """`host` is None for a written address, which is then the one in `addresses`. `now` is a datetime."""
     fits = [c for c in config["clients"] if any(entry_fits(e, identity) for e in c["match"])]
     if not fits:
         return Verdict("deny", "no_client")
@@ -151,24 +219,29 @@ def decide(config, identity, source, host, port, addresses):
     source = ipaddress.ip_address(source)
     if "sources" in client and not any(contains(entry, source) for entry in client["sources"]):
         return Verdict("deny", "source_not_allowed")
+    if closed(client, now):
+        return Verdict("deny", closed(client, now))
     name = client["name"]
     denials = named(config.get("deny", []), "deny") + named(client.get("deny", []), f"{name}.deny")
     allows = named(client.get("allow", []), f"{name}.allow")
     denials = [(label, rule) for label, rule in denials if deny_fits(rule, host, port)]
     allows = [(label, rule) for label, rule in allows if allow_fits(rule, host, port)]
+    late = allows
+    allows = [(label, rule) for label, rule in allows if not closed(rule, now)]
     lifted = client.get("mode", "enforce") != "enforce"
     if host is not None:
         by_name = [label for label, rule in denials if "addresses" not in rule]
         if by_name:
             return Verdict("deny", "denied_by_rule", by_name[0])
         if not allows and not lifted:
-            return Verdict("deny", "no_rule")
+            return Verdict("deny", *(first_to_open(late, now) or ("no_rule",)))
         if not addresses:
             return Verdict("error", "dns_failed")
-    return judge(client, [ipaddress.ip_address(a) for a in addresses], denials, allows, lifted)
+    addresses = [ipaddress.ip_address(a) for a in addresses]
+    return judge(client, addresses, denials, allows, lifted, late, now)
 
 
-def judge(client, addresses, denials, allows, lifted):
+def judge(client, addresses, denials, allows, lifted, late, now):
     refused = []  # (what comes first, which address, reason, rule)
     open_to = {}  # index -> rule
     left = []
@@ -189,11 +262,15 @@ def judge(client, addresses, denials, allows, lifted):
         return Verdict("allow", "rule", open_to[min(open_to)])
     last = 2 + len(denials)
     for index in left:
-        if not is_ordinary(addresses[index]) and (lifted or allows):
-            refused.append((last, index, "special_range", None))
+        address = addresses[index]
+        other = first_to_open([(label, rule) for label, rule in late if admits(rule, address)], now)
+        if other and not (lifted and is_ordinary(address)):
+            refused.append((last, index, *other))
+        elif not is_ordinary(address) and (lifted or allows):
+            refused.append((last + 1, index, "special_range", None))
         elif lifted:
             return Verdict("allow", "no_rule", None, client["mode"] == "report")
         else:
-            refused.append((last + 1, index, "no_rule", None))
+            refused.append((last + 2, index, "no_rule", None))
     _, _, reason, rule = min(refused)
     return Verdict("deny", reason, rule)

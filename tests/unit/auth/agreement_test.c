@@ -293,13 +293,36 @@ static void random_rule(struct world *world, struct random *random, const char *
     }
 }
 
+#define SOME_MONDAY_S                                                                              \
+    (INT64_C(86400) * (4 + 7 * 2900)) // in 2025: around it is when things are asked
+
+// random_schedule is open about half of the time, and begins or ends now and then in the three weeks that are asked about.
+static const struct schedule *random_schedule(struct world *world, struct random *random)
+{
+    struct schedule *out = room(world, 1, sizeof *out);
+    *out = (struct schedule){.from_s = INT64_MIN, .until_s = INT64_MAX};
+    if (random_below(random, 3) == 0)
+        out->from_s = SOME_MONDAY_S + (int64_t)random_below(random, 21) * 86400;
+    if (random_below(random, 3) == 0)
+        out->until_s = SOME_MONDAY_S + (int64_t)(1 + random_below(random, 21)) * 86400;
+    out->has_hours = random_below(random, 2) == 0;
+    out->hours = (struct hours){.days = (uint8_t)(1 + random_below(random, 127)),
+                                .from_s = (int32_t)random_below(random, 12) * 7200,
+                                .to_s = (int32_t)random_below(random, 12) * 7200 + 3600};
+    return out;
+}
+
 static struct ref_rule *random_rules(struct world *world, struct random *random, const char *list,
                                      size_t most, size_t *out_count)
 {
     *out_count = random_below(random, most + 1);
     struct ref_rule *rules = room(world, *out_count, sizeof *rules);
-    for (size_t i = 0; i < *out_count; i++)
+    for (size_t i = 0; i < *out_count; i++) {
         random_rule(world, random, list, i, &rules[i]);
+        if (slice_ends_with(slice_of_string(list), SLICE_LITERAL("allow")) &&
+            random_below(random, 4) == 0)
+            rules[i].schedule = random_schedule(world, random);
+    }
     return rules;
 }
 
@@ -334,6 +357,7 @@ static struct rule *compile_rules(struct policy *policy, const struct ref_rule *
                                .has_hosts = rules[i].has_hosts,
                                .addresses = compile_ip_sets(policy, &rules[i].addresses),
                                .has_addresses = rules[i].has_addresses,
+                               .schedule = rules[i].schedule,
                                .ports = rules[i].ports,
                                .port_count = (uint32_t)rules[i].port_count};
     }
@@ -347,10 +371,14 @@ static void compile_policy(const struct world *world, struct policy *policy, str
                               .sources = compile_ip_sets(policy, &from->sources),
                               .has_sources = from->has_sources,
                               .mode = from->mode,
+                              .schedule = from->schedule,
+                              .has_times = from->schedule != NULL,
                               .allow = compile_rules(policy, from->allow, from->allow_count),
                               .allow_count = from->allow_count,
                               .deny = compile_rules(policy, from->deny, from->deny_count),
                               .deny_count = from->deny_count};
+    for (size_t i = 0; i < client->allow_count; i++)
+        client->has_times = client->has_times || client->allow[i].schedule != NULL;
     policy->clients = client;
     policy->client_count = 1;
     policy->deny = compile_rules(policy, world->reference.deny, world->reference.deny_count);
@@ -381,6 +409,8 @@ static void world_init(struct world *world, struct random *random)
     struct ref_client *client = &world->ref_client;
     client->name = "c";
     client->mode = modes[random_below(random, 4)];
+    if (random_below(random, 8) == 0)
+        client->schedule = random_schedule(world, random);
     client->has_sources = random_below(random, 4) == 0;
     client->sources = random_set(world, random, 20);
     client->allow = random_rules(world, random, "c.allow", most, &client->allow_count);
@@ -401,6 +431,7 @@ static void world_deinit(struct world *world)
 struct question {
     struct target target;
     struct ip_addr source;
+    int64_t now_s;
     struct candidate candidates[CANDIDATES_MAX];
     size_t count;
 };
@@ -410,6 +441,7 @@ static void random_question(struct random *random, struct question *out)
     static const uint16_t ports[] = {443, 443, 80, 8200};
     *out = (struct question){
         .source = random_address(random),
+        .now_s = SOME_MONDAY_S + (int64_t)random_below(random, 21 * 24) * 3600,
         .count = random_below(random, random_below(random, 8) == 0 ? CANDIDATES_MAX : 4)};
     out->target.port = ports[random_below(random, 4)];
     out->target.kind = random_below(random, 3) == 0 ? TARGET_ADDRESS : TARGET_NAME;
@@ -435,11 +467,13 @@ static void assert_same(const struct decision *a, const struct question *qa,
                         size_t round)
 {
     bool is_same = a->action == b->action && a->reason == b->reason && a->mode == b->mode &&
-                   a->would_deny == b->would_deny && is_same_text(a->rule, b->rule);
+                   a->would_deny == b->would_deny && is_same_text(a->rule, b->rule) &&
+                   a->changes_s == b->changes_s;
     for (size_t i = 0; i < qa->count; i++)
         is_same &= qa->candidates[i].is_admitted == qb->candidates[i].is_admitted &&
                    qa->candidates[i].reason == qb->candidates[i].reason &&
-                   is_same_text(qa->candidates[i].rule, qb->candidates[i].rule);
+                   is_same_text(qa->candidates[i].rule, qb->candidates[i].rule) &&
+                   qa->candidates[i].until_s == qb->candidates[i].until_s;
     if (!is_same)
         fail_msg("round %zu, %s: %s %s %s, but it should be %s %s %s", round, what,
                  action_name(b->action), reason_name(b->reason), b->rule == NULL ? "-" : b->rule,
@@ -470,23 +504,23 @@ static enum reason ask(const struct world *world, const struct question *questio
     struct decision said[4];
     struct ledger ledger = {0};
     const struct policy_trace trace = {.told = note, .arg = &ledger};
-    ref_decide_target(&world->reference, &world->ref_client, &question->source, &question->target,
-                      &said[0]);
-    policy_decide_target(world->sealed, &world->sealed_client, &question->source, &question->target,
-                         NULL, &said[1]);
+    ref_decide_target(&world->reference, &world->ref_client, &question->source, question->now_s,
+                      &question->target, &said[0]);
+    policy_decide_target(world->sealed, &world->sealed_client, &question->source, question->now_s,
+                         &question->target, NULL, &said[1]);
     const struct question none = {0};
     assert_same(&said[0], &none, &said[1], &none, "target, sealed", round);
-    ref_decide_addresses(&world->reference, &world->ref_client, &question->source,
+    ref_decide_addresses(&world->reference, &world->ref_client, &question->source, question->now_s,
                          &question->target, asked[0].candidates, question->count, &said[0]);
-    policy_decide_addresses(world->plain, &world->plain_client, &question->source,
+    policy_decide_addresses(world->plain, &world->plain_client, &question->source, question->now_s,
                             &question->target, asked[1].candidates, question->count, NULL,
                             &said[1]);
     policy_decide_addresses(world->sealed, &world->sealed_client, &question->source,
-                            &question->target, asked[2].candidates, question->count, NULL,
-                            &said[2]);
+                            question->now_s, &question->target, asked[2].candidates,
+                            question->count, NULL, &said[2]);
     policy_decide_addresses(world->sealed, &world->sealed_client, &question->source,
-                            &question->target, asked[3].candidates, question->count, &trace,
-                            &said[3]);
+                            question->now_s, &question->target, asked[3].candidates,
+                            question->count, &trace, &said[3]);
     assert_same(&said[0], &asked[0], &said[1], &asked[1], "plain", round);
     assert_same(&said[0], &asked[0], &said[2], &asked[2], "sealed", round);
     assert_same(&said[0], &asked[0], &said[3], &asked[3], "traced", round);
@@ -525,6 +559,8 @@ static void sealed_policies_decide_as_plain_lists_do(void **state)
                                       REASON_DENIED_BY_RULE,
                                       REASON_SPECIAL_RANGE,
                                       REASON_SOURCE_NOT_ALLOWED,
+                                      REASON_NOT_VALID_NOW,
+                                      REASON_OUTSIDE_HOURS,
                                       REASON_OWN_LISTENER};
     for (size_t i = 0; i < sizeof met / sizeof met[0]; i++) {
         if (reasons[met[i]] < 50)

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "auth/policy.h"
+#include "auth/schedule_text.h"
 #include "tests/unit/auth/identity_maker.h"
 
 enum {
@@ -153,6 +154,50 @@ static bool take_pair(struct slice *rest, struct slice *out_key, struct slice *o
     return true;
 }
 
+// read_moment reads a time in UTC; nothing is `otherwise`.
+static int64_t read_moment(struct eval *eval, struct slice value, int64_t otherwise)
+{
+    struct moment moment;
+    if (value.len == 0)
+        return otherwise;
+    if (!moment_parse(value, &moment))
+        failed(eval, "not a time: %.*s", (int)value.len, (const char *)value.data);
+    return moment.wall_s - moment.ahead_s;
+}
+
+// schedule_of gives the schedule of a client or a rule, which it may have already.
+static struct schedule *schedule_of(struct eval *eval, const struct schedule **kept)
+{
+    struct schedule *schedule = room_for(eval, 1, sizeof *schedule);
+    *schedule =
+        *kept != NULL ? **kept : (struct schedule){.from_s = INT64_MIN, .until_s = INT64_MAX};
+    *kept = schedule;
+    return schedule;
+}
+
+// read_valid reads `FROM..UNTIL`, either of which may be left out.
+static void read_valid(struct eval *eval, struct slice value, const struct schedule **out)
+{
+    struct schedule *schedule = schedule_of(eval, out);
+    size_t dots = 0;
+    while (dots < value.len && !slice_starts_with(slice_from(value, dots), SLICE_LITERAL("..")))
+        dots++;
+    schedule->from_s = read_moment(eval, slice_first(value, dots), INT64_MIN);
+    schedule->until_s = read_moment(eval, slice_from(value, dots + 2), INT64_MAX);
+}
+
+// read_hours reads `DAYS@FROM-TO`, in UTC.
+static void read_hours(struct eval *eval, struct slice value, const struct schedule **out)
+{
+    struct schedule *schedule = schedule_of(eval, out);
+    const struct slice days = take(&value, '@');
+    const struct slice from = take(&value, '-');
+    schedule->has_hours = true;
+    if (!days_parse(days, &schedule->hours.days) || !clock_parse(from, &schedule->hours.from_s) ||
+        !clock_parse(value, &schedule->hours.to_s))
+        failed(eval, "not hours");
+}
+
 // read_rule reads `hosts=.. addresses=.. ports=.. name=..`.
 static void read_rule(struct eval *eval, struct slice rest, const char *owner, const char *list,
                       size_t index, struct rule *out)
@@ -173,6 +218,10 @@ static void read_rule(struct eval *eval, struct slice rest, const char *owner, c
             read_ports(eval, value, out);
         } else if (is_word(key, "name")) {
             out->name = keep(eval, value);
+        } else if (is_word(key, "valid")) {
+            read_valid(eval, value, &out->schedule);
+        } else if (is_word(key, "hours")) {
+            read_hours(eval, value, &out->schedule);
         } else {
             failed(eval, "no such key in a rule: %.*s", (int)key.len, (const char *)key.data);
         }
@@ -221,6 +270,10 @@ static void add_client(struct eval *eval, struct slice rest)
         } else if (is_word(key, "sources")) {
             client->has_sources = true;
             read_addresses(eval, value, &client->sources);
+        } else if (is_word(key, "valid")) {
+            read_valid(eval, value, &client->schedule);
+        } else if (is_word(key, "hours")) {
+            read_hours(eval, value, &client->schedule);
         } else {
             failed(eval, "no such key in a client: %.*s", (int)key.len, (const char *)key.data);
         }
@@ -278,6 +331,7 @@ static void add_rule(struct eval *eval, struct slice rest, bool is_allow)
     } else if (is_allow) {
         read_rule(eval, rest, client->name, "allow", client->allow_count, &rule);
         ((struct rule *)client->allow)[client->allow_count++] = rule;
+        client->has_times = client->has_times || rule.schedule != NULL;
     } else {
         read_rule(eval, rest, client->name, "deny", client->deny_count, &rule);
         ((struct rule *)client->deny)[client->deny_count++] = rule;
@@ -362,6 +416,7 @@ static void read_policy_line(struct eval *eval, struct slice line)
 struct question {
     const struct client *client; // NULL: no client fits
     struct ip_addr source;
+    int64_t now_s;
     struct target target;
     bool is_target_bad;
     bool stops_before_dns; // the addresses column is `-`
@@ -421,8 +476,8 @@ static void answer(struct eval *eval, struct question *question, struct decision
         *out = (struct decision){.action = ACTION_ERROR, .reason = REASON_BAD_TARGET};
         return;
     }
-    policy_decide_target(eval->policy, question->client, &question->source, &question->target, NULL,
-                         out);
+    policy_decide_target(eval->policy, question->client, &question->source, question->now_s,
+                         &question->target, NULL, out);
     if (question->stops_before_dns) {
         if (out->action == ACTION_ALLOW)
             failed(eval, "was not decided before DNS");
@@ -436,8 +491,8 @@ static void answer(struct eval *eval, struct question *question, struct decision
     if (out->reason != REASON_NONE || out->rule != NULL || out->would_deny)
         failed(eval, "the first step says more than it knows");
     memset(out, 0xA5, sizeof *out);
-    policy_decide_addresses(eval->policy, question->client, &question->source, &question->target,
-                            question->candidates, question->count, NULL, out);
+    policy_decide_addresses(eval->policy, question->client, &question->source, question->now_s,
+                            &question->target, question->candidates, question->count, NULL, out);
 }
 
 // describe writes a decision as the fifth column has it.
@@ -493,17 +548,20 @@ static void check_second_step(struct eval *eval, const struct question *question
     if (question->is_target_bad || !question->stops_before_dns)
         return;
     ASSERT(ip_addr_parse(SLICE_LITERAL("9.9.9.9"), &candidate.address) == ERR_OK);
-    policy_decide_addresses(eval->policy, question->client, &question->source, &question->target,
-                            &candidate, 1, NULL, &second);
+    policy_decide_addresses(eval->policy, question->client, &question->source, question->now_s,
+                            &question->target, &candidate, 1, NULL, &second);
     if (second.action != first->action || second.reason != first->reason ||
         second.rule != first->rule || candidate.is_admitted)
         failed(eval, "the second step forgets what the first one denied");
 }
 
-static void judge_row_once(struct eval *eval, struct slice columns[COLUMNS])
+static void judge_row_once(struct eval *eval, const struct slice columns[COLUMNS])
 {
     struct question question = {.client = find_client(eval, columns[0])};
-    if (ip_addr_parse(columns[1], &question.source) != ERR_OK)
+    struct slice now = columns[1];
+    const struct slice source = take(&now, '@');
+    question.now_s = read_moment(eval, now, 0);
+    if (ip_addr_parse(source, &question.source) != ERR_OK)
         failed(eval, "the source is no address");
     question.is_target_bad = target_parse(columns[2], &question.target) != ERR_OK;
     if (!read_candidates(columns[3], &question))

@@ -116,7 +116,8 @@ static void every_candidate_has_its_own_reason_and_rule(void **state)
         candidates[i].reason = REASON_RULE;
     }
     struct decision decision;
-    policy_decide_addresses(&policy, &client, &source, &asked, candidates, COUNT, NULL, &decision);
+    policy_decide_addresses(&policy, &client, &source, 0, &asked, candidates, COUNT, NULL,
+                            &decision);
     for (size_t i = 0; i < COUNT; i++) {
         assert_string_equal(reason_name(reasons[i]), reason_name(candidates[i].reason));
         assert_int_equal(reasons[i] == REASON_RULE, candidates[i].is_admitted);
@@ -149,7 +150,8 @@ static void the_last_of_many_rules_that_speak_about_a_name_admits(void **state)
         struct candidate candidates[] = {{.address = address("1.1.1.1")},
                                          {.address = address("10.0.1.1")}};
         struct decision decision;
-        policy_decide_addresses(&policy, &client, &source, &asked, candidates, 2, NULL, &decision);
+        policy_decide_addresses(&policy, &client, &source, 0, &asked, candidates, 2, NULL,
+                                &decision);
         assert_int_equal(ACTION_ALLOW, decision.action);
         assert_string_equal("last", decision.rule);
         assert_int_equal(REASON_SPECIAL_RANGE, candidates[1].reason);
@@ -169,7 +171,7 @@ static void an_address_that_is_no_address_is_never_admitted(void **state)
     const struct target asked = target("a.example:443");
     struct candidate candidate = {0};
     struct decision decision;
-    policy_decide_addresses(&policy, &client, &source, &asked, &candidate, 1, NULL, &decision);
+    policy_decide_addresses(&policy, &client, &source, 0, &asked, &candidate, 1, NULL, &decision);
     assert_int_equal(ACTION_DENY, decision.action);
     assert_false(candidate.is_admitted);
 }
@@ -187,7 +189,7 @@ static void a_source_that_is_no_address_is_in_no_set(void **state)
     const struct ip_addr nothing = {0};
     const struct target asked = target("a.example:443");
     struct decision decision;
-    policy_decide_target(&policy, &client, &nothing, &asked, NULL, &decision);
+    policy_decide_target(&policy, &client, &nothing, 0, &asked, NULL, &decision);
     assert_int_equal(ACTION_DENY, decision.action);
     assert_int_equal(REASON_SOURCE_NOT_ALLOWED, decision.reason);
 }
@@ -204,7 +206,7 @@ static void a_written_address_is_no_name_whatever_stands_in_its_name(void **stat
     asked.address = address("9.9.9.9");
     struct candidate candidate = {.address = asked.address};
     struct decision decision;
-    policy_decide_addresses(&policy, &client, &source, &asked, &candidate, 1, NULL, &decision);
+    policy_decide_addresses(&policy, &client, &source, 0, &asked, &candidate, 1, NULL, &decision);
     assert_int_equal(ACTION_DENY, decision.action);
     assert_int_equal(REASON_NO_RULE, decision.reason);
 }
@@ -232,7 +234,7 @@ static void a_listener_written_as_a_mapped_address_is_its_ipv4_address(void **st
     const struct target asked = target("a.example:443");
     struct candidate candidate = {.address = address("1.1.1.1")};
     struct decision decision;
-    policy_decide_addresses(&policy, &client, &source, &asked, &candidate, 1, NULL, &decision);
+    policy_decide_addresses(&policy, &client, &source, 0, &asked, &candidate, 1, NULL, &decision);
     assert_int_equal(REASON_OWN_LISTENER, decision.reason);
 }
 
@@ -252,7 +254,8 @@ static void the_forms_of_one_candidate_count_for_no_other(void **state)
         candidates[i] = (struct candidate){.address = address("2606:4700::1")};
     candidates[COUNT - 2].address = address("2001:0:808:808::1"); // Teredo: its server is 8.8.8.8
     struct decision decision;
-    policy_decide_addresses(&policy, &client, &source, &asked, candidates, COUNT, NULL, &decision);
+    policy_decide_addresses(&policy, &client, &source, 0, &asked, candidates, COUNT, NULL,
+                            &decision);
     assert_false(candidates[COUNT - 2].is_admitted);
     assert_string_equal("rule", reason_name(candidates[COUNT - 1].reason));
     assert_true(candidates[COUNT - 1].is_admitted);
@@ -266,7 +269,7 @@ static enum reason judge(const struct client *client, const struct ip_addr *addr
     const struct target asked = target("a.example:443");
     struct candidate candidate = {.address = *addr};
     struct decision decision;
-    policy_decide_addresses(&policy, client, &source, &asked, &candidate, 1, NULL, &decision);
+    policy_decide_addresses(&policy, client, &source, 0, &asked, &candidate, 1, NULL, &decision);
     assert_int_equal(decision.action == ACTION_ALLOW, candidate.is_admitted);
     return decision.reason;
 }
@@ -378,7 +381,8 @@ static void a_tunnel_may_carry_what_its_rule_says_or_else_its_client(void **stat
         const struct policy policy = {.clients = &client, .client_count = 1};
         struct candidate candidate = {.address = address("1.1.1.1")};
         struct decision decision;
-        policy_decide_addresses(&policy, &client, &source, &asked, &candidate, 1, NULL, &decision);
+        policy_decide_addresses(&policy, &client, &source, 0, &asked, &candidate, 1, NULL,
+                                &decision);
         assert_int_equal(ACTION_ALLOW, decision.action);
         assert_ptr_equal(candidate.inner, rows[i].expected);
         assert_ptr_equal(decision.inner, rows[i].expected);
@@ -408,7 +412,8 @@ static void a_target_is_told_who_is_there_where_the_rule_that_admits_it_says_so(
         const struct policy policy = {.clients = &client, .client_count = 1};
         struct candidate candidate = {.address = address("1.1.1.1"), .sends_proxy = true};
         struct decision decision;
-        policy_decide_addresses(&policy, &client, &source, &asked, &candidate, 1, NULL, &decision);
+        policy_decide_addresses(&policy, &client, &source, 0, &asked, &candidate, 1, NULL,
+                                &decision);
         assert_int_equal(ACTION_ALLOW, decision.action);
         assert_int_equal(candidate.sends_proxy, rows[i].expected);
     }
@@ -446,7 +451,8 @@ static void the_way_is_that_of_the_rule_that_admits_and_else_of_the_client(void 
         const struct policy policy = {.clients = &client, .client_count = 1};
         struct candidate candidate = {.address = address("1.1.1.1")};
         struct decision decision;
-        policy_decide_addresses(&policy, &client, &source, &asked, &candidate, 1, NULL, &decision);
+        policy_decide_addresses(&policy, &client, &source, 0, &asked, &candidate, 1, NULL,
+                                &decision);
         assert_int_equal(ACTION_ALLOW, decision.action);
         assert_ptr_equal(decision.via, candidate.via);
         assert_int_equal(via_allows(candidate.via, "paris"), rows[i].through_paris);
@@ -479,7 +485,7 @@ static void what_is_denied_is_told_nothing(void **state)
     const struct policy policy = {.clients = &client, .client_count = 1};
     struct candidate candidate = {.address = address("1.1.1.1"), .sends_proxy = true};
     struct decision decision;
-    policy_decide_addresses(&policy, &client, &source, &asked, &candidate, 1, NULL, &decision);
+    policy_decide_addresses(&policy, &client, &source, 0, &asked, &candidate, 1, NULL, &decision);
     assert_int_equal(ACTION_DENY, decision.action);
     assert_false(candidate.sends_proxy);
 }

@@ -167,11 +167,41 @@ static void decide(struct decision *out, enum action action, enum reason reason,
     out->rule = rule;
 }
 
+// reason_of tells why a schedule is closed; REASON_NONE: it is open.
+static enum reason reason_of(const struct schedule *schedule, int64_t now_s, int64_t *out_changes_s)
+{
+    return schedule_reason(schedule_judge(schedule, now_s, out_changes_s));
+}
+
+// opens_first gives the allow that concerns the target at another time, the earliest; with `forms`, one that admits them.
+static const struct ref_rule *opens_first(const struct ref_client *client,
+                                          const struct target *target, int64_t now_s,
+                                          const struct forms *forms, int64_t *out_opens_s)
+{
+    const struct ref_rule *first = NULL;
+    *out_opens_s = INT64_MAX;
+    for (size_t i = client->allow_count; i-- > 0;) {
+        const struct ref_rule *rule = &client->allow[i];
+        int64_t opens_s = 0;
+        if (!allow_concerns(rule, target) || (forms != NULL && !allow_admits(rule, forms)) ||
+            reason_of(rule->schedule, now_s, &opens_s) == REASON_NONE)
+            continue;
+        if (first == NULL || opens_s <= *out_opens_s) {
+            first = rule;
+            *out_opens_s = opens_s;
+        }
+    }
+    return first;
+}
+
 // client_may_ask decides about client and source; with false, `out` holds the denial.
 static bool client_may_ask(const struct ref_client *client, const struct ip_addr *source,
-                           struct decision *out)
+                           int64_t now_s, struct decision *out)
 {
-    *out = (struct decision){.action = ACTION_ALLOW, .reason = REASON_NONE, .mode = POLICY_ENFORCE};
+    *out = (struct decision){.action = ACTION_ALLOW,
+                             .reason = REASON_NONE,
+                             .mode = POLICY_ENFORCE,
+                             .changes_s = INT64_MAX};
     if (client == NULL) {
         decide(out, ACTION_DENY, REASON_NO_CLIENT, NULL);
         return false;
@@ -181,7 +211,10 @@ static bool client_may_ask(const struct ref_client *client, const struct ip_addr
         decide(out, ACTION_DENY, REASON_SOURCE_NOT_ALLOWED, NULL);
         return false;
     }
-    return true;
+    const enum reason reason = reason_of(client->schedule, now_s, &out->changes_s);
+    if (reason != REASON_NONE)
+        decide(out, ACTION_DENY, reason, NULL);
+    return reason == REASON_NONE;
 }
 
 // find_denial_by_name gives the first rule that denies the name and port whatever the address.
@@ -195,29 +228,37 @@ static const struct ref_rule *find_denial_by_name(const struct ref_rule *rules, 
     return NULL;
 }
 
-static bool any_allow_concerns(const struct ref_client *client, const struct target *target)
+static bool any_allow_concerns(const struct ref_client *client, const struct target *target,
+                               int64_t now_s)
 {
+    int64_t changes_s = 0;
     for (size_t i = 0; i < client->allow_count; i++) {
-        if (allow_concerns(&client->allow[i], target))
+        if (allow_concerns(&client->allow[i], target) &&
+            reason_of(client->allow[i].schedule, now_s, &changes_s) == REASON_NONE)
             return true;
     }
     return false;
 }
 
 void ref_decide_target(const struct ref_policy *policy, const struct ref_client *client,
-                       const struct ip_addr *source, const struct target *target,
+                       const struct ip_addr *source, int64_t now_s, const struct target *target,
                        struct decision *out)
 {
     // A written address goes on to its own judgement, where "always closed" comes before the rules.
-    if (!client_may_ask(client, source, out) || target->kind == TARGET_ADDRESS)
+    if (!client_may_ask(client, source, now_s, out) || target->kind == TARGET_ADDRESS)
         return;
     const struct ref_rule *denial = find_denial_by_name(policy->deny, policy->deny_count, target);
     if (denial == NULL)
         denial = find_denial_by_name(client->deny, client->deny_count, target);
     if (denial != NULL)
         decide(out, ACTION_DENY, REASON_DENIED_BY_RULE, denial->name);
-    else if (client->mode == POLICY_ENFORCE && !any_allow_concerns(client, target))
-        decide(out, ACTION_DENY, REASON_NO_RULE, NULL);
+    else if (client->mode == POLICY_ENFORCE && !any_allow_concerns(client, target, now_s)) {
+        int64_t opens_s = 0;
+        const struct ref_rule *other = opens_first(client, target, now_s, NULL, &opens_s);
+        decide(out, ACTION_DENY,
+               other == NULL ? REASON_NO_RULE : reason_of(other->schedule, now_s, &out->changes_s),
+               other == NULL ? NULL : other->name);
+    }
 }
 
 // ---- our own listeners --------------------------------------------------------------------------
@@ -264,6 +305,9 @@ struct judgement {
     const struct ref_policy *policy;
     const struct ref_client *client;
     const struct target *target;
+    int64_t now_s;
+    int64_t client_until_s;
+    int64_t opens_s;
     struct candidate *candidates; // borrowed from the caller
     size_t count;
     enum reason denied_for;  // REASON_NONE until a candidate was denied
@@ -289,8 +333,9 @@ static void deny(struct judgement *j, struct candidate *candidate, enum reason r
 }
 
 static void admit(struct judgement *j, struct candidate *candidate, enum reason reason,
-                  const char *rule)
+                  const char *rule, int64_t until_s)
 {
+    candidate->until_s = until_s < j->client_until_s ? until_s : j->client_until_s;
     candidate->is_admitted = true;
     candidate->reason = reason;
     candidate->rule = rule;
@@ -336,14 +381,33 @@ static void judge_allows(struct judgement *j)
 {
     for (size_t i = 0; i < j->client->allow_count; i++) {
         const struct ref_rule *rule = &j->client->allow[i];
-        if (!allow_concerns(rule, j->target))
+        int64_t until_s = 0;
+        if (!allow_concerns(rule, j->target) ||
+            reason_of(rule->schedule, j->now_s, &until_s) != REASON_NONE)
             continue;
         j->is_concerned = true;
         for (size_t k = 0; k < j->count; k++) {
             const struct forms forms = forms_of(&j->candidates[k].address, j->policy->nat64);
             if (is_open(&j->candidates[k]) && allow_admits(rule, &forms))
-                admit(j, &j->candidates[k], REASON_RULE, rule->name);
+                admit(j, &j->candidates[k], REASON_RULE, rule->name, until_s);
         }
+    }
+}
+
+// judge_untimely denies for its time what an allow would admit at another one, unless the mode may let it pass.
+static void judge_untimely(struct judgement *j)
+{
+    for (size_t i = 0; i < j->count; i++) {
+        const struct forms forms = forms_of(&j->candidates[i].address, j->policy->nat64);
+        int64_t opens_s = 0;
+        int64_t changes_s = 0;
+        const struct ref_rule *rule = opens_first(j->client, j->target, j->now_s, &forms, &opens_s);
+        if (!is_open(&j->candidates[i]) || rule == NULL ||
+            (j->client->mode != POLICY_ENFORCE && all_forms_ordinary(&forms)))
+            continue;
+        if (j->denied_for == REASON_NONE)
+            j->opens_s = opens_s;
+        deny(j, &j->candidates[i], reason_of(rule->schedule, j->now_s, &changes_s), rule->name);
     }
 }
 
@@ -363,7 +427,7 @@ static void judge_leftovers(struct judgement *j)
         if (!is_open(&j->candidates[i]))
             continue;
         if (mode_admits)
-            admit(j, &j->candidates[i], REASON_NO_RULE, NULL);
+            admit(j, &j->candidates[i], REASON_NO_RULE, NULL, INT64_MAX);
         else
             deny(j, &j->candidates[i], REASON_NO_RULE, NULL);
     }
@@ -373,25 +437,28 @@ static void judge_leftovers(struct judgement *j)
 static void conclude(const struct judgement *j, struct decision *out)
 {
     decide(out, ACTION_DENY, j->denied_for, j->denied_rule);
+    out->changes_s = j->opens_s;
     for (size_t i = 0; i < j->count; i++) {
         if (!j->candidates[i].is_admitted)
             continue;
         decide(out, ACTION_ALLOW, j->candidates[i].reason, j->candidates[i].rule);
+        out->changes_s = j->candidates[i].until_s;
         out->would_deny = out->reason == REASON_NO_RULE && out->mode == POLICY_REPORT;
         return;
     }
 }
 
 void ref_decide_addresses(const struct ref_policy *policy, const struct ref_client *client,
-                          const struct ip_addr *source, const struct target *target,
+                          const struct ip_addr *source, int64_t now_s, const struct target *target,
                           struct candidate *candidates, size_t count, struct decision *out)
 {
     for (size_t i = 0; i < count; i++) {
         candidates[i].is_admitted = false;
         candidates[i].rule = NULL;
         candidates[i].reason = REASON_NONE;
+        candidates[i].until_s = INT64_MAX;
     }
-    ref_decide_target(policy, client, source, target, out);
+    ref_decide_target(policy, client, source, now_s, target, out);
     if (out->action == ACTION_ALLOW && count == 0)
         decide(out, ACTION_ERROR, REASON_DNS_FAILED, NULL);
     if (out->action != ACTION_ALLOW) {
@@ -405,6 +472,9 @@ void ref_decide_addresses(const struct ref_policy *policy, const struct ref_clie
         .policy = policy,
         .client = client,
         .target = target,
+        .now_s = now_s,
+        .client_until_s = out->changes_s,
+        .opens_s = INT64_MAX,
         .candidates = candidates,
         .count = count,
     };
@@ -412,6 +482,7 @@ void ref_decide_addresses(const struct ref_policy *policy, const struct ref_clie
     judge_denials(&judgement, policy->deny, policy->deny_count);
     judge_denials(&judgement, client->deny, client->deny_count);
     judge_allows(&judgement);
+    judge_untimely(&judgement);
     judge_leftovers(&judgement);
     conclude(&judgement, out);
 }

@@ -18,6 +18,7 @@ struct ref_rule {
     bool has_addresses;
     struct port_range *ports;
     size_t port_count;
+    const struct schedule *schedule;
 };
 
 struct ref_client {
@@ -25,6 +26,7 @@ struct ref_client {
     struct ref_set sources;
     bool has_sources;
     enum policy_mode mode;
+    const struct schedule *schedule;
     struct ref_rule *allow;
     size_t allow_count;
     struct ref_rule *deny;
@@ -44,8 +46,8 @@ bool ref_pattern_matches(const struct host_pattern *pattern, const struct hostna
 
 // These decide as those of policy.h with the similar names.
 void ref_decide_target(const struct ref_policy *policy, const struct ref_client *client,
-                       const struct ip_addr *source, const struct target *target,
+                       const struct ip_addr *source, int64_t now_s, const struct target *target,
                        struct decision *out);
 void ref_decide_addresses(const struct ref_policy *policy, const struct ref_client *client,
-                          const struct ip_addr *source, const struct target *target,
+                          const struct ip_addr *source, int64_t now_s, const struct target *target,
                           struct candidate *candidates, size_t count, struct decision *out);

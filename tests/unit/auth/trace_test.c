@@ -211,12 +211,12 @@ static void the_source_is_told_and_a_wrong_one_ends_it(void **state)
     const struct target asked = target("x.a.example:443");
     const struct ip_addr outside = address("198.51.100.1");
     world_init(&world);
-    policy_decide_target(world.policy, &world.client, &outside, &asked, &trace, &decision);
+    policy_decide_target(world.policy, &world.client, &outside, 0, &asked, &trace, &decision);
     assert_string_equal(story.buffer, "c source 0\n");
     assert_int_equal(REASON_SOURCE_NOT_ALLOWED, decision.reason);
     world.client.has_sources = false;
     (void)listen(&story);
-    policy_decide_target(world.policy, &world.client, &outside, &asked, &trace, &decision);
+    policy_decide_target(world.policy, &world.client, &outside, 0, &asked, &trace, &decision);
     assert_null(strstr(story.buffer, "source"));
     policy_destroy(world.policy);
 }
@@ -239,7 +239,7 @@ static void every_rule_is_told_with_what_did_not_fit(void **state)
     const struct ip_addr source = address("192.0.2.1");
     world_init(&world);
     struct target asked = target("x.a.example:443");
-    policy_decide_target(world.policy, &world.client, &source, &asked, &trace, &decision);
+    policy_decide_target(world.policy, &world.client, &source, 0, &asked, &trace, &decision);
     assert_int_equal(ACTION_ALLOW, decision.action);
     assert_string_equal(story.buffer,
                         "c source 1\n"
@@ -249,7 +249,7 @@ static void every_rule_is_told_with_what_did_not_fit(void **state)
                         "deny: bad needs_address\n" FILLERS_OF("hosts") "allow: web fits\n");
     (void)listen(&story);
     asked = target("admin.a.example:443");
-    policy_decide_target(world.policy, &world.client, &source, &asked, &trace, &decision);
+    policy_decide_target(world.policy, &world.client, &source, 0, &asked, &trace, &decision);
     assert_string_equal("admin", decision.rule);
     assert_string_equal(story.buffer, "c source 1\n"
                                       "deny for all: mail ports\n"
@@ -257,7 +257,7 @@ static void every_rule_is_told_with_what_did_not_fit(void **state)
                                       "deny: admin fits\n");
     (void)listen(&story);
     asked = target("b.example:443");
-    policy_decide_target(world.policy, &world.client, &source, &asked, &trace, &decision);
+    policy_decide_target(world.policy, &world.client, &source, 0, &asked, &trace, &decision);
     assert_int_equal(REASON_NO_RULE, decision.reason);
     assert_non_null(strstr(story.buffer, FILLERS_OF("hosts") "allow: web hosts\n"
                                                              "allow: office for_addresses\n"
@@ -285,7 +285,7 @@ static void every_address_is_told_with_what_decided(void **state)
         {.address = address("224.0.0.1")},
     };
     world_init(&world);
-    policy_decide_addresses(world.policy, &world.client, &source, &asked, candidates, 8, &trace,
+    policy_decide_addresses(world.policy, &world.client, &source, 0, &asked, candidates, 8, &trace,
                             &decision);
     assert_string_equal("web", decision.rule);
     assert_string_equal(story.buffer,
@@ -330,10 +330,10 @@ static void a_written_address_meets_the_rules_for_addresses_only(void **state)
     const struct target asked = target("10.1.2.3:443");
     struct candidate candidate = {.address = asked.address};
     world_init(&world);
-    policy_decide_target(world.policy, &world.client, &source, &asked, &trace, &decision);
+    policy_decide_target(world.policy, &world.client, &source, 0, &asked, &trace, &decision);
     assert_string_equal(story.buffer, "c source 1\n");
     (void)listen(&story);
-    policy_decide_addresses(world.policy, &world.client, &source, &asked, &candidate, 1, &trace,
+    policy_decide_addresses(world.policy, &world.client, &source, 0, &asked, &candidate, 1, &trace,
                             &decision);
     assert_string_equal(story.buffer, "deny for all: mail ports\n"
                                       "deny for all: tracker for_names\n"
@@ -361,7 +361,7 @@ static void a_mode_that_admits_is_told_as_no_rule(void **state)
                                      {.address = address("8.8.8.8")}};
     world_init(&world);
     world.client.mode = POLICY_REPORT;
-    policy_decide_addresses(world.policy, &world.client, &source, &asked, candidates, 2, &trace,
+    policy_decide_addresses(world.policy, &world.client, &source, 0, &asked, candidates, 2, &trace,
                             &decision);
     assert_true(decision.would_deny);
     assert_non_null(strstr(story.buffer, "10.0.0.1 by 10.0.0.1: 0 special_range -\n"

@@ -511,6 +511,27 @@ static void refuses_rules_that_could_be_misread(void **state)
         {"{hosts: [a], name: abcdefghijklmnopqrstuvwxyz0123456}", 4, 30, "not a name"},
         {"{hosts: [a], name: x}, {hosts: [b], name: x}", 4, 53, "used twice"},
         {"{hosts: [a], port: [443]}", 4, 24, "did you mean `ports`"},
+        {"{hosts: [a], valid: {}}", 4, 31, "needs `from`, `until` or both"},
+        {"{hosts: [a], valid: 2027-01-01}", 4, 31, "map"},
+        {"{hosts: [a], valid: {until: 2027-02-30}}", 4, 39, "not a date"},
+        {"{hosts: [a], valid: {until: tomorrow}}", 4, 39, "not a date"},
+        {"{hosts: [a], valid: {from: 2026-01-01, to: 2027-01-01}}", 4, 50, "unknown key"},
+        {"{hosts: [a], valid: {from: 2027-01-01, until: 2027-01-01}}", 4, 31, "never comes"},
+        {"{hosts: [a], valid: {from: 2027-01-02, until: 2027-01-04}, hours: {days: mon}}", 4, 31,
+         "none of its `hours` is in it"},
+        {"{hosts: [a], hours: {}}", 4, 31, "needs `days`, or `from` and `to`"},
+        {"{hosts: [a], hours: {zone: UTC}}", 4, 31, "needs `days`, or `from` and `to`"},
+        {"{hosts: [a], hours: {days: weekdays}}", 4, 38, "not days of the week"},
+        {"{hosts: [a], hours: {days: []}}", 4, 38, "`days` is empty"},
+        {"{hosts: [a], hours: {days: [mon, all]}}", 4, 44, "not days of the week"},
+        {"{hosts: [a], hours: {from: '08:00'}}", 4, 31, "needs `from` and `to`"},
+        {"{hosts: [a], hours: {from: '8:00', to: '18:00'}}", 4, 38, "not a time of day"},
+        {"{hosts: [a], hours: {from: '08:00', to: '08:00'}}", 4, 38, "a begin and an end"},
+        {"{hosts: [a], hours: {from: '24:00', to: '08:00'}}", 4, 38, "a begin and an end"},
+        {"{hosts: [a], hours: {days: mon, zone: ../etc/passwd}}", 4, 49,
+         "not the name of a time zone"},
+        {"{hosts: [a], hours: {days: mon, zone: /etc/localtime}}", 4, 49, "not the name"},
+        {"{hosts: [a], hours: {days: mon, zone: 'Europe//Zurich'}}", 4, 49, "not the name"},
     };
     assert_cases(cases, sizeof cases / sizeof cases[0], SEVERITY_ERROR, allow_before, rule_after,
                  one_profile, 1);
@@ -644,6 +665,53 @@ static void goes_on_after_mistakes_and_keeps_the_first_fifty(void **state)
     free(text);
 }
 
+static void reads_the_times_of_clients_and_rules(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    fixture_read(
+        &fixture,
+        "clients:\n"
+        "  - name: a\n"
+        "    match: [{any: true}]\n"
+        "    valid: {until: '2027-01-01'}\n"
+        "    allow:\n"
+        "      - {hosts: [a], valid: {from: 2026-06-01T08:00+02:00, until: 2026-07-01, zone: UTC}}\n"
+        "      - {hosts: [b], hours: {days: mon-fri, from: 22:00, to: 06:00}}\n"
+        "      - {hosts: [c], hours: {days: [sat, sun-mon]}}\n"
+        "      - {hosts: [d]}\n"
+        "  - {name: b, match: [{any: true}], allow: [{hosts: [x]}]}\n",
+        one_profile, 1);
+    assert_no_errors(&fixture.diagnostics);
+    const struct client *client = &fixture.policy->clients[0];
+    const struct rule *allow = client->allow;
+    assert_true(client->has_times && !fixture.policy->clients[1].has_times);
+    assert_int_equal(client->schedule->until_s, 1798761600);
+    assert_true(client->schedule->from_s == INT64_MIN && !client->schedule->has_hours);
+    assert_int_equal(allow[0].schedule->from_s, 1780293600);
+    assert_int_equal(allow[0].schedule->until_s, 1782864000);
+    assert_int_equal(allow[1].schedule->hours.days, 0x1F);
+    assert_int_equal(allow[1].schedule->hours.from_s, 22 * 3600);
+    assert_int_equal(allow[1].schedule->hours.to_s, 6 * 3600);
+    assert_int_equal(allow[2].schedule->hours.days, 0x61);
+    assert_int_equal(allow[2].schedule->hours.to_s, 86400);
+    assert_null(allow[2].schedule->hours.zone);
+    assert_null(allow[3].schedule);
+    fixture_deinit(&fixture);
+}
+
+static void refuses_times_of_a_denial(void **state)
+{
+    (void)state;
+    static const struct finding_case cases[] = {
+        {"{hosts: [a], valid: {until: 2027-01-01}}", 4, 30, "a `deny` rule has no `valid`"},
+        {"{hosts: [a], hours: {days: mon}}", 4, 30, "a `deny` rule has no `hours`"},
+    };
+    assert_cases(cases, sizeof cases / sizeof cases[0], SEVERITY_ERROR,
+                 "clients:\n- name: a\n  match: [{any: true}]\n  deny: [", rule_after, one_profile,
+                 1);
+}
+
 static void refuses_stars_at_too_many_different_places(void **state)
 {
     (void)state;
@@ -665,6 +733,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(refuses_stars_at_too_many_different_places),
+        cmocka_unit_test(reads_the_times_of_clients_and_rules),
+        cmocka_unit_test(refuses_times_of_a_denial),
         cmocka_unit_test(reads_every_key_of_a_match),
         cmocka_unit_test(reads_rules_with_what_was_left_out),
         cmocka_unit_test(warns_when_every_request_will_be_denied),

@@ -79,7 +79,7 @@ static bool reaches(const struct fixture *fixture, const char *host)
     struct candidate candidate = {.address = {.family = IP_V4, .bytes = {1, 1, 1, 1}}};
     struct decision decision;
     assert_int_equal(ERR_OK, hostname_parse(slice_of_string(host), &target.name));
-    policy_decide_addresses(fixture->policy, &fixture->policy->clients[0], &candidate.address,
+    policy_decide_addresses(fixture->policy, &fixture->policy->clients[0], &candidate.address, 0,
                             &target, &candidate, 1, NULL, &decision);
     return decision.action == ACTION_ALLOW;
 }

@@ -271,7 +271,7 @@ static void a_target_is_refused_for_the_first_reason_in_the_policys_order(void *
         const struct ip_addr source = address(row->source);
         const struct target asked = target(row->target);
         const struct admission admission = {&world->snapshot, client_of(world, row->who), &source,
-                                            &asked};
+                                            &asked, 0};
         const struct verdict verdict = admission_decide_target(&admission);
         const bool is_refused = row->reason != REASON_NONE;
         if (verdict.reason != row->reason)
@@ -421,7 +421,7 @@ static void addresses_are_admitted_refused_or_waited_for(void **state)
         const struct ip_addr source = address(row->source);
         const struct target asked = target(row->target);
         const struct admission admission = {&world->snapshot, client_of(world, row->who), &source,
-                                            &asked};
+                                            &asked, 0};
         const bool is_complete = (row->facts & MORE) == 0;
         struct candidate candidates[CANDIDATES_MAX];
         const size_t count = read_candidates(row->candidates, candidates);
@@ -487,14 +487,15 @@ static void one_address_is_admitted_by_a_rule_by_the_mode_or_not(void **state)
         const struct ip_addr source = address(rows[i].source);
         const struct target asked = target(rows[i].target);
         const struct admission admission = {&world->snapshot, client_of(world, rows[i].who),
-                                            &source, &asked};
+                                            &source, &asked, 0};
         struct candidate candidates[CANDIDATES_MAX];
         assert_int_equal(read_candidates(rows[i].candidate, candidates), 1);
-        bool is_by_rule = !rows[i].is_by_rule;
-        if (admission_admits_address(&admission, candidates, &is_by_rule, NULL) !=
-            rows[i].is_admitted)
+        const struct standing standing = admission_judge_address(&admission, candidates);
+        if (standing.is_admitted != rows[i].is_admitted)
             fail_msg("row %zu", i);
-        assert_int_equal(is_by_rule, rows[i].is_by_rule);
+        assert_int_equal(standing.is_by_rule, rows[i].is_by_rule);
+        assert_int_equal(admission_reason_of_end(&standing),
+                         rows[i].is_admitted ? REASON_NONE : REASON_POLICY_CHANGED);
         assert_int_equal(candidates[0].is_admitted, rows[i].is_admitted);
         assert_null(candidates[0].rule);
     }
@@ -507,32 +508,33 @@ static void what_was_allowed_is_refused_late_with_the_word_of_its_end(void **sta
     (void)state;
     static const struct {
         enum reason asked;
-        bool is_admitted;
         int64_t not_after_s;
         enum reason reason; // REASON_NONE: go on
     } rows[] = {
-        {REASON_NONE, true, NOW + 1, REASON_NONE},
-        {REASON_NONE, true, NOW, REASON_NONE}, // the last second is good
-        {REASON_NONE, true, NOW - 1, REASON_EXPIRED},
-        {REASON_NONE, true, INT64_MIN, REASON_EXPIRED},
-        {REASON_NONE, false, NOW, REASON_POLICY_CHANGED},
-        {REASON_REVOKED, true, NOW, REASON_REVOKED},
-        {REASON_DENIED_CERTIFICATE, true, NOW, REASON_REVOKED},
-        {REASON_BLOCKED, true, NOW, REASON_BLOCKED},
-        {REASON_EXPIRED, true, NOW, REASON_EXPIRED},
-        {REASON_NO_MEMORY, true, NOW, REASON_NO_MEMORY},
-        {REASON_NO_CLIENT, true, NOW, REASON_POLICY_CHANGED},
-        {REASON_UNKNOWN_CA, true, NOW, REASON_POLICY_CHANGED},
-        // Two causes: what was said of the client, the policy, the time.
-        {REASON_REVOKED, false, NOW, REASON_REVOKED},
-        {REASON_BLOCKED, true, NOW - 1, REASON_BLOCKED},
-        {REASON_NO_CLIENT, true, NOW - 1, REASON_POLICY_CHANGED},
-        {REASON_NONE, false, NOW - 1, REASON_POLICY_CHANGED},
-        {REASON_REVOKED, false, NOW - 1, REASON_REVOKED},
+        {REASON_NONE, NOW + 1, REASON_NONE},
+        {REASON_NONE, NOW, REASON_NONE}, // the last second is good
+        {REASON_NONE, NOW - 1, REASON_EXPIRED},
+        {REASON_NONE, INT64_MIN, REASON_EXPIRED},
+        {REASON_POLICY_CHANGED, NOW, REASON_POLICY_CHANGED},
+        {REASON_REVOKED, NOW, REASON_REVOKED},
+        {REASON_DENIED_CERTIFICATE, NOW, REASON_REVOKED},
+        {REASON_BLOCKED, NOW, REASON_BLOCKED},
+        {REASON_EXPIRED, NOW, REASON_EXPIRED},
+        {REASON_NO_MEMORY, NOW, REASON_NO_MEMORY},
+        {REASON_NO_CLIENT, NOW, REASON_POLICY_CHANGED},
+        {REASON_UNKNOWN_CA, NOW, REASON_POLICY_CHANGED},
+        {REASON_OUTSIDE_HOURS, NOW, REASON_OUTSIDE_HOURS},
+        {REASON_NOT_VALID_NOW, NOW, REASON_NOT_VALID_NOW},
+        // Two causes: what was said of the client or by the policy, and the end of its certificate.
+        {REASON_REVOKED, NOW, REASON_REVOKED},
+        {REASON_BLOCKED, NOW - 1, REASON_BLOCKED},
+        {REASON_NO_CLIENT, NOW - 1, REASON_POLICY_CHANGED},
+        {REASON_POLICY_CHANGED, NOW - 1, REASON_POLICY_CHANGED},
+        {REASON_REVOKED, NOW - 1, REASON_REVOKED},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         const struct verdict verdict =
-            admission_decide_today(rows[i].asked, rows[i].is_admitted, rows[i].not_after_s, NOW);
+            admission_decide_today(rows[i].asked, rows[i].not_after_s, NOW);
         if (rows[i].reason == REASON_NONE) {
             assert_undecided(&verdict, VERDICT_GO);
             continue;
@@ -541,7 +543,7 @@ static void what_was_allowed_is_refused_late_with_the_word_of_its_end(void **sta
         assert_int_equal(verdict.action, ACTION_ERROR);
         assert_string_equal(reason_name(verdict.reason), reason_name(rows[i].reason));
         assert_int_equal(verdict.status, 403);
-        assert_true(verdict.ends_connection);
+        assert_int_equal(verdict.ends_connection, !reason_is_of_time(rows[i].reason));
     }
 }
 
@@ -553,8 +555,9 @@ static void verdicts_keep_their_names_when_the_policy_is_gone(void **state)
     const struct ip_addr source = address(HOME);
     const struct target good = target(GOOD);
     const struct target bad = target("a.bad.example:443");
-    const struct admission asks_good = {&world->snapshot, &world->clients[STRICT], &source, &good};
-    const struct admission asks_bad = {&world->snapshot, &world->clients[STRICT], &source, &bad};
+    const struct admission asks_good = {&world->snapshot, &world->clients[STRICT], &source, &good,
+                                        0};
+    const struct admission asks_bad = {&world->snapshot, &world->clients[STRICT], &source, &bad, 0};
     struct candidate candidate = {.address = address("1.1.1.1")};
     const struct verdict allowed = admission_decide_addresses(&asks_good, &candidate, 1, true);
     const struct verdict denied = admission_decide_target(&asks_bad);

@@ -16,14 +16,16 @@ static void a_decision_becomes_a_verdict_and_is_given_back(void **state)
         struct decision decision;
         enum verdict_kind kind;
     } rows[] = {
-        {{ACTION_ALLOW, REASON_NONE, NULL, POLICY_ENFORCE, false, NULL, NULL}, VERDICT_GO},
-        {{ACTION_ALLOW, REASON_RULE, "web", POLICY_REPORT, false, NULL, NULL}, VERDICT_GO},
-        {{ACTION_ALLOW, REASON_NO_RULE, NULL, POLICY_REPORT, true, NULL, NULL}, VERDICT_GO},
-        {{ACTION_DENY, REASON_NO_CLIENT, NULL, POLICY_ENFORCE, false, NULL, NULL}, VERDICT_REFUSE},
-        {{ACTION_DENY, REASON_DENIED_BY_RULE, "deny[0]", POLICY_OPEN, false, NULL, NULL},
+        {{ACTION_ALLOW, REASON_NONE, NULL, POLICY_ENFORCE, false, NULL, NULL, 0}, VERDICT_GO},
+        {{ACTION_ALLOW, REASON_RULE, "web", POLICY_REPORT, false, NULL, NULL, 0}, VERDICT_GO},
+        {{ACTION_ALLOW, REASON_NO_RULE, NULL, POLICY_REPORT, true, NULL, NULL, 0}, VERDICT_GO},
+        {{ACTION_DENY, REASON_NO_CLIENT, NULL, POLICY_ENFORCE, false, NULL, NULL, 0},
          VERDICT_REFUSE},
-        {{ACTION_ERROR, REASON_DNS_FAILED, NULL, POLICY_OPEN, false, NULL, NULL}, VERDICT_REFUSE},
-        {{ACTION_ERROR, REASON_EGRESS_UNAVAILABLE, NULL, POLICY_REPORT, false, NULL, NULL},
+        {{ACTION_DENY, REASON_DENIED_BY_RULE, "deny[0]", POLICY_OPEN, false, NULL, NULL, 0},
+         VERDICT_REFUSE},
+        {{ACTION_ERROR, REASON_DNS_FAILED, NULL, POLICY_OPEN, false, NULL, NULL, 0},
+         VERDICT_REFUSE},
+        {{ACTION_ERROR, REASON_EGRESS_UNAVAILABLE, NULL, POLICY_REPORT, false, NULL, NULL, 0},
          VERDICT_REFUSE},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
