@@ -9,6 +9,7 @@
 
 #include "auth/base/date.h"
 #include "auth/base/json.h"
+#include "auth/ocsp_settings.h"
 #include "proxy/audit/sink.h"
 #include "proxy/cli/neighbours.h"
 #include "proxy/cli/options.h"
@@ -287,6 +288,8 @@ static void add_trust(struct text *out, const struct trust *trust, int64_t now_s
         json_end_object(out);
     }
     json_end_array(out);
+    json_add_string(out, "ocsp",
+                    ocsp_mode_name(trust_ocsp(trust) == NULL ? OCSP_OFF : trust_ocsp(trust)->mode));
     json_end_object(out);
 }
 

@@ -313,13 +313,6 @@ static void add_ocsp(struct reader *reader, const struct node *node, struct trus
 {
     struct ocsp_settings *settings = ocsp_read(reader, node);
     trust_set_ocsp(trust, settings);
-    if (settings != NULL)
-        reader_note(reader, node, "trust.%s: OCSP (%s) asks %s about %s", trust_name(trust),
-                    ocsp_mode_name(settings->mode),
-                    settings->has_responder ? settings->responder.text
-                                            : "whom certificates name, as far as `aia` allows,",
-                    settings->is_for_leaves ? "the client's certificate alone"
-                                            : "every certificate below the anchor");
     ocsp_settings_unref(settings);
 }
 

@@ -12,8 +12,10 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from support.config import client, reach
 from support.control import CONTROL, Control
+from support.proxy import run
 from support.responder import TRY_LATER, UNAUTHORIZED, Responder, unsuccessful
 from support.scale import eventually
+from support.upgrades import start_upgradable
 
 ORIGIN = "origin.test"
 REVOKED = "SSLV3_ALERT_CERTIFICATE_REVOKED"
@@ -374,3 +376,56 @@ def test_a_reload_that_asks_judges_those_who_are_there(asking, start, dns, origi
     proxy.assert_closed(ending.id, "revoked")
     staying.echo(b"untouched")
     assert responder.asked(good) == 1
+
+
+def test_a_revocation_reaches_the_process_before_an_upgrade(
+    start, dns, origin, pki, responder, leaf, tmp_path
+):
+    server = origin()
+    dns.addresses(ORIGIN, "127.0.0.1")
+    asks = {"mode": "require", "responder": responder.knows(leaf).url}
+    made = start_upgradable(
+        start,
+        tmp_path,
+        client(reach(ORIGIN, server.port), match=[{"any": True}]),
+        trust={"staff": {"ca": [pki.ca.path], "ocsp": asks}},
+    )
+    try:
+        responder.life = 3
+        old = made.proxy.tunnel(f"{ORIGIN}:{server.port}", leaf)
+        made.upgrade()
+        responder.revoke(leaf)
+        made.proxy.assert_closed(old.id, "revoked")
+        made.wait_old_ended()
+        refused(made.proxy, leaf, "revoked", REVOKED)
+    finally:
+        made.proxy.stop(expected=None)
+        made.kill()
+
+
+# -- what the commands say ----------------------------------------------------------------------
+
+
+def test_check_explain_and_status_say_who_is_asked(asking, responder, leaf):
+    proxy = asking(responder.knows(leaf).url, changes={"control": CONTROL})
+    said = run("check", "-c", proxy.config_path)
+    assert f"OCSP (require), asks {responder.url}" in said.stdout + said.stderr
+    command = ("explain", "-c", proxy.config_path, "--cert", leaf.chain, "--to", proxy.target)
+    assert f"OCSP (require) asks {responder.url} about its certificate" in run(*command).stdout
+    assert responder.questions == []
+    proxy.tunnel(proxy.target, leaf).echo(b"hello")
+    known = Control(proxy).status()["ocsp"]
+    assert (known["certificates"], known["in_use"], known["good"]) == (1, 1, 1)
+    assert known["bytes"] < 1024 * 1024 and known["unanswered"] == 0
+
+
+def test_admin_takes_no_profile_that_asks(start, pki, responder):
+    site = {"certificates": [{"chain": pki.server.chain, "key": pki.server.key}], "trust": "staff"}
+    proxy = start(
+        admin={"address": "127.0.0.1:0", **site},
+        trust={"staff": {"ocsp": {"mode": "soft", "responder": responder.url}}},
+        is_ready=False,
+    )
+    assert proxy.wait_exit() == 3
+    proxy.stop(expected=3)
+    assert "`admin` asks nobody" in proxy.stderr.text()

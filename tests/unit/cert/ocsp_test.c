@@ -12,6 +12,7 @@
 
 #include "auth/ocsp_request.h"
 #include "auth/ocsp_response.h"
+#include "auth/ocsp_urls.h"
 #include "tests/unit/cert/forge_ocsp.h"
 
 enum { SERIAL = 4711 };
@@ -408,6 +409,49 @@ static void too_many_bytes_are_no_answer(void **state)
                      OCSP_FAULT_MALFORMED);
 }
 
+// ---- whom a certificate names --------------------------------------------------------------------
+
+#define OCSP_URI(len, text)  "\x06\x08\x2B\x06\x01\x05\x05\x07\x30\x01\x86" len text
+#define OTHER_URI(len, text) "\x06\x08\x2B\x06\x01\x05\x05\x07\x30\x02\x86" len text
+
+static void a_certificate_names_responders_by_plain_urls_only(void **state)
+{
+    (void)state;
+    static const struct {
+        struct slice extension;
+        struct slice urls;
+    } cases[] = {
+        {SLICE_LITERAL("\x30\x18\x30\x16" OCSP_URI("\x0A", "http://a/1")),
+         SLICE_LITERAL("http://a/1\0")},
+        {SLICE_LITERAL("\x30\x30\x30\x16" OCSP_URI("\x0A", "http://a/1") "\x30\x16" OCSP_URI(
+             "\x0A", "HTTP://b/2")),
+         SLICE_LITERAL("http://a/1\0HTTP://b/2\0")},
+        {SLICE_LITERAL("\x30\x18\x30\x16" OTHER_URI("\x0A", "http://a/1")), {0}},
+        {SLICE_LITERAL("\x30\x18\x30\x16" OCSP_URI("\x0A", "ldap://a/1")), {0}},
+        {SLICE_LITERAL("\x30\x18\x30\x16" OCSP_URI("\x0A", "http://a\0b")), {0}},
+        {SLICE_LITERAL("\x30\x18\x30\x16" OCSP_URI("\x0A", "http://a b")), {0}},
+        {SLICE_LITERAL("\x30\x18\x30\x16" OCSP_URI("\x0B", "http://a/1")), {0}}, // cut
+        {SLICE_LITERAL("\x30\x18\x30\x16" OCSP_URI("\x0A", "http://a/1") "\x00"), {0}},
+        {SLICE_LITERAL("\x30\x00"), {0}},
+        {SLICE_LITERAL("\x05\x00"), {0}},
+        {{0}, {0}},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        uint8_t out[OCSP_URLS_CAP];
+        X509 *cert = X509_new();
+        ASN1_OCTET_STRING *value = ASN1_OCTET_STRING_new();
+        assert_true(
+            ASN1_OCTET_STRING_set(value, cases[i].extension.data, (int)cases[i].extension.len));
+        X509_EXTENSION *extension = X509_EXTENSION_create_by_NID(NULL, NID_info_access, 0, value);
+        assert_true(X509_add_ext(cert, extension, -1));
+        const size_t len = ocsp_urls_read(cert, out);
+        assert_true(slice_equal(slice_of(out, len), cases[i].urls));
+        X509_EXTENSION_free(extension);
+        ASN1_OCTET_STRING_free(value);
+        X509_free(cert);
+    }
+}
+
 static void every_fault_has_its_word_and_its_sentence(void **state)
 {
     (void)state;
@@ -435,6 +479,7 @@ int main(void)
         TEST(an_answer_to_another_question_has_another_nonce),
         TEST(every_cut_and_every_changed_byte_is_no_good_answer),
         TEST(too_many_bytes_are_no_answer),
+        TEST(a_certificate_names_responders_by_plain_urls_only),
         TEST(every_fault_has_its_word_and_its_sentence),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
