@@ -342,10 +342,10 @@ static enum ocsp_standing standing_of(const struct ocsp_entry *entry, int64_t no
         return entry->status == OCSP_GOOD ? OCSP_STANDS_GOOD : OCSP_STANDS_UNKNOWN;
     const struct place *place = entry->place;
     const bool is_down = now_ms < place->down_until_ms && place->under_way > 0;
-    if (entry->is_under_way || entry->is_queued)
+    const bool is_put_off = entry->failures > 0 && now_s < entry->retry_s && !entry->is_queued;
+    if (entry->is_under_way)
         return OCSP_STANDS_UNASKED;
-    return is_down || (entry->failures > 0 && now_s < entry->retry_s) ? OCSP_STANDS_SILENT
-                                                                      : OCSP_STANDS_UNASKED;
+    return is_down || is_put_off ? OCSP_STANDS_SILENT : OCSP_STANDS_UNASKED;
 }
 
 enum ocsp_standing ocsp_book_standing(struct ocsp_book *book, const struct ocsp_entry *entry,
@@ -370,14 +370,21 @@ enum ocsp_standing ocsp_book_look(struct ocsp_book *book, const struct ocsp_quer
 
 // ---- asking --------------------------------------------------------------------------------------
 
-static void enqueue(struct ocsp_book *book, struct ocsp_entry *entry)
+// enqueue puts an entry last, or, where somebody waits for it, first: what is only asked again has time.
+static void enqueue(struct ocsp_book *book, struct ocsp_entry *entry, bool is_awaited)
 {
     struct place *place = entry->place;
-    if (entry->is_queued || entry->is_under_way)
+    if (entry->is_under_way || (entry->is_queued && !is_awaited))
         return;
+    if (entry->is_queued)
+        TAILQ_REMOVE(&place->queue, entry, queue);
+    else
+        book->figures.waiting++;
     entry->is_queued = true;
-    book->figures.waiting++;
-    TAILQ_INSERT_TAIL(&place->queue, entry, queue);
+    if (is_awaited)
+        TAILQ_INSERT_HEAD(&place->queue, entry, queue);
+    else
+        TAILQ_INSERT_TAIL(&place->queue, entry, queue);
     if (place->has_turn)
         return;
     place->has_turn = true;
@@ -387,7 +394,7 @@ static void enqueue(struct ocsp_book *book, struct ocsp_entry *entry)
 void ocsp_book_ask(struct ocsp_book *book, struct ocsp_entry *entry)
 {
     pthread_mutex_lock(&book->lock);
-    enqueue(book, entry);
+    enqueue(book, entry, true);
     const bool has_room = book->figures.under_way < OCSP_BOOK_ALL;
     pthread_mutex_unlock(&book->lock);
     if (has_room)
@@ -522,7 +529,7 @@ bool ocsp_book_tick(struct ocsp_book *book, int64_t now_s)
         for (size_t i = from; i < from + TICK_BUCKETS; i++) {
             for (struct ocsp_entry *entry = book->buckets[i]; entry != NULL; entry = entry->next) {
                 if (entry->holders > 0 && entry->refresh_s <= now_s)
-                    enqueue(book, entry);
+                    enqueue(book, entry, false);
             }
         }
         has_work |= book->figures.waiting > 0;

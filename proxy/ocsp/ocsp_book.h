@@ -94,7 +94,7 @@ enum ocsp_standing ocsp_book_standing(struct ocsp_book *book, const struct ocsp_
 enum ocsp_standing ocsp_book_look(struct ocsp_book *book, const struct ocsp_query *query,
                                   int64_t now_s, int64_t now_ms);
 
-// ocsp_book_ask has the entry asked about, unless that is under way.
+// ocsp_book_ask has the entry asked about, before those that are only asked about again, unless that is under way.
 void ocsp_book_ask(struct ocsp_book *book, struct ocsp_entry *entry);
 
 // ocsp_book_take gives the next question to put; false: there is none, or enough are under way. Each is settled once.

@@ -292,6 +292,27 @@ static void places_take_turns_and_none_has_more_than_its_share(void **state)
     ocsp_book_release(bench->book, lone);
 }
 
+static void who_is_waited_for_is_asked_about_before_those_who_are_only_in_use(void **state)
+{
+    struct bench *bench = *state;
+    struct ocsp_entry *entries[3];
+    struct ocsp_task task;
+    for (uint32_t i = 0; i < 3; i++)
+        entries[i] = hold(bench->book, &bench->one, i);
+    assert_true(ocsp_book_tick(bench->book, NOW_S));
+    ocsp_book_ask(bench->book, entries[2]);
+    ocsp_book_ask(bench->book, entries[1]);
+    static const uint32_t order[] = {1, 2, 0};
+    for (size_t i = 0; i < 3; i++) {
+        assert_true(ocsp_book_take(bench->book, NOW_MS, &task));
+        assert_memory_equal(task.subject.serial.data, &order[i], sizeof order[i]);
+        assert_false(ocsp_book_settle(bench->book, &task, &silence, NOW_S, NOW_MS));
+    }
+    assert_false(ocsp_book_take(bench->book, NOW_MS, &task));
+    for (size_t i = 0; i < 3; i++)
+        ocsp_book_release(bench->book, entries[i]);
+}
+
 static void a_place_that_fails_is_left_alone_but_for_one_question(void **state)
 {
     struct bench *bench = *state;
@@ -309,6 +330,8 @@ static void a_place_that_fails_is_left_alone_but_for_one_question(void **state)
     assert_int_equal(ocsp_book_standing(bench->book, probe, NOW_S, NOW_MS), OCSP_STANDS_UNASKED);
     ocsp_book_ask(bench->book, probe);
     assert_true(ocsp_book_take(bench->book, NOW_MS, &task));
+    assert_int_equal(ocsp_book_standing(bench->book, next, NOW_S, NOW_MS), OCSP_STANDS_SILENT);
+    assert_true(ocsp_book_tick(bench->book, NOW_S)); // that it waits for its turn changes nothing
     assert_int_equal(ocsp_book_standing(bench->book, next, NOW_S, NOW_MS), OCSP_STANDS_SILENT);
     const int64_t later_ms = NOW_MS + OCSP_BOOK_DOWN_MS;
     assert_int_equal(ocsp_book_standing(bench->book, next, NOW_S, later_ms), OCSP_STANDS_UNASKED);
@@ -441,6 +464,7 @@ int main(void)
         TEST(what_is_in_use_is_asked_again_before_it_ends_and_nothing_else),
         TEST(what_has_no_answer_is_asked_as_long_as_it_is_in_use),
         TEST(places_take_turns_and_none_has_more_than_its_share),
+        TEST(who_is_waited_for_is_asked_about_before_those_who_are_only_in_use),
         TEST(a_place_that_fails_is_left_alone_but_for_one_question),
         TEST(a_fault_that_concerns_one_certificate_does_not_take_its_place_down),
         TEST(ten_thousand_answers_take_less_than_four_mebibytes),
