@@ -220,6 +220,8 @@ static void an_answer_has_its_times_and_ends_with_its_signers_certificate(void *
 static void what_is_no_answer_says_why(void **state)
 {
     const struct cast cast = make_cast(*state);
+    const struct forged *elsewhere = forge(
+        *state, &(struct forge_plan){.cn = "Elsewhere", .is_ca = true, .key_of = cast.issuer});
     const struct {
         struct forge_ocsp_plan plan;
         enum ocsp_fault fault;
@@ -249,6 +251,7 @@ static void what_is_no_answer_says_why(void **state)
         {{.is_empty = true}, OCSP_FAULT_OTHER_CERTIFICATE},
         {{.id_issuer = cast.other_ca}, OCSP_FAULT_OTHER_CERTIFICATE},
         {{.id_issuer = cast.namesake}, OCSP_FAULT_OTHER_CERTIFICATE},
+        {{.id_issuer = elsewhere}, OCSP_FAULT_OTHER_CERTIFICATE},
         {{.hash_nid = NID_md5}, OCSP_FAULT_OTHER_CERTIFICATE},
         {{.filler_count = OCSP_MAX_SINGLES}, OCSP_FAULT_TOO_LARGE},
         {{.this_update_s = FORGE_NOW_S + OCSP_SKEW_S + 1}, OCSP_FAULT_FUTURE},
