@@ -114,24 +114,23 @@ def test_one_question_serves_all_who_wait_for_it(asking, responder, leaf):
     assert responder.asked(leaf) == 1
 
 
-@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-def test_a_ticket_is_worth_something_only_with_a_cached_answer(asking, responder, leaf, version):
+def test_a_ticket_is_worth_something_only_with_a_cached_answer(asking, responder, leaf):
     proxy = asking(responder.knows(leaf).url, mode="soft")
-    only = {"minimum": version, "maximum": version}
+    versions = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
 
-    def come(session=None):
-        one = proxy.dial(leaf, session=session, **only).handshake()
+    def come(version, session=None):
+        one = proxy.dial(leaf, session=session, minimum=version, maximum=version).handshake()
         record = proxy.decision(one.ask("nowhere.test:443").id)
         one.close()
         return one.tls.session, record["tls"]["resumed"]
 
     responder.life = 4
-    session, is_resumed = come()
-    assert not is_resumed
-    assert come(session)[1] is True
+    sessions = {version: come(version)[0] for version in versions}
+    assert all(come(version, session)[1] for version, session in sessions.items())
     responder.habit = try_later
-    eventually(lambda: come(session)[1] is False, "the answer to end")
-    assert come(session)[1] is False  # it is let in, but not by its ticket
+    for version, session in sessions.items():
+        eventually(lambda v=version, s=session: come(v, s)[1] is False, "the answer to end")
+        assert come(version, session)[1] is False  # it is let in, but not by its ticket
 
 
 # -- nobody answers -----------------------------------------------------------------------------
@@ -301,6 +300,26 @@ def test_a_responder_that_no_prefix_allows_is_not_asked(asking, responder, pki):
     proxy = asking(None, aia=[responder.url + "here/"])
     refused(proxy, leaf, "ocsp_unavailable")
     assert responder.questions == []
+
+
+def test_every_certificate_below_the_anchor_is_asked_about_or_the_clients_alone(
+    asking, responder, pki
+):
+    middle = pki.authority("OCSP Middle CA", issuer=pki.ca, extensions=(aia(responder.url),))
+    below = Responder(middle)
+    leaf = middle.leaf("below-an-asked-ca", sends=(middle,), extensions=(aia(below.url),))
+    below.knows(leaf)
+    responder.knows(middle)
+    places = {"aia": [responder.url, below.url]}
+    proxy = asking(None, **places)
+    proxy.tunnel(proxy.target, leaf).echo(b"hello")
+    assert (responder.asked(middle), below.asked(leaf)) == (1, 1)
+    responder.revoke(middle)
+    refused(asking(None, **places), leaf, "revoked", REVOKED)
+    alone = asking(None, scope="leaf", **places)
+    alone.tunnel(alone.target, leaf).echo(b"hello")
+    assert (responder.asked(middle), below.asked(leaf)) == (2, 3)
+    below.stop()
 
 
 # -- while a handshake waits --------------------------------------------------------------------
