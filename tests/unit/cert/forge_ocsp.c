@@ -139,26 +139,30 @@ static void add_id(CBB *cbb, const struct forge_ocsp_plan *plan, int64_t serial)
     assert_true(CBB_add_asn1_int64(&id, serial) && CBB_flush(cbb));
 }
 
+static void add_revoked(CBB *cbb, int reason)
+{
+    CBB info;
+    CBB tagged;
+    CBB code;
+    open_tag(cbb, &info, EXPLICIT(1));
+    add_date(&info, FORGE_NOW_S - FORGE_DAY_S);
+    if (reason != 0) {
+        open_tag(&info, &tagged, EXPLICIT(0));
+        open_tag(&tagged, &code, CBS_ASN1_ENUMERATED);
+        assert_true(CBB_add_u8(&code, (uint8_t)reason));
+    }
+    assert_true(CBB_flush(cbb));
+}
+
 static void add_status(CBB *cbb, const struct forge_ocsp_plan *plan, enum ocsp_status status)
 {
     CBB child;
-    if (plan->has_wrong_status_tag)
-        open_tag(cbb, &child, CBS_ASN1_CONTEXT_SPECIFIC | 5);
-    else if (status == OCSP_GOOD)
-        open_tag(cbb, &child, CBS_ASN1_CONTEXT_SPECIFIC | 0);
-    else if (status == OCSP_UNKNOWN)
-        open_tag(cbb, &child, CBS_ASN1_CONTEXT_SPECIFIC | 2);
-    else {
-        CBB tagged;
-        CBB reason;
-        open_tag(cbb, &child, EXPLICIT(1));
-        add_date(&child, FORGE_NOW_S - FORGE_DAY_S);
-        if (plan->reason != 0) {
-            open_tag(&child, &tagged, EXPLICIT(0));
-            open_tag(&tagged, &reason, CBS_ASN1_ENUMERATED);
-            assert_true(CBB_add_u8(&reason, (uint8_t)plan->reason));
-        }
+    if (status == OCSP_REVOKED && !plan->has_wrong_status_tag) {
+        add_revoked(cbb, plan->reason);
+        return;
     }
+    const unsigned tag = plan->has_wrong_status_tag ? 5 : status == OCSP_GOOD ? 0 : 2;
+    open_tag(cbb, &child, CBS_ASN1_CONTEXT_SPECIFIC | tag);
     assert_true(CBB_flush(cbb));
 }
 
