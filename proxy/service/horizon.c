@@ -131,8 +131,8 @@ static void each_served(struct glance *glance, const char *listener, const struc
 // each_of_sink looks at what a receiver of the audit log is judged by, and at what it is shown.
 static void each_of_sink(struct glance *glance, const struct outlet_settings *sink)
 {
-    const struct trust *trust = outlet_tls_trust(sink->tls);
-    const struct tls_context_info *own = outlet_tls_own(sink->tls);
+    const struct trust *trust = server_trust_profile(sink->tls);
+    const struct tls_context_info *own = server_trust_own(sink->tls);
     struct thing thing = {
         .whose = "sink ",
         .owner = sink->label,

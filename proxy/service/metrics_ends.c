@@ -62,10 +62,10 @@ static void add_sink(struct exposition *out, const struct outlet_settings *sink,
         return;
     // A receiver may have a sink of each form.
     (void)snprintf(of, sizeof of, "%s %s", outlet_form_name(sink->form), sink->label);
-    const struct tls_context_info *own = outlet_tls_own(sink->tls);
+    const struct tls_context_info *own = server_trust_own(sink->tls);
     if (own != NULL)
         add_certificate(out, "sink", of, own->subject, 0, own->not_after_s);
-    add_cas(out, outlet_tls_trust(sink->tls), of, kinds, now_s);
+    add_cas(out, server_trust_profile(sink->tls), of, kinds, now_s);
 }
 
 // add_crl_numbers adds a number of each list that counts.

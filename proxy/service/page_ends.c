@@ -71,8 +71,8 @@ static void gather_sink(struct endings *endings, const struct outlet_settings *s
 {
     if (sink->tls == NULL)
         return;
-    const struct trust *trust = outlet_tls_trust(sink->tls);
-    const struct tls_context_info *own = outlet_tls_own(sink->tls);
+    const struct trust *trust = server_trust_profile(sink->tls);
+    const struct tls_context_info *own = server_trust_own(sink->tls);
     if (own != NULL)
         add(endings, &(struct ending){"certificate shown to the sink", sink->label, own->subject,
                                       own->not_after_s});

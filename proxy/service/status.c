@@ -159,8 +159,8 @@ static void add_sink(struct text *out, const struct outlet_settings *sink, int64
 {
     if (sink->tls == NULL)
         return;
-    const struct trust *trust = outlet_tls_trust(sink->tls);
-    const struct tls_context_info *own = outlet_tls_own(sink->tls);
+    const struct trust *trust = server_trust_profile(sink->tls);
+    const struct tls_context_info *own = server_trust_own(sink->tls);
     struct certificate certificate = {.kind = "sink", .of = sink->label};
     if (own != NULL) {
         certificate.subject = own->subject;
