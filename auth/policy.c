@@ -424,6 +424,7 @@ static void admit(struct judgement *j, struct candidate *candidate, const struct
     candidate->rule = rule == NULL ? NULL : rule->name;
     candidate->inner = rule == NULL || rule->inner == NULL ? j->client->inner : rule->inner;
     candidate->sends_proxy = rule != NULL && rule->sends_proxy;
+    candidate->asks = rule != NULL && rule->asks;
     candidate->via = rule == NULL || rule->via == NULL ? j->client->via : rule->via;
     candidate->until_s = until_s < j->client_until_s ? until_s : j->client_until_s;
     j->is_admitted = true;
@@ -632,6 +633,7 @@ void policy_decide_addresses(const struct policy *policy, const struct client *c
         candidates[i].rule = NULL;
         candidates[i].inner = NULL;
         candidates[i].sends_proxy = false;
+        candidates[i].asks = false;
         candidates[i].via = NULL;
         candidates[i].until_s = INT64_MAX;
         candidates[i].reason = REASON_NONE;

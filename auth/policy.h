@@ -90,6 +90,7 @@ struct candidate {
     enum reason reason; // out: REASON_RULE, or why not; REASON_NO_RULE when only the mode admits it
     const struct inner *inner; // out: what a tunnel to it may carry; NULL: anything
     bool sends_proxy;          // out: a PROXY header goes to it first
+    bool asks;                 // out: the authorizer has to say yes before it is dialled
     const struct via *via;     // out: the way to it; NULL: straight there
     int64_t until_s;           // out: with is_admitted: when time may end it; INT64_MAX: never
 };

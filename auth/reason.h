@@ -52,6 +52,8 @@
     X(REASON_WHOAMI, "whoami")                                                                     \
     X(REASON_DNS_FAILED, "dns_failed")                                                             \
     X(REASON_EGRESS_UNAVAILABLE, "egress_unavailable")                                             \
+    X(REASON_NOT_AUTHORIZED, "not_authorized")                                                     \
+    X(REASON_AUTHORIZER_FAILED, "authorizer_failed")                                               \
     X(REASON_AUDIT_FULL, "audit_full")                                                             \
     X(REASON_DRAINING, "draining")                                                                 \
     X(REASON_LIMIT_ACCOUNTS, "limit_accounts")                                                     \

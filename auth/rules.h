@@ -70,6 +70,7 @@ struct rule {
     bool has_hosts;
     bool has_addresses;
     bool sends_proxy;                // of an allow: a PROXY header goes to the target first
+    bool asks;                       // of an allow: the authorizer has to say yes, too
     const struct inner *inner;       // of an allow; NULL: the client's
     const struct via *via;           // of an allow; NULL: the client's
     const struct schedule *schedule; // of an allow: when it counts; NULL: always
@@ -144,6 +145,7 @@ struct client {
     const struct rule *deny;
     size_t deny_count;
     bool sends_proxy;                // some rule of `allow` does
+    bool asks;                       // likewise
     const struct schedule *schedule; // when it may ask for anything; NULL: always
     bool has_times;                  // it, or some rule of `allow`, has a schedule
     struct client_limits limits;

@@ -12,6 +12,7 @@ enum {
     METHOD_TEXT_MAX = 32,
     DETAIL_TEXT_MAX = 200,
     ADMIN_TEXT_MAX = 1024,
+    CONSENT_TEXT_MAX = 80, // plain text: no byte is escaped
     NOTE_TEXT_MAX = 1024,
     TREE_NODE_CAP = 48,       // base64 of a hash, with quotation marks and a comma
     AUDIT_REQUESTS_CAP = 640, // the name of a client needs no escape
@@ -169,6 +170,21 @@ static void add_aliases(struct text *text, struct slice aliases)
     json_end_array(text);
 }
 
+// add_consent tells what the authorizer has said, where it was asked.
+static void add_consent(struct text *text, const struct audit_consent *consent)
+{
+    if (consent == NULL)
+        return;
+    json_begin_object(text, "authorizer");
+    json_add_string(text, "answer", authorizer_answer_name(consent->answer));
+    json_add_number(text, "ms", consent->took_ms);
+    if (consent->answer == AUTHORIZER_YES)
+        json_add_number(text, "ttl", consent->ttl_s);
+    if (consent->answer == AUTHORIZER_NONE)
+        json_add_bytes(text, "why", slice_of_string(consent->why), CONSENT_TEXT_MAX);
+    json_end_object(text);
+}
+
 void audit_decision_format(const struct audit_decision *decision, struct audit_record *out)
 {
     struct text text = begin(out, decision->now_ms, AUDIT_EVENT_DECISION);
@@ -186,6 +202,7 @@ void audit_decision_format(const struct audit_decision *decision, struct audit_r
     add_addresses(&text, decision->judged, decision->judged_count);
     add_aliases(&text, decision->aliases);
     via_append_json(decision->via, &text);
+    add_consent(&text, decision->consent);
     add_member(&text, "config", decision->config);
     finish(out, &text);
 }

@@ -5,6 +5,7 @@
 // docs/AUDIT.md.
 #pragma once
 
+#include "auth/authorization.h"
 #include "auth/inner.h"
 #include "auth/policy.h"
 #include "proxy/chain/merkle.h"
@@ -33,7 +34,7 @@ enum {
     AUDIT_CLOSE_CAP = 393,           // bytes of the longest `close`, with the NUL
     AUDIT_LOST_CAP = 128,            // for a `records_lost`
     AUDIT_PARENT_CAP = 400,          // more, of one that went through a parent
-    AUDIT_DECISION_EXTRA_CAP = 4544, // for a `decision`, beside the client's part
+    AUDIT_DECISION_EXTRA_CAP = 4800, // for a `decision`, beside the client's part
     AUDIT_MAX_ADDRESSES = 32,        // of a `decision`; further ones are not written
     AUDIT_ALIASES_MAX = 512,
     AUDIT_PRESENTED_MAX = 8192, // bytes of a certificate's own claims
@@ -66,6 +67,14 @@ struct audit_client {
 // audit_client_format appends the object of `client`.
 void audit_client_format(const struct audit_client *client, struct text *out);
 
+// What the authorizer has said.
+struct audit_consent {
+    enum authorizer_answer answer;
+    int64_t took_ms; // milliseconds
+    int64_t ttl_s;   // of a yes: for how many seconds it holds
+    const char *why; // where there is no usable answer: a few words
+};
+
 struct audit_decision {
     int64_t now_ms; // Unix milliseconds
     const char *id;
@@ -86,8 +95,9 @@ struct audit_decision {
     size_t judged_count;
     // names one after the other, each with a NUL; AUDIT_ALIASES_MAX bytes at most
     struct slice aliases;
-    const struct via *via; // NULL: to the target itself
-    const char *config;    // id of the snapshot
+    const struct via *via;               // NULL: to the target itself
+    const struct audit_consent *consent; // NULL: the authorizer was not asked
+    const char *config;                  // id of the snapshot
 };
 
 // audit_decision_format fills a record of at least AUDIT_DECISION_EXTRA_CAP + client_json.len bytes.

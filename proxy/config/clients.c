@@ -242,6 +242,7 @@ static bool client_read(struct reader *reader, const struct node *node, void *ou
     for (size_t i = 0; i < client->allow_count; i++) {
         client->sends_proxy = client->sends_proxy || client->allow[i].sends_proxy;
         client->has_times = client->has_times || client->allow[i].schedule != NULL;
+        client->asks = client->asks || client->allow[i].asks;
     }
     check_via(reader, node, client);
     client->inner = inner_rules_read(reader, node_get(node, "inner"), true);

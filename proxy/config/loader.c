@@ -5,6 +5,7 @@
 
 #include "auth/base/text.h"
 #include "proxy/config/admin.h"
+#include "proxy/config/authorizer.h"
 #include "proxy/config/clients.h"
 #include "proxy/config/control.h"
 #include "proxy/config/listeners.h"
@@ -68,12 +69,14 @@ static void sections_read(struct reader *reader, const struct node *root,
     admin_read(reader, node_get(root, "admin"), &trusts, snapshot);
     listeners_check_trusts(reader, node_get(root, "listeners"), &trusts, snapshot);
     parents_read(reader, node_get(root, "parents"), snapshot);
+    authorizer_read(reader, node_get(root, "authorizer"), snapshot);
     bool is_used[PARENTS_MAX] = {false};
     const struct parent_names parents = {
         .parents = snapshot->parents, .count = snapshot->parent_count, .is_used = is_used};
     reader->arena = snapshot->policy->arena; // the policy owns what it is made of
     clients_read(reader, root, &trusts, &parents, snapshot->policy);
     parent_names_warn_unused(reader, node_get(root, "parents"), &parents);
+    authorizer_check(reader, root, snapshot);
     for (size_t i = 0; i < snapshot->trust_count; i++) {
         if (snapshot->trusts[i] != NULL &&
             give_meaning(snapshot->trusts[i], snapshot->policy) == ERR_MEMORY)

@@ -112,12 +112,25 @@ static bool send_proxy_read(struct reader *reader, const struct node *node, bool
     return reader_choice(reader, node, "`send_proxy`", versions, 1, &version);
 }
 
+// ask_read reads whether the authorizer has to say yes, too.
+static bool ask_read(struct reader *reader, const struct node *node, bool is_allow)
+{
+    bool asks = false;
+    if (node == NULL)
+        return false;
+    if (!is_allow)
+        return reader_error(reader, node,
+                            "a `deny` rule has no `ask`: what it denies is denied"
+                            "\nwrite it in an `allow` rule");
+    return reader_boolean(reader, node, "`ask`", &asks) && asks;
+}
+
 static const struct key keys[] = {
     KEY_KNOWN("hosts", KEY_OPTIONAL),     KEY_KNOWN("ports", KEY_OPTIONAL),
     KEY_KNOWN("addresses", KEY_OPTIONAL), KEY_KNOWN("name", KEY_OPTIONAL),
     KEY_KNOWN("inner", KEY_OPTIONAL),     KEY_KNOWN("send_proxy", KEY_OPTIONAL),
     KEY_KNOWN("via", KEY_OPTIONAL),       KEY_KNOWN("valid", KEY_OPTIONAL),
-    KEY_KNOWN("hours", KEY_OPTIONAL),
+    KEY_KNOWN("hours", KEY_OPTIONAL),     KEY_KNOWN("ask", KEY_OPTIONAL),
 };
 
 const struct section rule_section = SECTION("a rule", keys);
@@ -159,6 +172,7 @@ static bool rule_read(struct reader *reader, const struct node *node, void *out,
                      "client");
     rule->inner = is_allow ? inner_rules_read(reader, inner, false) : NULL;
     rule->sends_proxy = send_proxy_read(reader, node_get(node, "send_proxy"), is_allow);
+    rule->asks = ask_read(reader, node_get(node, "ask"), is_allow);
     if (is_allow)
         rule->schedule = schedule_read(reader, node);
     else

@@ -104,6 +104,7 @@ static const struct key top_keys[] = {
     KEY_KNOWN("trust", KEY_REQUIRED),
     KEY_KNOWN("sets", KEY_OPTIONAL),
     KEY_KNOWN("parents", KEY_OPTIONAL),
+    KEY_KNOWN("authorizer", KEY_OPTIONAL),
     KEY_KNOWN("clients", KEY_OPTIONAL),
     KEY_KNOWN("deny", KEY_OPTIONAL),
     KEY_KNOWN("resolver", KEY_OPTIONAL),

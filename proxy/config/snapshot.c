@@ -64,6 +64,8 @@ void snapshot_unref(struct snapshot *snapshot)
     }
     for (size_t i = 0; i < snapshot->parent_count; i++)
         credentials_unref(snapshot->parents[i].credentials);
+    if (snapshot->authorizer != NULL)
+        server_trust_unref(snapshot->authorizer->tls);
     if (snapshot->admin != NULL)
         tls_context_unref(snapshot->admin->tls);
     for (size_t i = 0; i < snapshot->audit_outlet_count; i++)

@@ -13,6 +13,7 @@
 #include "proxy/outlet/outlet_settings.h"
 #include "proxy/chain/chain_settings.h"
 #include "proxy/config/admin_settings.h"
+#include "proxy/config/authorizer_settings.h"
 #include "proxy/config/diagnostics.h"
 #include "proxy/config/parent_config.h"
 #include "proxy/http2/http2_options.h"
@@ -119,6 +120,8 @@ struct snapshot {
     struct policy *policy;                // owned
     struct parent_config *parents;        // snapshot's arena
     size_t parent_count;
+    struct authorizer_settings
+        *authorizer; // snapshot's arena; its `tls` is a ref; NULL: nobody is asked
     struct timeouts timeouts;
     struct resolver_options resolver; // its hosts and guards are refs
     struct proxy_limits limits;

@@ -89,6 +89,8 @@ static void add_address(const struct explanation *explanation, const struct cand
         via_append_json(candidate->via, out);
     if (candidate->sends_proxy)
         json_add_string(out, "send_proxy", "v2");
+    if (candidate->asks)
+        json_add_bool(out, "asks", true);
     while ((at = explanation_next(explanation, at, POLICY_STEP_VERDICT)) != NULL) {
         if (at->step.candidate == candidate)
             add_address_text(out, "embedded", &at->embedded);

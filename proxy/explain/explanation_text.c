@@ -170,6 +170,18 @@ static void print_via(const struct explanation *explanation, FILE *out)
         (void)fprintf(out, "via        %s\n", via);
 }
 
+// print_asked tells for which addresses the authorizer has the last word.
+static void print_asked(const struct explanation *explanation, FILE *out)
+{
+    char address[IP_TEXT_CAP];
+    for (size_t i = 0; i < explanation->candidate_count; i++) {
+        const struct candidate *candidate = &explanation->candidates[i];
+        if (candidate->is_admitted && candidate->asks)
+            (void)fprintf(out, "asked      before %s is dialled: the authorizer decides\n",
+                          ip_addr_format(&candidate->address, address));
+    }
+}
+
 // print_inside tells what comes of what the client says in the tunnel.
 static void print_inside(const struct explanation *explanation, FILE *out)
 {
@@ -240,6 +252,7 @@ void explanation_print(const struct explanation *explanation, FILE *out)
     print_inner(explanation, out);
     print_send_proxy(explanation, out);
     print_via(explanation, out);
+    print_asked(explanation, out);
     print_inside(explanation, out);
     print_limits(explanation, out);
     (void)fprintf(out, "answer     %s: %s%s%s%s\n", action_name(decision->action),

@@ -92,6 +92,14 @@ void fetcher_close_kept(struct fetcher *fetcher)
     ev_timer_stop(fetcher->options.path.loop, &fetcher->sweep);
 }
 
+void fetcher_adopt(struct fetcher *fetcher, struct resolver *resolver)
+{
+    if (fetcher == NULL)
+        return;
+    fetcher_close_kept(fetcher);
+    fetcher->options.path.resolver = resolver;
+}
+
 void fetcher_destroy(struct fetcher *fetcher)
 {
     if (fetcher == NULL)

@@ -29,6 +29,9 @@ void fetcher_destroy(struct fetcher *fetcher);
 // fetcher_close_kept closes the kept connections, such as after a reload.
 void fetcher_close_kept(struct fetcher *fetcher);
 
+// fetcher_adopt closes the kept connections, and asks another resolver from now on. NULL for the fetcher is allowed.
+void fetcher_adopt(struct fetcher *fetcher, struct resolver *resolver);
+
 // fetcher_live gives the number of questions under way.
 size_t fetcher_live(const struct fetcher *fetcher);
 

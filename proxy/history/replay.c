@@ -14,7 +14,7 @@ static bool is_of_policy(const char *reason)
         REASON_METADATA,        REASON_OWN_LISTENER,   REASON_INNER_MISMATCH,
         REASON_INNER_NO_NAME,   REASON_INNER_NOT_TLS,  REASON_INNER_ECH,
         REASON_INNER_TOO_LARGE, REASON_INNER_PLAIN,    REASON_INNER_TIMEOUT,
-        REASON_NOT_VALID_NOW,   REASON_OUTSIDE_HOURS};
+        REASON_NOT_VALID_NOW,   REASON_OUTSIDE_HOURS,  REASON_NOT_AUTHORIZED};
     for (size_t i = 0; i < sizeof REASONS / sizeof *REASONS; i++) {
         if (strcmp(reason_name(REASONS[i]), reason) == 0)
             return true;
@@ -68,6 +68,8 @@ static void judge_target(const struct policy *policy, struct history_decision *p
     replay_mark_local(policy, target->port, past->judged, past->judged_count);
     policy_decide_addresses(policy, out->client, &past->source, past->now_s, target, past->judged,
                             past->judged_count, NULL, &out->decision);
+    for (size_t i = 0; i < past->judged_count; i++)
+        out->asks = out->asks || (past->judged[i].is_admitted && past->judged[i].asks);
 }
 
 // routes tells whether a request is one whose target the client's tunnels name inside.
@@ -228,6 +230,13 @@ static bool has_same_reasons(const struct replay *replay, const struct history_d
            (replay->is_unseen || is_same_text(ends, ended));
 }
 
+// is_still_refused tells whether the authorizer has said no, and would be asked again: what it says is taken from the record.
+static bool is_still_refused(const struct replay *replay, const struct history_decision *past)
+{
+    return replay->asks && replay->decision.action == ACTION_ALLOW &&
+           strcmp(past->reason, reason_name(REASON_NOT_AUTHORIZED)) == 0;
+}
+
 enum replay_change replay_change(const struct replay *replay, const struct history_decision *past,
                                  const char *ended)
 {
@@ -242,6 +251,8 @@ enum replay_change replay_change(const struct replay *replay, const struct histo
     case REPLAY_JUDGED:
         break;
     }
+    if (is_still_refused(replay, past))
+        return REPLAY_SAME;
     if (past->action == ACTION_ERROR) // what DNS, a limit or the target did may happen again
         return replay->decision.action == ACTION_DENY ? REPLAY_OUTCOME : REPLAY_SAME;
     if (is_open != was_open)

@@ -21,6 +21,7 @@ struct replay {
     bool is_routed;              // the name inside the tunnel is, or would be, the target
     bool needs_close;  // what the tunnel carried may change the answer: replay_close gives it
     bool is_unseen;    // it would count what the tunnel carried, and that is not known
+    bool asks;         // the authorizer would be asked
     bool leads_there;  // the name inside was resolved then, to the address that was asked for
     enum reason ended; // the tunnel would end for what it carried; REASON_NONE: it would not
 };

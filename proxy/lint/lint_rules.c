@@ -30,7 +30,8 @@ static bool is_same_inner(const struct inner *a, const struct inner *b)
 static bool does_same(const struct rule *a, const struct rule *b)
 {
     const bool is_same_way = (a->via == NULL) == (b->via == NULL) && via_equal(a->via, b->via);
-    return is_same_inner(a->inner, b->inner) && a->sends_proxy == b->sends_proxy && is_same_way;
+    return is_same_inner(a->inner, b->inner) && a->sends_proxy == b->sends_proxy &&
+           a->asks == b->asks && is_same_way;
 }
 
 // look_for_shadows finds rules that other rules of the same list make redundant. Of two equal rules the later one is. A
@@ -52,8 +53,9 @@ static void look_for_shadows(struct lint *lint, const struct rule_list *list,
                 "rule `%s` adds nothing: `%s` says all of it%s"
                 "\n%s",
                 rule->name, other->name,
-                is_same ? ""
-                        : ", and comes first, so that its `inner`, `send_proxy` and `via` hold",
+                is_same
+                    ? ""
+                    : ", and comes first, so that its `inner`, `send_proxy`, `via` and `ask` hold",
                 is_same ? "remove it, or narrow the other one" : "put the narrower rule first");
             break;
         }

@@ -112,6 +112,17 @@ enum reason admission_reason_of_end(const struct standing *standing)
     return reason_is_of_time(standing->reason) ? standing->reason : REASON_POLICY_CHANGED;
 }
 
+bool admission_asks(const struct admission *admission, struct candidate *candidate,
+                    char out_rule[VERDICT_RULE_CAP])
+{
+    struct decision decision;
+    decide_addresses(admission, candidate, 1, &decision);
+    if (decision.action != ACTION_ALLOW || !candidate->asks)
+        return false;
+    return out_rule == NULL ||
+           string_copy(out_rule, VERDICT_RULE_CAP, slice_of_string(decision.rule));
+}
+
 // lost refuses late, because the right is gone.
 static struct verdict lost(enum reason reason)
 {

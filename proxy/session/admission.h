@@ -60,6 +60,11 @@ struct standing {
 struct standing admission_judge_address(const struct admission *admission,
                                         struct candidate *candidate);
 
+// admission_asks tells whether the rule that admits this address wants the authorizer to be asked. `out_rule`, which may be
+// NULL: its name.
+bool admission_asks(const struct admission *admission, struct candidate *candidate,
+                    char out_rule[VERDICT_RULE_CAP]);
+
 // admission_decide_today judges before the 200 what has become of a right that was there before the dialling. The
 // reasons are those of the end of a tunnel. `reason` as in admission_decide_right, or why today's policy does not admit the
 // address that is connected any more (admission_reason_of_end).

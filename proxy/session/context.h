@@ -24,6 +24,7 @@
 struct session;
 struct scan;
 struct ocsp_book;
+struct fetcher;
 TAILQ_HEAD(session_list, session);
 
 // session_mark is a session's place in a list of those that have something in common.
@@ -53,6 +54,7 @@ enum session_state {
     X(EXCHANGE_READ_REQUEST, "read_request") /* the head is not complete */                        \
     X(EXCHANGE_READ_HELLO, "read_hello")     /* the 200 is out, the name inside is not known */    \
     X(EXCHANGE_RESOLVE, "resolve")           /* DNS */                                             \
+    X(EXCHANGE_ASK, "ask")                   /* the authorizer */                                  \
     X(EXCHANGE_DIAL, "dial")                 /* connecting to the target */                        \
     X(EXCHANGE_TUNNEL, "tunnel")             /* bytes go both ways */                              \
     X(EXCHANGE_FORWARD, "forward")           /* a plain request and its response */                \
@@ -110,6 +112,7 @@ struct session_context {
     uint32_t egress_turns[EGRESS_TURNS]; // clients that share one take turns with each other
     struct buffer_pool buffers;
     struct parents parents;
+    struct fetcher *fetcher;   // owned; of questions to the authorizer; NULL: none was asked yet
     struct chain_cache chains; // of today's snapshot
     struct session_list by_state[SESSION_STATE_COUNT];
     struct session_marks idle;   // wait for a request, the longest first

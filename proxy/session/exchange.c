@@ -8,6 +8,7 @@
 #include "proxy/http/answer.h"
 #include "proxy/loop/deadline.h"
 #include "proxy/session/announcement.h"
+#include "proxy/session/consent.h"
 #include "proxy/session/inside.h"
 #include "proxy/session/records.h"
 #include "proxy/session/reply.h"
@@ -24,7 +25,7 @@ struct state_row {
     size_t timeout; // offset in struct timeouts: since the state began
     int64_t (*deadline_ms)(const struct exchange *exchange); // NULL: `timeout` says it all
     void (*on_deadline)(struct exchange *exchange);
-    uint8_t next; // bits of enum exchange_state
+    uint16_t next; // bits of enum exchange_state
 };
 
 static const struct state_row states[EXCHANGE_STATE_COUNT];
@@ -71,6 +72,7 @@ static void finish(struct exchange *exchange, enum exchange_outcome outcome, enu
     tally_bytes(exchange);
     tally_end(exchange);
     records_submit_decision(exchange);
+    consent_end(exchange);
     route_end_search(&exchange->route);
     route_end_hop(&exchange->route);
     end_forward(exchange, is_reset);
@@ -193,16 +195,13 @@ static bool admit_again(struct exchange *exchange)
     return exchange->generation == exchange->peer->context->snapshot->generation || admit(exchange);
 }
 
-// admit_addresses asks which addresses may be dialled, and records the decision before the first packet. False: it has
-// been refused, or addresses are still to come that it depends on.
+// admit_addresses asks which addresses may be dialled. False: it has been refused, or addresses are still to come that it
+// depends on.
 static bool admit_addresses(struct exchange *exchange)
 {
     const struct admission admission = admission_of(exchange);
-    if (!conclude(exchange, search_judge(exchange->route.search, &admission)) ||
-        !conclude(exchange, quota_begin(&exchange->route.quota, exchange->peer)))
-        return false;
-    records_submit_decision(exchange);
-    return true;
+    return conclude(exchange, search_judge(exchange->route.search, &admission)) &&
+           conclude(exchange, quota_begin(&exchange->route.quota, exchange->peer));
 }
 
 // standing_of judges an address that may only be reached in the way that was taken: through this parent, or without one.
@@ -213,6 +212,17 @@ static struct standing standing_of(const struct exchange *exchange,
     struct standing standing = search_judge_address(admission, address, route_parent_name(route));
     standing.is_admitted = standing.is_admitted && route_is_configured(route, admission->snapshot);
     return standing;
+}
+
+// renew_consent asks for the authorizer's yes again, where the snapshot has changed before the 200. What was not asked about,
+// and would have to be today, is not what was allowed.
+static enum reason renew_consent(struct exchange *exchange, const struct admission *admission,
+                                 const struct ip_addr *address)
+{
+    if (exchange->consent == NULL && admission->client->asks &&
+        search_asks(admission, address, NULL))
+        return REASON_POLICY_CHANGED;
+    return consent_renew(exchange, admission, address) == ERR_OK ? REASON_NONE : REASON_NO_MEMORY;
 }
 
 // judge_today judges everything again before the 200, where the snapshot has changed meanwhile, or time may have.
@@ -231,6 +241,8 @@ static struct verdict judge_today(struct exchange *exchange)
         const struct standing standing = standing_of(exchange, &admission, &address);
         exchange->timing.until_s = standing.until_s;
         reason = admission_reason_of_end(&standing);
+        if (reason == REASON_NONE && is_old)
+            reason = renew_consent(exchange, &admission, &address);
     }
     return admission_decide_today(reason, peer->not_after_s, wall_clock_ms() / 1000);
 }
@@ -258,6 +270,8 @@ void exchange_judge_again(struct exchange *exchange)
         exchange_end(exchange, admission_reason_of_end(&standing));
     else if (!inside_is_still_allowed(exchange, &standing.inner))
         exchange_end(exchange, REASON_POLICY_CHANGED);
+    else if (consent_renew(exchange, &admission, &exchange->route.upstream) != ERR_OK)
+        exchange_end(exchange, REASON_NO_MEMORY);
 }
 
 // ---- steps --------------------------------------------------------------------------------------
@@ -274,6 +288,34 @@ static void begin_forward(struct exchange *exchange)
                 EXCHANGE_FORWARD);
 }
 
+// dial goes for the admitted addresses, or for a parent, and has room in the `close` record for the name of that.
+static enum err dial(struct exchange *exchange)
+{
+    if (!via_equal(exchange->route.search->via, NULL))
+        TRY(records_reserve_parent(exchange));
+    return route_dial(&exchange->route, exchange->channel, exchange->request);
+}
+
+// approach records the decision, and goes for the target: not a packet goes there before.
+static void approach(struct exchange *exchange)
+{
+    records_submit_decision(exchange);
+    if (!exchange->route.is_pooled)
+        enter_if_ok(exchange, dial(exchange), EXCHANGE_DIAL);
+    else if (conclude(exchange, judge_today(exchange)))
+        begin_forward(exchange);
+    consent_settle(exchange);
+}
+
+// consult asks the authorizer where a rule wants that, and goes on otherwise.
+static void consult(struct exchange *exchange)
+{
+    if (!consent_is_needed(exchange))
+        approach(exchange);
+    else if (conclude(exchange, consent_ask(exchange)))
+        enter(exchange, EXCHANGE_ASK);
+}
+
 // seek_upstream looks for a way to the target of an admitted request: a connection that waits, or its addresses.
 static void seek_upstream(struct exchange *exchange)
 {
@@ -281,8 +323,8 @@ static void seek_upstream(struct exchange *exchange)
     if (!request_is_repeatable(exchange->request) ||
         !route_use_pooled(&exchange->route, exchange->channel, &admission, exchange->generation))
         begin_search(exchange);
-    else if (admit_addresses(exchange) && conclude(exchange, judge_today(exchange)))
-        begin_forward(exchange);
+    else if (admit_addresses(exchange))
+        consult(exchange);
 }
 
 // is_routed_by_name tells whether the target of the admitted request is found inside its tunnel.
@@ -460,14 +502,6 @@ static struct verdict unresolved(enum resolve_result result)
                          resolve_result_name(result));
 }
 
-// dial goes for the admitted addresses, or for a parent, and has room in the `close` record for the name of that.
-static enum err dial(struct exchange *exchange)
-{
-    if (!via_equal(exchange->route.search->via, NULL))
-        TRY(records_reserve_parent(exchange));
-    return route_dial(&exchange->route, exchange->channel, exchange->request);
-}
-
 static enum exchange_step step_resolve(struct exchange *exchange)
 {
     struct search *search = exchange->route.search;
@@ -480,7 +514,33 @@ static enum exchange_step step_resolve(struct exchange *exchange)
     if (search->resolved != RESOLVE_OK)
         (void)conclude(exchange, unresolved(search->resolved));
     else if (admit_addresses(exchange))
-        enter_if_ok(exchange, dial(exchange), EXCHANGE_DIAL);
+        consult(exchange);
+    return EXCHANGE_STEP_AGAIN;
+}
+
+// search_again begins again under another configuration: what was asked, and of whom, may be different there.
+static void search_again(struct exchange *exchange)
+{
+    consent_end(exchange);
+    route_end_search(&exchange->route);
+    exchange->route.is_pooled = false;
+    if (admit_again(exchange))
+        begin_search(exchange);
+}
+
+static enum exchange_step step_ask(struct exchange *exchange)
+{
+    if (!watch_client(exchange))
+        return EXCHANGE_STEP_AGAIN;
+    if (exchange->generation != exchange->peer->context->snapshot->generation) {
+        search_again(exchange);
+        return EXCHANGE_STEP_AGAIN;
+    }
+    const struct verdict verdict = consent_decide(exchange);
+    if (verdict.kind == VERDICT_WAIT)
+        return EXCHANGE_STEP_WAIT;
+    if (conclude(exchange, verdict))
+        approach(exchange);
     return EXCHANGE_STEP_AGAIN;
 }
 
@@ -804,6 +864,11 @@ static void resolve_is_late(struct exchange *exchange)
     (void)conclude(exchange, unresolved(RESOLVE_TIMED_OUT));
 }
 
+static void ask_is_late(struct exchange *exchange)
+{
+    (void)conclude(exchange, verdict_error(503, REASON_AUTHORIZER_FAILED, NULL));
+}
+
 static void dial_is_late(struct exchange *exchange)
 {
     if (exchange->route.hop != NULL)
@@ -861,13 +926,15 @@ static void refuse_is_late(struct exchange *exchange)
 static const struct state_row states[EXCHANGE_STATE_COUNT] = {
     [EXCHANGE_READ_REQUEST] = {step_read_request, want_client,
                                offsetof(struct timeouts, request_ms), NULL, read_request_is_late,
-                               STATE(READ_HELLO) | STATE(RESOLVE) | STATE(FORWARD) | STATE(REFUSE) |
-                                   STATE(DONE)},
+                               STATE(READ_HELLO) | STATE(RESOLVE) | STATE(ASK) | STATE(FORWARD) |
+                                   STATE(REFUSE) | STATE(DONE)},
     [EXCHANGE_READ_HELLO] = {step_read_hello, want_read_hello, offsetof(struct timeouts, inner_ms),
                              read_hello_deadline_ms, read_hello_is_late,
                              STATE(RESOLVE) | STATE(DONE)},
     [EXCHANGE_RESOLVE] = {step_resolve, want_client, offsetof(struct timeouts, resolve_ms), NULL,
-                          resolve_is_late, STATE(DIAL) | STATE(REFUSE) | STATE(DONE)},
+                          resolve_is_late, STATE(ASK) | STATE(DIAL) | STATE(REFUSE) | STATE(DONE)},
+    [EXCHANGE_ASK] = {step_ask, want_client, 0, consent_ends_ms, ask_is_late,
+                      STATE(RESOLVE) | STATE(DIAL) | STATE(FORWARD) | STATE(REFUSE) | STATE(DONE)},
     [EXCHANGE_DIAL] = {step_dial, want_client, offsetof(struct timeouts, connect_ms), NULL,
                        dial_is_late, STATE(TUNNEL) | STATE(FORWARD) | STATE(REFUSE) | STATE(DONE)},
     [EXCHANGE_TUNNEL] = {step_tunnel, want_tunnel, offsetof(struct timeouts, idle_ms),
@@ -885,8 +952,17 @@ void exchange_reject(struct exchange *exchange, uint16_t status, const char *why
         (void)conclude(exchange, verdict_error(status, REASON_BAD_REQUEST, why));
 }
 
+// keep_consent ends what the authorizer allows no longer.
+static void keep_consent(struct exchange *exchange)
+{
+    const enum reason reason = exchange_is_open(exchange) ? consent_keep(exchange) : REASON_NONE;
+    if (reason != REASON_NONE)
+        exchange_end(exchange, reason);
+}
+
 enum exchange_step exchange_step(struct exchange *exchange)
 {
+    keep_consent(exchange);
     return exchange->state == EXCHANGE_DONE ? EXCHANGE_STEP_DONE
                                             : states[exchange->state].step(exchange);
 }
@@ -923,10 +999,11 @@ static int64_t time_ends_ms(const struct exchange *exchange)
 int64_t exchange_deadline_ms(const struct exchange *exchange)
 {
     const int64_t due_ms = wait_ends_ms(exchange);
-    // A tunnel ends with its certificate and with its time; before that, requests look for themselves.
-    return exchange_is_tunnel(exchange)
+    // A tunnel ends with its certificate, with its time, and with the authorizer's yes; before that, requests look for
+    // themselves.
+    return exchange_is_open(exchange)
                ? deadline_sooner(deadline_sooner(due_ms, exchange->peer->expires_ms),
-                                 time_ends_ms(exchange))
+                                 deadline_sooner(time_ends_ms(exchange), consent_due_ms(exchange)))
                : due_ms;
 }
 
@@ -938,6 +1015,8 @@ void exchange_on_deadline(struct exchange *exchange)
         exchange_end(exchange, REASON_EXPIRED);
     else if (time_ends_ms(exchange) <= exchange->peer->context->now_ms)
         exchange_judge_again(exchange); // another rule may admit it
+    else
+        keep_consent(exchange);
 }
 
 int64_t exchange_turn_ms(const struct exchange *exchange)
@@ -954,7 +1033,7 @@ int64_t exchange_turn_ms(const struct exchange *exchange)
 
 bool exchange_is_tunnel(const struct exchange *exchange)
 {
-    return exchange->state == EXCHANGE_TUNNEL || exchange->state == EXCHANGE_FORWARD;
+    return exchange_is_open(exchange);
 }
 
 bool exchange_is_heavy(const struct exchange *exchange)

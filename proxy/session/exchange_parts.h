@@ -4,6 +4,8 @@
 
 #include "proxy/session/route.h"
 
+struct consent;
+
 struct exchange_timing {
     int64_t begun_ms;   // monotonic
     int64_t since_ms;   // monotonic; of the state
@@ -49,12 +51,19 @@ struct exchange {
     struct request *request;    // owned; NULL once it is a tunnel that nobody looks into
     struct kept_target *target; // owned; then its target; NULL before
     struct route route;
+    struct consent *consent; // owned; the authorizer's; NULL: it is not asked
     struct exchange_timing timing;
     struct exchange_records records;
     struct exchange_reply reply;
     struct exchange_ending ending;
     struct exchange_counted counted;
 };
+
+// exchange_is_open tells whether bytes flow.
+static inline bool exchange_is_open(const struct exchange *exchange)
+{
+    return exchange->state == EXCHANGE_TUNNEL || exchange->state == EXCHANGE_FORWARD;
+}
 
 // admission_of gives what the request is judged by; `target` is NULL where only exchange_target has it.
 static inline struct admission admission_of(const struct exchange *exchange)

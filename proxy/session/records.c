@@ -2,6 +2,7 @@
 // rate have neither: they are counted.
 #include "proxy/session/records.h"
 
+#include "proxy/session/consent.h"
 #include "proxy/session/tally.h"
 
 // count_request counts one in place of its two records.
@@ -53,6 +54,7 @@ static void submit_decision(struct exchange *exchange)
     const struct target asked = {.kind = TARGET_ADDRESS,
                                  .port = exchange->request->url.target.port,
                                  .address = exchange->request->asked};
+    struct audit_consent consent;
     const size_t judged_count = search == NULL ? 0 : search->candidate_count;
     const struct audit_decision decision = {
         .now_ms = wall_clock_ms(),
@@ -74,6 +76,7 @@ static void submit_decision(struct exchange *exchange)
         .aliases = search == NULL ? (struct slice){0}
                                   : slice_of(search->aliases.text, search->aliases.len),
         .via = search == NULL ? NULL : search->via,
+        .consent = consent_read(exchange, &consent) ? &consent : NULL,
         .config = exchange->verdict.config,
     };
     audit_decision_format(&decision, record);

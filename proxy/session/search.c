@@ -201,6 +201,7 @@ void search_judge_late(struct search *search, const struct admission *admission)
         struct candidate *candidate = &search->candidates[search->judged_count++];
         note_local(admission, candidate, 1);
         if (admission_judge_address(admission, candidate).is_by_rule &&
+            !candidate->asks && // it was not in the question
             via_equal(candidate->via, NULL))
             admitted[count++] = candidate->address;
     }
@@ -222,6 +223,14 @@ bool search_sends_proxy(const struct admission *admission, const struct ip_addr 
     struct candidate candidate = {.address = *address};
     note_local(admission, &candidate, 1);
     return admission_judge_address(admission, &candidate).is_admitted && candidate.sends_proxy;
+}
+
+bool search_asks(const struct admission *admission, const struct ip_addr *address,
+                 char out_rule[VERDICT_RULE_CAP])
+{
+    struct candidate candidate = {.address = *address};
+    note_local(admission, &candidate, 1);
+    return admission_asks(admission, &candidate, out_rule);
 }
 
 static void on_dialled(void *arg, enum dial_result result, int fd)

@@ -70,6 +70,11 @@ struct standing search_judge_address(const struct admission *admission,
 // search_sends_proxy tells whether the rule that admits this address of the target wants a PROXY header to go first.
 bool search_sends_proxy(const struct admission *admission, const struct ip_addr *address);
 
+// search_asks tells whether the rule that admits this address of the target wants the authorizer to be asked. `out_rule`, which
+// may be NULL: its name.
+bool search_asks(const struct admission *admission, const struct ip_addr *address,
+                 char out_rule[VERDICT_RULE_CAP]);
+
 // search_dial starts connecting to the admitted addresses, in order, from the client's `egress` where it has one.
 // ERR_MEMORY.
 enum err search_dial(struct search *search) MUST_USE;

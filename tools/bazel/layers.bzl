@@ -117,6 +117,7 @@ LAYERS = {
             "proxy/audit/",
             "proxy/clock/",
             "proxy/config/",
+            "proxy/fetch/",
             "proxy/http/",
             "proxy/http2/",
             "proxy/limits/",

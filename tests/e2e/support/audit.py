@@ -21,7 +21,7 @@ HANDSHAKE_REASONS = set(
 )
 DECISION_REASONS = set(
     "rule no_client bad_account source_not_allowed not_valid_now outside_hours no_rule denied_by_rule special_range metadata own_listener "
-    "bad_request bad_target dns_failed egress_unavailable audit_full draining no_memory timeout "
+    "bad_request bad_target dns_failed egress_unavailable not_authorized authorizer_failed audit_full draining no_memory timeout "
     "policy_changed whoami not_found loop "
     "limit_accounts limit_tunnels limit_new_tunnels limit_proxy_tunnels limit_streams limit_questions limit_memory "
     "inner_plain inner_mismatch inner_not_tls inner_no_name inner_too_large inner_timeout".split()
@@ -36,6 +36,7 @@ CLOSE_REASONS = set(
     "blocked drained refused connect_failed timeout policy_changed expired revoked "
     "completed bad_response bad_request no_memory inner_plain inner_mismatch inner_not_tls inner_no_name "
     "inner_ech inner_too_large inner_timeout h2_flood limit_streams not_valid_now outside_hours "
+    "not_authorized authorizer_failed "
     "parent_unreachable parent_untrusted parent_refused parent_bad_answer".split()
 )
 # Of a request that was over before anything could be decided about it.

@@ -406,16 +406,18 @@ static void a_target_is_told_who_is_there_where_the_rule_that_admits_it_says_so(
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct rule allow[2] = {allow_all(), allow_all()};
         for (size_t j = 0; j < 2; j++)
-            allow[j].sends_proxy = rows[i].rules[j];
+            allow[j].sends_proxy = allow[j].asks = rows[i].rules[j];
         const struct client client = {
             .name = "c", .allow = allow, .allow_count = rows[i].rule_count, .mode = POLICY_OPEN};
         const struct policy policy = {.clients = &client, .client_count = 1};
-        struct candidate candidate = {.address = address("1.1.1.1"), .sends_proxy = true};
+        struct candidate candidate = {
+            .address = address("1.1.1.1"), .sends_proxy = true, .asks = true};
         struct decision decision;
         policy_decide_addresses(&policy, &client, &source, 0, &asked, &candidate, 1, NULL,
                                 &decision);
         assert_int_equal(ACTION_ALLOW, decision.action);
         assert_int_equal(candidate.sends_proxy, rows[i].expected);
+        assert_int_equal(candidate.asks, rows[i].expected);
     }
 }
 
@@ -483,11 +485,12 @@ static void what_is_denied_is_told_nothing(void **state)
     const struct target asked = target("a.example:443");
     const struct client client = {.name = "c"};
     const struct policy policy = {.clients = &client, .client_count = 1};
-    struct candidate candidate = {.address = address("1.1.1.1"), .sends_proxy = true};
+    struct candidate candidate = {.address = address("1.1.1.1"), .sends_proxy = true, .asks = true};
     struct decision decision;
     policy_decide_addresses(&policy, &client, &source, 0, &asked, &candidate, 1, NULL, &decision);
     assert_int_equal(ACTION_DENY, decision.action);
     assert_false(candidate.sends_proxy);
+    assert_false(candidate.asks);
 }
 
 // oid_of gives an OID of `len` bytes that differs with `last`; static memory, for two at a time.

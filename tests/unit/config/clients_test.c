@@ -412,6 +412,19 @@ static void refuses_a_proxy_header_that_means_nothing(void **state)
                  one_profile, 1);
 }
 
+static void refuses_an_ask_that_means_nothing(void **state)
+{
+    (void)state;
+    static const struct finding_case cases[] = {
+        {"allow: [{hosts: [x], ask: yes", 4, 29, "expected"},
+        {"allow: [{hosts: [x], ask: \"true\"", 4, 29, "expected"},
+        {"allow: [{hosts: [x]}]\n  deny: [{hosts: [y], ask: true", 5, 28, "no `ask`"},
+        {"allow: [{hosts: [x]}]\n  deny: [{hosts: [y], ask: false", 5, 28, "no `ask`"},
+    };
+    assert_cases(cases, sizeof cases / sizeof cases[0], SEVERITY_ERROR, told_before, told_after,
+                 one_profile, 1);
+}
+
 static void refuses_a_route_in_a_rule(void **state)
 {
     (void)state;
@@ -749,6 +762,7 @@ int main(void)
         cmocka_unit_test(does_not_warn_of_ordinary_rules),
         cmocka_unit_test(refuses_inner_rules_that_could_never_count),
         cmocka_unit_test(refuses_a_proxy_header_that_means_nothing),
+        cmocka_unit_test(refuses_an_ask_that_means_nothing),
         cmocka_unit_test(refuses_a_route_in_a_rule),
         cmocka_unit_test(a_route_by_name_implies_what_it_needs),
         cmocka_unit_test(goes_on_after_mistakes_and_keeps_the_first_fifty),

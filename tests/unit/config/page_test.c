@@ -11,6 +11,7 @@
 #include "auth/base/text.h"
 #include "proxy/config/admin.h"
 #include "proxy/config/audit_chain.h"
+#include "proxy/config/authorizer.h"
 #include "proxy/config/clients.h"
 #include "proxy/config/control.h"
 #include "proxy/config/crl_sources.h"
@@ -62,6 +63,10 @@ static const struct place places[] = {
     {.section = &rule_section, .heading = "### Rules"},
     {.section = &parent_section, .heading = "## `parents`"},
     {.section = &parent_certificate_section, .heading = "## `parents`", .row = "certificate"},
+    {.section = &authorizer_section, .heading = "## `authorizer`"},
+    {.section = &authorizer_certificate_section,
+     .heading = "## `authorizer`",
+     .row = "certificate"},
     {.section = &resolver_section, .heading = "## `resolver`"},
     {.section = &cache_section, .heading = "## `resolver`", .row = "cache"},
     {.section = &timeouts_section, .heading = "## `timeouts`"},

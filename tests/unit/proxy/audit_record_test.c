@@ -207,6 +207,13 @@ static struct text format_client(const struct identity *identity, char data[CLIE
     return text;
 }
 
+// The longest that the authorizer's answer can be: `ttl` and `why` do not stand together.
+static const struct audit_consent longest_consent = {
+    .took_ms = INT64_MAX,
+    .why =
+        "`allow` is true, but `ttl` is no number of seconds, and some more words up to the bound of them",
+};
+
 // longest_decision formats a decision whose every part is as long as it can be.
 static struct audit_record *longest_decision(struct slice client_json, struct slice method)
 {
@@ -234,12 +241,46 @@ static struct audit_record *longest_decision(struct slice client_json, struct sl
         .asked = &asked,
         .decision = &verdict,
         .via = &longest_via,
+        .consent = &longest_consent,
         .config = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
     };
     struct audit_record *record = audit_record_create(AUDIT_DECISION_EXTRA_CAP + client_json.len);
     assert_non_null(record);
     audit_decision_format(&decision, record);
     return record;
+}
+
+static void a_decision_says_what_the_authorizer_has_said(void **state)
+{
+    (void)state;
+    const struct decision verdict = {.action = ACTION_ALLOW, .reason = REASON_RULE};
+    static const struct {
+        struct audit_consent consent;
+        const char *ttl;
+        const char *why;
+        const char *answer;
+    } rows[] = {
+        {{.answer = AUTHORIZER_YES, .took_ms = 7, .ttl_s = 60, .why = ""}, "60", NULL, "\"yes\""},
+        {{.answer = AUTHORIZER_NO, .took_ms = 7, .ttl_s = 60, .why = ""}, NULL, NULL, "\"no\""},
+        {{.took_ms = 7, .ttl_s = 60, .why = "timeout"}, NULL, "\"timeout\"", "\"none\""},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const struct audit_decision decision = {.id = ID,
+                                                .client_json = SLICE_LITERAL("{}"),
+                                                .decision = &verdict,
+                                                .consent = &rows[i].consent};
+        struct audit_record *record = audit_record_create(AUDIT_DECISION_EXTRA_CAP + 2);
+        assert_non_null(record);
+        audit_decision_format(&decision, record);
+        assert_true(json_is_line(record_text(record)));
+        assert_member(record, "authorizer.answer", rows[i].answer);
+        assert_member(record, "authorizer.ms", "7");
+        if (rows[i].ttl != NULL)
+            assert_member(record, "authorizer.ttl", rows[i].ttl);
+        if (rows[i].why != NULL)
+            assert_member(record, "authorizer.why", rows[i].why);
+        audit_record_destroy(record);
+    }
 }
 
 static void check_decision(const struct identity *identity, const char *name)
@@ -631,6 +672,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(decisions_hold_any_certificate_that_can_be_verified),
+        cmocka_unit_test(a_decision_says_what_the_authorizer_has_said),
         cmocka_unit_test(the_part_of_a_certificate_stays_below_6_kib),
         cmocka_unit_test(refusals_hold_whatever_a_certificate_claims_and_not_under_client),
         cmocka_unit_test(a_decision_says_what_was_asked_and_decided),

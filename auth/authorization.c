@@ -1,0 +1,103 @@
+// A yes is `true`, or an object with `allow: true` and a whole number of seconds as `ttl`. A no is `false`, or an object with
+// `allow: false`.
+#include "auth/authorization.h"
+
+#include "auth/base/json.h"
+#include "auth/json_text.h"
+
+enum { METHOD_TEXT_MAX = 32 };
+
+const char *authorizer_answer_name(enum authorizer_answer answer)
+{
+    static const char *const names[] = {
+        [AUTHORIZER_NONE] = "none", [AUTHORIZER_NO] = "no", [AUTHORIZER_YES] = "yes"};
+    return names[answer];
+}
+
+static void add_target(const struct target *target, struct text *out)
+{
+    char host[TARGET_TEXT_CAP];
+    json_begin_object(out, "target");
+    json_add_string(out, "host", target_format_host(target, host));
+    json_add_count(out, "port", target->port);
+    json_end_object(out);
+}
+
+void authorization_question_append(const struct authorization_question *question, struct text *out)
+{
+    char ip[IP_TEXT_CAP];
+    json_begin_object(out, NULL);
+    json_begin_object(out, "input");
+    json_add_number(out, "v", 1);
+    json_add_string(out, "id", question->id);
+    json_add_string(out, "session", question->session);
+    json_add_string(out, "listener", question->listener);
+    json_add_raw(out, "client", question->client_json);
+    json_add_string(out, "protocol", question->is_http2 ? "h2" : "h1");
+    json_add_bytes(out, "method", question->method, METHOD_TEXT_MAX);
+    add_target(question->target, out);
+    json_begin_array(out, "addresses");
+    for (size_t i = 0; i < question->address_count && i < AUTHORIZATION_ADDRESSES_MAX; i++)
+        json_add_string(out, NULL, ip_addr_format(&question->addresses[i], ip));
+    json_end_array(out);
+    json_add_string(out, "rule", question->rule);
+    json_add_string(out, "config", question->config);
+    json_add_bool(out, "again", question->is_again);
+    json_end_object(out);
+    json_end_object(out);
+}
+
+static enum authorizer_answer none(const char **out_why, const char *why)
+{
+    *out_why = why;
+    return AUTHORIZER_NONE;
+}
+
+// read_object reads a result with members.
+static enum authorizer_answer read_object(const json_t *result, int64_t *out_ttl_s,
+                                          const char **out_why)
+{
+    const json_t *allow = json_object_get(result, "allow");
+    const json_t *ttl = json_object_get(result, "ttl");
+    if (json_is_false(allow))
+        return AUTHORIZER_NO;
+    if (!json_is_true(allow))
+        return none(out_why, "`allow` is neither true nor false");
+    if (!json_is_integer(ttl) || json_integer_value(ttl) < 1)
+        return none(out_why, "`allow` is true, but `ttl` is no number of seconds");
+    const int64_t ttl_s = json_integer_value(ttl);
+    *out_ttl_s = ttl_s < AUTHORIZATION_TTL_MAX_S ? ttl_s : AUTHORIZATION_TTL_MAX_S;
+    return AUTHORIZER_YES;
+}
+
+static enum authorizer_answer read_result(const json_t *result, int64_t *out_ttl_s,
+                                          const char **out_why)
+{
+    if (json_is_true(result))
+        return AUTHORIZER_YES;
+    if (json_is_false(result))
+        return AUTHORIZER_NO;
+    if (json_is_object(result))
+        return read_object(result, out_ttl_s, out_why);
+    return none(out_why, result == NULL ? "it has no `result`"
+                                        : "`result` is neither true, false nor an object");
+}
+
+enum authorizer_answer authorization_answer_read(struct slice body, int64_t *out_ttl_s,
+                                                 const char **out_why)
+{
+    json_t *root = NULL;
+    struct errinfo info;
+    *out_ttl_s = 0;
+    *out_why = "";
+    if (body.len > AUTHORIZATION_ANSWER_MAX)
+        return none(out_why, "it is too long");
+    const enum err error = json_text_read(body, &root, &info);
+    if (error != ERR_OK)
+        return none(out_why, error == ERR_MEMORY ? "no memory" : "it is no JSON");
+    const enum authorizer_answer answer =
+        json_is_object(root) ? read_result(json_object_get(root, "result"), out_ttl_s, out_why)
+                             : none(out_why, "it is no object");
+    json_decref(root);
+    return answer;
+}

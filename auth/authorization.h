@@ -1,0 +1,50 @@
+// authorization: what the authorizer is asked about a request, and what its answer means: JSON in the shape of the data API of
+// Open Policy Agent (openpolicyagent.org, "REST API": POST of `{"input": ...}`, an answer `{"result": ...}`).
+//
+// Pure. The answer is a stranger's text: whatever is not exactly a yes or a no is neither, and counts as no answer. Members
+// that nobody asked for are ignored; one that appears twice makes it no answer.
+#pragma once
+
+#include "auth/base/text.h"
+#include "auth/ipaddr.h"
+#include "auth/target.h"
+
+enum {
+    AUTHORIZATION_ANSWER_MAX = 64 * 1024, // bytes of an answer
+    AUTHORIZATION_ADDRESSES_MAX = 32,     // of a question
+    AUTHORIZATION_EXTRA_CAP = 4096,       // bytes of a question, beside the client's part
+    AUTHORIZATION_TTL_MAX_S = 365 * 24 * 3600,
+};
+
+enum authorizer_answer {
+    AUTHORIZER_NONE, // no usable answer
+    AUTHORIZER_NO,
+    AUTHORIZER_YES,
+};
+
+// authorizer_answer_name gives `none`, `no` or `yes`.
+const char *authorizer_answer_name(enum authorizer_answer answer);
+
+// A question. All borrowed.
+struct authorization_question {
+    const char *id;                  // of the request, as the audit has it
+    const char *session;             // of the connection
+    const char *listener;            // its name
+    struct slice client_json;        // an object, JSON already: the audit's `client`
+    bool is_http2;                   // what the client speaks
+    struct slice method;             // of at most 32 bytes
+    const struct target *target;     // what was asked for
+    const struct ip_addr *addresses; // that would be dialled, or the one that is
+    size_t address_count;
+    const char *rule;   // that admits the first of them
+    const char *config; // id of the configuration
+    bool is_again;      // about a tunnel that is open
+};
+
+// authorization_question_append writes the question as JSON: at most AUTHORIZATION_EXTRA_CAP bytes and the client's part.
+void authorization_question_append(const struct authorization_question *question, struct text *out);
+
+// authorization_answer_read reads the body of an answer. `*out_ttl_s` is for how many seconds a yes holds, 1 to
+// AUTHORIZATION_TTL_MAX_S; 0: it does not say. `*out_why` says what is wrong where it is AUTHORIZER_NONE; static memory.
+enum authorizer_answer authorization_answer_read(struct slice body, int64_t *out_ttl_s,
+                                                 const char **out_why);

@@ -1,0 +1,204 @@
+// A question tells which client wants to go where, and its answer opens the way: beyond this machine it goes by TLS, unless the
+// configuration says otherwise.
+#include "proxy/config/authorizer.h"
+
+#include "auth/iprange.h"
+#include "proxy/config/authorizer_settings.h"
+#include "proxy/config/named_files.h"
+#include "proxy/config/snapshot.h"
+#include "proxy/tls/server_trust.h"
+
+enum {
+    CERTIFICATE_FILE_MAX = 1024 * 1024, // bytes
+    CA_FILE_MAX = 16 * 1024 * 1024,     // bytes
+};
+
+// authorizer is what the table fills.
+struct authorizer {
+    struct authorizer_settings settings;
+    bool is_clear;
+};
+
+static void url_read(struct reader *reader, const struct node *node, const char *what, void *field)
+{
+    struct slice text = {0};
+    struct errinfo info;
+    if (reader_text(reader, node, what, CONFIG_TEXT_MAX, &text) &&
+        http_url_parse(text, field, &info) != ERR_OK)
+        (void)reader_refuse(reader, node, what, info.text,
+                            "write http://127.0.0.1:8181/v1/data/PACKAGE/RULE");
+}
+
+static const struct key keys[] = {
+    KEY_ROW("url", KEY_READ, struct authorizer, settings.url, .support = KEY_REQUIRED,
+            .read = url_read),
+    KEY_ROW("timeout", KEY_DURATION, struct authorizer, settings.timeout_ms, .min = 1,
+            .max = 10 * SECOND_MS, .fallback = 200),
+    KEY_ROW("ttl_max", KEY_DURATION, struct authorizer, settings.ttl_max_ms, .min = SECOND_MS,
+            .max = DAY_MS, .fallback = 5 * MINUTE_MS),
+    KEY_KNOWN("ca", KEY_OPTIONAL),
+    KEY_KNOWN("certificate", KEY_OPTIONAL),
+    KEY_ROW("clear", KEY_BOOL, struct authorizer, is_clear),
+};
+
+static const struct key certificate_keys[] = {
+    KEY_KNOWN("chain", KEY_REQUIRED),
+    KEY_KNOWN("key", KEY_REQUIRED),
+};
+
+const struct section authorizer_section = SECTION("`authorizer`", keys);
+const struct section authorizer_certificate_section =
+    SECTION("the `certificate` of `authorizer`", certificate_keys);
+
+static bool is_of_this_machine(const struct target *target)
+{
+    static const struct ip_prefix v6 = {.addr = {.family = IP_V6, .bytes = {[15] = 1}},
+                                        .length = 128};
+    static const struct ip_prefix v4 = {.addr = {.family = IP_V4, .bytes = {127}}, .length = 8};
+    return target->kind == TARGET_ADDRESS &&
+           (ip_prefix_contains(&v4, &target->address) || ip_prefix_contains(&v6, &target->address));
+}
+
+// check_clear judges questions that go out in the clear.
+static void check_clear(struct reader *reader, const struct node *node,
+                        const struct authorizer *authorizer)
+{
+    if (is_of_this_machine(&authorizer->settings.url.target))
+        return;
+    if (authorizer->is_clear)
+        reader_warning(reader, node_get(node, "url"),
+                       "the authorizer is asked over http://: everybody on the way reads who goes "
+                       "where, and may answer yes"
+                       "\nwrite https:// and `ca`");
+    else
+        reader_error(reader, node_get(node, "url"),
+                     "the authorizer is not an address of this machine, and would be asked in the "
+                     "clear: everybody on the way could answer yes"
+                     "\nwrite https:// and `ca`, or `clear: true`");
+}
+
+// files is what `ca` and `certificate` name, with what they hold.
+struct files {
+    const char *ca_path;
+    const char *chain_path; // NULL: no certificate is shown
+    const char *key_path;
+    struct file_content ca;
+    struct file_content chain;
+    struct file_content key;
+};
+
+// files_read reads them; false when one of them cannot be used.
+static bool files_read(struct reader *reader, const struct node *node, struct files *out)
+{
+    const struct node *certificate = node_get(node, "certificate");
+    size_t *pair_count = &reader->diagnostics->pair_count;
+    const bool has_ca = reader_file(reader, node_get(node, "ca"), "`ca`", CA_FILE_MAX, FILE_PUBLIC,
+                                    &out->ca_path, &out->ca);
+    if (certificate == NULL)
+        return has_ca;
+    if (!section_read(reader, certificate, &authorizer_certificate_section, NULL))
+        return false;
+    const bool has_chain =
+        reader_file(reader, node_get(certificate, "chain"), "`chain`", CERTIFICATE_FILE_MAX,
+                    FILE_PUBLIC, &out->chain_path, &out->chain);
+    const bool has_key = reader_file(reader, node_get(certificate, "key"), "`key`",
+                                     CERTIFICATE_FILE_MAX, FILE_SECRET, &out->key_path, &out->key);
+    *pair_count += (size_t)!has_chain + (size_t)!has_key;
+    if (has_chain && out->chain.bytes.len == 0)
+        return reader_error(reader, certificate, "chain %s: the file is empty", out->chain_path);
+    return has_ca && has_chain && has_key;
+}
+
+// tls_read makes what an https:// URL needs.
+static void tls_read(struct reader *reader, const struct node *node,
+                     struct authorizer_settings *settings)
+{
+    struct files files = {0};
+    struct errinfo info = {0};
+    if (node_get(node, "ca") == NULL) {
+        reader_error(reader, node,
+                     "`authorizer` with https:// needs `ca`, the file of the CAs that its "
+                     "certificate is checked against");
+        return;
+    }
+    if (files_read(reader, node, &files)) {
+        const struct server_trust_options options = {.ca_pem = files.ca.bytes,
+                                                     .chain_pem = files.chain.bytes,
+                                                     .key_pem = files.key.bytes,
+                                                     .now_s = reader->now_s};
+        const enum err error = server_trust_create(&options, &settings->tls, NULL, &info);
+        if (error == ERR_MEMORY)
+            (void)reader_no_memory(reader);
+        else if (error != ERR_OK)
+            reader_error(reader, node, "`authorizer`: ca %s%s%s: %s", files.ca_path,
+                         files.chain_path == NULL ? "" : ", chain ",
+                         files.chain_path == NULL ? "" : files.chain_path, info.text);
+    }
+    file_content_deinit(&files.ca);
+    file_content_deinit(&files.chain);
+    file_content_deinit(&files.key);
+}
+
+// refuse_tls refuses what has no meaning in the clear.
+static void refuse_tls(struct reader *reader, const struct node *node)
+{
+    static const char *const only_tls[] = {"ca", "certificate"};
+    for (size_t i = 0; i < sizeof only_tls / sizeof *only_tls; i++) {
+        const struct node *given = node_get(node, only_tls[i]);
+        if (given != NULL)
+            reader_error(reader, given,
+                         "`%s` has no meaning with http://: nobody shows a certificate there"
+                         "\nwrite https:// in `url`, or remove it",
+                         only_tls[i]);
+    }
+}
+
+void authorizer_read(struct reader *reader, const struct node *node, struct snapshot *snapshot)
+{
+    struct authorizer authorizer = {.is_clear = false};
+    if (node == NULL || !section_read(reader, node, &authorizer_section, &authorizer) ||
+        authorizer.settings.url.len == 0)
+        return;
+    snapshot->authorizer = reader_alloc(reader, 1, sizeof *snapshot->authorizer);
+    if (snapshot->authorizer == NULL)
+        return;
+    *snapshot->authorizer = authorizer.settings;
+    if (authorizer.settings.url.is_https) {
+        if (authorizer.is_clear)
+            reader_error(reader, node_get(node, "clear"),
+                         "`clear: true` has no meaning with https://\nremove it");
+        tls_read(reader, node, snapshot->authorizer);
+    } else {
+        refuse_tls(reader, node);
+        check_clear(reader, node, &authorizer);
+    }
+}
+
+// first_asking gives the first rule that asks, or NULL.
+static const struct rule *first_asking(const struct policy *policy)
+{
+    for (size_t i = 0; i < policy->client_count; i++) {
+        const struct client *client = &policy->clients[i];
+        for (size_t j = 0; j < client->allow_count; j++) {
+            if (client->allow[j].asks)
+                return &client->allow[j];
+        }
+    }
+    return NULL;
+}
+
+void authorizer_check(struct reader *reader, const struct node *root,
+                      const struct snapshot *snapshot)
+{
+    const struct rule *rule = first_asking(snapshot->policy);
+    const struct node *node = node_get(root, "authorizer");
+    if (rule != NULL && node == NULL)
+        reader_error(reader, node_get(root, "clients"),
+                     "rule `%s` says `ask: true`, but there is no `authorizer` to ask"
+                     "\nadd `authorizer: {url: \"http://127.0.0.1:8181/v1/data/PACKAGE/RULE\"}`",
+                     rule->name);
+    if (rule == NULL && node != NULL)
+        reader_warning(reader, node,
+                       "`authorizer` is never asked: no rule says `ask: true`"
+                       "\nadd it to the `allow` rules that it is to judge, or remove this section");
+}

@@ -1,0 +1,369 @@
+// Each question is asked for itself. The text of a question is made when it is asked, and not kept.
+#include "proxy/session/consent.h"
+
+#include <stdlib.h>
+
+#include "auth/base/hash.h"
+#include "auth/base/share.h"
+#include "proxy/fetch/fetch.h"
+#include "proxy/session/exchange_parts.h"
+
+enum { MAX_KEPT = 8 }; // connections to the authorizer that wait for the next question
+
+struct consent {
+    struct channel *channel; // borrowed; the owner of its stream is woken
+    struct account *
+        account; // borrowed from the exchange's quota; counts the question; NULL: none is under way
+    struct fetch *fetch; // owned; NULL: nothing is under way
+    struct snapshot
+        *snapshot;    // ref, up to the record of the decision: the search borrows from its policy
+    bool is_answered; // the last question has an answer that nobody has looked at
+    enum authorizer_answer answer;
+    const char *why;    // static memory; where it is AUTHORIZER_NONE
+    int64_t ttl_s;      // of a yes; bounded by `ttl_max`
+    int64_t ttl_max_ms; // of the settings that were asked by
+    int64_t timeout_ms; // likewise
+    int64_t asked_ms;   // monotonic, as all below
+    int64_t took_ms;    // that the answer took
+    int64_t due_ms;     // of the next question; INT64_MAX: none
+    int64_t ends_ms;    // of the last yes
+    char rule[VERDICT_RULE_CAP];
+};
+
+// spread gives a number below `bound` that differs between exchanges.
+static int64_t spread(const struct exchange *exchange, int64_t bound)
+{
+    const uint64_t hash = hash_end(hash_add_slice(hash_begin(), slice_of_string(exchange->id)));
+    return (int64_t)(hash % (uint64_t)bound);
+}
+
+static struct consent *consent_of(struct exchange *exchange)
+{
+    if (exchange->consent != NULL)
+        return exchange->consent;
+    struct consent *consent = calloc(1, sizeof *consent);
+    if (consent == NULL)
+        return NULL;
+    consent->channel = exchange->channel;
+    consent->due_ms = INT64_MAX;
+    consent->ends_ms = INT64_MAX;
+    exchange->consent = consent;
+    return consent;
+}
+
+bool consent_is_needed(const struct exchange *exchange)
+{
+    const struct search *search = exchange->route.search;
+    for (size_t i = 0; i < search->candidate_count; i++) {
+        if (search->candidates[i].is_admitted && search->candidates[i].asks)
+            return true;
+    }
+    return false;
+}
+
+// ---- one question -------------------------------------------------------------------------------
+
+// answered keeps an answer.
+static void answered(struct consent *consent, enum authorizer_answer answer, const char *why)
+{
+    consent->answer = answer;
+    consent->why = why;
+    consent->is_answered = true;
+}
+
+// drop_question ends what is under way.
+static void drop_question(struct consent *consent)
+{
+    fetch_destroy(consent->fetch);
+    consent->fetch = NULL;
+    if (consent->account != NULL)
+        count_down(&consent->account->questions);
+    consent->account = NULL;
+}
+
+static void on_done(void *arg, const struct fetch_result *result)
+{
+    struct consent *consent = arg;
+    const struct stream *client = consent->channel->stream;
+    const char *why = fetch_outcome_name(result->outcome);
+    enum authorizer_answer answer = AUTHORIZER_NONE;
+    int64_t ttl_s = 0;
+    if (result->outcome == FETCH_OK && result->status != 200)
+        why = "its status is not 200";
+    else if (result->outcome == FETCH_OK)
+        answer = authorization_answer_read(result->body, &ttl_s, &why);
+    const int64_t max_s = consent->ttl_max_ms / 1000;
+    consent->ttl_s = ttl_s == 0 || ttl_s > max_s ? max_s : ttl_s;
+    consent->took_ms = monotonic_ms() - consent->asked_ms;
+    answered(consent, answer, why);
+    drop_question(consent);
+    client->on_ready(client->owner);
+}
+
+// addresses_of gives what would be dialled, or what was.
+static size_t addresses_of(const struct exchange *exchange,
+                           struct ip_addr out[AUTHORIZATION_ADDRESSES_MAX])
+{
+    const struct search *search = exchange->route.search;
+    size_t count = 0;
+    if (exchange_is_open(exchange)) {
+        out[0] = exchange->route.upstream;
+        return 1;
+    }
+    for (size_t i = 0; i < search->candidate_count && count < AUTHORIZATION_ADDRESSES_MAX; i++) {
+        if (search->candidates[i].is_admitted)
+            out[count++] = search->candidates[i].address;
+    }
+    return count;
+}
+
+static void append_question(const struct exchange *exchange, struct text *out)
+{
+    const struct peer *peer = exchange->peer;
+    const struct target target = exchange_target(exchange);
+    struct ip_addr addresses[AUTHORIZATION_ADDRESSES_MAX];
+    const struct authorization_question question = {
+        .id = exchange->id,
+        .session = peer->id,
+        .listener = peer->listener->name,
+        .client_json = slice_of(peer->json, peer->json_len),
+        .is_http2 = exchange->channel->is_http2,
+        .method = exchange->request == NULL ? SLICE_LITERAL("CONNECT") : exchange->request->method,
+        .target = &target,
+        .addresses = addresses,
+        .address_count = addresses_of(exchange, addresses),
+        .rule = exchange->consent->rule,
+        .config = peer->snapshot->id,
+        .is_again = exchange_is_open(exchange),
+    };
+    authorization_question_append(&question, out);
+}
+
+// start_fetch sends the question. False: it could not be sent.
+static bool start_fetch(struct exchange *exchange, struct fetcher *fetcher,
+                        const struct authorizer_settings *settings)
+{
+    const size_t cap = exchange->peer->json_len + AUTHORIZATION_EXTRA_CAP + 1;
+    struct consent *consent = exchange->consent;
+    struct text text;
+    char *data = malloc(cap);
+    if (data == NULL)
+        return false;
+    text_init(&text, data, cap);
+    append_question(exchange, &text);
+    ASSERT(!text.is_cut);
+    const struct fetch_request request = {
+        .url = &settings->url,
+        .tls = settings->tls,
+        .accept = "application/json",
+        .content_type = "application/json",
+        .content = text_slice(&text),
+        .max_body = AUTHORIZATION_ANSWER_MAX,
+        .timeout_ms = settings->timeout_ms,
+        .keeps = true,
+    };
+    consent->fetch = fetch_start(fetcher, &request, on_done, consent);
+    free(data);
+    return consent->fetch != NULL;
+}
+
+// fetcher_of gives the worker's fetcher, which is made with the first question. NULL without memory.
+static struct fetcher *fetcher_of(struct session_context *context)
+{
+    const struct fetcher_options options = {
+        .path = {.loop = context->loop,
+                 .resolver = context->resolver,
+                 .buffers = &context->buffers},
+        .max_at_once = CONSENT_QUESTIONS_MAX,
+        .max_kept = MAX_KEPT,
+    };
+    if (context->fetcher == NULL)
+        context->fetcher = fetcher_create(&options);
+    return context->fetcher;
+}
+
+// ask asks now. False: the client has no place for one more question. Where it cannot be sent, that is its answer.
+static bool ask(struct exchange *exchange)
+{
+    struct session_context *context = exchange->peer->context;
+    struct consent *consent = exchange->consent;
+    struct account *account = exchange->route.quota.account;
+    const struct authorizer_settings *settings = exchange->peer->snapshot->authorizer;
+    struct fetcher *fetcher = fetcher_of(context);
+    drop_question(consent);
+    consent->is_answered = false;
+    consent->asked_ms = monotonic_ms();
+    consent->took_ms = 0;
+    if (settings == NULL || fetcher == NULL) {
+        answered(consent, AUTHORIZER_NONE, fetcher == NULL ? "no memory" : "there is none");
+        return true;
+    }
+    if (!share_may_take(account->questions, fetcher_live(fetcher), CONSENT_QUESTIONS_MAX))
+        return false;
+    consent->timeout_ms = settings->timeout_ms;
+    consent->ttl_max_ms = settings->ttl_max_ms;
+    consent->account = account;
+    account->questions++;
+    if (!start_fetch(exchange, fetcher, settings)) {
+        drop_question(consent);
+        answered(consent, AUTHORIZER_NONE, "no memory");
+    }
+    return true;
+}
+
+// ---- before the tunnel --------------------------------------------------------------------------
+
+struct verdict consent_ask(struct exchange *exchange)
+{
+    static const struct limit_refusal crowded = {.reason = REASON_LIMIT_QUESTIONS,
+                                                 .retry_after_s = 1};
+    struct consent *consent = consent_of(exchange);
+    if (consent == NULL)
+        return verdict_error(503, REASON_NO_MEMORY, NULL);
+    (void)string_copy(consent->rule, sizeof consent->rule, slice_of_string(exchange->verdict.rule));
+    consent_settle(exchange);
+    consent->snapshot = snapshot_ref(exchange->peer->snapshot);
+    if (!ask(exchange))
+        return verdict_limited(&crowded);
+    return (struct verdict){.kind = VERDICT_GO};
+}
+
+// hold keeps a yes: until when it holds, and when it is asked for again.
+static void hold(const struct exchange *exchange, struct consent *consent)
+{
+    const int64_t now_ms = exchange->peer->context->now_ms;
+    const int64_t ttl_ms = consent->ttl_s * 1000;
+    consent->ends_ms = now_ms + ttl_ms;
+    consent->due_ms = now_ms + ttl_ms / 2 + spread(exchange, ttl_ms / 4 + 1);
+}
+
+// refusal says no in the place of the allow that stands.
+static struct verdict refusal(const struct exchange *exchange, enum action action,
+                              enum reason reason, uint16_t status, const char *detail)
+{
+    struct verdict verdict = exchange->verdict;
+    verdict.kind = VERDICT_REFUSE;
+    verdict.action = action;
+    verdict.reason = reason;
+    verdict.status = status;
+    verdict.detail = detail;
+    verdict.would_deny = false;
+    return verdict;
+}
+
+struct verdict consent_decide(struct exchange *exchange)
+{
+    struct consent *consent = exchange->consent;
+    if (!consent->is_answered)
+        return (struct verdict){.kind = VERDICT_WAIT};
+    switch (consent->answer) {
+    case AUTHORIZER_YES:
+        hold(exchange, consent);
+        return (struct verdict){.kind = VERDICT_GO};
+    case AUTHORIZER_NO:
+        return refusal(exchange, ACTION_DENY, REASON_NOT_AUTHORIZED, 403, NULL);
+    case AUTHORIZER_NONE:
+        break;
+    }
+    return refusal(exchange, ACTION_ERROR, REASON_AUTHORIZER_FAILED, 503, "no usable answer");
+}
+
+bool consent_read(const struct exchange *exchange, struct audit_consent *out)
+{
+    const struct consent *consent = exchange->consent;
+    if (consent == NULL || !consent->is_answered)
+        return false;
+    *out = (struct audit_consent){.answer = consent->answer,
+                                  .took_ms = consent->took_ms,
+                                  .ttl_s = consent->ttl_s,
+                                  .why = consent->why};
+    return true;
+}
+
+void consent_settle(struct exchange *exchange)
+{
+    if (exchange->consent == NULL)
+        return;
+    snapshot_unref(exchange->consent->snapshot);
+    exchange->consent->snapshot = NULL;
+    exchange->consent->is_answered = false;
+}
+
+int64_t consent_ends_ms(const struct exchange *exchange)
+{
+    enum { SLACK_MS = 1000 }; // the question has its own deadline, which comes first
+    const struct consent *consent = exchange->consent;
+    return consent->asked_ms + consent->timeout_ms + SLACK_MS;
+}
+
+// ---- while the tunnel lives ---------------------------------------------------------------------
+
+int64_t consent_due_ms(const struct exchange *exchange)
+{
+    const struct consent *consent = exchange->consent;
+    if (consent == NULL)
+        return INT64_MAX;
+    if (consent->is_answered)
+        return exchange->peer->context->now_ms;
+    if (consent->fetch != NULL || consent->ends_ms < consent->due_ms)
+        return consent->ends_ms;
+    return consent->due_ms;
+}
+
+enum reason consent_keep(struct exchange *exchange)
+{
+    struct consent *consent = exchange->consent;
+    const int64_t now_ms = exchange->peer->context->now_ms;
+    if (consent == NULL)
+        return REASON_NONE;
+    if (consent->is_answered) {
+        consent->is_answered = false;
+        if (consent->answer == AUTHORIZER_NO)
+            return REASON_NOT_AUTHORIZED;
+        if (consent->answer == AUTHORIZER_YES)
+            hold(exchange, consent);
+        else
+            consent->due_ms = now_ms + CONSENT_RETRY_MS;
+    }
+    if (consent->ends_ms <= now_ms)
+        return REASON_AUTHORIZER_FAILED;
+    if (consent->fetch == NULL && consent->due_ms <= now_ms) {
+        consent->due_ms = now_ms + CONSENT_RETRY_MS;
+        (void)ask(exchange); // without a place it is asked later
+    }
+    return REASON_NONE;
+}
+
+enum err consent_renew(struct exchange *exchange, const struct admission *admission,
+                       const struct ip_addr *address)
+{
+    const int64_t now_ms = exchange->peer->context->now_ms;
+    char rule[VERDICT_RULE_CAP] = "";
+    if (admission->client == NULL || !admission->client->asks ||
+        !search_asks(admission, address, rule)) {
+        consent_end(exchange);
+        return ERR_OK;
+    }
+    struct consent *consent = consent_of(exchange);
+    if (consent == NULL)
+        return ERR_MEMORY;
+    (void)string_copy(consent->rule, sizeof consent->rule, slice_of_string(rule));
+    drop_question(consent); // it was asked under another configuration
+    consent->is_answered = false;
+    if (consent->ends_ms > now_ms + CONSENT_RELOAD_ENDS_MS)
+        consent->ends_ms = now_ms + CONSENT_RELOAD_ENDS_MS;
+    const int64_t due_ms = now_ms + spread(exchange, CONSENT_RELOAD_ASK_MS);
+    consent->due_ms = consent->due_ms < due_ms ? consent->due_ms : due_ms;
+    return ERR_OK;
+}
+
+void consent_end(struct exchange *exchange)
+{
+    struct consent *consent = exchange->consent;
+    if (consent == NULL)
+        return;
+    drop_question(consent);
+    snapshot_unref(consent->snapshot);
+    free(consent);
+    exchange->consent = NULL;
+}

@@ -1,0 +1,264 @@
+"""Rules with `ask: true`: the authorizer has the last word, and silence is no yes."""
+
+import ssl
+
+import pytest
+
+from support.authorizer import NO, YES, Authorizer, allow, http
+from support.config import client, reach
+from support.origin import dead_port, echo
+from support.plain import PlainClient, StrictOrigin, url
+from support.proxy import run
+from support.wire import connect_head
+
+BOTH = pytest.mark.protocols("h1", "h2")
+
+
+@pytest.fixture(autouse=True)
+def names(dns):
+    for name in ("origin.test", "free.test"):
+        dns.addresses(name, "127.0.0.1")
+
+
+@pytest.fixture
+def server(origin):
+    return origin(echo)
+
+
+@pytest.fixture
+def authorizer():
+    """Makes authorizers, and stops them."""
+    made = []
+
+    def make(says=lambda _: YES, context=None):
+        made.append(Authorizer(says, context))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.stop()
+        assert not [problem for problem in each.failures if isinstance(problem, AssertionError)]
+
+
+def asking(port, **more):
+    return client(reach("origin.test", port, ask=True), reach("free.test", port), **more)
+
+
+def settings(asked, **more):
+    return {"authorizer": {"url": asked.url, "timeout": "10s", **more}}
+
+
+@BOTH
+def test_a_tunnel_that_needs_a_yes_gets_one_and_the_question_says_who_goes_where(start, server, authorizer, pki, protocol):
+    asked = authorizer()
+    proxy = start(asking(server.port), **settings(asked))
+    tunnel = proxy.tunnel(f"origin.test:{server.port}")
+    tunnel.echo(b"after a yes")
+    (question,) = asked.asked
+    decision = proxy.decision(tunnel.id)
+    assert asked.paths == ["/v1/data/egress"]
+    assert question["client"] == decision["client"], "what the audit says of the client"
+    assert question["client"]["name"] == "workers" and len(question["client"]["sha256"]) == 64
+    assert question["target"] == {"host": "origin.test", "port": server.port}
+    assert question["addresses"] == ["127.0.0.1"]
+    assert question["method"] == "CONNECT" and question["protocol"] == protocol
+    assert (question["rule"], question["id"], question["again"]) == ("workers.allow[0]", tunnel.id, False)
+    assert (question["session"], question["config"]) == (decision["session"], decision["config"])
+    assert decision["authorizer"]["answer"] == "yes" and decision["authorizer"]["ttl"] == 300
+    assert (decision["decision"]["action"], decision["decision"]["rule"]) == ("allow", "workers.allow[0]")
+
+
+@BOTH
+def test_a_no_is_a_refusal_and_nothing_is_dialled(start, server, authorizer):
+    asked = authorizer(lambda _: NO)
+    proxy = start(asking(server.port), **settings(asked))
+    answer = proxy.ask(f"origin.test:{server.port}")
+    proxy.assert_refused(answer, 403, "not_authorized", rule="workers.allow[0]")
+    assert proxy.decision(answer.id)["authorizer"]["answer"] == "no"
+    assert server.accepted == 0
+
+
+@BOTH
+def test_what_needs_no_yes_or_is_denied_anyway_is_not_asked(start, server, authorizer):
+    asked = authorizer(lambda _: YES)
+    proxy = start(asking(server.port, deny=[{"hosts": ["origin.test"]}]), **settings(asked))
+    proxy.tunnel(f"free.test:{server.port}").echo(b"free")
+    answer = proxy.ask(f"origin.test:{server.port}")
+    proxy.assert_refused(answer, 403, "denied_by_rule", rule="workers.deny[0]")
+    assert asked.asked == []
+
+
+@BOTH
+def test_each_plain_request_is_asked_also_on_a_kept_connection(start, authorizer):
+    said = [YES, allow(3600), NO, YES]
+    asked = authorizer(lambda _: said[len(asked.asked) - 1])
+    web = StrictOrigin()
+    proxy = start(asking(web.port), **settings(asked))
+    one = PlainClient(proxy.connect())
+    assert [one.get(url(web, f"/{number}")).status for number in range(4)] == [200, 200, 403, 200]
+    assert [each["method"] for each in asked.asked] == ["GET"] * 4
+    assert [request.connection for request in web.requests][:2] == [1, 1]
+    web.stop()
+
+
+USELESS = {
+    "status 500": http(YES, "500 Internal Server Error"),
+    "status 403": http(YES, "403 Forbidden"),
+    "status 204": b"HTTP/1.1 204 No Content\r\n\r\n",
+    "a redirect": http(YES, "302 Found", "Location: /v1/data/other"),
+    "html": http(b"<html><body>true</body></html>"),
+    "empty": http(b""),
+    "no result": http({}),
+    "a text": http({"result": "true"}),
+    "allow is a text": http({"result": {"allow": "yes", "ttl": 60}}),
+    "allow without ttl": http({"result": {"allow": True}}),
+    "twice": http(b'{"result": false, "result": true}'),
+    "cut short": http(b'{"result": tr'),
+    "something follows": http(b'{"result": true} {"result": false}'),
+    "huge": http(b'{"result": true}' + b" " * (1 << 20)),
+    "huge and endless": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"20000\r\n" + b" " * 0x20000,
+    "no http": b"yes\r\n\r\n",
+    "compressed": http(YES, "200 OK", "Content-Encoding: gzip"),
+    "framed twice": http(YES, "200 OK", "Content-Length: 3"),
+}
+
+
+def test_no_usable_answer_is_no_yes(start, server, authorizer):
+    saying = []
+    asked = authorizer(lambda _: saying[-1])
+    proxy = start(asking(server.port), **settings(asked))
+    for name, answer in USELESS.items():
+        saying.append(answer)
+        refused = proxy.ask(f"origin.test:{server.port}")
+        proxy.assert_refused(refused, 503, "authorizer_failed", "error", rule="workers.allow[0]")
+        recorded = proxy.decision(refused.id)["authorizer"]
+        assert recorded["answer"] == "none" and recorded["why"], name
+    assert server.accepted == 0
+    saying.append(YES)
+    proxy.tunnel(f"origin.test:{server.port}").echo(b"it has recovered")
+
+
+def test_silence_and_nobody_there_are_no_yes(start, server, authorizer):
+    asked = authorizer(lambda _: None)
+    proxy = start(asking(server.port), **settings(asked, timeout="100ms"))
+    refused = proxy.ask(f"origin.test:{server.port}")
+    proxy.assert_refused(refused, 503, "authorizer_failed", "error", rule="workers.allow[0]")
+    assert proxy.decision(refused.id)["authorizer"]["why"] == "timeout"
+    with dead_port() as port:
+        proxy.reload(authorizer={"url": f"http://127.0.0.1:{port}/"})
+        refused = proxy.ask(f"origin.test:{server.port}")
+    proxy.assert_refused(refused, 503, "authorizer_failed", "error", rule="workers.allow[0]")
+    assert proxy.decision(refused.id)["authorizer"]["why"] == "refused"
+    assert server.accepted == 0
+
+
+@BOTH
+def test_a_live_tunnel_is_asked_about_again_and_a_no_ends_it(start, server, authorizer):
+    asked = authorizer(lambda question: NO if question["again"] and len(asked.asked) > 2 else allow(1))
+    proxy = start(asking(server.port), **settings(asked))
+    tunnel = proxy.tunnel(f"origin.test:{server.port}")
+    tunnel.echo(b"while it may")
+    asked.wait_asked(3)
+    proxy.assert_closed(tunnel.id, "not_authorized")
+    assert [each["again"] for each in asked.asked] == [False, True, True]
+    assert {each["id"] for each in asked.asked} == {tunnel.id}
+    assert asked.asked[1]["addresses"] == ["127.0.0.1"]
+
+
+def test_a_live_tunnel_ends_with_its_last_yes_when_nobody_answers_any_more(start, server, authorizer):
+    asked = authorizer(lambda question: None if question["again"] else allow(2))
+    proxy = start(asking(server.port), **settings(asked, timeout="100ms"))
+    tunnel = proxy.tunnel(f"origin.test:{server.port}")
+    proxy.assert_closed(tunnel.id, "authorizer_failed")
+    assert len(asked.asked) >= 2
+
+
+def test_a_reload_asks_anew_about_live_tunnels(start, server, authorizer):
+    asked = authorizer(lambda question: NO if question["again"] else allow(3600))
+    proxy = start(asking(server.port), **settings(asked, ttl_max="1h"))
+    tunnel = proxy.tunnel(f"origin.test:{server.port}")
+    free = proxy.tunnel(f"free.test:{server.port}")
+    proxy.reload(**settings(asked, ttl_max="30m"))
+    proxy.assert_closed(tunnel.id, "not_authorized")
+    free.echo(b"nobody asks about this one")
+    proxy.reload(client(reach("free.test", server.port, ask=True)))
+    proxy.assert_closed(free.id, "not_authorized")
+
+
+def test_one_clients_flood_of_questions_leaves_another_its_place(start, server, authorizer, pki):
+    asked = authorizer(lambda question: None if question["client"]["name"] == "flood" else YES)
+    proxy = start(
+        client(reach("origin.test", server.port, ask=True), name="flood", match=[{"cn": "worker-2"}]),
+        asking(server.port),
+        workers=1,
+        **settings(asked),
+    )
+    other = pki.ca.leaf("worker-2")
+    flooding = [proxy.connect(other) for _ in range(40)]
+    for one in flooding:
+        one.send(connect_head(f"origin.test:{server.port}"))
+    asked.wait_asked(32)
+    limited = proxy.audit.wait_count(8, "decision", **{"decision.reason": "limit_questions"})
+    assert {each["client"]["name"] for each in limited} == {"flood"}
+    proxy.tunnel(f"origin.test:{server.port}").echo(b"not a place was missing")
+    assert len([each for each in asked.asked if each["client"]["name"] == "flood"]) == 32
+
+
+def test_a_client_that_leaves_takes_its_question_along(start, server, authorizer):
+    asked = authorizer(lambda _: None)
+    proxy = start(asking(server.port), **settings(asked))
+    one = proxy.connect()
+    one.send(connect_head(f"origin.test:{server.port}"))
+    asked.wait_asked(1)
+    one.reset()
+    assert proxy.audit.wait("decision")["decision"]["reason"] == "client_reset"
+    asked.wait_idle()
+
+
+def test_over_https_its_certificate_is_checked_and_ours_is_shown(start, server, authorizer, pki):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pki.server.chain, pki.server.key)
+    context.load_verify_locations(pki.ca.path)
+    context.verify_mode = ssl.CERT_REQUIRED
+    asked = authorizer(context=context)
+    ours = {"chain": pki.worker.chain, "key": pki.worker.key}
+    proxy = start(asking(server.port), **settings(asked, ca=pki.server_ca.path, certificate=ours))
+    proxy.tunnel(f"origin.test:{server.port}").echo(b"a yes over TLS")
+    for change in ({"certificate": ...}, {"certificate": ours, "ca": pki.ca.path}):
+        proxy.reload(authorizer=change)
+        refused = proxy.ask(f"origin.test:{server.port}")
+        proxy.assert_refused(refused, 503, "authorizer_failed", "error", rule="workers.allow[0]")
+    assert [each["again"] for each in asked.asked].count(False) == 1
+
+
+def test_explain_says_that_the_authorizer_decides(start, server, authorizer):
+    asked = authorizer()
+    proxy = start(asking(server.port), **settings(asked))
+    said = run("explain", "-c", proxy.config_path, "--as", "cn:worker-1", "--to", f"origin.test:{server.port}",
+               "--address", "127.0.0.1")
+    assert "the authorizer decides" in said.stdout, said
+    assert asked.asked == []
+
+
+@pytest.mark.parametrize(
+    "change, expected",
+    [
+        ({"authorizer": ...}, "there is no `authorizer` to ask"),
+        ({"authorizer": {"url": "http://192.0.2.1/"}}, "is not an address of this machine"),
+        ({"authorizer": {"url": "http://192.0.2.1/", "clear": True}}, "may answer yes"),
+        ({"authorizer": {"url": "https://192.0.2.1/"}}, "needs `ca`"),
+        ({"authorizer": {"url": "http://127.0.0.1/", "ca": "ca.crt"}}, "no meaning with http://"),
+        ({"authorizer": {"url": "ftp://127.0.0.1/"}}, "`url`"),
+        ({"authorizer": {"url": "http://127.0.0.1/", "timeout": "0s"}}, "`timeout`"),
+        ({"clients": [client(reach("free.test", 443))]}, "is never asked"),
+    ],
+)
+def test_check_says_what_is_wrong(start, server, authorizer, tmp_path, change, expected):
+    from support import config as configs
+
+    proxy = start(asking(server.port), authorizer={"url": "http://127.0.0.1:8181/"})
+    path = tmp_path / "changed.yaml"
+    changed = configs.merge({**proxy.config, **({} if "clients" in change else {"authorizer": {}})}, change)
+    configs.write_config(path, changed)
+    said = run("check", "-c", str(path))
+    assert expected in said.stdout + said.stderr, said
