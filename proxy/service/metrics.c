@@ -243,6 +243,18 @@ static void add_targets(const struct scan *scan, struct exposition *out)
     exposition_add_histogram(out, &histogram_waits, &counters->connect_time);
 }
 
+static void add_authorizer(const struct session_counters *counters, struct exposition *out)
+{
+    add_family(out, "sallyport_authorizer_answers", FAMILY_COUNTER, NULL,
+               "Questions put to the authorizer, by its answer; none: no usable one.");
+    for (size_t i = 0; i <= AUTHORIZER_YES; i++)
+        add_labelled(out, "answer", authorizer_answer_name((enum authorizer_answer)i),
+                     counters->asked[i]);
+    add_family(out, "sallyport_authorizer_duration_seconds", FAMILY_HISTOGRAM, "seconds",
+               "How long questions to the authorizer took.");
+    exposition_add_histogram(out, &histogram_waits, &counters->asked_time);
+}
+
 // add_limit adds a limit, where there is one.
 static void add_limit(struct exposition *out, const char *limit, uint64_t max)
 {
@@ -411,6 +423,7 @@ void metrics_write(const struct service *service, const struct scan *scan,
     add_requests(scan, &exposition);
     add_tunnels(scan, &exposition);
     add_targets(scan, &exposition);
+    add_authorizer(&scan->counters, &exposition);
     add_limits(service, scan, &exposition);
     add_ocsp(service, &exposition);
     add_audit(service, &exposition);

@@ -63,9 +63,12 @@ bool consent_is_needed(const struct exchange *exchange)
 
 // ---- one question -------------------------------------------------------------------------------
 
-// answered keeps an answer.
+// answered keeps an answer, and counts it.
 static void answered(struct consent *consent, enum authorizer_answer answer, const char *why)
 {
+    struct session_counters *counters = &consent->channel->peer->context->counters;
+    counters->asked[answer]++;
+    histogram_note(&counters->asked_time, &histogram_waits, consent->took_ms);
     consent->answer = answer;
     consent->why = why;
     consent->is_answered = true;

@@ -5,6 +5,7 @@
 
 #include <stdint.h>
 
+#include "auth/authorization.h"
 #include "auth/policy.h"
 #include "proxy/metrics/histogram.h"
 #include "proxy/net/dialer.h"
@@ -37,7 +38,9 @@ struct session_counters {
     uint64_t ended[REASON_COUNT];                 // tunnels
     uint64_t dialled[DIAL_NO_SOURCE + 1];         // by enum dial_result
     struct resolver_counters dns;
+    uint64_t asked[AUTHORIZER_YES + 1]; // of the authorizer, by enum authorizer_answer
     struct histogram handshake_time;
     struct histogram connect_time;
     struct histogram tunnel_time;
+    struct histogram asked_time; // questions to the authorizer
 };

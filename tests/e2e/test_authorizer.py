@@ -4,6 +4,7 @@ import ssl
 
 import pytest
 
+from support.admin import get, read_metrics, value
 from support.authorizer import NO, YES, Authorizer, allow, http
 from support.config import client, reach
 from support.origin import dead_port, echo
@@ -101,6 +102,10 @@ def test_each_plain_request_is_asked_also_on_a_kept_connection(start, authorizer
     web.stop()
 
 
+def place_of(proxy):
+    return proxy.stderr.wait(r"admin: metrics and health at unix:(.*)$")[1]
+
+
 USELESS = {
     "status 500": http(YES, "500 Internal Server Error"),
     "status 403": http(YES, "403 Forbidden"),
@@ -126,7 +131,8 @@ USELESS = {
 def test_no_usable_answer_is_no_yes(start, server, authorizer):
     saying = []
     asked = authorizer(lambda _: saying[-1])
-    proxy = start(asking(server.port), **settings(asked))
+    admin = {"admin": {"address": "unix:admin.sock"}}
+    proxy = start(asking(server.port), **settings(asked), **admin)
     for name, answer in USELESS.items():
         saying.append(answer)
         refused = proxy.ask(f"origin.test:{server.port}")
@@ -136,6 +142,10 @@ def test_no_usable_answer_is_no_yes(start, server, authorizer):
     assert server.accepted == 0
     saying.append(YES)
     proxy.tunnel(f"origin.test:{server.port}").echo(b"it has recovered")
+    samples = read_metrics(get(place_of(proxy), "/metrics").body)
+    counted = {answer: value(samples, "sallyport_authorizer_answers_total", answer=answer) for answer in ("yes", "no", "none")}
+    assert counted == {"yes": 1, "no": 0, "none": len(USELESS)}
+    assert value(samples, "sallyport_authorizer_duration_seconds_count") == len(USELESS) + 1
 
 
 def test_silence_and_nobody_there_are_no_yes(start, server, authorizer):
