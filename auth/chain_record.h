@@ -29,8 +29,9 @@ struct chain_link {
     bool names_points;              // it has distribution points, whether they are listed or not
     const struct crl_point *points; // in `extra`; those that a list may have, sorted
     size_t point_count;
-    struct slice issuer_name; // in `extra`; DER of the issuer's Name as it stands in the certificate
-    struct slice ocsp_urls;   // in `extra`; those of ocsp_urls.h
+    struct slice
+        issuer_name;        // in `extra`; DER of the issuer's Name as it stands in the certificate
+    struct slice ocsp_urls; // in `extra`; those of ocsp_urls.h
     // As an issuer of lists; nothing of it for the leaf, unless that is the anchor too.
     uint8_t name[CERT_DIGEST_LEN]; // cert_id_of_name of its subject
     struct slice key;              // its SubjectPublicKeyInfo, in `extra`

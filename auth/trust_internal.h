@@ -21,7 +21,7 @@ struct trust {
     struct crl_wishes *wishes; // ref; shared with revisions; NULL: none
     struct revocation revocation;
     struct ocsp_settings *ocsp; // ref; NULL: nobody is asked
-    int64_t finished_s; // Unix seconds; known once finished
+    int64_t finished_s;         // Unix seconds; known once finished
     bool is_finished;
 };
 

@@ -226,7 +226,8 @@ void resolver_read(struct reader *reader, const struct node *node, struct snapsh
     if (servers != NULL && resolv_conf != NULL)
         reader_error(reader, resolv_conf, "`resolv_conf` and `servers`: expected one of them");
     if (servers == NULL && node_get(map, "ca") != NULL)
-        reader_error(reader, node_get(map, "ca"), "`ca` belongs to `servers` that are asked over TLS");
+        reader_error(reader, node_get(map, "ca"),
+                     "`ca` belongs to `servers` that are asked over TLS");
     if (servers != NULL)
         dns_servers_read(reader, map, out);
     else

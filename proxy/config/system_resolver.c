@@ -61,7 +61,8 @@ size_t system_servers_add(struct resolver_options *options, struct slice text)
         if (ip_addr_classify(&found[i]) == IP_CLASS_CLOSED)
             skipped++;
         else
-            options->servers[options->server_count++] = (struct dns_server){.address = found[i], .port = DNS_PORT};
+            options->servers[options->server_count++] =
+                (struct dns_server){.address = found[i], .port = DNS_PORT};
     }
     return skipped;
 }
