@@ -2,7 +2,7 @@
 //
 //   CLOSED --a question--> DIALLING --connected--> AGREEING --handshake--> OPEN --cut, idle, dead--> CLOSED
 //
-//   1. A question waits until the connection is open and has a slot free; the low byte of its id is the slot.
+//   1. A question waits until the connection is open and has a slot free; the low bits of its id are the slot.
 //   2. All questions have the same time, so the one that was asked first is given up first: two lists in the order of
 //      asking, and one timer for the older of their heads.
 //   3. A connection that has answered something may be ended by its server at any time (RFC 7766 6.2.3): what it owes is
@@ -26,8 +26,8 @@ enum {
     MESSAGE_MIN = 12, // bytes of a header
     INPUT_CAP = LENGTH_LEN + UINT16_MAX,
     READS_AT_ONCE = 16, // then others of the loop have their turn
-    NEW_ID =
-        0x100, // so that a late answer to the question before in a slot is not taken for one to this
+    // so that a late answer to the question before in a slot is not taken for one to this
+    NEW_ID = DNS_LINK_SLOTS,
 };
 
 enum link_state { LINK_CLOSED, LINK_DIALLING, LINK_AGREEING, LINK_OPEN };
@@ -57,7 +57,7 @@ struct dns_link {
     size_t sent_count;
     struct dns_question *slots[DNS_LINK_SLOTS]; // borrowed; those in `sent`
     uint16_t ids[DNS_LINK_SLOTS];               // of the last question in each slot
-    uint8_t next_slot;                          // to be tried first
+    uint16_t next_slot;                         // to be tried first
 
     size_t output_len; // what is left of a question that did not fit
     uint8_t output[DNS_WIRE_CAP];
@@ -249,9 +249,10 @@ static enum err receive(struct dns_link *link)
 static void put_question(struct dns_link *link)
 {
     struct dns_question *question = TAILQ_FIRST(&link->waiting);
-    while (link->slots[link->next_slot] != NULL)
-        link->next_slot++;
-    const uint8_t slot = link->next_slot++;
+    uint16_t slot = link->next_slot;
+    while (link->slots[slot] != NULL)
+        slot = (uint16_t)((slot + 1) % DNS_LINK_SLOTS);
+    link->next_slot = (uint16_t)((slot + 1) % DNS_LINK_SLOTS);
     link->ids[slot] = (uint16_t)(link->ids[slot] + NEW_ID);
     link->output_len = dns_wire_question(slice_of_string(question->name), question->type,
                                          link->ids[slot], link->output);

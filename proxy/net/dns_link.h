@@ -10,7 +10,9 @@
 #include "proxy/net/dns_question.h"
 
 enum {
-    DNS_LINK_SLOTS = 256, // questions that the server has not answered; further ones wait here
+    // Questions that the server has not answered; further ones wait here. As many as a resolver puts at once, so that names
+    // that nobody answers hold up no others. A power of two.
+    DNS_LINK_SLOTS = 4096,
     DNS_LINK_IDLE_MS = 10 * 1000, // a connection without a question is closed after this
 };
 

@@ -18,7 +18,7 @@ struct dns_question {
     struct dns_channel *channel;      // borrowed; that asks it now, where one does
     TAILQ_ENTRY(dns_question) link;   // in a list of the link that asks it now, where one does
     int64_t due_ms;                   // loop time; when that link gives it up
-    uint8_t slot;                     // of that link, once it is sent
+    uint16_t slot;                    // of that link, once it is sent
 };
 
 enum dns_reply {

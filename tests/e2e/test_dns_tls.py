@@ -126,6 +126,18 @@ def test_an_answer_may_come_byte_by_byte_beside_those_that_nobody_asked_for(prox
     proxy(over_tls(serve(habit=slowly))).tunnel(f"a.test:{target.port}").echo(b"hello")
 
 
+def test_names_that_nobody_answers_hold_up_no_others(proxy, serve, target):
+    server = serve()
+    server.reply("*.silent.test", is_silent=True)
+    server.addresses("a.test", "127.0.0.1")
+    started = proxy(over_tls(server))
+    herd = [started.connect() for _ in range(130)]
+    for number, requester in enumerate(herd):
+        requester.send(f"CONNECT n{number}.silent.test:{target.port} HTTP/1.1\r\n\r\n".encode())
+    server.wait_asked("*.silent.test", 2 * len(herd))
+    started.tunnel(f"a.test:{target.port}").echo(b"hello")
+
+
 # -- what is refused ------------------------------------------------------------------------------
 
 
