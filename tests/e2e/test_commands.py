@@ -639,7 +639,7 @@ BAD = {
         "IPv4",
     ),
     "a port 0": ({"clients": [configs.client({"hosts": ["a.test"], "ports": [0]})]}, "port"),
-    "a star in the middle": ({"clients": [configs.client({"hosts": ["a.*.test"]})]}, "*"),
+    "a star in the place of the last label": ({"clients": [configs.client({"hosts": ["a.test.*"]})]}, "*"),
     "a client without match": ({"clients": [{"name": "x"}]}, "match"),
     "an empty match": ({"clients": [configs.client(match=[{}])]}, "match"),
     "any: false": ({"clients": [configs.client(match=[{"any": False}])]}, "any"),
