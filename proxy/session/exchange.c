@@ -214,14 +214,16 @@ static struct standing standing_of(const struct exchange *exchange,
     return standing;
 }
 
-// renew_consent asks for the authorizer's yes again, where the snapshot has changed before the 200. What was not asked about,
-// and would have to be today, is not what was allowed.
+// renew_consent asks for the authorizer's yes again, where the snapshot has changed before the 200 (`is_old`). What was not
+// asked about, and would have to be today, is not what was allowed: also where only time has passed, and another rule admits.
 static enum reason renew_consent(struct exchange *exchange, const struct admission *admission,
-                                 const struct ip_addr *address)
+                                 const struct ip_addr *address, bool is_old)
 {
     if (exchange->consent == NULL && admission->client->asks &&
         search_asks(admission, address, NULL))
         return REASON_POLICY_CHANGED;
+    if (!is_old)
+        return REASON_NONE;
     return consent_renew(exchange, admission, address) == ERR_OK ? REASON_NONE : REASON_NO_MEMORY;
 }
 
@@ -241,8 +243,8 @@ static struct verdict judge_today(struct exchange *exchange)
         const struct standing standing = standing_of(exchange, &admission, &address);
         exchange->timing.until_s = standing.until_s;
         reason = admission_reason_of_end(&standing);
-        if (reason == REASON_NONE && is_old)
-            reason = renew_consent(exchange, &admission, &address);
+        if (reason == REASON_NONE)
+            reason = renew_consent(exchange, &admission, &address, is_old);
     }
     return admission_decide_today(reason, peer->not_after_s, wall_clock_ms() / 1000);
 }
