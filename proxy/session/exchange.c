@@ -688,9 +688,11 @@ static void upgrade(struct exchange *exchange)
     enter_if_ok(exchange, error, EXCHANGE_TUNNEL);
 }
 
-// try_again sends the request over a new connection: the one that had waited was dead, and has not answered.
+// try_again sends the request over a new connection: the one that had waited was dead, and has not answered. A question that
+// is under way counts for an account that the exchange may give back.
 static void try_again(struct exchange *exchange)
 {
+    consent_end(exchange);
     end_forward(exchange, true);
     if (admit_again(exchange))
         begin_search(exchange);
