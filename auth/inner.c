@@ -158,7 +158,8 @@ void inner_rule(const struct policy *policy, const struct client *client,
     struct candidate candidate = *dialled;
     policy_decide_addresses(policy, client, source, now_s, &named, &candidate, 1, NULL,
                             &out->named);
-    if (out->named.action != ACTION_ALLOW)
+    out->asks = out->named.action == ACTION_ALLOW && candidate.asks;
+    if (out->named.action != ACTION_ALLOW || out->asks)
         out->step = INNER_END;
     else if (verdict.step == INNER_ASK_POLICY)
         out->step = INNER_PASS;

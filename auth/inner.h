@@ -85,6 +85,7 @@ struct inner_ruling {
     const struct hostname *
         name; // that the policy was asked about, borrowed from what was seen; NULL: it was not asked
     struct decision named; // with `name`: what it says
+    bool asks;             // with `name`: its rule has `ask: true`, which ends it: INNER_END
 };
 
 // inner_rule decides about a first flight as the proxy does, for tools: `dialled` is a candidate that was admitted for

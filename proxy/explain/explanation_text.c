@@ -204,7 +204,9 @@ static void print_inside(const struct explanation *explanation, FILE *out)
                       reason_name(ruling->named.reason), ruling->named.rule == NULL ? "" : " ",
                       ruling->named.rule == NULL ? "" : ruling->named.rule);
     if (ruling->step == INNER_END && ruling->name != NULL && ruling->named.action == ACTION_ALLOW)
-        (void)fprintf(out, "           but it does not lead to the address that was asked for\n");
+        (void)fprintf(out, "           but %s\n",
+                      ruling->asks ? "nobody asks the authorizer about a name inside a tunnel"
+                                   : "it does not lead to the address that was asked for");
 }
 
 static void print_limits(const struct explanation *explanation, FILE *out)

@@ -4,16 +4,23 @@
 #include "proxy/session/records.h"
 
 // carries_allowed tells whether this client may reach `name`, which stands inside the tunnel, at the address that was
-// dialled, as if it had asked for it.
-static bool carries_allowed(const struct exchange *exchange, const struct hostname *name)
+// dialled, as if it had asked for it. The tunnel then ends by time where this name does. What its rule would have the
+// authorizer asked about is not allowed: the question was about what was asked for.
+static bool carries_allowed(struct exchange *exchange, const struct hostname *name)
 {
     const struct target named = {
         .kind = TARGET_NAME, .port = exchange->request->url.target.port, .name = *name};
     struct admission admission = admission_of(exchange);
     admission.target = &named;
-    return search_judge_address(&admission, &exchange->route.upstream,
-                                route_parent_name(&exchange->route))
-        .is_admitted;
+    const struct ip_addr *upstream = &exchange->route.upstream;
+    const struct standing standing =
+        search_judge_address(&admission, upstream, route_parent_name(&exchange->route));
+    if (!standing.is_admitted ||
+        (admission.client->asks && search_asks(&admission, upstream, NULL)))
+        return false;
+    if (standing.until_s < exchange->timing.until_s)
+        exchange->timing.until_s = standing.until_s;
+    return true;
 }
 
 // is_report tells whether what is inside tunnels is only observed. Mode `open` gives rules away, and not what tunnels may
