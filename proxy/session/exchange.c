@@ -10,6 +10,7 @@
 #include "proxy/session/announcement.h"
 #include "proxy/session/consent.h"
 #include "proxy/session/inside.h"
+#include "proxy/session/ocsp_hold.h"
 #include "proxy/session/records.h"
 #include "proxy/session/reply.h"
 #include "proxy/session/revalidation.h"
@@ -233,10 +234,10 @@ static struct verdict judge_today(struct exchange *exchange)
     struct peer *peer = exchange->peer;
     enum reason reason = REASON_NONE;
     const bool is_old = exchange->generation != peer->context->snapshot->generation;
-    if (is_old) {
+    // What a responder says comes without a new snapshot.
+    if (is_old || ocsp_hold_count(peer->ocsp) > 0)
         reason = peer_revalidate(peer, false);
-        exchange->generation = peer->context->snapshot->generation;
-    }
+    exchange->generation = peer->context->snapshot->generation;
     if (reason == REASON_NONE && (is_old || peer->client->has_times)) {
         const struct ip_addr address = route_address(&exchange->route);
         const struct admission admission = admission_of(exchange);
