@@ -85,6 +85,18 @@ static enum err judge_issuer(const struct crl *crl, const struct crl *kept, stru
                        crl->issuer, kept->issuer);
 }
 
+// judge_age refuses what is older than the list that the same place gave before. judge_order cannot tell of whom a list is
+// that waits and has no key identifier, and the one that was kept may not be in force yet.
+static enum err judge_age(const struct crl *crl, const struct crl *kept, struct errinfo *info)
+{
+    if (kept == NULL || crl->has_authority != kept->has_authority || !crl_is_older(crl, kept))
+        return ERR_OK;
+    return errinfo_set(info, ERR_INPUT,
+                       "the CRL of %.200s that is offered is older than the one that the same "
+                       "place gave before: it would take revocations back",
+                       crl->issuer);
+}
+
 static enum err judge(const struct trust *alone, const struct trust *before,
                       const struct trust *trust, int64_t now_s, struct errinfo *info)
 {
@@ -92,8 +104,10 @@ static enum err judge(const struct trust *alone, const struct trust *before,
     if (crl == NULL)
         return errinfo_set(info, ERR_INPUT, "%zu CRLs are offered in one; expected is one",
                            alone->revocation.count);
+    const struct crl *kept = before == NULL ? NULL : only_list(before);
     TRY(judge_times(crl, now_s, info));
-    TRY(judge_issuer(crl, before == NULL ? NULL : only_list(before), info));
+    TRY(judge_issuer(crl, kept, info));
+    TRY(judge_age(crl, kept, info));
     return judge_order(alone, trust, info);
 }
 
