@@ -620,6 +620,20 @@ static void refuse_hop(struct exchange *exchange, struct hop_failure failure)
     (void)conclude(exchange, verdict);
 }
 
+// go_direct goes to the target itself where no parent could be reached. What was admitted was so under the configuration of
+// then: under another one, where the client may be nobody any more, it begins again.
+static void go_direct(struct exchange *exchange)
+{
+    struct route *route = &exchange->route;
+    if (exchange->generation != exchange->peer->context->snapshot->generation) {
+        route_end_hop(route);
+        route_release(route);
+        search_again(exchange);
+    } else if (route_dial_direct(route) != ERR_OK) {
+        exchange_end(exchange, REASON_NO_MEMORY);
+    }
+}
+
 // step_hop goes on with the way through a parent.
 static enum exchange_step step_hop(struct exchange *exchange)
 {
@@ -628,8 +642,7 @@ static enum exchange_step step_hop(struct exchange *exchange)
     case HOP_WAITS:
         return EXCHANGE_STEP_WAIT;
     case HOP_DIRECT:
-        if (route_dial_direct(route) != ERR_OK)
-            exchange_end(exchange, REASON_NO_MEMORY);
+        go_direct(exchange);
         break;
     case HOP_FAILED:
         refuse_hop(exchange, hop_failure(route->hop));
@@ -941,7 +954,9 @@ static const struct state_row states[EXCHANGE_STATE_COUNT] = {
     [EXCHANGE_ASK] = {step_ask, want_client, 0, consent_ends_ms, ask_is_late,
                       STATE(RESOLVE) | STATE(DIAL) | STATE(FORWARD) | STATE(REFUSE) | STATE(DONE)},
     [EXCHANGE_DIAL] = {step_dial, want_client, offsetof(struct timeouts, connect_ms), NULL,
-                       dial_is_late, STATE(TUNNEL) | STATE(FORWARD) | STATE(REFUSE) | STATE(DONE)},
+                       dial_is_late,
+                       STATE(RESOLVE) | STATE(TUNNEL) | STATE(FORWARD) | STATE(REFUSE) |
+                           STATE(DONE)},
     [EXCHANGE_TUNNEL] = {step_tunnel, want_tunnel, offsetof(struct timeouts, idle_ms),
                          tunnel_deadline_ms, tunnel_is_late, STATE(DONE)},
     [EXCHANGE_FORWARD] = {step_forward, want_forward, offsetof(struct timeouts, idle_ms),
