@@ -197,6 +197,13 @@ static bool try_again(struct hop *hop, struct failure failure)
     return true;
 }
 
+// has_asked tells whether the parent may have acted on the CONNECT. What comes of that is its answer, also a reset of the
+// stream, an end of the connection, or nothing in time: nobody else is asked then.
+static bool has_asked(const struct hop *hop)
+{
+    return hop->state != HOP_STATE_REACH || (hop->uplink != NULL && uplink_has_asked(hop->uplink));
+}
+
 // take_failure acts on a way that could not be had. True: something else is tried.
 static bool take_failure(struct hop *hop, struct failure failure)
 {
@@ -207,7 +214,7 @@ static bool take_failure(struct hop *hop, struct failure failure)
         return hop->state != HOP_STATE_DONE;
     if (failure.cause == CAUSE_NO_RESOURCES) {
         fail(hop, 503, REASON_NO_MEMORY, NULL);
-    } else if (cause_is_absence(failure.cause)) {
+    } else if (cause_is_absence(failure.cause) && !has_asked(hop)) {
         parent_note_unreachable(hop->parent, info->name, context_of(hop)->now_ms);
         fail(hop, is_late ? 504 : 502, REASON_PARENT_UNREACHABLE, info->name);
         go_on(hop);
@@ -358,7 +365,9 @@ enum hop_status hop_step(struct hop *hop)
 
 struct hop_failure hop_fail_late(struct hop *hop)
 {
-    const bool is_unreached = hop->state == HOP_STATE_REACH;
+    const bool is_unreached = !has_asked(hop);
+    if (!is_unreached && hop->uplink != NULL)
+        uplink_retire(hop->uplink); // a silent connection may be a dead one
     drop_uplink(hop);
     if (is_unreached && hop->parent != NULL)
         parent_note_unreachable(hop->parent, "no answer in time", context_of(hop)->now_ms);

@@ -184,6 +184,18 @@ bool uplink_is_shared(const struct uplink *uplink)
     return uplink->stream != NULL;
 }
 
+bool uplink_has_asked(const struct uplink *uplink)
+{
+    const struct http2_stream *stream = uplink->stream;
+    return stream != NULL && !(stream->is_reset && stream->loss == HTTP2_LOSS_REFUSED);
+}
+
+void uplink_retire(struct uplink *uplink)
+{
+    if (uplink->stream != NULL)
+        connection_retire(uplink->user.connection);
+}
+
 bool uplink_is_refusal(const struct uplink *uplink)
 {
     return uplink->stream != NULL && uplink->stream->upload.status >= 300;

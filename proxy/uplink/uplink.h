@@ -32,6 +32,13 @@ struct stream *uplink_stream(struct uplink *uplink);
 // answer is the first thing to read.
 bool uplink_is_shared(const struct uplink *uplink);
 
+// uplink_has_asked tells whether the proxy may have acted on a CONNECT that was sent on a shared connection: it has not said
+// that it did nothing (RFC 9113 8.7).
+bool uplink_has_asked(const struct uplink *uplink);
+
+// uplink_retire gives the shared connection no further tunnel, where there is one.
+void uplink_retire(struct uplink *uplink);
+
 // uplink_is_refusal tells whether the proxy has answered on a shared connection, and not with a tunnel.
 bool uplink_is_refusal(const struct uplink *uplink);
 
