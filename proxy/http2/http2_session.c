@@ -430,6 +430,8 @@ void http2_session_end(struct http2_session *session, struct http2_stream *strea
         return;
     if (is_client(session)) // a tunnel that is left before both its ends
         is_reset = is_reset || !stream->upload.has_end || !stream->has_said_end;
+    if (is_client(session) && is_reset && !stream->upload.has_head)
+        session->vain_count++;
     if (is_reset)
         reset(session, stream->id, code_of(stream));
     else if (is_malformed(stream))

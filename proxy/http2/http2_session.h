@@ -138,6 +138,7 @@ struct http2_session {
     bool gathers;           // more is about to come: bulk waits for it
     uint32_t gathered;      // steps that it has waited
     bool is_leaving;        // the proxy has said GOAWAY; of a client's side
+    uint32_t vain_count;    // streams that we have reset before they were answered; likewise
 };
 
 // http2_session_create begins a connection, with our SETTINGS. All pointers are borrowed until destroy. NULL without

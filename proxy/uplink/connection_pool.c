@@ -17,6 +17,9 @@ enum {
     PLAIN_MS = 60000,       // a proxy without HTTP/2 is asked for it again
     RETRY_MS = 1000,
     TURN_US = 10000, // of a pass of the loop
+    // Streams of a connection that are left before they are answered, until it takes no more. With those that are open then
+    // they stay below what a proxy ends a connection for (see http2_budget.c): one user must not end the others' tunnels.
+    VAIN_MAX = 200,
 };
 
 TAILQ_HEAD(connection_users, connection_user);
@@ -57,7 +60,8 @@ static struct ev_loop *loop_of(const struct connection *connection)
 static bool takes_no_more(const struct connection *connection)
 {
     return connection->is_over || connection->is_retired ||
-           (connection->http2 != NULL && connection->http2->is_leaving);
+           (connection->http2 != NULL &&
+            (connection->http2->is_leaving || connection->http2->vain_count >= VAIN_MAX));
 }
 
 // is_unwanted tells whether a connection without a user has no reason to be.
