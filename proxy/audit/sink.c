@@ -155,23 +155,28 @@ static int shorten(struct iovec *parts, int count, size_t max)
     return count;
 }
 
-// lock_file waits, not for ever, until no other process writes to the file.
-static bool lock_file(int fd)
+// lock_file waits, not for ever, until no other process writes to the file. Where somebody has not let go in that time, such
+// as a process that was stopped, or a reader who locks it, it only looks from then on.
+static bool lock_file(struct sink *sink)
 {
     const struct timespec wait = {.tv_nsec = LOCK_WAIT_NS};
-    for (int tries = 0; tries < LOCK_TRIES; tries++) {
-        if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+    const int max = sink->is_lock_stuck ? 1 : LOCK_TRIES;
+    for (int tries = 0; tries < max; tries++) {
+        if (flock(sink->fd, LOCK_EX | LOCK_NB) == 0) {
+            sink->is_lock_stuck = false;
             return true;
+        }
         if (errno != EWOULDBLOCK)
             return false;
         (void)nanosleep(&wait, NULL);
     }
+    sink->is_lock_stuck = true;
     return false;
 }
 
 ssize_t sink_write_beside(struct sink *sink, const struct iovec *parts, int count)
 {
-    if (!lock_file(sink->fd)) // who has it stands still, or locks mean nothing there
+    if (!lock_file(sink)) // who has it stands still, or locks mean nothing there
         return writev(sink->fd, parts, count);
     sink->has_torn_line = is_torn(sink->fd);
     const ssize_t written = end_torn_line(sink) ? writev(sink->fd, parts, count) : -1;

@@ -22,6 +22,7 @@ struct sink {
     enum sink_kind kind;
     bool
         has_torn_line; // the file ends with one, which is to be ended before anything else is written
+    bool is_lock_stuck; // somebody holds the lock of the file and does not let go
 };
 
 // sink_is_stdout tells whether the path stands for stdout.

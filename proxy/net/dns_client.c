@@ -44,6 +44,10 @@ static void note_failure(struct dns_question *question, enum dns_reply reply)
     struct dns_client *client = question->client;
     uint8_t *tried = &question->tried[upstream - client->upstreams];
     question->has_lacked_memory |= reply == DNS_REPLY_NO_MEMORY;
+    if (reply == DNS_REPLY_LATE) { // the name's fault: others do not pay for it
+        (*tried)++;
+        return;
+    }
     if (reply != DNS_REPLY_SILENT)
         question->worst_result = RESOLVE_FAILED;
     if (reply == DNS_REPLY_SILENT || reply == DNS_REPLY_NOBODY) {

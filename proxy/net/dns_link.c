@@ -25,6 +25,7 @@ enum {
     LENGTH_LEN = 2,
     MESSAGE_MIN = 12, // bytes of a header
     INPUT_CAP = LENGTH_LEN + UINT16_MAX,
+    REFUSED_MS = 1000,  // between two handshakes that fail
     READS_AT_ONCE = 16, // then others of the loop have their turn
     // so that a late answer to the question before in a slot is not taken for one to this
     NEW_ID = DNS_LINK_SLOTS,
@@ -44,11 +45,12 @@ struct dns_link {
     ev_timer timer; // for the oldest question, or the idle connection
 
     enum link_state state;
-    int64_t open_due_ms;     // while it is not open: when that has failed
-    int64_t last_answer_ms;  // on this connection; 0: none
-    struct dialer *dialer;   // owned; while DIALLING
-    struct tcp_stream tcp;   // while AGREEING and OPEN
-    struct guarded *guarded; // owned; likewise
+    int64_t open_due_ms;      // while it is not open: when that has failed
+    int64_t refused_until_ms; // after a handshake that failed: nobody is asked so long
+    int64_t last_answer_ms;   // on this connection; 0: none
+    struct dialer *dialer;    // owned; while DIALLING
+    struct tcp_stream tcp;    // while AGREEING and OPEN
+    struct guarded *guarded;  // owned; likewise
     struct buffer_pool pool;
     bool is_failing; // the log has been told
 
@@ -196,6 +198,7 @@ static void agree(struct dns_link *link)
         stream_want(stream_of(link), true, false);
     } else {
         note_trouble(link, info.text);
+        link->refused_until_ms = now_ms(link) + REFUSED_MS;
         lose_connection(link, error == ERR_MEMORY ? DNS_REPLY_NO_MEMORY : DNS_REPLY_NOBODY);
     }
 }
@@ -271,8 +274,8 @@ static enum err transmit(struct dns_link *link)
 {
     for (;;) {
         size_t len = 0;
-        if (link->output_len == 0 && link->sent_count < DNS_LINK_SLOTS &&
-            !TAILQ_EMPTY(&link->waiting))
+        while (link->output_len == 0 && link->sent_count < DNS_LINK_SLOTS &&
+               !TAILQ_EMPTY(&link->waiting))
             put_question(link);
         if (link->output_len == 0)
             break;
@@ -340,8 +343,12 @@ static void drive(struct dns_link *link)
         agree(link);
     if (link->state == LINK_OPEN)
         exchange_messages(link);
-    if (link->state == LINK_CLOSED && !TAILQ_EMPTY(&link->waiting))
-        begin_dial(link);
+    if (link->state == LINK_CLOSED && !TAILQ_EMPTY(&link->waiting)) {
+        if (link->refused_until_ms > now_ms(link))
+            fail_all(link, DNS_REPLY_NOBODY);
+        else
+            begin_dial(link);
+    }
     rearm(link);
 }
 
@@ -399,12 +406,13 @@ static void give_up_late(struct dns_link *link)
         TAILQ_REMOVE(&link->waiting, question, link);
         TAILQ_INSERT_TAIL(&late, question, link);
     }
+    const bool answers_others = !is_dead && link->state == LINK_OPEN;
     if (is_dead) {
         close_connection(link);
         ask_again(link);
     }
     while (!TAILQ_EMPTY(&late))
-        fail_question(link, &late, DNS_REPLY_SILENT);
+        fail_question(link, &late, answers_others ? DNS_REPLY_LATE : DNS_REPLY_SILENT);
 }
 
 static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)

@@ -24,6 +24,7 @@ struct dns_question {
 enum dns_reply {
     DNS_REPLY_MESSAGE,   // a message, not judged yet
     DNS_REPLY_SILENT,    // nothing came in time
+    DNS_REPLY_LATE,      // likewise, but the server answers others
     DNS_REPLY_NOBODY,    // nobody is there, for now, or nobody whom we may ask
     DNS_REPLY_BAD,       // what came is no answer
     DNS_REPLY_NO_MEMORY, // ours

@@ -1,6 +1,7 @@
 // One socket of TCP, or one in the file system, which is made for its owner alone.
 #include "proxy/service/monitor_place.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -23,7 +24,8 @@ static enum err open_unix(const struct admin_settings *settings, struct monitor_
                           struct errinfo *info)
 {
     TRY(control_socket_open(settings->socket_path, "admin.address", &out->file, info));
-    out->fd = dup(out->file.fd); // the server's own; this one goes with the name
+    out->fd =
+        fcntl(out->file.fd, F_DUPFD_CLOEXEC, 0); // the server's own; this one goes with the name
     return out->fd >= 0 ? ERR_OK : errinfo_set(info, ERR_SYSTEM, "`admin`: %m");
 }
 
@@ -70,7 +72,7 @@ static bool take_given(const struct admin_settings *settings, struct given_place
     given->file_fd = -1;
     if (control_socket_adopt(settings->socket_path, fd, &out->file, &info) != ERR_OK)
         return false;
-    out->fd = dup(out->file.fd);
+    out->fd = fcntl(out->file.fd, F_DUPFD_CLOEXEC, 0);
     return out->fd >= 0;
 }
 

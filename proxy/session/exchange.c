@@ -651,6 +651,8 @@ static enum exchange_step step_hop(struct exchange *exchange)
         tally_hop(exchange);
         if (conclude(exchange, judge_today(exchange)))
             use_line(exchange);
+        else
+            route_end_hop(&exchange->route); // it would wake us whenever the target says something
         break;
     }
     return EXCHANGE_STEP_AGAIN;
