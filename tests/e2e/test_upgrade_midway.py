@@ -102,7 +102,13 @@ def test_a_reload_and_a_rotation_asked_of_the_old_process_reach_the_new_one(upgr
         "the new process to write there",
     )
     guest = pki.ca.leaf("guest")
-    eventually(lambda: "no_client" in proxy.ask(DENIED, guest).reason, "the reload")
+
+    def refused():
+        answer = proxy.ask(DENIED, guest)
+        return "no_client" in answer.reason and answer.id
+
+    last = eventually(refused, "the reload")
+    eventually(lambda: proxy.audit.path.read_text().count(last) >= 2, "both records of the last request")
     proxy.audit.path.write_bytes(moved.read_bytes() + proxy.audit.path.read_bytes())
 
 

@@ -224,6 +224,12 @@ class DnsServer:
             (self._habit or self._serve_stream)(conn)
 
     def _serve_stream(self, conn):
+        writing = threading.Lock()  # answers that were held come from threads of their own
+
+        def send_whole(data):
+            with writing:
+                conn.sendall(data)
+
         with conn, conn.makefile("rb") as file:
             while True:
                 prefix = file.read(2)
@@ -234,7 +240,7 @@ class DnsServer:
                     self._handle(
                         message,
                         "tls" if self._tls else "tcp",
-                        lambda data: conn.sendall(struct.pack("!H", len(data)) + data),
+                        lambda data: send_whole(struct.pack("!H", len(data)) + data),
                     )
                     continue
                 return
