@@ -35,6 +35,16 @@ enum link_state { LINK_CLOSED, LINK_DIALLING, LINK_AGREEING, LINK_OPEN };
 
 TAILQ_HEAD(question_list, dns_question);
 
+struct outgoing {
+    size_t len;
+    uint8_t bytes[DNS_WIRE_CAP];
+};
+
+struct incoming {
+    size_t len;
+    uint8_t bytes[INPUT_CAP];
+};
+
 struct dns_link {
     uint32_t magic;
     struct ev_loop *loop; // borrowed
@@ -61,10 +71,8 @@ struct dns_link {
     uint16_t ids[DNS_LINK_SLOTS];               // of the last question in each slot
     uint16_t next_slot;                         // to be tried first
 
-    size_t output_len; // what is left of a question that did not fit
-    uint8_t output[DNS_WIRE_CAP];
-    size_t input_len;
-    uint8_t input[INPUT_CAP];
+    struct outgoing output; // what is left of a question that did not fit
+    struct incoming input;
 };
 
 static int64_t now_ms(const struct dns_link *link)
@@ -110,8 +118,8 @@ static void close_connection(struct dns_link *link)
     }
     link->state = LINK_CLOSED;
     link->last_answer_ms = 0;
-    link->output_len = 0;
-    link->input_len = 0;
+    link->output.len = 0;
+    link->input.len = 0;
 }
 
 // note_trouble tells the log once, until the server works again.
@@ -220,17 +228,17 @@ static void take_message(struct dns_link *link, struct slice message)
 static enum err take_input(struct dns_link *link)
 {
     size_t at = 0;
-    while (link->input_len - at >= LENGTH_LEN) {
-        const size_t len = (size_t)link->input[at] << 8 | link->input[at + 1];
+    while (link->input.len - at >= LENGTH_LEN) {
+        const size_t len = (size_t)link->input.bytes[at] << 8 | link->input.bytes[at + 1];
         if (len < MESSAGE_MIN)
             return ERR_INPUT;
-        if (link->input_len - at - LENGTH_LEN < len)
+        if (link->input.len - at - LENGTH_LEN < len)
             break;
-        take_message(link, slice_of(link->input + at + LENGTH_LEN, len));
+        take_message(link, slice_of(link->input.bytes + at + LENGTH_LEN, len));
         at += LENGTH_LEN + len;
     }
-    bytes_drop_front(link->input, link->input_len, at);
-    link->input_len -= at;
+    bytes_drop_front(link->input.bytes, link->input.len, at);
+    link->input.len -= at;
     return ERR_OK;
 }
 
@@ -239,9 +247,9 @@ static enum err receive(struct dns_link *link)
     enum err error = ERR_OK;
     for (int i = 0; i < READS_AT_ONCE && error == ERR_OK; i++) {
         size_t len = 0;
-        error = stream_read(stream_of(link), link->input + link->input_len,
-                            INPUT_CAP - link->input_len, &len);
-        link->input_len += len;
+        error = stream_read(stream_of(link), link->input.bytes + link->input.len,
+                            INPUT_CAP - link->input.len, &len);
+        link->input.len += len;
         if (error == ERR_OK)
             error = take_input(link);
     }
@@ -257,9 +265,9 @@ static void put_question(struct dns_link *link)
         slot = (uint16_t)((slot + 1) % DNS_LINK_SLOTS);
     link->next_slot = (uint16_t)((slot + 1) % DNS_LINK_SLOTS);
     link->ids[slot] = (uint16_t)(link->ids[slot] + NEW_ID);
-    link->output_len = dns_wire_question(slice_of_string(question->name), question->type,
-                                         link->ids[slot], link->output);
-    if (link->output_len == 0) {
+    link->output.len = dns_wire_question(slice_of_string(question->name), question->type,
+                                         link->ids[slot], link->output.bytes);
+    if (link->output.len == 0) {
         fail_question(link, &link->waiting, DNS_REPLY_BAD);
         return;
     }
@@ -274,17 +282,17 @@ static enum err transmit(struct dns_link *link)
 {
     for (;;) {
         size_t len = 0;
-        while (link->output_len == 0 && link->sent_count < DNS_LINK_SLOTS &&
+        while (link->output.len == 0 && link->sent_count < DNS_LINK_SLOTS &&
                !TAILQ_EMPTY(&link->waiting))
             put_question(link);
-        if (link->output_len == 0)
+        if (link->output.len == 0)
             break;
         const enum err error =
-            stream_push(stream_of(link), slice_of(link->output, link->output_len), &len);
+            stream_push(stream_of(link), slice_of(link->output.bytes, link->output.len), &len);
         if (error != ERR_OK)
             return error;
-        bytes_drop_front(link->output, link->output_len, len);
-        link->output_len -= len;
+        bytes_drop_front(link->output.bytes, link->output.len, len);
+        link->output.len -= len;
     }
     return stream_flush(stream_of(link));
 }
@@ -295,7 +303,7 @@ static void exchange_messages(struct dns_link *link)
     if (error == ERR_OK)
         error = transmit(link);
     if (error == ERR_OK || error == ERR_AGAIN) {
-        stream_want(stream_of(link), true, link->output_len > 0);
+        stream_want(stream_of(link), true, link->output.len > 0);
         return;
     }
     if (error == ERR_INPUT)
