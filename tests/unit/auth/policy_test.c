@@ -609,14 +609,59 @@ static void destroying_no_policy_does_nothing(void **state)
     policy_destroy(policy);
 }
 
+// What stands after the count of a way is nothing.
+static const struct via to_paris = {.parents = {"paris", "oslo"}, .count = 1};
+static const struct via to_paris_only = {.parents = {"paris", NULL}, .count = 1};
+static const struct via then_oslo = {.parents = {"paris", "oslo", "rome"}, .count = 2};
+static const struct via then_direct = {.parents = {"paris", NULL, "rome"}, .count = 2};
+static const struct via nowhere_else = {.parents = {NULL, "paris"}, .count = 1};
+
+static void ways_are_the_same_where_their_proxies_are(void **state)
+{
+    (void)state;
+    assert_true(via_equal(NULL, NULL));
+    assert_true(via_equal(NULL, &nowhere_else));
+    assert_true(via_equal(&to_paris, &to_paris_only));
+    assert_false(via_equal(&to_paris, NULL));
+    assert_false(via_equal(&to_paris, &then_oslo));
+    assert_false(via_equal(&then_oslo, &then_direct));
+}
+
+static void a_way_is_written_with_all_its_proxies_and_nothing_else(void **state)
+{
+    static const struct {
+        const struct via *via;
+        const char *text;
+        const char *json;
+    } rows[] = {
+        {NULL, "", ""},
+        {&nowhere_else, "", ""},
+        {&to_paris, "paris", "\"via\":[\"paris\"]"},
+        {&then_oslo, "paris, oslo", "\"via\":[\"paris\",\"oslo\"]"},
+        {&then_direct, "paris, direct", "\"via\":[\"paris\",\"direct\"]"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char out[VIA_TEXT_CAP];
+        char data[64];
+        struct text text;
+        text_init(&text, data, sizeof data);
+        assert_string_equal(via_format(rows[i].via, out), rows[i].text);
+        via_append_json(rows[i].via, &text);
+        assert_string_equal(data, rows[i].json);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define X(name, least) cmocka_unit_test(table_##name##_holds_in_every_row),
         TABLES(X)
 #undef X
-            cmocka_unit_test_setup_teardown(every_candidate_has_its_own_reason_and_rule, begin_sets,
-                                            end_sets),
+            cmocka_unit_test(ways_are_the_same_where_their_proxies_are),
+        cmocka_unit_test(a_way_is_written_with_all_its_proxies_and_nothing_else),
+        cmocka_unit_test_setup_teardown(every_candidate_has_its_own_reason_and_rule, begin_sets,
+                                        end_sets),
         cmocka_unit_test_setup_teardown(the_last_of_many_rules_that_speak_about_a_name_admits,
                                         begin_sets, end_sets),
         cmocka_unit_test_setup_teardown(an_address_that_is_no_address_is_never_admitted, begin_sets,
