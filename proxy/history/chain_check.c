@@ -371,20 +371,23 @@ static void check_covers(const struct chain_check *check)
                 : "A proxy that has just begun writes one after `every`");
 }
 
-// may_lack_head tells whether older files, which are not here, explain that the beginning of an instance is not here: the
-// log begins in its middle, or it ran beside one of which that is true. `*reach` is the line of the first file up to which
-// such instances run.
+// may_lack_head tells whether older files, which are not here, explain that the beginning of an instance is not here. With a
+// key only the first one may lack it: where a line stands is signed by nobody, so that of a later instance anybody could have
+// cut the beginning. Without a key also those may that ran beside it: `*reach` is the line of the first file up to which such
+// instances run.
 static bool may_lack_head(const struct chain_check *check, size_t index, size_t *reach)
 {
     const struct chain_place *first = &check->instances[index]->first;
     const struct chain_place *last = &check->instances[index]->now.last.place;
     const char *oldest = check->instances[0]->first.path;
+    if (check->view.options.key_count > 0)
+        return index == 0 && check->view.options.may_lack_head;
     if (index > 0 && (strcmp(first->path, oldest) != 0 || first->number > *reach))
         return false;
     const size_t end =
         last->path == NULL || strcmp(last->path, oldest) != 0 ? SIZE_MAX : last->number;
     *reach = end > *reach ? end : *reach;
-    return check->view.options.may_lack_head || check->view.options.key_count == 0;
+    return true;
 }
 
 void chain_check_finish(struct chain_check *check)
