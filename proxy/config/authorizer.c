@@ -4,14 +4,9 @@
 
 #include "auth/iprange.h"
 #include "proxy/config/authorizer_settings.h"
-#include "proxy/config/named_files.h"
+#include "proxy/config/server_files.h"
 #include "proxy/config/snapshot.h"
 #include "proxy/tls/server_trust.h"
-
-enum {
-    CERTIFICATE_FILE_MAX = 1024 * 1024, // bytes
-    CA_FILE_MAX = 16 * 1024 * 1024,     // bytes
-};
 
 // authorizer is what the table fills.
 struct authorizer {
@@ -77,43 +72,11 @@ static void check_clear(struct reader *reader, const struct node *node,
                      "\nwrite https:// and `ca`, or `clear: true`");
 }
 
-// files is what `ca` and `certificate` name, with what they hold.
-struct files {
-    const char *ca_path;
-    const char *chain_path; // NULL: no certificate is shown
-    const char *key_path;
-    struct file_content ca;
-    struct file_content chain;
-    struct file_content key;
-};
-
-// files_read reads them; false when one of them cannot be used.
-static bool files_read(struct reader *reader, const struct node *node, struct files *out)
-{
-    const struct node *certificate = node_get(node, "certificate");
-    size_t *pair_count = &reader->diagnostics->pair_count;
-    const bool has_ca = reader_file(reader, node_get(node, "ca"), "`ca`", CA_FILE_MAX, FILE_PUBLIC,
-                                    &out->ca_path, &out->ca);
-    if (certificate == NULL)
-        return has_ca;
-    if (!section_read(reader, certificate, &authorizer_certificate_section, NULL))
-        return false;
-    const bool has_chain =
-        reader_file(reader, node_get(certificate, "chain"), "`chain`", CERTIFICATE_FILE_MAX,
-                    FILE_PUBLIC, &out->chain_path, &out->chain);
-    const bool has_key = reader_file(reader, node_get(certificate, "key"), "`key`",
-                                     CERTIFICATE_FILE_MAX, FILE_SECRET, &out->key_path, &out->key);
-    *pair_count += (size_t)!has_chain + (size_t)!has_key;
-    if (has_chain && out->chain.bytes.len == 0)
-        return reader_error(reader, certificate, "chain %s: the file is empty", out->chain_path);
-    return has_ca && has_chain && has_key;
-}
-
 // tls_read makes what an https:// URL needs.
 static void tls_read(struct reader *reader, const struct node *node,
                      struct authorizer_settings *settings)
 {
-    struct files files = {0};
+    struct server_files files = {0};
     struct errinfo info = {0};
     if (node_get(node, "ca") == NULL) {
         reader_error(reader, node,
@@ -121,7 +84,7 @@ static void tls_read(struct reader *reader, const struct node *node,
                      "certificate is checked against");
         return;
     }
-    if (files_read(reader, node, &files)) {
+    if (server_files_read(reader, node, &authorizer_certificate_section, &files)) {
         const struct server_trust_options options = {.ca_pem = files.ca.bytes,
                                                      .chain_pem = files.chain.bytes,
                                                      .key_pem = files.key.bytes,
@@ -134,9 +97,7 @@ static void tls_read(struct reader *reader, const struct node *node,
                          files.chain_path == NULL ? "" : ", chain ",
                          files.chain_path == NULL ? "" : files.chain_path, info.text);
     }
-    file_content_deinit(&files.ca);
-    file_content_deinit(&files.chain);
-    file_content_deinit(&files.key);
+    server_files_deinit(&files);
 }
 
 // refuse_tls refuses what has no meaning in the clear.

@@ -6,14 +6,12 @@
 #include "auth/trust.h"
 #include "proxy/config/endpoint_text.h"
 #include "proxy/config/listeners.h"
-#include "proxy/config/named_files.h"
+#include "proxy/config/server_files.h"
 #include "proxy/config/snapshot.h"
 #include "proxy/config/validity.h"
 
 enum {
     UNIX_PATH_MAX_LEN = 107, // bytes (unix(7))
-    CERTIFICATE_FILE_MAX = 1024 * 1024,
-    CA_FILE_MAX = 16 * 1024 * 1024,
 };
 
 // outlet_entry is an entry as it is written.
@@ -99,36 +97,6 @@ static bool place_read(struct reader *reader, const struct node *node, bool has_
     return reader_refuse(reader, node, "sink", "expected `unix:PATH` or `tcp:ADDRESS:PORT`", "");
 }
 
-// tls_files are the files that `tls` names, with what they hold.
-struct tls_files {
-    const char *ca_path;
-    const char *chain_path; // NULL: no certificate is shown
-    const char *key_path;
-    struct file_content ca;
-    struct file_content chain;
-    struct file_content key;
-};
-
-// files_read reads them; false when one of them cannot be used.
-static bool files_read(struct reader *reader, const struct node *tls, struct tls_files *out)
-{
-    const struct node *certificate = node_get(tls, "certificate");
-    size_t *pair_count = &reader->diagnostics->pair_count;
-    const bool has_ca = reader_file(reader, node_get(tls, "ca"), "`ca`", CA_FILE_MAX, FILE_PUBLIC,
-                                    &out->ca_path, &out->ca);
-    if (certificate == NULL)
-        return has_ca;
-    if (!section_read(reader, certificate, &certificate_section, NULL))
-        return false;
-    const bool has_chain =
-        reader_file(reader, node_get(certificate, "chain"), "`chain`", CERTIFICATE_FILE_MAX,
-                    FILE_PUBLIC, &out->chain_path, &out->chain);
-    const bool has_key = reader_file(reader, node_get(certificate, "key"), "`key`",
-                                     CERTIFICATE_FILE_MAX, FILE_SECRET, &out->key_path, &out->key);
-    *pair_count += (size_t)!has_chain + (size_t)!has_key;
-    return has_ca && has_chain && has_key;
-}
-
 // name_read reads the name that the receiver's certificate must have; without one it is the address.
 static bool name_read(struct reader *reader, const struct node *node,
                       const struct endpoint *endpoint, struct target *out)
@@ -173,7 +141,7 @@ static void report_cas(struct reader *reader, const struct node *node, const cha
 
 // tls_make makes what TLS needs of the files.
 static bool tls_make(struct reader *reader, const struct node *node, const struct target *name,
-                     const struct tls_files *files, struct outlet_settings *out)
+                     const struct server_files *files, struct outlet_settings *out)
 {
     const struct node *ca = node_get(node, "ca");
     const struct node *certificate = node_get(node, "certificate");
@@ -184,8 +152,6 @@ static bool tls_make(struct reader *reader, const struct node *node, const struc
                                                  .now_s = reader->now_s};
     enum server_trust_part part = SERVER_TRUST_CA;
     struct errinfo info = {0};
-    if (certificate != NULL && files->chain.bytes.len == 0)
-        return reader_error(reader, certificate, "chain %s: the file is empty", files->chain_path);
     if (server_trust_create(&options, &out->tls, &part, &info) == ERR_OK) {
         report_cas(reader, ca, files->ca_path, server_trust_profile(out->tls));
         if (certificate != NULL)
@@ -201,7 +167,7 @@ static bool tls_make(struct reader *reader, const struct node *node, const struc
 
 static bool tls_read(struct reader *reader, const struct node *node, struct outlet_entry *out)
 {
-    struct tls_files files = {0};
+    struct server_files files = {0};
     struct target name;
     if (!section_read(reader, node, &outlet_tls_section, NULL))
         return false;
@@ -210,12 +176,10 @@ static bool tls_read(struct reader *reader, const struct node *node, struct outl
     if (out->is_clear)
         return reader_error(reader, node, "a sink has `tls` or `clear: true`, and not both");
     const bool has_name = name_read(reader, node_get(node, "name"), &out->settings.endpoint, &name);
-    const bool has_files = files_read(reader, node, &files);
+    const bool has_files = server_files_read(reader, node, &certificate_section, &files);
     const bool is_good =
         has_name && has_files && tls_make(reader, node, &name, &files, &out->settings);
-    file_content_deinit(&files.ca);
-    file_content_deinit(&files.chain);
-    file_content_deinit(&files.key);
+    server_files_deinit(&files);
     return is_good;
 }
 
