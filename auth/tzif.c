@@ -80,12 +80,13 @@ static bool take_block(struct slice *rest, struct block *out)
     *rest = slice_from(*rest, block_len(&first, 4));
     if (!take_header(rest, &out->counts) || block_len(&out->counts, 8) > rest->len)
         return false;
+    if (out->counts.types == 0 || out->counts.types > TYPES_MAX || out->counts.times > CHANGES_MAX)
+        return false;
     out->times = rest->data;
     out->indexes = out->times + out->counts.times * 8;
     out->types = out->indexes + out->counts.times;
     *rest = slice_from(*rest, block_len(&out->counts, 8));
-    return out->counts.types > 0 && out->counts.types <= TYPES_MAX &&
-           out->counts.times <= CHANGES_MAX;
+    return true;
 }
 
 // type_read gives what a type is ahead of UTC.

@@ -147,6 +147,10 @@ static void refuses_files_that_are_none(void **state)
     assert_int_equal(ERR_INPUT, tzif_parse(bytes, arena, &zone, &info));
     bytes = zone_make_file(0, NULL, 0, "nonsense", file);
     assert_int_equal(ERR_INPUT, tzif_parse(bytes, arena, &zone, &info));
+    static const uint8_t headers[88] = {// two that count nothing, and no more
+                                        [0] = 'T',  [1] = 'Z',  [2] = 'i',  [3] = 'f',  [4] = '2',
+                                        [44] = 'T', [45] = 'Z', [46] = 'i', [47] = 'f', [48] = '2'};
+    assert_int_equal(ERR_INPUT, tzif_parse(slice_of(headers, sizeof headers), arena, &zone, &info));
     arena_destroy(arena);
 }
 
