@@ -106,6 +106,19 @@ static bool hold(struct hop *hop)
     return hop->parent != NULL;
 }
 
+// try_parent begins with the parent that has its turn, as it is configured now. False: that is not to be had.
+static bool try_parent(struct hop *hop)
+{
+    drop_uplink(hop);
+    if (hold(hop))
+        begin(hop);
+    else if (snapshot_find_parent(context_of(hop)->snapshot, hop->names[hop->at]) == NULL)
+        fail(hop, 403, REASON_POLICY_CHANGED, NULL);
+    else
+        fail(hop, 503, REASON_NO_MEMORY, NULL);
+    return hop->state != HOP_STATE_DONE;
+}
+
 // go_on tries the next name, or ends with the failure that is there.
 static void go_on(struct hop *hop)
 {
@@ -113,10 +126,8 @@ static void go_on(struct hop *hop)
     hop->at++;
     if (hop->at == hop->name_count)
         end(hop, hop->ends_direct ? HOP_DIRECT : HOP_FAILED);
-    else if (hold(hop))
-        begin(hop);
     else
-        fail(hop, 503, REASON_NO_MEMORY, NULL);
+        (void)try_parent(hop);
 }
 
 // skip_down begins with the first parent that is not known to be out of reach. Where all are, they are tried as written, or
@@ -166,12 +177,8 @@ struct hop *hop_create(const struct hop_request *request)
     take_addresses(hop, request);
     ASSERT(hop->name_count > 0 && hop->address_count > 0);
     skip_down(hop);
-    if (hop->state == HOP_STATE_DONE)
-        return hop;
-    if (hold(hop))
-        begin(hop);
-    else
-        fail(hop, 503, REASON_NO_MEMORY, NULL);
+    if (hop->state != HOP_STATE_DONE)
+        (void)try_parent(hop);
     return hop;
 }
 
@@ -192,8 +199,7 @@ static bool try_again(struct hop *hop, struct failure failure)
     if (!was_dead && (failure.alert == 0 || !parent_stop_resuming(hop->parent)))
         return false;
     hop->was_closed = hop->was_closed || was_dead;
-    drop_uplink(hop);
-    begin(hop);
+    (void)try_parent(hop);
     return true;
 }
 
@@ -229,9 +235,12 @@ static bool take_failure(struct hop *hop, struct failure failure)
     return false;
 }
 
-// step_reach waits for the connection; on a shared one also for the answer.
+// step_reach waits for the connection; on a shared one also for the answer. A parent whose configuration has changed before
+// it was asked is trusted by the new one only: all begins again.
 static bool step_reach(struct hop *hop)
 {
+    if (!parent_is_current(hop->parent) && !has_asked(hop))
+        return try_parent(hop);
     const enum upstream_state state = uplink_step(hop->uplink);
     const struct target *proxy = uplink_proxy(hop->uplink);
     if (proxy != NULL)
@@ -285,8 +294,7 @@ static bool try_next_address(struct hop *hop)
     if ((status != 502 && status != 504) || hop->address_at + 1 >= hop->address_count)
         return false;
     hop->address_at++;
-    drop_uplink(hop);
-    begin(hop);
+    (void)try_parent(hop);
     return true;
 }
 

@@ -147,6 +147,11 @@ void parent_release(struct parent *parent)
         parent->user_count--;
 }
 
+bool parent_is_current(const struct parent *parent)
+{
+    return !parent->is_retired;
+}
+
 bool parent_is_configured(const struct parent *parent, const struct target *proxy,
                           const struct snapshot *snapshot)
 {

@@ -49,6 +49,9 @@ struct parent *parents_find(struct parents *parents, const char *name);
 void parent_hold(struct parent *parent);
 void parent_release(struct parent *parent);
 
+// parent_is_current tells whether it is as it is configured today: no reload has replaced it.
+bool parent_is_current(const struct parent *parent);
+
 // parent_is_configured tells whether a proxy of the parent is one in a snapshot, too, and is reached in the same way.
 bool parent_is_configured(const struct parent *parent, const struct target *proxy,
                           const struct snapshot *snapshot);

@@ -309,6 +309,31 @@ def test_a_reload_ends_the_tunnels_whose_way_is_gone(start, pki, server):
     last.close()
 
 
+def test_each_try_goes_to_a_parent_as_it_is_configured_by_then(start, pki, server, scripted, dns):
+    dns.addresses("two.test", "127.0.0.1", "127.0.0.2")
+    allowed = client(reach("two.test", server.port), via=["paris"])
+    good = pki.server_ca.leaf("proxy.test", ip=("127.0.0.1",), usages=(SERVER_AUTH,))
+    old, new = (scripted(leaf=good, ca=pki.ca.path) for _ in range(2))
+    to_old, to_new = (parent(pki, each.port) for each in (old, new))
+    untrusting = {**to_old, "ca": [pki.authority("Other CA").path]}
+    proxy = start(allowed, parents=[to_old])
+    old.answer = b"HTTP/1.1 502 No\r\n\r\n"
+
+    def outcome(**hooks):
+        proxy.reload(allowed, parents=[to_old])
+        before = len(old.asked), len(new.asked)
+        for name, ways in hooks.items():
+            setattr(old, name, lambda ways=ways: proxy.reload(allowed, parents=ways))
+        answer = proxy.ask(f"two.test:{server.port}")
+        return len(old.asked) - before[0], len(new.asked) - before[1], answer.status
+
+    assert outcome() == (2, 0, 502)
+    assert outcome(before_answer=[to_new]) == (1, 1, 200)
+    assert outcome(before_tls=[to_new]) == (0, 1, 200)
+    assert outcome(before_answer=[untrusting]) == (1, 0, 502)
+    assert outcome(before_tls=[untrusting]) == (0, 0, 502)
+
+
 @BOTH
 def test_a_plain_request_goes_through_a_parent_with_its_host(start, pki, protocol):
     web = StrictOrigin()

@@ -26,13 +26,14 @@ class ScriptedParent(Origin):
     """A parent that answers each CONNECT with `answer`: bytes, which may end in the middle; None says nothing.
 
     Its connections echo afterwards, unless it `ends` them. `asked` has the heads that have come. With a `leaf` it speaks TLS and demands a
-    certificate of `ca`.
+    certificate of `ca`. `before_tls` and `before_answer` are called once, when it is about to do that.
     """
 
     def __init__(self, answer=b"HTTP/1.1 200 OK\r\n\r\n", leaf=None, ca=None):
         self.answer = answer
         self.ends = False
         self.asked = []
+        self.before_tls = self.before_answer = None
         self._context = None
         if leaf:
             self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -43,6 +44,9 @@ class ScriptedParent(Origin):
 
     def _serve(self, conn):
         conn.settimeout(PATIENCE * 2)
+        before, self.before_tls = self.before_tls, None
+        if before:
+            before()
         with contextlib.suppress(OSError):
             with self._context.wrap_socket(conn, server_side=True) if self._context else conn as spoken:
                 self._speak(spoken)
@@ -56,6 +60,9 @@ class ScriptedParent(Origin):
             head += more
         head, early = head.split(b"\r\n\r\n", 1)
         self.asked.append(head.decode("latin-1"))
+        before, self.before_answer = self.before_answer, None
+        if before:
+            before()
         if self.answer is None:
             conn.recv(1)
             return
