@@ -1,6 +1,7 @@
 // Two lists of names, and a look through the Connection fields.
 #include "proxy/http/hop.h"
 
+#include "proxy/http/client_cert.h"
 #include "proxy/http/field.h"
 
 static bool is_one_of(struct slice name, const char *const *names, size_t count)
@@ -84,11 +85,12 @@ bool hop_options_have(const struct hop_options *options, struct slice option)
 bool hop_is_by_hop(struct slice name, const struct hop_options *options)
 {
     return is_one_of(name, always, sizeof always / sizeof always[0]) ||
-           hop_options_have(options, name);
+           client_cert_is_field(name) || hop_options_have(options, name);
 }
 
 bool hop_is_forbidden_trailer(struct slice name)
 {
     return is_one_of(name, always, sizeof always / sizeof always[0]) ||
+           client_cert_is_field(name) ||
            is_one_of(name, not_after_body, sizeof not_after_body / sizeof not_after_body[0]);
 }

@@ -22,7 +22,7 @@ bool hop_options_have(const struct hop_options *options, struct slice option);
 // hop_is_by_hop tells whether a field of this name is dropped on the way from one connection to the next: it
 // is one of those that always are, or one of the `options`. Fields that frame the
 // message, or say where it goes (Content-Length, Transfer-Encoding, Host, Expect), count too: who passes
-// the message on writes its own.
+// the message on writes its own. So do those that say whose request it is (client_cert.h): nobody but a proxy may.
 bool hop_is_by_hop(struct slice name, const struct hop_options *options);
 
 // hop_is_forbidden_trailer tells whether a field of this name, after a body, would frame, route, authenticate or

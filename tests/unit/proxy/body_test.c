@@ -303,9 +303,10 @@ static void what_is_written_is_read_again(void **state)
     text_init(&text, data, sizeof data);
     body_chunk_append(SLICE_LITERAL("hello"), &text);
     body_chunk_append(SLICE_LITERAL("0123456789abcdef"), &text);
-    body_end_append(SLICE_LITERAL("A:b\r\nContent-Length: 7\r\ntransfer-encoding: chunked\r\n"
-                                  "Host: c\r\nTrailer: d\r\nSet-Cookie: e\r\nDigest: f\r\n"),
-                    &text);
+    body_end_append(
+        SLICE_LITERAL("A:b\r\nContent-Length: 7\r\ntransfer-encoding: chunked\r\n"
+                      "Host: c\r\nTrailer: d\r\nSet-Cookie: e\r\nClient_Cert: e\r\nDigest: f\r\n"),
+        &text);
     assert_string_equal(data,
                         "5\r\nhello\r\n10\r\n0123456789abcdef\r\n0\r\nA: b\r\nDigest: f\r\n\r\n");
     read_body(BODY_CHUNKED, 0, text_slice(&text), 1, &outcome);

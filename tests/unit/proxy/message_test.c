@@ -170,6 +170,10 @@ static void what_belongs_to_the_connection_stays_behind(void **state)
                   "Proxy-Authorization: Basic Zm9v\r\nUpgrade: h2c\r\nHTTP2-Settings: x\r\n"
                   "Connection: x-c\r\nX-C: 3\r\n\r\n",
                   "GET / HTTP/1.1\r\nHost: a\r\nX-B: 2\r\nVia: 1.1 sallyport\r\n\r\n", false);
+    check_request("GET http://a/ HTTP/1.1\r\nClient-Cert: :AAEC:\r\nclient_cert: x\r\n"
+                  "X-Client-Cert: 1\r\nCLIENT-CERT-CHAIN: :AAEC:\r\nClient-Cert_Chain: x\r\n\r\n",
+                  "GET / HTTP/1.1\r\nHost: a\r\nX-Client-Cert: 1\r\nVia: 1.1 sallyport\r\n\r\n",
+                  false);
     check_request("GET http://a/ HTTP/1.1\r\nTE: trailers\r\nConnection: TE\r\n\r\n",
                   "GET / HTTP/1.1\r\nHost: a\r\nVia: 1.1 sallyport\r\nTE: trailers\r\n"
                   "Connection: TE\r\n\r\n",
