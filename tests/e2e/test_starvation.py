@@ -301,8 +301,11 @@ def test_a_reload_that_a_worker_has_no_memory_for_is_no_good_one(starved):
         assert result.returncode == 0, result.stderr
 
     sweep(starved, reload, 1)
-    missed = starved.stderr.text().count("no memory for a new state")
+    log = starved.stderr.text()
+    missed = log.count("reload: no memory to hand")
     assert sum(said) == missed
+    # What takes trust away is handed over after each reload that was refused, and can lack memory too.
+    assert log.count("no memory for a new state") >= missed
     assert missed > 0 or STRIDE > 1, "with strides the one call that matters may be passed over"
     reloads = control.status()["reloads"]
     assert reloads["failed"] >= missed and reloads["failing_since"] is None  # the last one was good

@@ -48,6 +48,20 @@ static void on_line(void *arg, const struct log_line *line)
     assert_true(chain_check_line(arg, line));
 }
 
+// counted is a check, and how many of its lines are what the threads have handed over.
+struct counted {
+    struct chain_check *check;
+    size_t closes;
+};
+
+static void on_counted_line(void *arg, const struct log_line *line)
+{
+    struct counted *counted = arg;
+    on_line(counted->check, line);
+    assert_non_null(line->entry);
+    counted->closes += line->entry->event == AUDIT_EVENT_CLOSE;
+}
+
 // make_folder makes one for a test, and gives the path of a log in it.
 static void make_folder(char folder[PATH_CAP], char path[PATH_CAP + 16])
 {
@@ -145,13 +159,16 @@ static void a_reopen_without_a_rename_goes_on_in_the_middle_of_a_line(void **sta
     assert_int_equal(audit_log_close(log), 0);
     const struct chain_check_options check_options = {
         .keys = &chain.signer.verifier, .key_count = 1, .on_finding = on_finding, .arg = &faults};
-    struct chain_check *check = chain_check_create(&check_options);
-    assert_non_null(check);
-    assert_int_equal(log_file_read(path, on_line, check, &info), ERR_OK);
-    chain_check_finish(check);
+    struct counted counted = {.check = chain_check_create(&check_options)};
+    assert_non_null(counted.check);
+    assert_int_equal(log_file_read(path, on_counted_line, &counted, &info), ERR_OK);
+    chain_check_finish(counted.check);
     assert_int_equal(faults, 0);
-    assert_int_equal(chain_check_sum(check).sealed, EACH + 1);
-    chain_check_destroy(check);
+    assert_int_equal(counted.closes, EACH);
+    // A writer that comes to the second request once all lines are written signs them for it, and once more at the end.
+    const uint64_t checkpoints = chain_check_sum(counted.check).sealed - EACH;
+    assert_in_range(checkpoints, 1, 2);
+    chain_check_destroy(counted.check);
     assert_int_equal(unlink(path), 0);
     assert_int_equal(rmdir(folder), 0);
 }
