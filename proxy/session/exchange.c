@@ -277,6 +277,13 @@ void exchange_judge_again(struct exchange *exchange)
         exchange_end(exchange, REASON_NO_MEMORY);
 }
 
+void exchange_doubt(struct exchange *exchange)
+{
+    const struct client *client = exchange->peer->client;
+    if (exchange_is_tunnel(exchange) && client != NULL && client->has_times)
+        exchange->generation = GENERATION_NONE;
+}
+
 // ---- steps --------------------------------------------------------------------------------------
 
 static void begin_search(struct exchange *exchange)

@@ -32,6 +32,10 @@ bool exchange_is_heavy(const struct exchange *exchange);
 // be done: each step on the way to it compares for itself.
 void exchange_judge_again(struct exchange *exchange);
 
+// exchange_doubt makes a live tunnel one that was judged under no snapshot, so that it is judged again by the time that it is
+// now where that may say something else than before: the wall clock was set.
+void exchange_doubt(struct exchange *exchange);
+
 // exchange_create begins an exchange with the bytes in the channel's inbox. `channel` is borrowed until destroy.
 // NULL when there is no memory.
 struct exchange *exchange_create(struct channel *channel) MUST_USE;

@@ -41,6 +41,8 @@ struct exchange_reply {
     int64_t due_ms;       // monotonic; one above the rate of refusals is held back until then
 };
 
+static const uint64_t GENERATION_NONE = UINT64_MAX; // that no snapshot has
+
 struct exchange {
     enum exchange_state state;
     char id[17];

@@ -127,6 +127,18 @@ void sessions_judge_again(struct session_context *context)
     }
 }
 
+void sessions_note_clock(struct session_context *context)
+{
+    const struct session *session = NULL;
+    TAILQ_FOREACH(session, &context->by_state[SESSION_SERVING], link)
+    {
+        struct exchange *exchange = NULL;
+        while ((exchange = session_next_exchange(session, exchange)) != NULL)
+            exchange_doubt(exchange);
+    }
+    sessions_judge_again(context);
+}
+
 void sessions_note_answers(struct session_context *context)
 {
     struct session_mark *mark = TAILQ_FIRST(&context->asking);

@@ -26,8 +26,11 @@ void sessions_end_all(struct session_context *context, enum reason reason);
 void sessions_adopt(struct session_context *context, struct snapshot *snapshot);
 
 // sessions_judge_again has all live tunnels judged again under today's snapshot, a few each pass of the loop, and
-// what was remembered of certificates forgotten: for when the wall clock was set.
+// what was remembered of certificates forgotten.
 void sessions_judge_again(struct session_context *context);
+
+// sessions_note_clock does so when the wall clock was set, forward or back: what is allowed only at times may be outside them.
+void sessions_note_clock(struct session_context *context);
 
 // sessions_note_answers has handshakes that wait for OCSP look again, for an answer has come.
 void sessions_note_answers(struct session_context *context);

@@ -36,7 +36,7 @@ def clock(tmp_path):
 @pytest.fixture
 def server(dns, origin):
     server = origin()
-    for host in ("ending.test", "daily.test", "both.test", "lasting.test"):
+    for host in ("begun.test", "ending.test", "daily.test", "both.test", "lasting.test"):
         dns.addresses(host, "127.0.0.1")
     return server
 
@@ -47,6 +47,7 @@ def proxy(start, clock, server):
     proxy = start(
         client(
             reach("ending.test", server.port, name="ending", **ending),
+            reach("begun.test", server.port, name="begun", valid={"from": in_days(-1)}),
             reach("daily.test", server.port, name="daily", hours=hours_around_now()),
             reach("both.test", server.port, name="first", **ending),
             reach("both.test", server.port, name="second"),
@@ -85,6 +86,21 @@ def test_a_tunnel_ends_when_its_time_comes_without_a_jump(proxy, clock):
     proxy.stderr.wait("the machine's clock was set")
     tunnel.echo(b"still good")
     proxy.assert_closed(tunnel.id, "not_valid_now")
+
+
+@jumps
+@pytest.mark.protocols("h1", "h2")
+def test_tunnels_end_when_the_clock_is_set_back_to_before_their_time(proxy, clock, pki):
+    old = pki.ca.leaf("worker-for-long", begins=-10)
+    hosts = ("begun.test", "daily.test", "both.test", "lasting.test")
+    begun, daily, *staying = (proxy.tunnel(proxy.place(host), old) for host in hosts)
+    clock.jump(-4 * HOUR_S)
+    proxy.assert_closed(daily.id, "outside_hours")
+    begun.echo(b"untouched")
+    clock.jump(-2 * DAY_S)
+    proxy.assert_closed(begun.id, "not_valid_now")
+    for tunnel in staying:
+        tunnel.echo(b"untouched")
 
 
 @jumps
