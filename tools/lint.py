@@ -28,7 +28,7 @@ ONLY_IN = {
     "ares.h": {"proxy/net/dns_channel.c"},
     "yaml.h": {"proxy/config/yaml.c"},
     "idn2.h": {"proxy/config/idn.c"},
-    "zlib.h": {"proxy/history/log_file.c"},
+    "zlib.h": {"proxy/history/log_source.c"},
     "libpsl.h": {"proxy/lint/lint.c", "proxy/lint/lint_rules.c"},
 }
 

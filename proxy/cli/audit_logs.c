@@ -5,8 +5,6 @@
 
 #include "proxy/history/log_order.h"
 
-enum { PEEKED_LINES = 64 }; // that are searched for a time
-
 struct cli_line audit_read(const char *verb, const char *usage_of_verb,
                            const struct cli_option *options, int argc, char **argv)
 {
@@ -34,9 +32,11 @@ static void read_ts(struct log_contents *contents, struct slice line)
 static void on_bytes(void *arg, size_t number, struct slice bytes)
 {
     struct log_contents *contents = arg;
-    if (bytes.len > HISTORY_LINE_MAX)
+    (void)number;
+    if (bytes.len == 0 || bytes.len > HISTORY_LINE_MAX)
         return;
-    if (contents->ts[0] == '\0' && number <= PEEKED_LINES)
+    if (contents->ts[0] ==
+        '\0') // whatever stands before the first record, which others can have put there
         read_ts(contents, bytes);
     log_contents_take(contents, bytes);
 }

@@ -1,32 +1,51 @@
-// Line by line in bounded memory: a log may be larger than memory, and a line of it may be anything. zlib also reads what
-// is not compressed, as it is.
+// Line by line in bounded memory: a log may be larger than memory, and a line of it may be anything.
 #include "proxy/history/log_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
-#include <zlib.h>
 
-enum { BUFFER_LEN = 128 * 1024 };
+#include "proxy/history/log_source.h"
 
-// line_buffer holds the line that is being read; what is beyond HISTORY_LINE_MAX is counted and dropped.
-struct line_buffer {
-    char *data; // owned
-    size_t len; // bytes of the line, also those that were dropped
+enum { BUFFER_LEN = 64 * 1024 };
+
+// line_reader makes lines of the bytes of a file. Of a line what is beyond HISTORY_LINE_MAX is counted and dropped.
+struct line_reader {
+    log_bytes_fn on_bytes;
+    void *arg;
+    size_t number; // of the line that is being read
+    size_t len;    // bytes of it so far, also those that were dropped
+    char *line;    // owned; of HISTORY_LINE_MAX bytes
+    char *data;    // owned; of BUFFER_LEN bytes: what was read
 };
 
-// next_line reads up to a line break or the end; false when there was nothing left.
-static bool next_line(gzFile file, struct line_buffer *line)
+static void end_line(struct line_reader *reader)
 {
-    int byte = 0;
-    line->len = 0;
-    while ((byte = gzgetc(file)) != -1 && byte != '\n') {
-        if (line->len < HISTORY_LINE_MAX)
-            line->data[line->len] = (char)byte;
-        line->len++;
+    reader->on_bytes(reader->arg, reader->number, slice_of(reader->line, reader->len));
+    reader->number++;
+    reader->len = 0;
+}
+
+static void add_bytes(struct line_reader *reader, struct slice bytes)
+{
+    const size_t kept = reader->len < HISTORY_LINE_MAX ? reader->len : HISTORY_LINE_MAX;
+    const size_t room = HISTORY_LINE_MAX - kept;
+    (void)bytes_copy(reader->line + kept, room, slice_first(bytes, room));
+    reader->len += bytes.len;
+}
+
+// add_lines goes on with the next bytes of the file.
+static void add_lines(struct line_reader *reader, struct slice bytes)
+{
+    const uint8_t *line_break = NULL;
+    while (bytes.len > 0 && (line_break = memchr(bytes.data, '\n', bytes.len)) != NULL) {
+        const size_t len = (size_t)(line_break - bytes.data);
+        add_bytes(reader, slice_first(bytes, len));
+        end_line(reader);
+        bytes = slice_from(bytes, len + 1);
     }
-    return line->len > 0 || byte == '\n';
+    add_bytes(reader, bytes);
 }
 
 void log_line_read(const char *path, size_t number, struct slice bytes, log_line_fn on_line,
@@ -52,45 +71,52 @@ void log_line_read(const char *path, size_t number, struct slice bytes, log_line
     history_entry_deinit(&entry);
 }
 
-// fault says why the file could not be read to its end; ERR_OK: it was.
-static enum err fault(gzFile file, const char *path, struct errinfo *info)
+static enum err read_lines(struct log_source *source, struct line_reader *reader,
+                           struct errinfo *info)
 {
-    int code = Z_OK;
-    const char *text = gzerror(file, &code);
-    if (code == Z_ERRNO)
-        return errinfo_set(info, ERR_SYSTEM, "%s: cannot be read: %s", path, strerror(errno));
-    if (code != Z_OK && code != Z_STREAM_END)
-        return errinfo_set(info, ERR_SYSTEM, "%s: cannot be uncompressed: %s", path, text);
+    size_t len = 0;
+    do {
+        TRY(log_source_read(source, reader->data, BUFFER_LEN, &len, info));
+        add_lines(reader, slice_of(reader->data, len));
+    } while (len > 0);
+    if (reader->len > 0)
+        end_line(reader);
     return ERR_OK;
 }
 
-static enum err read_lines(gzFile file, const char *path, log_bytes_fn on_bytes, void *arg,
-                           struct errinfo *info)
+static enum err scan_source(struct log_source *source, log_bytes_fn on_bytes, void *arg,
+                            struct errinfo *info)
 {
-    struct line_buffer line = {.data = malloc(HISTORY_LINE_MAX)};
-    if (line.data == NULL)
-        return errinfo_set(info, ERR_MEMORY, "no memory");
-    for (size_t number = 1; next_line(file, &line); number++)
-        on_bytes(arg, number, slice_of(line.data, line.len));
-    free(line.data);
-    return fault(file, path, info);
+    struct line_reader reader = {.on_bytes = on_bytes,
+                                 .arg = arg,
+                                 .number = 1,
+                                 .line = malloc(HISTORY_LINE_MAX),
+                                 .data = malloc(BUFFER_LEN)};
+    const enum err error = reader.line == NULL || reader.data == NULL
+                               ? errinfo_set(info, ERR_MEMORY, "no memory")
+                               : read_lines(source, &reader, info);
+    free(reader.line);
+    free(reader.data);
+    return error;
 }
 
 enum err log_file_scan(const char *path, log_bytes_fn on_bytes, void *arg, struct errinfo *info)
 {
     const bool is_stdin = strcmp(path, "-") == 0;
+    struct errinfo why = {0};
     const int fd = is_stdin ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0)
                             : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
     if (fd < 0)
         return errinfo_set(info, ERR_SYSTEM, "%s: cannot be opened: %s", path, strerror(errno));
-    gzFile file = gzdopen(fd, "r");
-    if (file == NULL) {
+    struct log_source *source = log_source_create(fd);
+    if (source == NULL) {
         (void)close(fd);
         return errinfo_set(info, ERR_MEMORY, "no memory");
     }
-    (void)gzbuffer(file, BUFFER_LEN);
-    const enum err error = read_lines(file, is_stdin ? "stdin" : path, on_bytes, arg, info);
-    (void)gzclose_r(file);
+    const enum err error = scan_source(source, on_bytes, arg, &why);
+    if (error != ERR_OK)
+        (void)errinfo_set(info, error, "%s: %s", is_stdin ? "stdin" : path, why.text);
+    log_source_destroy(source);
     return error;
 }
 

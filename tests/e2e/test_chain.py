@@ -182,13 +182,32 @@ def test_rotated_files_are_verified_in_any_order_and_compressed(start, tmp_path,
     assert result.returncode == 1 and "its beginning" in result.stderr
     sums, result = verify(key, "--rotated", proxy.audit.path, old[1])
     assert (result.returncode, sums["problems"]) == (0, 0), result.stderr
-    packed.write_bytes(gzip.compress(old[0].read_bytes())[:-9])
+    halves = old[0].read_bytes()[:3000], old[0].read_bytes()[3000:]
+    whole = b"".join(map(gzip.compress, halves))
+    packed.write_bytes(whole)
+    sums, result = verify(key, proxy.audit.path, packed, old[1])
+    assert (result.returncode, sums["complete"]) == (0, "yes"), result.stderr
+    for more in (b"more", b"\n", b"\x1f", b"\0" * 512, old[1].read_bytes()):
+        packed.write_bytes(whole + more)
+        result = run("audit", "verify", packed)
+        assert result.returncode == 3 and f"from byte {len(whole) + 1} on" in result.stderr, result.stderr
+    packed.write_bytes(whole[:-9])
     assert run("audit", "verify", packed).returncode == 3
     lines = old[1].read_bytes().replace(b'"status":403', b'"status":200', 1)
     old[1].write_bytes(lines)
     number = next(i for i, line in enumerate(lines.split(b"\n"), 1) if b'"status":200' in line)
     sums, result = verify(key, "--rotated", proxy.audit.path, old[1])
     assert result.returncode == 1 and f"audit.2:{number}: this line was changed" in result.stderr, result.stderr
+
+
+@pytest.mark.parametrize("head", [b"\n" * 100, b"no record\n" * 100], ids=["blank lines", "other lines"])
+def test_what_stands_in_front_of_the_first_record_does_not_change_the_order_of_files(tmp_path, head):
+    for name, year in (("older", 2025), ("newer", 2026)):
+        record = {"v": 1, "ts": f"{year}-11-29T12:00:00.000Z", "event": "records_lost", "count": 1}
+        line = json.dumps(record, separators=(",", ":")).encode()
+        (tmp_path / name).write_bytes((head if name == "newer" else b"") + line + b"\n")
+    said = run("audit", "verify", tmp_path / "newer", tmp_path / "older").stderr
+    assert 0 <= said.index("/older:1:") < said.index("/newer:"), said[:1000]
 
 
 @pytest.mark.skipif(IS_SMALL, reason="the probe of the clock and a sanitizer both want to be loaded first")
