@@ -11,19 +11,23 @@ const char *ocsp_mode_name(enum ocsp_mode mode)
     return names[mode];
 }
 
+static const char *detail_of(enum ocsp_standing worst)
+{
+    if (worst == OCSP_STANDS_UNPLACED)
+        return "there is no OCSP responder that may be asked about a certificate of the chain, so "
+               "nobody knows whether it has been revoked";
+    if (worst == OCSP_STANDS_CROWDED)
+        return "so many other responders are asked that there is no room for the one of a "
+               "certificate of the chain";
+    return "no OCSP responder has said whether a certificate of the chain has been revoked";
+}
+
 // without_answer is for a chain of which one certificate has no answer.
 static struct ocsp_verdict without_answer(enum ocsp_mode mode, enum ocsp_standing worst)
 {
     if (mode == OCSP_SOFT)
         return (struct ocsp_verdict){.reason = REASON_NONE, .detail = "", .is_unanswered = true};
-    return (struct ocsp_verdict){
-        .reason = REASON_OCSP_UNAVAILABLE,
-        .detail = worst == OCSP_STANDS_UNPLACED
-                      ? "there is no OCSP responder that may be asked about a certificate of the "
-                        "chain, so nobody knows whether it has been revoked"
-                      : "no OCSP responder has said whether a certificate of the chain has been "
-                        "revoked",
-    };
+    return (struct ocsp_verdict){.reason = REASON_OCSP_UNAVAILABLE, .detail = detail_of(worst)};
 }
 
 struct ocsp_verdict ocsp_decide(enum ocsp_mode mode, const enum ocsp_standing *standings,
@@ -41,6 +45,7 @@ struct ocsp_verdict ocsp_decide(enum ocsp_mode mode, const enum ocsp_standing *s
         break;
     case OCSP_STANDS_UNASKED:
     case OCSP_STANDS_SILENT:
+    case OCSP_STANDS_CROWDED:
     case OCSP_STANDS_UNPLACED:
         verdict = without_answer(mode, worst);
         verdict.waits = is_unasked;

@@ -30,6 +30,7 @@ enum ocsp_standing {
     OCSP_STANDS_GOOD,    // by an answer that is not over
     OCSP_STANDS_UNASKED, // no answer, and it is worth asking
     OCSP_STANDS_SILENT, // no answer: the responder was asked a moment ago, or does not answer at all
+    OCSP_STANDS_CROWDED,  // no answer: there is no room to ask about it now
     OCSP_STANDS_UNPLACED, // no answer: there is nobody whom one may ask
     OCSP_STANDS_UNKNOWN,
     OCSP_STANDS_REVOKED,

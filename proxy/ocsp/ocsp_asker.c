@@ -11,7 +11,7 @@
 #include "proxy/loop/wakeup.h"
 #include "proxy/net/resolver.h"
 
-enum { NONCE_LEN = 16, HOLDER_ID = 1, SAY_EACH_MS = 60 * 1000 };
+enum { NONCE_LEN = 16, HOLDER_ID = 1, SAY_EACH_MS = 60 * 1000, CROWDED_EACH_MS = 30 * 1000 };
 
 static const ev_tstamp tick_s = 1.;
 static const ev_tstamp lost_s = .1;
@@ -39,7 +39,9 @@ struct ocsp_asker {
     ev_timer lost; // runs while somebody is to be judged again: once for many
     TAILQ_HEAD(, question) questions;
     struct histogram times;
-    int64_t said_ms; // when a failure was logged last; 0: never
+    int64_t said_ms;    // when a failure was logged last; 0: never
+    uint64_t crowded;   // figures.crowded, the last time that somebody was judged again for it
+    int64_t crowded_ms; // not before
 };
 
 static void ask_all(struct ocsp_asker *asker);
@@ -170,12 +172,26 @@ static void on_wakeup(void *arg, uint32_t count)
     ask_all(asker);
 }
 
+// judge_crowded has those judged again now and then for whom there was no room: there may be some now.
+static void judge_crowded(struct ocsp_asker *asker, int64_t now_ms)
+{
+    struct ocsp_figures figures;
+    ocsp_book_figures(asker->book, &figures);
+    if (figures.crowded == asker->crowded || now_ms < asker->crowded_ms)
+        return;
+    asker->crowded = figures.crowded;
+    asker->crowded_ms = now_ms + CROWDED_EACH_MS;
+    asker->events.on_lost(asker->events.arg);
+}
+
 static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
 {
     struct ocsp_asker *asker = timer->data;
     (void)events;
-    if (!ocsp_book_tick(asker->book, wall_clock_ms() / 1000))
+    const int64_t now_ms = monotonic_ms();
+    if (!ocsp_book_tick(asker->book, wall_clock_ms() / 1000, now_ms))
         ev_timer_stop(loop, timer); // the next one in use starts it again
+    judge_crowded(asker, now_ms);
 }
 
 static void on_lost(struct ev_loop *loop, ev_timer *timer, int events)

@@ -15,8 +15,9 @@ struct ocsp_asker;
 // ocsp_events is what the asker tells, on its loop.
 struct ocsp_events {
     void (*on_answer)(void *arg); // somebody may have waited for it
-    void (*on_lost)(void *arg);   // a certificate that is in use is not good any more
-    void *arg;                    // borrowed
+    void (*on_lost)(
+        void *arg); // a certificate in use is not good any more, or may be asked about at last
+    void *arg;      // borrowed
 };
 
 // ocsp_asker_create makes one with an empty book on `loop`. NULL with the sentence in `info`.

@@ -2,16 +2,20 @@
 //
 // An *entry* is one certificate at one *place*: a responder and the issuer that it answers for. A session holds the entries
 // of its chain as long as it lives: these are asked again before their answers end. An entry that nobody holds keeps its
-// answer until that ends, or until another one needs its room: the place with most entries gives one, the oldest, so that a
-// CA with many clients takes nothing of the others.
+// answer until another one needs its room: the place with most entries gives one, the oldest, so that a CA with many clients
+// takes nothing of the others. An answer that takes trust away goes last, and has room of its own. A place that nobody uses
+// gives its room likewise; so only what is in use can fill the book, and the chains of one anchor half of it.
 //
 // Asking is fair and bounded: one question for a certificate at a time, whoever wants to know; OCSP_BOOK_EACH questions at a
 // time for each place, and places take turns, so that a responder that is dead costs the clients of another nothing. A place
 // that has failed OCSP_BOOK_FAILURES times in a row is left alone for OCSP_BOOK_DOWN_MS, but for one question. After an answer
 // comes none older than it.
 //
-// Knows no loop and no network: ocsp_asker.h asks. All functions may be called from any thread; one lock, held for less than
-// a microsecond, but by ocsp_book_tick.
+// Two clocks: the wall clock (`now_s`, Unix seconds) says whether an answer is over, and nothing else. When to ask again goes
+// by the monotonic one (`now_ms`), so that setting the clock neither stops questions nor brings them all at once.
+//
+// Knows no loop and no network: ocsp_asker.h asks. All functions may be called from any thread; one lock, held for
+// microseconds, but by ocsp_book_tick and where a place makes room.
 #pragma once
 
 #include <stdbool.h>
@@ -19,32 +23,20 @@
 
 #include "auth/ocsp_response.h"
 #include "auth/ocsp_settings.h"
+#include "proxy/ocsp/ocsp_query.h"
 
 enum {
-    OCSP_BOOK_MAX = 10000,       // entries that nobody has to hold
-    OCSP_BOOK_MAX_HELD = 200000, // entries, all together
-    OCSP_BOOK_PLACES = 1024,     // responders, each for one issuer
-    OCSP_BOOK_URLS = 16,         // of them that the certificates of one issuer may name
-    OCSP_BOOK_EACH = 16,         // questions under way for one place
-    OCSP_BOOK_ALL = 64,          // questions under way
-    OCSP_BOOK_FAILURES = 3,      // in a row, and a place is down
-    OCSP_BOOK_DOWN_MS = 5000,    // that it is left alone
-    OCSP_BOOK_RETRY_S = 5, // after a failure, for one certificate; doubled for each further one
-    OCSP_BOOK_RETRY_MAX_S = 300,
+    OCSP_BOOK_EACH = 16,       // questions under way for one place
+    OCSP_BOOK_ALL = 64,        // questions under way
+    OCSP_BOOK_FAILURES = 3,    // in a row, and a place is down
+    OCSP_BOOK_DOWN_MS = 5000,  // that it is left alone
+    OCSP_BOOK_RETRY_MS = 5000, // after a failure, for one certificate; doubled for each further one
+    OCSP_BOOK_RETRY_MAX_MS = 300000,
     OCSP_BOOK_REFRESH_MAX_S = 3600, // an answer in use is asked for again so often at least
 };
 
 struct ocsp_book;
 struct ocsp_entry;
-
-// ocsp_query is one certificate and whom to ask about it. All borrowed.
-struct ocsp_query {
-    const uint8_t *authority; // CERT_DIGEST_LEN bytes; key and name of the issuer, see cert_id.h
-    struct ocsp_subject subject;
-    const struct http_url *url;
-    int64_t timeout_ms;
-    bool has_nonce;
-};
 
 // ocsp_task is a question to be put. What it points to is borrowed until ocsp_book_settle.
 struct ocsp_task {
@@ -69,6 +61,8 @@ struct ocsp_figures {
     uint64_t places;
     uint64_t under_way;
     uint64_t waiting;    // for their turn to be asked
+    uint64_t unanswered; // in use at the last tick, without an answer that counts
+    uint64_t crowded;    // how often there was no room for an entry, since the start
     uint64_t answers[3]; // by enum ocsp_status, since the start
     uint64_t faults[OCSP_FAULT_COUNT];
     uint64_t bytes; // of memory
@@ -82,7 +76,7 @@ struct ocsp_book *ocsp_book_create(void (*on_work)(void *arg), void *arg) MUST_U
 void ocsp_book_destroy(struct ocsp_book *book);
 
 // ocsp_book_hold gives the entry of a query, made if need be; the caller holds it until ocsp_book_release. NULL without
-// memory, or beyond OCSP_BOOK_MAX_HELD, OCSP_BOOK_PLACES or OCSP_BOOK_URLS.
+// memory, or where the bounds above leave no room: for now, so ask again.
 struct ocsp_entry *ocsp_book_hold(struct ocsp_book *book, const struct ocsp_query *query) MUST_USE;
 void ocsp_book_release(struct ocsp_book *book, struct ocsp_entry *entry);
 
@@ -107,7 +101,7 @@ bool ocsp_book_settle(struct ocsp_book *book, const struct ocsp_task *task,
 
 // ocsp_book_tick has asked again what is in use and ends soon, or has no answer. Once a second, while it is true: something
 // is in use.
-bool ocsp_book_tick(struct ocsp_book *book, int64_t now_s);
+bool ocsp_book_tick(struct ocsp_book *book, int64_t now_s, int64_t now_ms);
 
 // ocsp_book_figures counts.
 void ocsp_book_figures(struct ocsp_book *book, struct ocsp_figures *out);

@@ -302,12 +302,16 @@ static void add_ocsp(const struct service *service, struct exposition *out)
     exposition_add_histogram(out, &histogram_waits, ocsp_asker_times(service->asker));
     add_family(
         out, "sallyport_ocsp_certificates", FAMILY_GAUGE, NULL,
-        "Certificates whose OCSP answer is kept, those in use by somebody, those asked about "
-        "now, and those whose turn to be asked about is to come.");
+        "Certificates whose OCSP answer is kept, those in use by somebody, those asked about now, "
+        "those whose turn to be asked about is to come, and those in use without an answer that "
+        "counts.");
     add_labelled(out, "state", "kept", figures.entries);
     add_labelled(out, "state", "in_use", figures.held);
     add_labelled(out, "state", "asked", figures.under_way);
     add_labelled(out, "state", "queued", figures.waiting);
+    add_labelled(out, "state", "unanswered", figures.unanswered);
+    add_one(out, "sallyport_ocsp_crowded", FAMILY_COUNTER, NULL,
+            "How often there was no room to ask about a certificate.", figures.crowded);
 }
 
 static void add_audit(const struct service *service, struct exposition *out)

@@ -378,10 +378,12 @@ static void add_ocsp(const struct service *service, struct text *out)
     json_add_count(out, "in_use", figures.held);
     json_add_count(out, "asked", figures.under_way);
     json_add_count(out, "queued", figures.waiting);
+    json_add_count(out, "in_use_unanswered", figures.unanswered);
     json_add_count(out, "good", figures.answers[OCSP_GOOD]);
     json_add_count(out, "unknown", figures.answers[OCSP_UNKNOWN]);
     json_add_count(out, "revoked", figures.answers[OCSP_REVOKED]);
     json_add_count(out, "unanswered", unanswered);
+    json_add_count(out, "crowded", figures.crowded);
     json_add_count(out, "bytes", figures.bytes);
     json_end_object(out);
 }

@@ -15,7 +15,8 @@ struct ocsp_hold {
     uint8_t sha256[CERT_DIGEST_LEN]; // of the leaf
     uint8_t anchor[CERT_DIGEST_LEN]; // of the chain's last certificate
     size_t count;
-    struct ocsp_entry *entries[OCSP_HOLD_MAX]; // held; NULL: there is nobody to ask
+    struct ocsp_entry *entries[OCSP_HOLD_MAX]; // held; NULL: there is nobody to ask, or no room
+    bool is_crowded[OCSP_HOLD_MAX];            // there was no room, or no memory, the last time
 };
 
 // asked_count tells how many certificates of a chain are asked about: all below the anchor, or the leaf alone.
@@ -34,6 +35,7 @@ static bool make_query(const struct ocsp_settings *settings, const struct chain_
         return false;
     *out = (struct ocsp_query){
         .authority = link->authority,
+        .anchor = record->links[record->count - 1].sha256,
         .subject = {.issuer_name = link->issuer_name,
                     .issuer_key = record->links[index + 1].key,
                     .serial = slice_of(link->serial, link->serial_len)},
@@ -64,7 +66,20 @@ static bool is_of(const struct ocsp_hold *hold, const struct ocsp_settings *sett
            memcmp(hold->anchor, record->links[record->count - 1].sha256, CERT_DIGEST_LEN) == 0;
 }
 
-// create holds the entries of a chain. NULL without memory.
+// fill holds the entries that are not held yet: there may be room for them now.
+static void fill(struct ocsp_hold *hold, const struct chain_record *record)
+{
+    for (size_t i = 0; i < hold->count; i++) {
+        struct ocsp_query query;
+        struct http_url url;
+        if (hold->entries[i] != NULL || !make_query(hold->settings, record, i, &url, &query))
+            continue;
+        hold->entries[i] = ocsp_book_hold(hold->book, &query);
+        hold->is_crowded[i] = hold->entries[i] == NULL;
+    }
+}
+
+// create makes one of a chain that holds nothing yet. NULL without memory.
 static struct ocsp_hold *create(struct ocsp_book *book, struct ocsp_settings *settings,
                                 const struct chain_record *record)
 {
@@ -78,21 +93,15 @@ static struct ocsp_hold *create(struct ocsp_book *book, struct ocsp_settings *se
                       slice_of(record->links[0].sha256, CERT_DIGEST_LEN)) &&
            bytes_copy(hold->anchor, CERT_DIGEST_LEN,
                       slice_of(record->links[record->count - 1].sha256, CERT_DIGEST_LEN)));
-    for (size_t i = 0; i < hold->count; i++) {
-        struct ocsp_query query;
-        struct http_url url;
-        if (make_query(settings, record, i, &url, &query))
-            hold->entries[i] = ocsp_book_hold(book, &query);
-    }
     return hold;
 }
 
 static enum ocsp_standing standing_at(const struct ocsp_hold *hold, size_t index, int64_t now_s,
                                       int64_t now_ms)
 {
-    return hold->entries[index] == NULL
-               ? OCSP_STANDS_UNPLACED
-               : ocsp_book_standing(hold->book, hold->entries[index], now_s, now_ms);
+    if (hold->entries[index] == NULL)
+        return hold->is_crowded[index] ? OCSP_STANDS_CROWDED : OCSP_STANDS_UNPLACED;
+    return ocsp_book_standing(hold->book, hold->entries[index], now_s, now_ms);
 }
 
 struct ocsp_verdict ocsp_hold_judge(struct ocsp_hold **hold, struct ocsp_book *book,
@@ -103,7 +112,11 @@ struct ocsp_verdict ocsp_hold_judge(struct ocsp_hold **hold, struct ocsp_book *b
     struct ocsp_hold *old = *hold;
     if (settings == NULL || !is_of(old, settings, identity->record)) {
         *hold = settings == NULL ? NULL : create(book, settings, identity->record);
+        if (*hold != NULL)
+            fill(*hold, identity->record);
         ocsp_hold_destroy(old); // only now, so that what both have stays
+    } else {
+        fill(old, identity->record);
     }
     if (settings == NULL)
         return ocsp_decide(OCSP_OFF, NULL, 0);

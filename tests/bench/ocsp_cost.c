@@ -56,6 +56,7 @@ static void fill(struct ocsp_book *book, const struct http_url *url)
     for (uint32_t i = 0; i < OCSP_BOOK_MAX - 8; i++) {
         const uint8_t authority[CERT_DIGEST_LEN] = {(uint8_t)(i % 8)};
         const struct ocsp_query query = {.authority = authority,
+                                         .anchor = authority,
                                          .subject = {.issuer_name = SLICE_LITERAL("name"),
                                                      .issuer_key = SLICE_LITERAL("key"),
                                                      .serial = slice_of(&i, sizeof i)},

@@ -19,6 +19,7 @@ enum { NOW_S = 1800000000, NOW_MS = 5000000, LIFE_S = 1000 };
 // issuer is a CA whose certificates are asked about at one URL.
 struct issuer {
     uint8_t authority[CERT_DIGEST_LEN];
+    uint8_t anchor[CERT_DIGEST_LEN];
     struct http_url url;
     char name[16];
 };
@@ -36,6 +37,7 @@ static struct ocsp_query query_of(const struct issuer *issuer, const uint32_t *s
 {
     return (struct ocsp_query){
         .authority = issuer->authority,
+        .anchor = issuer->anchor,
         .subject = {.issuer_name = slice_of(issuer->name, 1),
                     .issuer_key = SLICE_LITERAL("key"),
                     .serial = slice_of(serial, sizeof *serial)},
@@ -52,11 +54,17 @@ static struct ocsp_entry *hold(struct ocsp_book *book, const struct issuer *issu
     return entry;
 }
 
+static enum ocsp_standing look_at(struct ocsp_book *book, const struct issuer *issuer,
+                                  uint32_t serial, int64_t now_s, int64_t now_ms)
+{
+    const struct ocsp_query query = query_of(issuer, &serial);
+    return ocsp_book_look(book, &query, now_s, now_ms);
+}
+
 static enum ocsp_standing look(struct ocsp_book *book, const struct issuer *issuer, uint32_t serial,
                                int64_t now_s)
 {
-    const struct ocsp_query query = query_of(issuer, &serial);
-    return ocsp_book_look(book, &query, now_s, NOW_MS);
+    return look_at(book, issuer, serial, now_s, NOW_MS);
 }
 
 static void on_work(void *arg)
@@ -85,6 +93,12 @@ static bool answer_next(struct ocsp_book *book, enum ocsp_status status, int64_t
         return false;
     (void)ocsp_book_settle(book, &task, &result, now_s, NOW_MS);
     return true;
+}
+
+// tick lets the book look for what is due `after_s` later, by both clocks.
+static bool tick(struct ocsp_book *book, int64_t after_s)
+{
+    return ocsp_book_tick(book, NOW_S + after_s, NOW_MS + after_s * 1000);
 }
 
 // bench is a book with two issuers.
@@ -212,10 +226,9 @@ static void silence_is_remembered_for_a_while(void **state)
     assert_int_equal(ocsp_book_standing(bench->book, entry, NOW_S, NOW_MS), OCSP_STANDS_UNASKED);
     assert_false(ocsp_book_settle(bench->book, &task, &silence, NOW_S, NOW_MS));
     ocsp_book_release(bench->book, entry);
-    assert_int_equal(look(bench->book, &bench->one, 1, NOW_S + OCSP_BOOK_RETRY_S - 1),
-                     OCSP_STANDS_SILENT);
-    assert_int_equal(look(bench->book, &bench->one, 1, NOW_S + OCSP_BOOK_RETRY_S),
-                     OCSP_STANDS_UNASKED);
+    const int64_t again_ms = NOW_MS + OCSP_BOOK_RETRY_MS;
+    assert_int_equal(look_at(bench->book, &bench->one, 1, NOW_S, again_ms - 1), OCSP_STANDS_SILENT);
+    assert_int_equal(look_at(bench->book, &bench->one, 1, NOW_S, again_ms), OCSP_STANDS_UNASKED);
 }
 
 static void what_is_in_use_is_asked_again_before_it_ends_and_nothing_else(void **state)
@@ -228,18 +241,19 @@ static void what_is_in_use_is_asked_again_before_it_ends_and_nothing_else(void *
     while (answer_next(bench->book, OCSP_GOOD, NOW_S)) {
     }
     ocsp_book_release(bench->book, left);
-    (void)ocsp_book_tick(bench->book, NOW_S + LIFE_S / 2);
+    (void)tick(bench->book, LIFE_S / 2);
     assert_false(answer_next(bench->book, OCSP_GOOD, NOW_S + LIFE_S / 2));
-    (void)ocsp_book_tick(bench->book, NOW_S + LIFE_S * 3 / 4);
+    (void)tick(bench->book, LIFE_S * 3 / 4);
     struct ocsp_task task;
     assert_true(ocsp_book_take(bench->book, NOW_MS, &task));
     assert_memory_equal(task.subject.serial.data, &(uint32_t){1}, 4);
     // Nobody answers: what is known counts until it ends, and the next try comes later.
-    assert_false(ocsp_book_settle(bench->book, &task, &silence, NOW_S + LIFE_S * 3 / 4, NOW_MS));
+    assert_false(ocsp_book_settle(bench->book, &task, &silence, NOW_S + LIFE_S * 3 / 4,
+                                  NOW_MS + LIFE_S * 750));
     assert_int_equal(look(bench->book, &bench->one, 1, NOW_S + LIFE_S), OCSP_STANDS_GOOD);
-    (void)ocsp_book_tick(bench->book, NOW_S + LIFE_S * 3 / 4 + 1);
+    (void)tick(bench->book, LIFE_S * 3 / 4 + 1);
     assert_false(ocsp_book_take(bench->book, NOW_MS, &task));
-    (void)ocsp_book_tick(bench->book, NOW_S + LIFE_S * 3 / 4 + OCSP_BOOK_RETRY_S);
+    (void)tick(bench->book, LIFE_S * 3 / 4 + OCSP_BOOK_RETRY_MS / 1000);
     assert_true(ocsp_book_take(bench->book, NOW_MS, &task));
     const struct ocsp_result revoked = answer_of(OCSP_REVOKED, NOW_S + LIFE_S, NOW_S + 2 * LIFE_S);
     assert_true(ocsp_book_settle(bench->book, &task, &revoked, NOW_S + LIFE_S, NOW_MS));
@@ -252,9 +266,9 @@ static void what_has_no_answer_is_asked_as_long_as_it_is_in_use(void **state)
     struct bench *bench = *state;
     struct ocsp_entry *entry = hold(bench->book, &bench->one, 1);
     struct ocsp_task task;
-    assert_true(ocsp_book_tick(bench->book, NOW_S));
+    assert_true(tick(bench->book, 0));
     ocsp_book_release(bench->book, entry);
-    assert_false(ocsp_book_tick(bench->book, NOW_S));
+    assert_false(tick(bench->book, 0));
     assert_false(ocsp_book_take(bench->book, NOW_MS, &task)); // nobody wants to know any more
     struct ocsp_figures figures;
     ocsp_book_figures(bench->book, &figures);
@@ -299,7 +313,7 @@ static void who_is_waited_for_is_asked_about_before_those_who_are_only_in_use(vo
     struct ocsp_task task;
     for (uint32_t i = 0; i < 3; i++)
         entries[i] = hold(bench->book, &bench->one, i);
-    assert_true(ocsp_book_tick(bench->book, NOW_S));
+    assert_true(tick(bench->book, 0));
     ocsp_book_ask(bench->book, entries[2]);
     ocsp_book_ask(bench->book, entries[1]);
     static const uint32_t order[] = {1, 2, 0};
@@ -331,7 +345,7 @@ static void a_place_that_fails_is_left_alone_but_for_one_question(void **state)
     ocsp_book_ask(bench->book, probe);
     assert_true(ocsp_book_take(bench->book, NOW_MS, &task));
     assert_int_equal(ocsp_book_standing(bench->book, next, NOW_S, NOW_MS), OCSP_STANDS_SILENT);
-    assert_true(ocsp_book_tick(bench->book, NOW_S)); // that it waits for its turn changes nothing
+    assert_true(tick(bench->book, 0)); // that it waits for its turn changes nothing
     assert_int_equal(ocsp_book_standing(bench->book, next, NOW_S, NOW_MS), OCSP_STANDS_SILENT);
     const int64_t later_ms = NOW_MS + OCSP_BOOK_DOWN_MS;
     assert_int_equal(ocsp_book_standing(bench->book, next, NOW_S, later_ms), OCSP_STANDS_UNASKED);
@@ -398,24 +412,204 @@ static void a_ca_with_many_clients_takes_no_room_of_another(void **state)
                      OCSP_STANDS_GOOD);
 }
 
+// revoke_one has the book know that a certificate is revoked, and holds it no more.
+static void revoke_one(struct ocsp_book *book, const struct issuer *issuer, uint32_t serial)
+{
+    struct ocsp_entry *entry = hold(book, issuer, serial);
+    ocsp_book_ask(book, entry);
+    assert_true(answer_next(book, OCSP_REVOKED, NOW_S));
+    ocsp_book_release(book, entry);
+}
+
+static void who_was_revoked_is_not_forgotten_for_those_who_are_good(void **state)
+{
+    struct bench *bench = *state;
+    revoke_one(bench->book, &bench->one, 0);
+    struct ocsp_entry *unknown = hold(bench->book, &bench->one, 1);
+    ocsp_book_ask(bench->book, unknown);
+    assert_true(answer_next(bench->book, OCSP_UNKNOWN, NOW_S));
+    ocsp_book_release(bench->book, unknown);
+    for (uint32_t i = 2; i < 2 * OCSP_BOOK_MAX; i++)
+        keep_answer(bench->book, &bench->one, i);
+    assert_int_equal(look(bench->book, &bench->one, 0, NOW_S), OCSP_STANDS_REVOKED);
+    assert_int_equal(look(bench->book, &bench->one, 1, NOW_S), OCSP_STANDS_UNKNOWN);
+    struct ocsp_figures figures;
+    ocsp_book_figures(bench->book, &figures);
+    assert_int_equal(figures.entries, OCSP_BOOK_MAX + 2);
+}
+
+static void who_is_revoked_while_the_book_is_full_of_those_in_use_is_not_forgotten(void **state)
+{
+    struct bench *bench = *state;
+    struct ocsp_entry **held = calloc(OCSP_BOOK_MAX + 1, sizeof(struct ocsp_entry *));
+    assert_non_null(held);
+    for (uint32_t i = 0; i <= OCSP_BOOK_MAX; i++)
+        held[i] = hold(bench->book, &bench->other, i);
+    revoke_one(bench->book, &bench->one, 1);
+    assert_int_equal(look(bench->book, &bench->one, 1, NOW_S), OCSP_STANDS_REVOKED);
+    for (uint32_t i = 0; i <= OCSP_BOOK_MAX; i++)
+        ocsp_book_release(bench->book, held[i]);
+    assert_int_equal(look(bench->book, &bench->one, 1, NOW_S), OCSP_STANDS_REVOKED);
+    free(held);
+}
+
+static void revocations_are_bounded_too_and_the_oldest_goes(void **state)
+{
+    struct bench *bench = *state;
+    struct ocsp_figures figures;
+    for (uint32_t i = 0; i < OCSP_BOOK_MAX_KEPT + 10; i++)
+        revoke_one(bench->book, &bench->one, i);
+    ocsp_book_figures(bench->book, &figures);
+    assert_int_equal(figures.entries, OCSP_BOOK_MAX_KEPT);
+    assert_int_equal(look(bench->book, &bench->one, 9, NOW_S), OCSP_STANDS_UNASKED);
+    assert_int_equal(look(bench->book, &bench->one, 10, NOW_S), OCSP_STANDS_REVOKED);
+}
+
+// name_place makes `issuer` one of the CA `number` below the anchor `anchor`, with the URL `url`.
+static void name_place(struct issuer *issuer, unsigned number, unsigned anchor, unsigned url)
+{
+    char text[32];
+    (void)snprintf(text, sizeof text, "http://one.test/%u", url);
+    make_issuer(issuer, number, text);
+    issuer->anchor[0] = (uint8_t)anchor;
+}
+
 static void the_certificates_of_a_ca_may_not_name_any_number_of_responders(void **state)
 {
     struct bench *bench = *state;
     struct ocsp_entry *entries[OCSP_BOOK_URLS];
     const uint32_t serial = 1;
     for (unsigned i = 0; i < OCSP_BOOK_URLS; i++) {
-        char url[32];
-        (void)snprintf(url, sizeof url, "http://one.test/%u", i);
-        make_issuer(&bench->one, 1, url);
+        name_place(&bench->one, 1, 0, i);
         entries[i] = hold(bench->book, &bench->one, serial);
     }
-    make_issuer(&bench->one, 1, "http://one.test/one-more");
+    name_place(&bench->one, 1, 0, OCSP_BOOK_URLS);
     const struct ocsp_query query = query_of(&bench->one, &serial);
     assert_null(ocsp_book_hold(bench->book, &query));
+    struct ocsp_figures figures;
+    ocsp_book_figures(bench->book, &figures);
+    assert_int_equal(figures.crowded, 1);
     for (unsigned i = 0; i < OCSP_BOOK_URLS; i++)
         ocsp_book_release(bench->book, entries[i]);
     struct ocsp_entry *entry = ocsp_book_hold(bench->book, &query);
     assert_non_null(entry);
+    ocsp_book_release(bench->book, entry);
+}
+
+static void a_responder_in_nobodys_use_makes_room_the_one_without_revocations_first(void **state)
+{
+    struct bench *bench = *state;
+    for (unsigned i = 0; i < OCSP_BOOK_URLS; i++) {
+        name_place(&bench->one, 1, 0, i);
+        if (i == 0)
+            revoke_one(bench->book, &bench->one, 1);
+        else
+            keep_answer(bench->book, &bench->one, 1);
+    }
+    for (unsigned i = 0; i < 3 * OCSP_BOOK_URLS; i++) {
+        name_place(&bench->one, 1, 0, OCSP_BOOK_URLS + i);
+        keep_answer(bench->book, &bench->one, 1);
+    }
+    struct ocsp_figures figures;
+    ocsp_book_figures(bench->book, &figures);
+    assert_int_equal(figures.places, OCSP_BOOK_URLS);
+    assert_int_equal(figures.crowded, 0);
+    name_place(&bench->one, 1, 0, 0);
+    assert_int_equal(look(bench->book, &bench->one, 1, NOW_S), OCSP_STANDS_REVOKED);
+    name_place(&bench->one, 1, 0, 1);
+    assert_int_equal(look(bench->book, &bench->one, 1, NOW_S), OCSP_STANDS_UNASKED);
+}
+
+static void
+the_chains_of_one_anchor_take_half_of_the_places_and_those_of_others_have_room(void **state)
+{
+    struct bench *bench = *state;
+    static struct ocsp_entry *entries[OCSP_BOOK_PLACES_EACH];
+    struct issuer issuer;
+    const uint32_t serial = 1;
+    for (unsigned i = 0; i < OCSP_BOOK_PLACES_EACH; i++) {
+        name_place(&issuer, i, 1, 0);
+        entries[i] = hold(bench->book, &issuer, serial);
+    }
+    name_place(&issuer, OCSP_BOOK_PLACES_EACH, 1, 0);
+    const struct ocsp_query query = query_of(&issuer, &serial);
+    assert_null(ocsp_book_hold(bench->book, &query));
+    issuer.anchor[0] = 2;
+    keep_answer(bench->book, &issuer, serial);
+    for (unsigned i = 0; i < OCSP_BOOK_PLACES_EACH; i++)
+        ocsp_book_release(bench->book, entries[i]);
+}
+
+static void places_in_nobodys_use_cannot_fill_the_book(void **state)
+{
+    struct bench *bench = *state;
+    struct issuer issuer;
+    struct ocsp_figures figures;
+    for (unsigned i = 0; i < OCSP_BOOK_PLACES + 10; i++) {
+        name_place(&issuer, i, i % 7, 0);
+        keep_answer(bench->book, &issuer, 1);
+    }
+    ocsp_book_figures(bench->book, &figures);
+    assert_int_equal(figures.places, OCSP_BOOK_PLACES);
+    assert_int_equal(figures.crowded, 0);
+}
+
+// ---- a clock that is set -------------------------------------------------------------------------
+
+static void a_clock_set_back_does_not_put_off_the_next_try(void **state)
+{
+    struct bench *bench = *state;
+    enum { YEAR_S = 365 * 86400 };
+    struct ocsp_entry *entry = hold(bench->book, &bench->one, 1);
+    struct ocsp_task task;
+    ocsp_book_ask(bench->book, entry);
+    assert_true(ocsp_book_take(bench->book, NOW_MS, &task));
+    assert_false(ocsp_book_settle(bench->book, &task, &silence, NOW_S, NOW_MS));
+    const int64_t again_ms = NOW_MS + OCSP_BOOK_RETRY_MS;
+    assert_int_equal(ocsp_book_standing(bench->book, entry, NOW_S - YEAR_S, again_ms),
+                     OCSP_STANDS_UNASKED);
+    assert_true(ocsp_book_tick(bench->book, NOW_S - YEAR_S, again_ms));
+    assert_true(answer_next(bench->book, OCSP_GOOD, NOW_S - YEAR_S));
+    ocsp_book_release(bench->book, entry);
+}
+
+static void a_clock_set_forward_does_not_bring_the_next_try_at_once(void **state)
+{
+    struct bench *bench = *state;
+    enum { YEAR_S = 365 * 86400 };
+    struct ocsp_entry *entry = hold(bench->book, &bench->one, 1);
+    struct ocsp_task task;
+    ocsp_book_ask(bench->book, entry);
+    assert_true(ocsp_book_take(bench->book, NOW_MS, &task));
+    assert_false(ocsp_book_settle(bench->book, &task, &silence, NOW_S, NOW_MS));
+    assert_int_equal(ocsp_book_standing(bench->book, entry, NOW_S + YEAR_S, NOW_MS + 1),
+                     OCSP_STANDS_SILENT);
+    assert_true(ocsp_book_tick(bench->book, NOW_S + YEAR_S, NOW_MS + 1));
+    assert_false(ocsp_book_take(bench->book, NOW_MS + 1, &task));
+    ocsp_book_release(bench->book, entry);
+}
+
+static void what_a_clock_set_forward_has_ended_is_asked_again_once_and_then_put_off(void **state)
+{
+    struct bench *bench = *state;
+    enum { YEAR_S = 365 * 86400 };
+    struct ocsp_entry *entry = hold(bench->book, &bench->one, 1);
+    struct ocsp_figures figures;
+    struct ocsp_task task;
+    ocsp_book_ask(bench->book, entry);
+    assert_true(answer_next(bench->book, OCSP_GOOD, NOW_S));
+    assert_true(ocsp_book_tick(bench->book, NOW_S, NOW_MS));
+    ocsp_book_figures(bench->book, &figures);
+    assert_int_equal(figures.unanswered, 0);
+    assert_true(ocsp_book_tick(bench->book, NOW_S + YEAR_S, NOW_MS));
+    ocsp_book_figures(bench->book, &figures);
+    assert_int_equal(figures.unanswered, 1);
+    assert_true(ocsp_book_take(bench->book, NOW_MS, &task));
+    assert_false(ocsp_book_settle(bench->book, &task, &silence, NOW_S + YEAR_S, NOW_MS));
+    assert_true(ocsp_book_tick(bench->book, NOW_S + YEAR_S, NOW_MS + 1));
+    assert_false(ocsp_book_take(bench->book, NOW_MS + 1, &task));
+    // Set right again, the answer counts, and its next question has its time.
+    assert_int_equal(ocsp_book_standing(bench->book, entry, NOW_S, NOW_MS), OCSP_STANDS_GOOD);
     ocsp_book_release(bench->book, entry);
 }
 
@@ -443,7 +637,7 @@ static void many_threads_share_it(void **state)
         assert_int_equal(pthread_create(&threads[i], NULL, live, bench), 0);
     for (size_t round = 0; round < ROUNDS; round++) {
         (void)answer_next(bench->book, OCSP_GOOD, NOW_S);
-        (void)ocsp_book_tick(bench->book, NOW_S + (int64_t)round);
+        (void)tick(bench->book, (int64_t)round);
     }
     for (size_t i = 0; i < THREADS; i++)
         assert_int_equal(pthread_join(threads[i], NULL), 0);
@@ -469,7 +663,16 @@ int main(void)
         TEST(a_fault_that_concerns_one_certificate_does_not_take_its_place_down),
         TEST(ten_thousand_answers_take_less_than_four_mebibytes),
         TEST(a_ca_with_many_clients_takes_no_room_of_another),
+        TEST(who_was_revoked_is_not_forgotten_for_those_who_are_good),
+        TEST(who_is_revoked_while_the_book_is_full_of_those_in_use_is_not_forgotten),
+        TEST(revocations_are_bounded_too_and_the_oldest_goes),
         TEST(the_certificates_of_a_ca_may_not_name_any_number_of_responders),
+        TEST(a_responder_in_nobodys_use_makes_room_the_one_without_revocations_first),
+        TEST(the_chains_of_one_anchor_take_half_of_the_places_and_those_of_others_have_room),
+        TEST(places_in_nobodys_use_cannot_fill_the_book),
+        TEST(a_clock_set_back_does_not_put_off_the_next_try),
+        TEST(a_clock_set_forward_does_not_bring_the_next_try_at_once),
+        TEST(what_a_clock_set_forward_has_ended_is_asked_again_once_and_then_put_off),
         TEST(many_threads_share_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,132 @@
+// What a client's chain holds in the book: asked for as soon as there is room.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+// cmocka wants the four above first
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "auth/chain_record.h"
+#include "auth/ocsp_settings.h"
+#include "proxy/clock/clock.h"
+#include "proxy/ocsp/ocsp_book.h"
+#include "proxy/session/ocsp_hold.h"
+#include "tests/unit/cert/forge.h"
+
+enum { NOW_MS = 5000000 };
+
+static void on_work(void *arg)
+{
+    (void)arg;
+}
+
+// bench is a client below a CA, whose responder a profile names.
+struct bench {
+    struct ocsp_book *book;
+    struct ocsp_settings *settings;
+    struct trust *trust;
+    struct trust_verdict verdict;
+    struct ocsp_hold *hold;
+};
+
+static void set_up(struct bench *bench, void **state)
+{
+    struct errinfo info;
+    const struct trust_options options = {.name = "bench", .max_depth = 3};
+    const struct forged *root = forge(*state, &(struct forge_plan){.cn = "Root", .is_ca = true});
+    const struct forged *leaf = forge(*state, &(struct forge_plan){.cn = "a", .issuer = root});
+    *bench = (struct bench){.book = ocsp_book_create(on_work, NULL),
+                            .settings = ocsp_settings_create(0)};
+    assert_true(bench->book != NULL && bench->settings != NULL);
+    bench->settings->mode = OCSP_REQUIRE;
+    bench->settings->has_responder = true;
+    bench->settings->timeout_ms = 1000;
+    assert_int_equal(
+        http_url_parse(SLICE_LITERAL("http://asked.test/"), &bench->settings->responder, &info),
+        ERR_OK);
+    assert_int_equal(trust_create(&options, &bench->trust), ERR_OK);
+    trust_set_ocsp(bench->trust, bench->settings);
+    assert_int_equal(
+        trust_add_ca(bench->trust, forge_pem(*state, (const struct forged *[]){root, NULL}), &info),
+        ERR_OK);
+    assert_int_equal(trust_finish(bench->trust, FORGE_NOW_S, &info), ERR_OK);
+    assert_int_equal(trust_verify(bench->trust,
+                                  forge_chain(*state, (const struct forged *[]){leaf, root, NULL}),
+                                  FORGE_NOW_S, &bench->verdict),
+                     ERR_OK);
+}
+
+static void tear_down(struct bench *bench)
+{
+    ocsp_hold_destroy(bench->hold);
+    identity_destroy(bench->verdict.identity);
+    trust_destroy(bench->trust);
+    ocsp_settings_unref(bench->settings);
+    ocsp_book_destroy(bench->book);
+}
+
+static struct ocsp_verdict judge(struct bench *bench)
+{
+    return ocsp_hold_judge(&bench->hold, bench->book, bench->verdict.identity, bench->trust,
+                           NOW_MS);
+}
+
+// hold_other holds an entry of the client's issuer at another responder.
+static struct ocsp_entry *hold_other(struct bench *bench, unsigned number)
+{
+    char text[64];
+    struct errinfo info;
+    struct http_url url;
+    const struct chain_record *record = bench->verdict.identity->record;
+    const struct chain_link *link = &record->links[0];
+    (void)snprintf(text, sizeof text, "http://other.test/%u/", number);
+    assert_int_equal(http_url_parse(slice_of_string(text), &url, &info), ERR_OK);
+    const struct ocsp_query query = {.authority = link->authority,
+                                     .anchor = record->links[record->count - 1].sha256,
+                                     .subject = {.issuer_name = link->issuer_name,
+                                                 .issuer_key = record->links[1].key,
+                                                 .serial = SLICE_LITERAL("1")},
+                                     .url = &url,
+                                     .timeout_ms = 1000};
+    struct ocsp_entry *entry = ocsp_book_hold(bench->book, &query);
+    assert_non_null(entry);
+    return entry;
+}
+
+static void who_found_no_room_is_asked_about_once_there_is_some(void **state)
+{
+    struct bench bench;
+    struct ocsp_entry *others[OCSP_BOOK_URLS];
+    struct ocsp_task task;
+    set_up(&bench, state);
+    for (unsigned i = 0; i < OCSP_BOOK_URLS; i++)
+        others[i] = hold_other(&bench, i);
+    const struct ocsp_verdict crowded = judge(&bench);
+    assert_int_equal(crowded.reason, REASON_OCSP_UNAVAILABLE);
+    assert_non_null(strstr(crowded.detail, "no room"));
+    assert_false(crowded.waits);
+    for (unsigned i = 0; i < OCSP_BOOK_URLS; i++)
+        ocsp_book_release(bench.book, others[i]);
+    assert_true(judge(&bench).waits);
+    assert_true(ocsp_book_take(bench.book, NOW_MS, &task));
+    assert_string_equal(task.url->text, "http://asked.test/");
+    const int64_t now_s = wall_clock_ms() / 1000;
+    const struct ocsp_result good = {.answer = {.status = OCSP_GOOD,
+                                                .this_update_s = now_s,
+                                                .next_update_s = now_s + 100,
+                                                .is_dated = true}};
+    assert_false(ocsp_book_settle(bench.book, &task, &good, now_s, NOW_MS));
+    assert_int_equal(judge(&bench).reason, REASON_NONE);
+    tear_down(&bench);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(who_found_no_room_is_asked_about_once_there_is_some,
+                                        workshop_create, workshop_destroy),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
