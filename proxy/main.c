@@ -8,7 +8,7 @@
 #include "proxy/cli/commands.h"
 #include "proxy/config/spelling.h"
 
-enum { EXIT_USAGE = 2 };
+enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
 struct command {
     const char *name;
@@ -29,7 +29,7 @@ static const char usage[] = "usage: sallyport COMMAND [OPTIONS]\n"
     COMMAND_TABLE(X)
 #undef X
         "\n"
-        "`sallyport COMMAND --help` describes each.\n";
+        "`sallyport COMMAND --help` describes each, and so does `sallyport help COMMAND`.\n";
 
 static const struct command *find_command(const char *name)
 {
@@ -72,6 +72,34 @@ static void keep_standard_streams(void)
     }
 }
 
+// run_command runs the command that argv[0] names.
+static int run_command(int argc, char **argv)
+{
+    const char *name = strcmp(argv[0], "--version") == 0 ? "version" : argv[0];
+    const struct command *command = find_command(name);
+    if (command == NULL)
+        return no_such_command(name);
+    return command->run(argc, argv);
+}
+
+// print_help prints all commands, or what the words after `help` say: a command, and a verb of it.
+static int print_help(int argc, char **argv)
+{
+    enum { WORDS_MAX = 2 };
+    static char option[] = "--help";
+    char *words[WORDS_MAX + 2] = {NULL};
+    if (argc == 0)
+        return fputs(usage, stdout) < 0 ? EXIT_FAILED : 0;
+    if (argc > WORDS_MAX) {
+        (void)fputs("sallyport: `help` takes a command, and a verb of it\n", stderr);
+        return EXIT_USAGE;
+    }
+    for (int i = 0; i < argc; i++)
+        words[i] = argv[i];
+    words[argc] = option;
+    return run_command(argc + 1, words);
+}
+
 int main(int argc, char **argv)
 {
     keep_standard_streams();
@@ -79,13 +107,9 @@ int main(int argc, char **argv)
         (void)fputs(usage, stderr);
         return EXIT_USAGE;
     }
-    if (is_one_of(argv[1], "--help", "-h") || strcmp(argv[1], "help") == 0) {
-        (void)fputs(usage, stdout);
-        return 0;
-    }
-    const char *name = strcmp(argv[1], "--version") == 0 ? "version" : argv[1];
-    const struct command *command = find_command(name);
-    if (command == NULL)
-        return no_such_command(name);
-    return command->run(argc - 1, argv + 1);
+    if (is_one_of(argv[1], "--help", "-h"))
+        return print_help(0, argv);
+    if (strcmp(argv[1], "help") == 0)
+        return print_help(argc - 2, argv + 2);
+    return run_command(argc - 1, argv + 1);
 }
