@@ -86,6 +86,7 @@
     X(REASON_PARENT_UNTRUSTED, "parent_untrusted")                                                 \
     X(REASON_PARENT_REFUSED, "parent_refused")                                                     \
     X(REASON_PARENT_BAD_ANSWER, "parent_bad_answer")                                               \
+    X(REASON_IDENTITY_UNTOLD, "identity_untold")                                                   \
     X(REASON_INNER_PLAIN, "inner_plain")                                                           \
     X(REASON_INNER_MISMATCH, "inner_mismatch")                                                     \
     X(REASON_INNER_NOT_TLS, "inner_not_tls")                                                       \

@@ -261,10 +261,23 @@ static void check_later(struct reader *reader, const struct node *node, const st
         reader_error(reader, node_get(node, "resolve"),
                      "`resolve: parent` is not supported by this version"
                      "\nwrite `resolve: here`, or leave it out");
-    if (parent->identity != 0)
+}
+
+// check_identity refuses to tell a parent about our client that cannot know who tells it.
+static void check_identity(struct reader *reader, const struct node *node,
+                           const struct parent_config *parent)
+{
+    if (parent->is_clear)
+        reader_error(
+            reader, node_get(node, "identity"),
+            "`identity: client_cert` and http://: the parent could not know who says whose "
+            "request it is"
+            "\nwrite https:// in `to`, and give it our `certificate`");
+    else if (node_get(node, "certificate") == NULL)
         reader_error(reader, node_get(node, "identity"),
-                     "`identity: client_cert` is not supported by this version"
-                     "\nwrite `identity: none`, or leave it out");
+                     "`identity: client_cert` needs `certificate`: the parent has to know who says "
+                     "whose request it is"
+                     "\nadd `certificate: {chain: FILE, key: FILE}`");
 }
 
 static bool parent_read(struct reader *reader, const struct node *node, void *item, void *arg)
@@ -283,8 +296,11 @@ static bool parent_read(struct reader *reader, const struct node *node, void *it
                      "`direct` is no name for a parent: in `via` it means to go without one");
     places_read(reader, node_get(node, "to"), out);
     check_later(reader, node, &parent);
+    out->tells_client = parent.identity != 0;
     if (out->proxies == NULL)
         return true;
+    if (out->tells_client)
+        check_identity(reader, node, out);
     if (out->is_clear) {
         check_clear(reader, node, "ca");
         check_clear(reader, node, "certificate");

@@ -258,21 +258,22 @@ static enum body_kind framed_body(const struct message_head *head)
 
 // bounds_of gives the bounds of a head that begins with `start`, as far as it has come: CONNECT is told by its first
 // bytes, which no bound is near to.
-static struct bounds bounds_of(struct slice start, size_t max_len)
+static struct bounds bounds_of(struct slice start, size_t max_len, bool may_introduce)
 {
-    if (slice_starts_with(start, SLICE_LITERAL("CONNECT ")))
+    if (!may_introduce && slice_starts_with(start, SLICE_LITERAL("CONNECT ")))
         return (struct bounds){HEAD_CONNECT_MAX_LEN, HEAD_CONNECT_MAX_LINE_LEN,
                                HEAD_CONNECT_MAX_FIELDS};
     return (struct bounds){max_len, max_len, max_len / HEAD_BYTES_PER_FIELD};
 }
 
-enum head_result request_head_parse(struct slice bytes, size_t max_len, struct message_head *out,
-                                    const char **out_why)
+static enum head_result parse_request(struct slice bytes, size_t max_len, bool may_introduce,
+                                      struct message_head *out, const char **out_why)
 {
     *out = (struct message_head){0};
     // One empty line in front is forgiven (RFC 9112 2.2).
     const size_t start = slice_starts_with(bytes, SLICE_LITERAL("\r\n")) ? 2 : 0;
-    struct reader reader = reader_of(bytes, bounds_of(slice_from(bytes, start), max_len));
+    struct reader reader =
+        reader_of(bytes, bounds_of(slice_from(bytes, start), max_len, may_introduce));
     struct hop_options options;
     struct slice line;
     reader.rest = slice_from(reader.whole, start);
@@ -295,6 +296,18 @@ enum head_result request_head_parse(struct slice bytes, size_t max_len, struct m
         return HEAD_BAD;
     read_wishes(out, &options);
     return HEAD_OK;
+}
+
+enum head_result request_head_parse(struct slice bytes, size_t max_len, struct message_head *out,
+                                    const char **out_why)
+{
+    return parse_request(bytes, max_len, false, out, out_why);
+}
+
+enum head_result request_head_parse_introduced(struct slice bytes, size_t max_len,
+                                               struct message_head *out, const char **out_why)
+{
+    return parse_request(bytes, max_len, true, out, out_why);
 }
 
 static enum head_result parse_response(struct slice bytes, struct bounds bounds, bool is_for_head,

@@ -71,6 +71,11 @@ enum head_result {
 enum head_result request_head_parse(struct slice bytes, size_t max_len, struct message_head *out,
                                     const char **out_why);
 
+// request_head_parse_introduced does the same for a sender that may say whose request it is (client_cert.h): its CONNECT has the
+// bounds of any other head.
+enum head_result request_head_parse_introduced(struct slice bytes, size_t max_len,
+                                               struct message_head *out, const char **out_why);
+
 // response_head_parse reads one response head from the start of `bytes`. `is_for_head`: the request was a HEAD, so there
 // is no body whatever the fields say. `*out_why` as in request_head_parse. `*out` is valid with HEAD_OK only.
 enum head_result response_head_parse(struct slice bytes, bool is_for_head, struct message_head *out,

@@ -8,7 +8,7 @@ static enum err write_head(struct http2_stream *stream, struct slice bytes, size
 {
     struct message_head head;
     const char *why = NULL;
-    if (request_head_parse(bytes, HEAD_CONNECT_MAX_LEN, &head, &why) != HEAD_OK ||
+    if (request_head_parse_introduced(bytes, HEAD_MAX_LEN, &head, &why) != HEAD_OK ||
         head.method != METHOD_CONNECT)
         return ERR_INPUT;
     TRY(http2_session_submit_connect(stream->session, stream, &head));

@@ -303,7 +303,7 @@ static enum err dial(struct exchange *exchange)
 {
     if (!via_equal(exchange->route.search->via, NULL))
         TRY(records_reserve_parent(exchange));
-    return route_dial(&exchange->route, exchange->channel, exchange->request);
+    return route_dial(&exchange->route, exchange->channel, exchange->peer, exchange->request);
 }
 
 // approach records the decision, and goes for the target: not a packet goes there before.

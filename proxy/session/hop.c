@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "proxy/session/context.h"
+#include "proxy/session/introduction.h"
 
 enum hop_state { HOP_STATE_REACH, HOP_STATE_ASK, HOP_STATE_READ, HOP_STATE_DONE };
 
@@ -12,6 +13,7 @@ enum { HOP_HEAD_CAP = 2 * TARGET_TEXT_CAP + VIA_TEXT_MAX + 128 };
 struct hop {
     enum hop_state state;
     struct channel *channel; // borrowed
+    const struct peer *peer; // borrowed
     char names[VIA_MAX][PARENT_NAME_MAX + 1];
     size_t name_count;
     bool ends_direct; // after the names
@@ -27,7 +29,7 @@ struct hop {
     bool is_http2;
     bool was_closed;       // once, before there was an answer
     struct uplink *uplink; // owned; NULL: none is under way, or it has been taken
-    char head[HOP_HEAD_CAP];
+    char *head;            // owned; NULL: none was written yet
     size_t head_len;
     size_t head_at;    // bytes of it that are on their way
     struct buffer *in; // borrowed from the pool; what has come
@@ -61,9 +63,33 @@ static void drop_uplink(struct hop *hop)
     buffer_pool_give(&context_of(hop)->buffers, &hop->in);
 }
 
-// write_head writes the CONNECT for the address that has its turn.
-static void write_head(struct hop *hop)
+// introduced_len gives the room that is needed to tell the parent whose request it is; 0: it is not told. False: it must
+// be told, and cannot be.
+static bool introduced_len(struct hop *hop, size_t *out_len)
 {
+    *out_len = 0;
+    if (!hop->parent->tells_client)
+        return true;
+    *out_len = introduction_len(peer_chain(hop->peer));
+    if (*out_len == 0)
+        fail(hop, 403, REASON_IDENTITY_UNTOLD, "no certificate");
+    else if (*out_len > INTRODUCTION_MAX)
+        fail(hop, 403, REASON_IDENTITY_UNTOLD, "the chain is too large");
+    return hop->state != HOP_STATE_DONE;
+}
+
+// write_head writes the CONNECT for the address that has its turn. False: it has failed.
+static bool write_head(struct hop *hop)
+{
+    size_t introduced = 0;
+    if (!introduced_len(hop, &introduced))
+        return false;
+    free(hop->head);
+    hop->head = malloc(HOP_HEAD_CAP + introduced);
+    if (hop->head == NULL) {
+        fail(hop, 503, REASON_NO_MEMORY, NULL);
+        return false;
+    }
     const struct target target = {
         .kind = TARGET_ADDRESS, .address = hop->addresses[hop->address_at], .port = hop->port};
     const bool is_v6 = target.address.family == IP_V6;
@@ -73,20 +99,24 @@ static void write_head(struct hop *hop)
     text_init(&text, authority, sizeof authority);
     text_append_format(&text, "%s%s%s:%u", is_v6 ? "[" : "", target_format_host(&target, host),
                        is_v6 ? "]" : "", target.port);
-    text_init(&text, hop->head, sizeof hop->head);
+    text_init(&text, hop->head, HOP_HEAD_CAP + introduced);
     text_append_format(&text, "CONNECT %s HTTP/1.1\r\nHost: %s\r\n", authority, authority);
     via_append(&hop->trail, 1, context_of(hop)->token, &text);
+    if (introduced > 0)
+        introduction_append(peer_chain(hop->peer), &text);
     text_append_string(&text, "\r\n");
     ASSERT(!text.is_cut);
     hop->head_len = text.len;
     hop->head_at = 0;
+    return true;
 }
 
 // begin goes for the proxies of the parent that is held.
 static void begin(struct hop *hop)
 {
     const struct stream *client = hop->channel->stream;
-    write_head(hop);
+    if (!write_head(hop))
+        return;
     hop->attempts++;
     hop->state = HOP_STATE_REACH;
     hop->uplink = uplink_create(&hop->parent->pool, slice_of(hop->head, hop->head_len), false,
@@ -164,6 +194,7 @@ struct hop *hop_create(const struct hop_request *request)
     if (hop == NULL)
         return NULL;
     hop->channel = request->channel;
+    hop->peer = request->peer;
     hop->port = request->port;
     hop->trail = *request->trail;
     for (size_t i = 0; i < request->via->count; i++) {
@@ -188,6 +219,7 @@ void hop_destroy(struct hop *hop)
         return;
     drop_uplink(hop);
     parent_release(hop->parent);
+    free(hop->head);
     free(hop);
 }
 

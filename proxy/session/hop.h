@@ -37,6 +37,7 @@ struct hop;
 // What it is asked for; all borrowed for the call, but for the channel.
 struct hop_request {
     struct channel *channel;        // borrowed; the owner of its stream is woken
+    const struct peer *peer;        // borrowed; whose request it is
     const struct via *via;          // begins with a parent
     const struct candidate *judged; // those that are admitted, and of this way, are asked for
     size_t judged_count;

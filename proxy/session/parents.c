@@ -32,6 +32,7 @@ static void add(struct parents *parents, const struct parent_config *config, int
     if (parent == NULL)
         return;
     (void)string_copy(parent->name, sizeof parent->name, slice_of_string(config->name));
+    parent->tells_client = config->tells_client;
     fill_options(parent, config, attempt_ms);
     proxy_route_init(&parent->route, &parent->options, parents->loop, parents->buffers, resolver,
                      config->credentials);
@@ -55,8 +56,8 @@ static bool is_same(const struct parent *parent, const struct parent_config *con
 {
     const struct proxy_route_options *options = &parent->options;
     const struct credentials *credentials = parent->route.credentials;
-    if (options->is_clear != config->is_clear || options->attempt_ms != attempt_ms ||
-        options->proxy_count != config->proxy_count ||
+    if (parent->tells_client != config->tells_client || options->is_clear != config->is_clear ||
+        options->attempt_ms != attempt_ms || options->proxy_count != config->proxy_count ||
         (credentials == NULL) != (config->credentials == NULL))
         return false;
     for (size_t i = 0; i < config->proxy_count; i++) {

@@ -14,6 +14,7 @@ struct parent {
     struct proxy_route_options options;
     struct proxy_route route; // private to parents.c
     struct connection_pool pool;
+    bool tells_client;     // it is told whose request it is; may be read
     size_t user_count;     // private
     bool is_retired;       // private; it is no longer, or otherwise, configured
     int64_t down_until_ms; // private; monotonic

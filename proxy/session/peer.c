@@ -19,6 +19,11 @@ const struct ip_addr *peer_source(const struct peer *peer)
     return peer->is_unannounced ? &unknown : &peer->address;
 }
 
+const STACK_OF(CRYPTO_BUFFER) *peer_chain(const struct peer *peer)
+{
+    return tls_stream_peer_chain(peer->tls);
+}
+
 const char *peer_limit_detail(enum reason reason)
 {
     if (reason == REASON_LIMIT_SESSIONS)

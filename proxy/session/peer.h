@@ -48,6 +48,9 @@ bool peer_is_current(const struct peer *peer);
 // whose connection it is.
 const struct ip_addr *peer_source(const struct peer *peer);
 
+// peer_chain gives the certificates that the client has shown, its own first; NULL: none. Borrowed.
+const STACK_OF(CRYPTO_BUFFER) *peer_chain(const struct peer *peer);
+
 // peer_limit_detail gives a sentence about the limit that has no room for a connection; static memory.
 const char *peer_limit_detail(enum reason reason);
 

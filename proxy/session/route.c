@@ -15,7 +15,8 @@ enum err route_announce(struct route *route, struct slice header)
     return search_send_first(route->search, header);
 }
 
-enum err route_dial(struct route *route, struct channel *channel, const struct request *request)
+enum err route_dial(struct route *route, struct channel *channel, const struct peer *peer,
+                    const struct request *request)
 {
     struct search *search = route->search;
     const struct via *via = search->via;
@@ -24,6 +25,7 @@ enum err route_dial(struct route *route, struct channel *channel, const struct r
         return search_dial(search);
     const struct hop_request wanted = {
         .channel = channel,
+        .peer = peer,
         .via = via,
         .judged = search->candidates,
         .judged_count = search->candidate_count,

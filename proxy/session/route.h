@@ -37,8 +37,8 @@ enum err route_search(struct route *route, struct channel *channel,
                       const struct request *request) MUST_USE;
 
 // route_dial connects to the admitted addresses, or goes for a parent that may be asked for them: as the way says that the
-// search has found. ERR_MEMORY.
-enum err route_dial(struct route *route, struct channel *channel,
+// search has found. `peer` is whose request it is. ERR_MEMORY.
+enum err route_dial(struct route *route, struct channel *channel, const struct peer *peer,
                     const struct request *request) MUST_USE;
 
 // route_dial_direct connects to the admitted addresses where no parent could be reached, and the way allows that. ERR_MEMORY.

@@ -37,7 +37,7 @@ CLOSE_REASONS = set(
     "completed bad_response bad_request no_memory inner_plain inner_mismatch inner_not_tls inner_no_name "
     "inner_ech inner_too_large inner_timeout h2_flood limit_streams not_valid_now outside_hours "
     "not_authorized authorizer_failed "
-    "parent_unreachable parent_untrusted parent_refused parent_bad_answer".split()
+    "parent_unreachable parent_untrusted parent_refused parent_bad_answer identity_untold".split()
 )
 # Of a request that was over before anything could be decided about it.
 UNDECIDED_REASONS = set(
