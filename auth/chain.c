@@ -382,6 +382,7 @@ static enum err check_record(const struct search *search, const struct path *pat
         revocation_judge(set->revocation, record, search->now_s, set->options, &detail);
     if (reason == REASON_NONE || reason == REASON_CRL_MISSING || reason == REASON_CRL_EXPIRED)
         note_wishes(set->wishes, path);
+    crl_issuers_note(set->revocation->issuers, record);
     if (set->options->is_strict && !record->is_strict) {
         reason = REASON_BAD_CERTIFICATE;
         detail = strict_find_fault(path->certs, path->len);

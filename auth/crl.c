@@ -502,6 +502,8 @@ static enum err find_signer(const struct parts *parts, const struct crl_signers 
     enum err error = crl_signature_read(slice_of_cbs(&parts->tbs), slice_of_cbs(&parts->algorithm),
                                         slice_of_cbs(&parts->signature), &crl->signature);
     const bool is_readable = error == ERR_OK;
+    if (is_readable)
+        crl_signature_digest(&crl->signature, crl->digest);
     struct search search = {.is_known = false};
     for (size_t i = 0; i < signers->count && !crl->has_authority && error != ERR_MEMORY; i++) {
         if (X509_NAME_cmp(X509_get_subject_name(signers->certs[i]), issuer) == 0)
@@ -641,18 +643,19 @@ int crl_compare_scope(const struct crl *a, const struct crl *b)
     return compare_points(a, b);
 }
 
-bool crl_has_same_issuer(const struct crl *a, const struct crl *b)
+bool crl_is_same(const struct crl *a, const struct crl *b)
+{
+    return (a->has_authority || a->is_waiting) && (b->has_authority || b->is_waiting) &&
+           memcmp(a->digest, b->digest, CERT_DIGEST_LEN) == 0;
+}
+
+bool crl_claims_same_issuer(const struct crl *a, const struct crl *b)
 {
     static const uint8_t none[CERT_DIGEST_LEN];
-    if (a->has_authority && b->has_authority)
-        return memcmp(a->authority, b->authority, CERT_DIGEST_LEN) == 0;
-    if (!(a->has_authority || a->is_waiting) || !(b->has_authority || b->is_waiting) ||
-        memcmp(a->name, b->name, CERT_DIGEST_LEN) != 0 ||
-        memcmp(a->key_id, b->key_id, CERT_DIGEST_LEN) != 0)
-        return false;
-    // Without a key identifier only the very same list is sure to be of the same key.
-    return memcmp(a->key_id, none, CERT_DIGEST_LEN) != 0 ||
-           (a->is_waiting && b->is_waiting && slice_equal(a->signature.bytes, b->signature.bytes));
+    return (a->has_authority || a->is_waiting) && (b->has_authority || b->is_waiting) &&
+           memcmp(a->name, b->name, CERT_DIGEST_LEN) == 0 &&
+           memcmp(a->key_id, b->key_id, CERT_DIGEST_LEN) == 0 &&
+           memcmp(a->key_id, none, CERT_DIGEST_LEN) != 0;
 }
 
 static int compare_numbers(const struct crl *a, const struct crl *b)

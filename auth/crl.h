@@ -48,6 +48,8 @@ struct crl {
     uint8_t authority[CERT_DIGEST_LEN]; // as cert_id_of_authority made it
     // its issuer was not known when it was read; its signature is kept, and crl_verify will tell
     bool is_waiting;
+    uint8_t digest
+        [CERT_DIGEST_LEN]; // of what is signed and of the signature; zeros where that is too weak
     struct crl_signature signature;
     size_t width;     // bytes of one serial in the index
     size_t count;     // entries that revoke
@@ -90,9 +92,12 @@ bool crl_has_same_points(const struct crl *a, const struct crl *b);
 // crl_compare_scope orders lists by whom they speak of: 0 when both speak of the same certificates.
 int crl_compare_scope(const struct crl *a, const struct crl *b);
 
-// crl_has_same_issuer tells whether both are of the same CA: the same key signed them, or, while one of
-// them waits, they have the same name and the same key identifier, or are one and the same list.
-bool crl_has_same_issuer(const struct crl *a, const struct crl *b);
+// crl_is_same tells whether both are one list: the same bytes are signed, and by the same signature.
+bool crl_is_same(const struct crl *a, const struct crl *b);
+
+// crl_claims_same_issuer tells whether both say that they are of the same CA, by its name and by a key identifier that both
+// have. Anybody can write that.
+bool crl_claims_same_issuer(const struct crl *a, const struct crl *b);
 
 // crl_is_older tells whether `crl` was issued before `other`: by thisUpdate, and when these are equal by
 // CRL number, where both have one.

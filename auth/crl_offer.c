@@ -43,58 +43,79 @@ static enum err judge_times(const struct crl *crl, int64_t now_s, struct errinfo
                        crl->issuer, date);
 }
 
-// judge_order refuses what is older than the list in force that it would replace, by date or by number.
-static enum err judge_order(const struct trust *alone, const struct trust *trust,
-                            struct errinfo *info)
+// offered is what is to be known of a list to compare it with another.
+struct offered {
+    const struct crl *crl;
+    bool has_signer; // it is known who has signed it
+    uint8_t signer[CERT_DIGEST_LEN];
+};
+
+static struct offered look_at(const struct trust *alone)
 {
-    const struct crl *crl = only_list(alone);
-    const size_t like = revocation_find_like(&trust->revocation, crl);
-    if (like == REVOCATION_MAX_CRLS)
-        return ERR_OK;
-    const struct crl *before = trust->revocation.lists[like].crl;
-    if (crl->this_update_s >= before->this_update_s &&
-        trust_crl_succession(alone, 0, trust) != TRUST_SUCCESSION_OLD)
-        return ERR_OK;
-    return errinfo_set(info, ERR_INPUT,
-                       "the CRL of %.200s that is offered is older than the one in force: it would "
-                       "take revocations back",
-                       crl->issuer);
+    struct offered found = {.crl = only_list(alone)};
+    if (found.crl != NULL)
+        found.has_signer = revocation_signer(&alone->revocation, found.crl, found.signer);
+    return found;
 }
 
-// judge_issuer compares with the list that the same place gave before. One that waits for its issuer says nothing of who
-// made it: it may give way to one that counts, but not the other way round.
-static enum err judge_issuer(const struct crl *crl, const struct crl *kept, struct errinfo *info)
+static enum err refuse_older(const struct crl *crl, const char *other, struct errinfo *info)
 {
-    if (!crl->has_authority && !crl->is_waiting)
-        return errinfo_set(info, ERR_INPUT,
-                           "no CA of the profile has issued the CRL of %.200s, and its signature "
-                           "is too weak",
-                           crl->issuer);
-    if (kept == NULL || (crl->has_authority && !kept->has_authority))
-        return ERR_OK;
-    const bool is_same_name = memcmp(crl->name, kept->name, sizeof crl->name) == 0;
-    if (is_same_name && crl->has_authority == kept->has_authority)
-        return ERR_OK;
-    if (is_same_name)
-        return errinfo_set(info, ERR_INPUT,
-                           "no CA of the profile has signed the CRL of %.200s that is offered, as "
-                           "one has the list before",
-                           crl->issuer);
     return errinfo_set(info, ERR_INPUT,
-                       "the CRL that is offered is of %.150s, and the one before was of %.150s",
-                       crl->issuer, kept->issuer);
+                       "the CRL of %.200s that is offered is older than the one %s: it would take "
+                       "revocations back",
+                       crl->issuer, other);
 }
 
-// judge_age refuses what is older than the list that the same place gave before. judge_order cannot tell of whom a list is
-// that waits and has no key identifier, and the one that was kept may not be in force yet.
-static enum err judge_age(const struct crl *crl, const struct crl *kept, struct errinfo *info)
+// judge_order refuses what is older than the list in force that it would replace, by date or by number; where nobody knows
+// who has signed it, older than any that says it is of the same issuer.
+static enum err judge_order(const struct offered *offer, const struct trust *alone,
+                            const struct trust *trust, struct errinfo *info)
 {
-    if (kept == NULL || crl->has_authority != kept->has_authority || !crl_is_older(crl, kept))
+    static const char in_force[] = "in force";
+    const struct crl *crl = offer->crl;
+    const struct revocation *now = &trust->revocation;
+    const size_t like = revocation_find_like(now, crl, offer->has_signer ? offer->signer : NULL);
+    if (like < REVOCATION_MAX_CRLS)
+        return crl->this_update_s < now->lists[like].crl->this_update_s ||
+                       trust_crl_succession(alone, 0, trust) == TRUST_SUCCESSION_OLD
+                   ? refuse_older(crl, in_force, info)
+                   : ERR_OK;
+    size_t at = offer->has_signer ? REVOCATION_MAX_CRLS : revocation_find_claim(now, crl, 0);
+    for (; at < REVOCATION_MAX_CRLS; at = revocation_find_claim(now, crl, at + 1)) {
+        if (crl_is_older(crl, now->lists[at].crl))
+            return refuse_older(crl, in_force, info);
+    }
+    return ERR_OK;
+}
+
+// judge_kept compares with the list that the same place gave before: only a newer one that is known to be signed by the same
+// key may take its place. One that says it is of a key that has not signed it, as another shows that has been, was never true.
+static enum err judge_kept(const struct offered *offer, const struct offered *kept,
+                           struct errinfo *info)
+{
+    const struct crl *crl = offer->crl;
+    if (kept->crl == NULL || crl_is_same(crl, kept->crl))
         return ERR_OK;
-    return errinfo_set(info, ERR_INPUT,
-                       "the CRL of %.200s that is offered is older than the one that the same "
-                       "place gave before: it would take revocations back",
-                       crl->issuer);
+    if (memcmp(crl->name, kept->crl->name, sizeof crl->name) != 0)
+        return errinfo_set(info, ERR_INPUT,
+                           "the CRL that is offered is of %.150s, and the one before was of %.150s",
+                           crl->issuer, kept->crl->issuer);
+    if (!offer->has_signer)
+        return errinfo_set(info, ERR_INPUT,
+                           "nobody knows yet whether %.200s has signed the CRL that is offered: it "
+                           "takes the place of the one that is kept once a client has sent this "
+                           "CA along, or `intermediates` has it",
+                           crl->issuer);
+    const bool is_same_key = kept->has_signer
+                                 ? memcmp(offer->signer, kept->signer, CERT_DIGEST_LEN) == 0
+                                 : crl_claims_same_issuer(crl, kept->crl);
+    if (!is_same_key)
+        return errinfo_set(info, ERR_INPUT,
+                           "the CRL of %.200s that is offered is signed by another key than the "
+                           "one that the same place gave before",
+                           crl->issuer);
+    return crl_is_older(crl, kept->crl) ? refuse_older(crl, "that the same place gave before", info)
+                                        : ERR_OK;
 }
 
 static enum err judge(const struct trust *alone, const struct trust *before,
@@ -104,11 +125,16 @@ static enum err judge(const struct trust *alone, const struct trust *before,
     if (crl == NULL)
         return errinfo_set(info, ERR_INPUT, "%zu CRLs are offered in one; expected is one",
                            alone->revocation.count);
-    const struct crl *kept = before == NULL ? NULL : only_list(before);
+    const struct offered offer = look_at(alone);
+    const struct offered kept = before == NULL ? (struct offered){0} : look_at(before);
     TRY(judge_times(crl, now_s, info));
-    TRY(judge_issuer(crl, kept, info));
-    TRY(judge_age(crl, kept, info));
-    return judge_order(alone, trust, info);
+    if (!crl->has_authority && !crl->is_waiting)
+        return errinfo_set(info, ERR_INPUT,
+                           "no CA of the profile has issued the CRL of %.200s, and its signature "
+                           "is too weak",
+                           crl->issuer);
+    TRY(judge_kept(&offer, &kept, info));
+    return judge_order(&offer, alone, trust, info);
 }
 
 enum err crl_offer_judge(const struct trust *trust, struct slice bytes, struct slice kept,

@@ -158,6 +158,21 @@ bool crl_signature_is_by(const struct crl_signature *signature, EVP_PKEY *key)
     return false;
 }
 
+void crl_signature_digest(const struct crl_signature *signature, uint8_t out[SHA256_DIGEST_LENGTH])
+{
+    uint8_t inner[CRL_SIGNATURE_MAX_DIGEST] = {0};
+    SHA256_CTX ctx;
+    if (signature->hash == NULL)
+        SHA256(signature->signed_bytes.data, signature->signed_bytes.len, inner);
+    else
+        ASSERT(
+            bytes_copy(inner, sizeof inner, slice_of(signature->digest, sizeof signature->digest)));
+    (void)SHA256_Init(&ctx);
+    (void)SHA256_Update(&ctx, inner, sizeof inner);
+    (void)SHA256_Update(&ctx, signature->bytes.data, signature->bytes.len);
+    (void)SHA256_Final(out, &ctx);
+}
+
 enum err crl_signature_keep(struct crl_signature *signature)
 {
     const struct slice bytes = signature->bytes;

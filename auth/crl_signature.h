@@ -6,6 +6,7 @@
 #pragma once
 
 #include <openssl/evp.h>
+#include <openssl/sha.h>
 #include <stdbool.h>
 
 #include "auth/base/err.h"
@@ -42,6 +43,10 @@ enum err crl_signature_read(struct slice signed_bytes, struct slice algorithm, s
 // crl_signature_is_by tells whether `key` made it. Costs one verification, and a hash with Ed25519 only. False without
 // memory too, and then the library's error queue says so: see verification.h.
 bool crl_signature_is_by(const struct crl_signature *signature, EVP_PKEY *key);
+
+// crl_signature_digest gives a SHA-256 of the signed bytes, or of their digest, and of the signature: two lists with the same
+// one are the same list.
+void crl_signature_digest(const struct crl_signature *signature, uint8_t out[SHA256_DIGEST_LENGTH]);
 
 // crl_signature_keep copies what is borrowed. ERR_LIMIT with Ed25519 and more than CRL_SIGNATURE_MAX_KEPT
 // signed bytes, ERR_MEMORY.

@@ -14,6 +14,7 @@ enum err revocation_copy(const struct revocation *base, struct revocation *out)
         (void)crl_ref(out->lists[i].crl);
     }
     out->count = base->count;
+    out->issuers = crl_issuers_ref(base->issuers);
     return revocation_keep_denied(out, base);
 }
 
@@ -22,16 +23,52 @@ void revocation_deinit(struct revocation *revocation)
     for (size_t i = 0; i < revocation->count; i++)
         crl_unref(revocation->lists[i].crl);
     crl_answers_destroy(revocation->answers);
+    crl_issuers_unref(revocation->issuers);
     free(revocation->denied);
 }
 
-size_t revocation_find_like(const struct revocation *revocation, const struct crl *crl)
+bool revocation_signer(const struct revocation *revocation, const struct crl *crl,
+                       uint8_t out[CERT_DIGEST_LEN])
+{
+    if (!crl->has_authority)
+        return crl_issuers_find(revocation->issuers, crl, out);
+    ASSERT(bytes_copy(out, CERT_DIGEST_LEN, slice_of(crl->authority, CERT_DIGEST_LEN)));
+    return true;
+}
+
+// is_like looks for the signer only where all else fits: that may cost a verification.
+static bool is_like(const struct revocation *revocation, const struct crl *one,
+                    const struct crl *crl, const uint8_t *signer)
+{
+    uint8_t other[CERT_DIGEST_LEN];
+    if (crl_compare_scope(one, crl) != 0)
+        return false;
+    return crl_is_same(one, crl) ||
+           (signer != NULL && memcmp(one->name, crl->name, CERT_DIGEST_LEN) == 0 &&
+            revocation_signer(revocation, one, other) &&
+            memcmp(other, signer, CERT_DIGEST_LEN) == 0);
+}
+
+size_t revocation_find_like(const struct revocation *revocation, const struct crl *crl,
+                            const uint8_t *signer)
 {
     size_t i = 0;
-    while (i < revocation->count && !(crl_has_same_issuer(revocation->lists[i].crl, crl) &&
-                                      crl_compare_scope(revocation->lists[i].crl, crl) == 0))
+    while (i < revocation->count && !is_like(revocation, revocation->lists[i].crl, crl, signer))
         i++;
     return i < revocation->count ? i : REVOCATION_MAX_CRLS;
+}
+
+size_t revocation_find_claim(const struct revocation *revocation, const struct crl *crl,
+                             size_t from)
+{
+    uint8_t ignored[CERT_DIGEST_LEN];
+    for (size_t i = from; i < revocation->count; i++) {
+        const struct crl *one = revocation->lists[i].crl;
+        if (crl_claims_same_issuer(one, crl) && crl_compare_scope(one, crl) == 0 &&
+            !revocation_signer(revocation, one, ignored))
+            return i;
+    }
+    return REVOCATION_MAX_CRLS;
 }
 
 // replace keeps the newer one of two lists of one issuer and scope; of equals the one that came later.
@@ -49,7 +86,9 @@ static void replace(struct revocation_list *list, struct crl *crl)
 
 enum err revocation_take_crl(struct revocation *revocation, struct crl *crl, struct errinfo *info)
 {
-    const size_t like = revocation_find_like(revocation, crl);
+    uint8_t signer[CERT_DIGEST_LEN];
+    const bool is_known = revocation_signer(revocation, crl, signer);
+    const size_t like = revocation_find_like(revocation, crl, is_known ? signer : NULL);
     if (like < REVOCATION_MAX_CRLS) {
         replace(&revocation->lists[like], crl);
         return ERR_OK;

@@ -17,6 +17,7 @@
 
 #include "auth/chain_record.h"
 #include "auth/crl.h"
+#include "auth/crl_issuers.h"
 #include "auth/reason.h"
 #include "auth/trust_options.h"
 
@@ -47,17 +48,19 @@ struct revocation {
     size_t denied_count;
     size_t sorted_count; // of them, in front, are sorted already
     size_t denied_cap;
+    struct crl_issuers *issuers; // ref; shared with copies; NULL: none
 };
 
-// revocation_copy puts the same lists, shared, and the same denied certificates into an empty one, to which more can be
-// added. ERR_MEMORY.
+// revocation_copy puts the same lists and issuers, shared, and the same denied certificates into an empty one, to which more
+// can be added. ERR_MEMORY.
 enum err revocation_copy(const struct revocation *base, struct revocation *out) MUST_USE;
 
 // revocation_deinit frees what it holds.
 void revocation_deinit(struct revocation *revocation);
 
 // revocation_take_crl adds a list and owns the reference afterwards, whatever comes of it. From then on every
-// certificate needs one. ERR_LIMIT, ERR_MEMORY.
+// certificate needs one. Only one list takes the place of another: the newer of two that are known to be signed by the same
+// key. Those of which nobody knows that stand beside each other. ERR_LIMIT, ERR_MEMORY.
 enum err revocation_take_crl(struct revocation *revocation, struct crl *crl,
                              struct errinfo *info) MUST_USE;
 
@@ -85,9 +88,20 @@ enum reason revocation_judge(const struct revocation *revocation, const struct c
                              int64_t now_s, const struct trust_options *options,
                              const char **out_detail);
 
-// revocation_find_like gives the list that speaks for the same issuer and the same certificates as `crl`,
-// which may be of another profile; REVOCATION_MAX_CRLS when there is none.
-size_t revocation_find_like(const struct revocation *revocation, const struct crl *crl);
+// revocation_signer gives who has signed a list, as far as it is known: a CA of the profile, or one that a client has sent
+// along. cert_id_of_authority in `out`.
+bool revocation_signer(const struct revocation *revocation, const struct crl *crl,
+                       uint8_t out[CERT_DIGEST_LEN]);
+
+// revocation_find_like gives the list that speaks for the same certificates as `crl`, which may be of another profile, and is
+// known to be of the same `signer` (NULL: it is not known), or is the same list; REVOCATION_MAX_CRLS when there is none.
+size_t revocation_find_like(const struct revocation *revocation, const struct crl *crl,
+                            const uint8_t *signer);
+
+// revocation_find_claim gives the next list, from `from` on, that only says that it is of the same issuer as `crl`, for the
+// same certificates, and of which nobody knows who has signed it; REVOCATION_MAX_CRLS when there is none.
+size_t revocation_find_claim(const struct revocation *revocation, const struct crl *crl,
+                             size_t from);
 
 // revocation_has_list_of tells whether there is a list of this issuer, whose key is known.
 bool revocation_has_list_of(const struct revocation *revocation,

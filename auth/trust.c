@@ -236,6 +236,9 @@ enum err trust_finish(struct trust *trust, int64_t now_s, struct errinfo *info)
     if (!trust->cas->is_sorted && ca_set_sort(trust->cas, trust->options.trusts_every_ca) != ERR_OK)
         return errinfo_set(info, ERR_MEMORY, "no memory");
     TRY(pick_anchors(trust, info));
+    const bool goes_by_lists = trust->revocation.count > 0 || trust->options.requires_crls;
+    if (goes_by_lists && trust->revocation.issuers == NULL)
+        trust->revocation.issuers = crl_issuers_create(); // without memory lists wait for longer
     return revocation_finish(&trust->revocation, now_s, info);
 }
 

@@ -89,6 +89,10 @@ enum err trust_deny_serial(struct trust *trust, const struct dn *issuer,
 // trust_deny_... ERR_LIMIT, ERR_MEMORY.
 enum err trust_keep_denied(struct trust *trust, const struct trust *before) MUST_USE;
 
+// trust_keep_issuers knows the CAs that clients have sent along to the finished `before`, as far as their anchors are still
+// CAs of this profile; to be called once, after its CAs and before its lists were added. ERR_MEMORY.
+enum err trust_keep_issuers(struct trust *trust, const struct trust *before) MUST_USE;
+
 // trust_finish sorts out anchors and helpers; afterwards the profile is immutable. `now_s` is Unix
 // seconds: an anchor outside its validity is left out, as an anchor only: what else is anchor or helper
 // is decided as if it counted. No anchor that counts is ERR_INPUT.
@@ -234,7 +238,7 @@ enum reason trust_judge_names(const struct trust *trust, const struct identity *
                               const char **out_detail);
 
 // trust_recheck judges a chain again that trust_verify accepted, by the verdict's identity: REASON_NONE, or why it would be refused today. `trust` may be another
-// profile than then, such as that of a newer snapshot. No memory is taken, and no signature is checked
+// profile than then, such as that of a newer snapshot. No memory is taken but to note a new CA, and no signature is checked
 // but, once for all, that of a list that waits for its issuer; a few microseconds. Looked at are: the anchor is still one (unknown_ca), max_depth
 // (chain_too_long), usages (bad_purpose), critical extensions (bad_certificate), not_yet_valid, expired, too_long_lived, strict (bad_certificate),
 // wrong_trust_domain, denied_certificate, revoked, crl_missing, crl_expired, in this order; but where the anchor is gone,

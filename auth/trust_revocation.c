@@ -174,19 +174,37 @@ bool trust_lacks_crl(const struct trust *trust, size_t index)
     return !trust->options.is_crl_for_leaves || !entry->has_helpers;
 }
 
-enum trust_succession trust_crl_succession(const struct trust *trust, size_t index,
-                                           const struct trust *old)
+// succession_of compares two lists of one issuer.
+static enum trust_succession succession_of(const struct crl *now, const struct crl *before)
 {
-    const struct crl *now = trust->revocation.lists[index].crl;
-    const size_t like = revocation_find_like(&old->revocation, now);
-    if (like == REVOCATION_MAX_CRLS)
-        return TRUST_SUCCESSION_GOOD;
-    const struct crl *before = old->revocation.lists[like].crl;
     const int64_t later_s = now->this_update_s - before->this_update_s;
     const bool has_numbers = now->has_number && before->has_number;
     if (!crl_has_lower_number(now, before)) // what went back by date needs a number that did not
         return later_s >= 0 || has_numbers ? TRUST_SUCCESSION_GOOD : TRUST_SUCCESSION_OLD;
     return later_s > 0 ? TRUST_SUCCESSION_LOWER : TRUST_SUCCESSION_OLD;
+}
+
+enum trust_succession trust_crl_succession(const struct trust *trust, size_t index,
+                                           const struct trust *old)
+{
+    const struct crl *now = trust->revocation.lists[index].crl;
+    const struct revocation *before = &old->revocation;
+    uint8_t signer[CERT_DIGEST_LEN];
+    const bool is_known = revocation_signer(&trust->revocation, now, signer);
+    const size_t like = revocation_find_like(before, now, is_known ? signer : NULL);
+    if (like < REVOCATION_MAX_CRLS)
+        return succession_of(now, before->lists[like].crl);
+    if (is_known)
+        return TRUST_SUCCESSION_GOOD;
+    // Of several that only say that they are of this issuer, one may have been put there to be the newest.
+    size_t at = revocation_find_claim(before, now, 0);
+    enum trust_succession best =
+        at == REVOCATION_MAX_CRLS ? TRUST_SUCCESSION_GOOD : TRUST_SUCCESSION_OLD;
+    for (; at < REVOCATION_MAX_CRLS; at = revocation_find_claim(before, now, at + 1)) {
+        const enum trust_succession one = succession_of(now, before->lists[at].crl);
+        best = one < best ? one : best;
+    }
+    return best;
 }
 
 enum err trust_check_crls_succeed(const struct trust *trust, const struct trust *old,
@@ -199,6 +217,27 @@ enum err trust_check_crls_succeed(const struct trust *trust, const struct trust 
                                "number: an old file, which would take revocations back",
                                trust->revocation.lists[i].crl->issuer);
     }
+    return ERR_OK;
+}
+
+static bool has_ca(const void *arg, const uint8_t *sha256)
+{
+    const struct ca_set *cas = ((const struct trust *)arg)->cas;
+    size_t i = 0;
+    while (i < cas->count && !(cas->entries[i].is_ca_entry &&
+                               memcmp(cas->entries[i].sha256, sha256, CERT_DIGEST_LEN) == 0))
+        i++;
+    return i < cas->count;
+}
+
+enum err trust_keep_issuers(struct trust *trust, const struct trust *before)
+{
+    struct revocation *revocation = &trust->revocation;
+    ASSERT(!trust->is_finished && before->is_finished && revocation->issuers == NULL);
+    revocation->issuers = crl_issuers_create();
+    if (revocation->issuers == NULL)
+        return ERR_MEMORY;
+    crl_issuers_inherit(revocation->issuers, before->revocation.issuers, has_ca, trust);
     return ERR_OK;
 }
 
@@ -218,6 +257,17 @@ static bool has_left(const struct trust *trust, const struct trust *old, const s
     return before != NULL && before->is_anchor && find_authority(trust, crl->authority) == NULL;
 }
 
+// has_list_like tells whether something is in the place of a list of `old`.
+static bool has_list_like(const struct trust *trust, const struct trust *old,
+                          const struct crl *before)
+{
+    uint8_t signer[CERT_DIGEST_LEN];
+    const bool is_known = revocation_signer(&old->revocation, before, signer);
+    return revocation_find_like(&trust->revocation, before, is_known ? signer : NULL) <
+               REVOCATION_MAX_CRLS ||
+           revocation_find_claim(&trust->revocation, before, 0) < REVOCATION_MAX_CRLS;
+}
+
 const char *trust_lost_crl(const struct trust *trust, const struct trust *old, size_t *index)
 {
     if (!trust_goes_by_crls(trust))
@@ -225,8 +275,7 @@ const char *trust_lost_crl(const struct trust *trust, const struct trust *old, s
     while (*index < old->revocation.count) {
         const struct crl *before = old->revocation.lists[(*index)++].crl;
         const bool counted = before->has_authority || before->is_waiting;
-        if (counted && !has_left(trust, old, before) &&
-            revocation_find_like(&trust->revocation, before) == REVOCATION_MAX_CRLS)
+        if (counted && !has_left(trust, old, before) && !has_list_like(trust, old, before))
             return before->issuer;
     }
     return NULL;
@@ -294,6 +343,7 @@ enum reason trust_recheck(const struct trust *trust, const struct identity *iden
     if (trust->options.is_strict && !record->is_strict)
         return because(REASON_BAD_CERTIFICATE,
                        "a certificate of the chain is against the letter of RFC 5280", out_detail);
+    crl_issuers_note(trust->revocation.issuers, record);
     // Before the lists: a live tunnel goes on without them, but not under another trust domain.
     const enum reason reason = trust_judge_names(trust, identity, out_detail);
     if (reason != REASON_NONE)

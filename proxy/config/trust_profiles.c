@@ -189,12 +189,14 @@ static void deny(struct reader *reader, const struct node *node, struct trust *t
         reader_no_memory(reader);
 }
 
-// denied_keep takes over what the profile denies that is in force: a refused configuration may have added to it.
-static void denied_keep(struct reader *reader, const struct snapshot *in_force, struct trust *trust)
+// keep_known takes over what the profile that is in force denies, since a refused configuration may have added to it, and
+// which CAs its clients have sent along.
+static void keep_known(struct reader *reader, const struct snapshot *in_force, struct trust *trust)
 {
     const struct trust *before =
         in_force == NULL ? NULL : snapshot_find_trust(in_force, trust_name(trust));
-    if (before != NULL && trust_keep_denied(trust, before) != ERR_OK)
+    if (before != NULL &&
+        (trust_keep_denied(trust, before) != ERR_OK || trust_keep_issuers(trust, before) != ERR_OK))
         reader_no_memory(reader);
 }
 
@@ -342,7 +344,7 @@ static void profile_read(struct reader *reader, const struct node *node, const c
     profile_add_cas(reader, node, *out);
     files_add(reader, node_get(node, "intermediates"), "`intermediates`", 0,
               trust_add_intermediates, *out);
-    denied_keep(reader, in_force, *out);
+    keep_known(reader, in_force, *out);
     profile_read_denied(reader, node_get(node, "denied"), *out);
     if (reader->diagnostics->error_count == errors_before)
         crls_walk(reader, node, &visitor);

@@ -160,14 +160,122 @@ static void a_list_of_another_ca_never_takes_the_place(void **state)
     trust_destroy(bench.trust);
 }
 
-static void a_list_that_waits_for_its_issuer_gives_way_to_one_that_counts(void **state)
+// see has a client of a CA below the root come, which sends that CA along.
+static void see(struct workshop *workshop, const struct bench *bench, const struct forged *middle)
+{
+    const struct forged *leaf =
+        forge(workshop, &(struct forge_plan){.cn = "bob", .issuer = middle, .serial = 31});
+    struct trust_verdict verdict;
+    assert_int_equal(trust_verify(bench->trust, forge_chain(workshop, LIST(leaf, middle)),
+                                  FORGE_NOW_S, &verdict),
+                     ERR_DENIED);
+    assert_int_equal(verdict.reason, REASON_CRL_MISSING);
+    identity_destroy(verdict.presented);
+}
+
+static const struct forged *make_middle(struct workshop *workshop, const struct bench *bench)
+{
+    return forge(workshop,
+                 &(struct forge_plan){.cn = "Middle", .is_ca = true, .issuer = bench->root});
+}
+
+static void a_list_that_nobody_has_verified_takes_no_place(void **state)
+{
+    struct workshop *workshop = *state;
+    struct bench bench = begin(workshop, CRL(.number = 1));
+    const struct forged *middle = make_middle(workshop, &bench);
+    const struct forge_crl_plan first = {.issuer = middle, .number = 5, .serials = {31}};
+    const struct slice newer =
+        forge_crl(workshop, CRL(.issuer = middle, .number = 6, .serials = {31, 32},
+                                .this_update_s = FORGE_NOW_S - HOUR_S));
+    const struct slice forged[] = {
+        forge_crl(workshop, CRL(.issuer = bench.stranger, .named = middle, .number = 7,
+                                .this_update_s = FORGE_NOW_S - 60)),
+        forge_crl(workshop, CRL(.issuer = middle, .number = 7, .has_broken_signature = true,
+                                .this_update_s = FORGE_NOW_S - 60)),
+        forge_crl(workshop, CRL(.issuer = middle, .number = 7, .has_no_key_id = true,
+                                .has_broken_signature = true, .this_update_s = FORGE_NOW_S - 60)),
+    };
+    bench.kept = (struct slice){0};
+    assert_news(&bench, forge_crl(workshop, &first)); // nothing is displaced
+    bench.kept = forge_crl(workshop, &first);
+    // Before the CA was seen nobody can tell the truth from the rest.
+    assert_refused(&bench, newer, "nobody knows");
+    for (size_t i = 0; i < sizeof forged / sizeof forged[0]; i++)
+        assert_refused(&bench, forged[i], "nobody knows");
+    see(workshop, &bench, middle);
+    assert_news(&bench, newer);
+    for (size_t i = 0; i < sizeof forged / sizeof forged[0]; i++)
+        assert_refused(&bench, forged[i], "nobody knows");
+    // Nor is a list of a CA of the profile taken for it.
+    assert_refused(&bench, forge_crl(workshop, CRL(.issuer = bench.other)), "Other");
+    bench.kept = newer;
+    assert_refused(&bench, forge_crl(workshop, &first), "older");
+    trust_destroy(bench.trust);
+}
+
+static void a_forged_list_that_was_there_first_gives_way_to_the_true_one(void **state)
+{
+    struct workshop *workshop = *state;
+    struct bench bench = begin(workshop, CRL(.number = 1));
+    const struct forged *middle = make_middle(workshop, &bench);
+    const struct slice good =
+        forge_crl(workshop, CRL(.issuer = middle, .this_update_s = FORGE_NOW_S - 60));
+    bench.kept = forge_crl(workshop, CRL(.issuer = middle, .has_broken_signature = true));
+    assert_refused(&bench, good, "nobody knows");
+    see(workshop, &bench, middle);
+    assert_news(&bench, good);
+    // Without a key identifier it may be true, of another key of that name.
+    bench.kept = forge_crl(
+        workshop, CRL(.issuer = middle, .has_no_key_id = true, .has_broken_signature = true));
+    assert_refused(&bench, good, "another key");
+    trust_destroy(bench.trust);
+}
+
+static void who_was_seen_is_known_after_a_reload_while_its_anchor_is_a_ca(void **state)
+{
+    struct workshop *workshop = *state;
+    struct bench bench = begin(workshop, CRL(.number = 1));
+    const struct forged *middle = make_middle(workshop, &bench);
+    const struct slice newer =
+        forge_crl(workshop, CRL(.issuer = middle, .number = 6, .this_update_s = FORGE_NOW_S - 60));
+    const struct trust_options options = {.name = "staff", .max_depth = 3, .requires_crls = true};
+    see(workshop, &bench, middle);
+    bench.kept = forge_crl(workshop, CRL(.issuer = middle, .number = 5));
+    for (size_t i = 0; i < 2; i++) {
+        const struct forged *ca = i == 0 ? bench.root : bench.other;
+        struct bench next = {.kept = bench.kept};
+        struct errinfo info = {0};
+        assert_int_equal(trust_create(&options, &next.trust), ERR_OK);
+        assert_int_equal(trust_add_ca(next.trust, forge_pem(workshop, LIST(ca)), &info), ERR_OK);
+        assert_int_equal(trust_keep_issuers(next.trust, bench.trust), ERR_OK);
+        assert_int_equal(trust_finish(next.trust, FORGE_NOW_S, &info), ERR_OK);
+        if (i == 0)
+            assert_news(&next, newer);
+        else
+            assert_refused(&next, newer, "nobody knows");
+        trust_destroy(next.trust);
+    }
+    trust_destroy(bench.trust);
+}
+
+static void
+a_list_of_the_same_place_that_goes_back_is_refused_although_none_is_in_force(void **state)
 {
     struct workshop *workshop = *state;
     struct bench bench = begin(workshop, NULL);
-    const struct slice waiting = forge_crl(workshop, CRL(.issuer = bench.stranger));
-    assert_news(&bench, waiting);
-    bench.kept = waiting;
-    assert_news(&bench, forge_crl(workshop, CRL(.issuer = bench.root)));
+    bench.kept = forge_crl(workshop, CRL(.issuer = bench.root, .number = 5, .serials = {30},
+                                         .this_update_s = FORGE_NOW_S - 2 * HOUR_S));
+    assert_refused(&bench,
+                   forge_crl(workshop, CRL(.issuer = bench.root, .number = 6,
+                                           .this_update_s = FORGE_NOW_S - 3 * HOUR_S)),
+                   "same place");
+    assert_refused(&bench,
+                   forge_crl(workshop, CRL(.issuer = bench.root, .number = 4,
+                                           .this_update_s = FORGE_NOW_S - 2 * HOUR_S)),
+                   "same place");
+    assert_news(&bench, forge_crl(workshop, CRL(.issuer = bench.root, .number = 6,
+                                                .this_update_s = FORGE_NOW_S - HOUR_S)));
     trust_destroy(bench.trust);
 }
 
@@ -223,7 +331,10 @@ int main(void)
         TEST(a_list_that_goes_back_is_refused),
         TEST(a_list_out_of_its_time_is_refused),
         TEST(a_list_of_another_ca_never_takes_the_place),
-        TEST(a_list_that_waits_for_its_issuer_gives_way_to_one_that_counts),
+        TEST(a_list_that_nobody_has_verified_takes_no_place),
+        TEST(a_forged_list_that_was_there_first_gives_way_to_the_true_one),
+        TEST(who_was_seen_is_known_after_a_reload_while_its_anchor_is_a_ca),
+        TEST(a_list_of_the_same_place_that_goes_back_is_refused_although_none_is_in_force),
         TEST(what_is_no_whole_list_is_refused),
         TEST(a_profile_whose_lists_are_to_come_refuses_everybody_until_then),
     };

@@ -756,6 +756,78 @@ static void a_revision_never_takes_a_revocation_back(void **state)
     trust_destroy(base);
 }
 
+// A forgery that says it is newer, by name and key identifier, or by the very signature of the true list.
+static void a_list_that_nobody_has_verified_displaces_no_other(void **state)
+{
+    const struct pki pki = make_pki(*state);
+    const struct trust_options options = {
+        .name = "staff", .max_depth = 3, .is_crl_for_leaves = true};
+    const struct forge_crl_plan own = {.issuer = pki.middle, .serials = {LEAF_SERIAL}};
+    const struct slice good = forge_crl(*state, &own);
+    const struct slice other = forge_crl(
+        *state, CRL(.issuer = pki.middle, .number = 9, .this_update_s = FORGE_NOW_S - 60));
+    // One that has the signature of the true list under other bytes: both lists are of one length.
+    uint8_t mixed[2048];
+    assert_true(good.len < sizeof mixed);
+    const struct slice rows[] = {
+        forge_crl(*state, CRL(.issuer = pki.middle, .number = 9, .has_broken_signature = true,
+                              .this_update_s = FORGE_NOW_S - 60)),
+        slice_of(mixed, good.len),
+    };
+    assert_true(bytes_copy(mixed, sizeof mixed, good));
+    // the date is the second UTCTime or GeneralizedTime back from the serials; a digit of it is enough
+    uint8_t *date = memmem(mixed, good.len, "\x17\x0d", 2);
+    assert_non_null(date);
+    date[2 + 9]++; // one minute later
+    for (size_t i = 0; i < 2; i++) {
+        struct errinfo info = {0};
+        struct trust *revised = NULL;
+        struct trust *base = make_alone(*state, &pki, &options, PLANS(&own));
+        assert_int_equal(trust_revise(base, &revised), ERR_OK);
+        if (trust_add_crl(revised, rows[i], &info) != ERR_OK)
+            fail_msg("%zu: %s", i, info.text);
+        assert_int_equal(trust_finish(revised, FORGE_NOW_S, &info), ERR_OK);
+        assert_int_equal(verify(revised, &pki, FORGE_NOW_S), REASON_REVOKED);
+        trust_destroy(base);
+        // The CA was seen: its own next list takes the place of its last one, and of no other.
+        const size_t count = trust_crl_count(revised);
+        struct trust *next = NULL;
+        assert_int_equal(trust_revise(revised, &next), ERR_OK);
+        assert_int_equal(trust_add_crl(next, other, &info), ERR_OK);
+        assert_int_equal(trust_finish(next, FORGE_NOW_S, &info), ERR_OK);
+        assert_int_equal(trust_crl_count(next), count);
+        assert_int_equal(verify(next, &pki, FORGE_NOW_S), REASON_NONE);
+        trust_destroy(revised);
+        trust_destroy(next);
+    }
+}
+
+// A forgery in force that says it is newer keeps no true list out.
+static void a_forged_list_keeps_no_true_one_out_of_a_reload(void **state)
+{
+    const struct pki pki = make_pki(*state);
+    const struct trust_options options = {.name = "staff", .max_depth = 3};
+    const struct forge_crl_plan forged = {.issuer = pki.middle,
+                                          .number = 90,
+                                          .has_broken_signature = true,
+                                          .this_update_s = FORGE_NOW_S - 10};
+    const struct forge_crl_plan five = {.issuer = pki.middle, .number = 5};
+    const struct forge_crl_plan six = {
+        .issuer = pki.middle, .number = 6, .this_update_s = FORGE_NOW_S - 60};
+    struct errinfo info;
+    struct trust *old = make_alone(*state, &pki, &options, PLANS(&forged, &five));
+    struct trust *new = make_alone(*state, &pki, &options, PLANS(&forged, &six));
+    assert_int_equal(trust_check_crls_succeed(new, old, &info), ERR_OK);
+    assert_int_equal(trust_check_crls_succeed(old, new, &info), ERR_INPUT);
+    // Nor when the CA has been seen since.
+    assert_int_equal(verify(old, &pki, FORGE_NOW_S), REASON_CRL_MISSING);
+    assert_int_equal(verify(new, &pki, FORGE_NOW_S), REASON_CRL_MISSING);
+    assert_int_equal(trust_check_crls_succeed(new, old, &info), ERR_OK);
+    assert_int_equal(trust_check_crls_succeed(old, new, &info), ERR_INPUT);
+    trust_destroy(old);
+    trust_destroy(new);
+}
+
 // A reload that fails for long reads the same lists again and again.
 static void a_revision_does_not_pile_up_lists_that_wait(void **state)
 {
@@ -1019,6 +1091,8 @@ int main(void)
         TEST(a_reload_refuses_a_list_that_is_older_in_date_and_number),
         TEST(a_revision_takes_trust_away_and_outlives_its_base),
         TEST(a_revision_never_takes_a_revocation_back),
+        TEST(a_list_that_nobody_has_verified_displaces_no_other),
+        TEST(a_forged_list_keeps_no_true_one_out_of_a_reload),
         TEST(a_revision_does_not_pile_up_lists_that_wait),
         TEST(a_revision_drops_the_anchors_that_are_gone_and_no_other_becomes_one),
         TEST(a_revision_leaves_an_anchor_out_that_has_ended),
