@@ -2,6 +2,9 @@
 // `allow: false`.
 #include "auth/authorization.h"
 
+#include <openssl/sha.h>
+#include <string.h>
+
 #include "auth/base/json.h"
 #include "auth/json_text.h"
 
@@ -46,6 +49,60 @@ void authorization_question_append(const struct authorization_question *question
     json_end_object(out);
     json_end_object(out);
 }
+
+// ---- what it is about ---------------------------------------------------------------------------
+
+static void add_part(SHA256_CTX *hash, struct slice part)
+{
+    const uint64_t len = part.len;
+    (void)SHA256_Update(hash, &len, sizeof len);
+    (void)SHA256_Update(hash, part.data, part.len);
+}
+
+// port_of finds the number of the client's port in its object, which names it first. Empty: there is none.
+static struct slice port_of(struct slice json)
+{
+    static const char name[] = ",\"port\":";
+    const uint8_t *found = memmem(json.data, json.len, name, sizeof name - 1);
+    if (found == NULL)
+        return (struct slice){0};
+    const size_t at = (size_t)(found - json.data) + sizeof name - 1;
+    size_t len = 0;
+    while (at + len < json.len && json.data[at + len] >= '0' && json.data[at + len] <= '9')
+        len++;
+    return slice_of(json.data + at, len);
+}
+
+static void add_client(SHA256_CTX *hash, struct slice json)
+{
+    const struct slice port = port_of(json);
+    if (port.data == NULL) {
+        add_part(hash, json);
+        return;
+    }
+    const size_t before = (size_t)(port.data - json.data);
+    add_part(hash, slice_of(json.data, before));
+    add_part(hash, slice_of(port.data + port.len, json.len - before - port.len));
+}
+
+void authorization_scope(const struct authorization_question *question,
+                         uint8_t out[AUTHORIZATION_DIGEST_LEN])
+{
+    char host[TARGET_TEXT_CAP];
+    const uint16_t port = question->target->port;
+    SHA256_CTX hash;
+    (void)SHA256_Init(&hash);
+    add_client(&hash, question->client_json);
+    add_part(&hash, slice_of_string(question->listener));
+    add_part(&hash, question->is_http2 ? SLICE_LITERAL("h2") : SLICE_LITERAL("h1"));
+    add_part(&hash, question->method);
+    add_part(&hash, slice_of_string(target_format_host(question->target, host)));
+    add_part(&hash, slice_of((const uint8_t *)&port, sizeof port));
+    add_part(&hash, slice_of_string(question->rule));
+    (void)SHA256_Final(out, &hash);
+}
+
+// ---- its answer ---------------------------------------------------------------------------------
 
 static enum authorizer_answer none(const char **out_why, const char *why)
 {

@@ -14,6 +14,7 @@ enum {
     AUTHORIZATION_ADDRESSES_MAX = 32,     // of a question
     AUTHORIZATION_EXTRA_CAP = 4096,       // bytes of a question, beside the client's part
     AUTHORIZATION_TTL_MAX_S = 365 * 24 * 3600,
+    AUTHORIZATION_DIGEST_LEN = 32, // SHA-256
 };
 
 enum authorizer_answer {
@@ -36,13 +37,19 @@ struct authorization_question {
     const struct target *target;     // what was asked for
     const struct ip_addr *addresses; // that would be dialled, or the one that is
     size_t address_count;
-    const char *rule;   // that admits the first of them
+    const char *rule;   // that has it asked
     const char *config; // id of the configuration
     bool is_again;      // about a tunnel that is open
 };
 
 // authorization_question_append writes the question as JSON: at most AUTHORIZATION_EXTRA_CAP bytes and the client's part.
 void authorization_question_append(const struct authorization_question *question, struct text *out);
+
+// authorization_scope gives a digest of what a question is about, beside its addresses: the client without its port, what it
+// speaks, listener, method, target and rule. Two questions of the same scope differ in what an answer must not depend on, `id`,
+// `session`, `config` and `again`, and in their addresses.
+void authorization_scope(const struct authorization_question *question,
+                         uint8_t out[AUTHORIZATION_DIGEST_LEN]);
 
 // authorization_answer_read reads the body of an answer. `*out_ttl_s` is for how many seconds a yes holds, 1 to
 // AUTHORIZATION_TTL_MAX_S; 0: it does not say. `*out_why` says what is wrong where it is AUTHORIZER_NONE; static memory.

@@ -2,6 +2,8 @@
 // configuration says otherwise.
 #include "proxy/config/authorizer.h"
 
+#include <openssl/sha.h>
+
 #include "auth/iprange.h"
 #include "proxy/config/authorizer_settings.h"
 #include "proxy/config/server_files.h"
@@ -72,6 +74,17 @@ static void check_clear(struct reader *reader, const struct node *node,
                      "\nwrite https:// and `ca`, or `clear: true`");
 }
 
+// take_digest notes who is asked: a server is who its CAs say it is.
+static void take_digest(struct authorizer_settings *settings, struct slice ca)
+{
+    SHA256_CTX hash;
+    (void)SHA256_Init(&hash);
+    (void)SHA256_Update(&hash, settings->url.text, settings->url.len + sizeof "");
+    (void)SHA256_Update(&hash, &settings->ttl_max_ms, sizeof settings->ttl_max_ms);
+    (void)SHA256_Update(&hash, ca.data, ca.len);
+    (void)SHA256_Final(settings->digest, &hash);
+}
+
 // tls_read makes what an https:// URL needs.
 static void tls_read(struct reader *reader, const struct node *node,
                      struct authorizer_settings *settings)
@@ -85,6 +98,7 @@ static void tls_read(struct reader *reader, const struct node *node,
         return;
     }
     if (server_files_read(reader, node, &authorizer_certificate_section, &files)) {
+        take_digest(settings, files.ca.bytes);
         const struct server_trust_options options = {.ca_pem = files.ca.bytes,
                                                      .chain_pem = files.chain.bytes,
                                                      .key_pem = files.key.bytes,
@@ -130,6 +144,7 @@ void authorizer_read(struct reader *reader, const struct node *node, struct snap
                          "`clear: true` has no meaning with https://\nremove it");
         tls_read(reader, node, snapshot->authorizer);
     } else {
+        take_digest(snapshot->authorizer, (struct slice){0});
         refuse_tls(reader, node);
         check_clear(reader, node, &authorizer);
     }

@@ -10,4 +10,6 @@ struct authorizer_settings {
     struct server_trust *tls; // ref; of an https:// URL; otherwise NULL
     int64_t timeout_ms;       // for the whole of a question
     int64_t ttl_max_ms;       // a yes holds no longer
+    uint8_t digest
+        [32]; // SHA-256: where it differs, somebody else is asked, or a yes holds for another time
 };

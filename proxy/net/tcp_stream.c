@@ -220,6 +220,12 @@ bool tcp_stream_has_peer_end(const struct tcp_stream *tcp)
     return poll(&ended, 1, 0) == 1;
 }
 
+bool tcp_stream_is_silent(int fd)
+{
+    struct pollfd said = {.fd = fd, .events = POLLIN | POLLRDHUP}; // errors are told unasked
+    return poll(&said, 1, 0) == 0;
+}
+
 int tcp_stream_take_fd(struct tcp_stream *tcp)
 {
     ASSERT(tcp->magic == TCP_STREAM_MAGIC && tcp->is_open);

@@ -33,6 +33,10 @@ enum err tcp_stream_peek(struct tcp_stream *tcp, void *out, size_t cap, size_t *
 // yet: before a stream is made of it. ERR_SYSTEM where the peer has reset it.
 enum err tcp_stream_send_first(int fd, struct slice bytes) MUST_USE;
 
+// tcp_stream_is_silent tells whether nothing has come over a connected socket that no stream was made of: no byte, no end, no
+// reset. One system call.
+bool tcp_stream_is_silent(int fd);
+
 // tcp_stream_fd gives the descriptor, or -1 when closed.
 int tcp_stream_fd(const struct tcp_stream *tcp);
 

@@ -48,12 +48,32 @@ struct verdict admission_decide_unnamed(const struct admission *admission, enum 
     return verdict_of_decision(&denial, admission->snapshot->id, 403);
 }
 
+// choose_question takes the first rule that would have the authorizer asked, among those of the way that is taken.
+static void choose_question(struct candidate *candidates, size_t count)
+{
+    const struct candidate *first = NULL;
+    const struct candidate *asking = NULL;
+    for (size_t i = 0; i < count; i++) {
+        struct candidate *candidate = &candidates[i];
+        if (!candidate->is_admitted)
+            continue;
+        if (first == NULL)
+            first = candidate;
+        if (!candidate->asks || !via_equal(candidate->via, first->via))
+            continue;
+        if (asking == NULL)
+            asking = candidate;
+        candidate->is_admitted = candidate->rule == asking->rule;
+    }
+}
+
 // decide_addresses asks the policy. The names of its rules do not stay in the candidates, which live longer.
 static void decide_addresses(const struct admission *admission, struct candidate *candidates,
                              size_t count, struct decision *out)
 {
     policy_decide_addresses(admission->snapshot->policy, admission->client, admission->source,
                             admission->now_s, admission->target, candidates, count, NULL, out);
+    choose_question(candidates, count);
     for (size_t i = 0; i < count; i++) {
         candidates[i].rule = NULL;
         candidates[i].inner = NULL;

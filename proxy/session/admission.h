@@ -36,6 +36,9 @@ struct verdict admission_decide_unnamed(const struct admission *admission, enum 
 
 // admission_decide_addresses takes the second decision, which of the candidates may be dialled, and marks these. Wait:
 // addresses that are still to come may change the verdict. `is_complete`: no further address will come, here and below.
+//
+// What other rules than the first would have the authorizer asked about is left out: a request asks one question, which names
+// its rule.
 struct verdict admission_decide_addresses(const struct admission *admission,
                                           struct candidate *candidates, size_t count,
                                           bool is_complete);

@@ -2,6 +2,7 @@
 #include "proxy/session/consent.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "auth/base/hash.h"
 #include "auth/base/share.h"
@@ -28,6 +29,11 @@ struct consent {
     int64_t due_ms;     // of the next question; INT64_MAX: none
     int64_t ends_ms;    // of the last yes
     char rule[VERDICT_RULE_CAP];
+    uint8_t asked_by[AUTHORIZATION_DIGEST_LEN]; // of the settings of the last question
+    // What the last question covers:
+    uint8_t scope[AUTHORIZATION_DIGEST_LEN];
+    struct ip_addr *addresses; // owned
+    size_t address_count;
 };
 
 // spread gives a number below `bound` that differs between exchanges.
@@ -59,6 +65,80 @@ bool consent_is_needed(const struct exchange *exchange)
             return true;
     }
     return false;
+}
+
+// ---- what a yes covers --------------------------------------------------------------------------
+
+// question_of gives what is asked because of `rule`, all but the addresses.
+static struct authorization_question question_of(const struct exchange *exchange, const char *rule,
+                                                 const struct target *target)
+{
+    const struct peer *peer = exchange->peer;
+    return (struct authorization_question){
+        .id = exchange->id,
+        .session = peer->id,
+        .listener = peer->listener->name,
+        .client_json = slice_of(peer->json, peer->json_len),
+        .is_http2 = exchange->channel->is_http2,
+        .method = exchange->request == NULL ? SLICE_LITERAL("CONNECT") : exchange->request->method,
+        .target = target,
+        .rule = rule,
+        .config = peer->snapshot->id,
+        .is_again = exchange_is_open(exchange),
+    };
+}
+
+// has_asked_for tells whether the last question was about this scope and address.
+static bool has_asked_for(const struct consent *consent,
+                          const uint8_t scope[AUTHORIZATION_DIGEST_LEN],
+                          const struct ip_addr *address)
+{
+    if (memcmp(consent->scope, scope, sizeof consent->scope) != 0)
+        return false;
+    for (size_t i = 0; i < consent->address_count; i++) {
+        if (ip_addr_equal(&consent->addresses[i], address))
+            return true;
+    }
+    return false;
+}
+
+// needs tells whether the address needs a yes, and gives the rule that wants it and the scope.
+static bool needs(const struct exchange *exchange, const struct admission *admission,
+                  const struct ip_addr *address, char out_rule[VERDICT_RULE_CAP],
+                  uint8_t out_scope[AUTHORIZATION_DIGEST_LEN])
+{
+    const struct target target = exchange_target(exchange);
+    if (admission->client == NULL || !admission->client->asks ||
+        !search_asks(admission, address, out_rule))
+        return false;
+    const struct authorization_question question = question_of(exchange, out_rule, &target);
+    authorization_scope(&question, out_scope);
+    return true;
+}
+
+bool consent_covers(const struct exchange *exchange, const struct admission *admission,
+                    const struct ip_addr *address)
+{
+    char rule[VERDICT_RULE_CAP] = "";
+    uint8_t scope[AUTHORIZATION_DIGEST_LEN];
+    return !needs(exchange, admission, address, rule, scope) ||
+           (exchange->consent != NULL && has_asked_for(exchange->consent, scope, address));
+}
+
+// cover keeps what the question is about that is asked next. False without memory.
+static bool cover(struct consent *consent, const struct authorization_question *question)
+{
+    const size_t size = question->address_count * sizeof *question->addresses;
+    struct ip_addr *addresses = malloc(size);
+    if (addresses == NULL)
+        return false;
+    const bool fits = bytes_copy(addresses, size, slice_of(question->addresses, size));
+    ASSERT(fits);
+    free(consent->addresses);
+    consent->addresses = addresses;
+    consent->address_count = question->address_count;
+    authorization_scope(question, consent->scope);
+    return true;
 }
 
 // ---- one question -------------------------------------------------------------------------------
@@ -120,40 +200,23 @@ static size_t addresses_of(const struct exchange *exchange,
     return count;
 }
 
-static void append_question(const struct exchange *exchange, struct text *out)
-{
-    const struct peer *peer = exchange->peer;
-    const struct target target = exchange_target(exchange);
-    struct ip_addr addresses[AUTHORIZATION_ADDRESSES_MAX];
-    const struct authorization_question question = {
-        .id = exchange->id,
-        .session = peer->id,
-        .listener = peer->listener->name,
-        .client_json = slice_of(peer->json, peer->json_len),
-        .is_http2 = exchange->channel->is_http2,
-        .method = exchange->request == NULL ? SLICE_LITERAL("CONNECT") : exchange->request->method,
-        .target = &target,
-        .addresses = addresses,
-        .address_count = addresses_of(exchange, addresses),
-        .rule = exchange->consent->rule,
-        .config = peer->snapshot->id,
-        .is_again = exchange_is_open(exchange),
-    };
-    authorization_question_append(&question, out);
-}
-
 // start_fetch sends the question. False: it could not be sent.
 static bool start_fetch(struct exchange *exchange, struct fetcher *fetcher,
                         const struct authorizer_settings *settings)
 {
     const size_t cap = exchange->peer->json_len + AUTHORIZATION_EXTRA_CAP + 1;
     struct consent *consent = exchange->consent;
+    const struct target target = exchange_target(exchange);
+    struct ip_addr addresses[AUTHORIZATION_ADDRESSES_MAX];
+    struct authorization_question question = question_of(exchange, consent->rule, &target);
     struct text text;
-    char *data = malloc(cap);
+    question.addresses = addresses;
+    question.address_count = addresses_of(exchange, addresses);
+    char *data = cover(consent, &question) ? malloc(cap) : NULL;
     if (data == NULL)
         return false;
     text_init(&text, data, cap);
-    append_question(exchange, &text);
+    authorization_question_append(&question, &text);
     ASSERT(!text.is_cut);
     const struct fetch_request request = {
         .url = &settings->url,
@@ -205,6 +268,8 @@ static bool ask(struct exchange *exchange)
         return false;
     consent->timeout_ms = settings->timeout_ms;
     consent->ttl_max_ms = settings->ttl_max_ms;
+    (void)bytes_copy(consent->asked_by, sizeof consent->asked_by,
+                     slice_of(settings->digest, sizeof settings->digest));
     consent->account = account;
     account->questions++;
     if (!start_fetch(exchange, fetcher, settings)) {
@@ -216,6 +281,19 @@ static bool ask(struct exchange *exchange)
 
 // ---- before the tunnel --------------------------------------------------------------------------
 
+// choose_rule gives the rule that has the question asked: of the first address that it is about.
+static void choose_rule(const struct exchange *exchange, char out_rule[VERDICT_RULE_CAP])
+{
+    const struct search *search = exchange->route.search;
+    const struct admission admission = admission_of(exchange);
+    for (size_t i = 0; i < search->candidate_count; i++) {
+        const struct candidate *candidate = &search->candidates[i];
+        if (candidate->is_admitted && candidate->asks &&
+            search_asks(&admission, &candidate->address, out_rule))
+            return;
+    }
+}
+
 struct verdict consent_ask(struct exchange *exchange)
 {
     static const struct limit_refusal crowded = {.reason = REASON_LIMIT_QUESTIONS,
@@ -223,7 +301,7 @@ struct verdict consent_ask(struct exchange *exchange)
     struct consent *consent = consent_of(exchange);
     if (consent == NULL)
         return verdict_error(503, REASON_NO_MEMORY, NULL);
-    (void)string_copy(consent->rule, sizeof consent->rule, slice_of_string(exchange->verdict.rule));
+    choose_rule(exchange, consent->rule);
     consent_settle(exchange);
     consent->snapshot = snapshot_ref(exchange->peer->snapshot);
     if (!ask(exchange))
@@ -240,7 +318,7 @@ static void hold(const struct exchange *exchange, struct consent *consent)
     consent->due_ms = now_ms + ttl_ms / 2 + spread(exchange, ttl_ms / 4 + 1);
 }
 
-// refusal says no in the place of the allow that stands.
+// refusal says no in the place of the allow that stands, because of the rule that has it asked.
 static struct verdict refusal(const struct exchange *exchange, enum action action,
                               enum reason reason, uint16_t status, const char *detail)
 {
@@ -251,6 +329,7 @@ static struct verdict refusal(const struct exchange *exchange, enum action actio
     verdict.status = status;
     verdict.detail = detail;
     verdict.would_deny = false;
+    (void)string_copy(verdict.rule, sizeof verdict.rule, slice_of_string(exchange->consent->rule));
     return verdict;
 }
 
@@ -337,21 +416,31 @@ enum reason consent_keep(struct exchange *exchange)
     return REASON_NONE;
 }
 
+// is_asked_of tells whether the last question was put to whom is asked today.
+static bool is_asked_of(const struct consent *consent, const struct snapshot *snapshot)
+{
+    const struct authorizer_settings *settings = snapshot->authorizer;
+    return settings != NULL &&
+           memcmp(consent->asked_by, settings->digest, sizeof consent->asked_by) == 0;
+}
+
 enum err consent_renew(struct exchange *exchange, const struct admission *admission,
                        const struct ip_addr *address)
 {
     const int64_t now_ms = exchange->peer->context->now_ms;
     char rule[VERDICT_RULE_CAP] = "";
-    if (admission->client == NULL || !admission->client->asks ||
-        !search_asks(admission, address, rule)) {
+    uint8_t scope[AUTHORIZATION_DIGEST_LEN];
+    if (!needs(exchange, admission, address, rule, scope)) {
         consent_end(exchange);
         return ERR_OK;
     }
     struct consent *consent = consent_of(exchange);
     if (consent == NULL)
         return ERR_MEMORY;
+    if (has_asked_for(consent, scope, address) && is_asked_of(consent, exchange->peer->snapshot))
+        return ERR_OK; // what it has stands, and so does what is under way
     (void)string_copy(consent->rule, sizeof consent->rule, slice_of_string(rule));
-    drop_question(consent); // it was asked under another configuration
+    drop_question(consent); // it was another one
     consent->is_answered = false;
     if (consent->ends_ms > now_ms + CONSENT_RELOAD_ENDS_MS)
         consent->ends_ms = now_ms + CONSENT_RELOAD_ENDS_MS;
@@ -367,6 +456,7 @@ void consent_end(struct exchange *exchange)
         return;
     drop_question(consent);
     snapshot_unref(consent->snapshot);
+    free(consent->addresses);
     free(consent);
     exchange->consent = NULL;
 }

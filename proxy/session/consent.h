@@ -4,6 +4,9 @@
 // A yes lets a live tunnel go on for its `ttl`, at most for `ttl_max`. The question is repeated when half of that is over, a
 // little later or earlier for each, so that tunnels which began together do not ask together. Where nobody gives a usable
 // answer it is asked again each second, and with the end of the last yes the tunnel ends. No answer is remembered for others.
+//
+// A yes covers what it was asked for and nothing else: this client, rule and target (authorization_scope), and the addresses in
+// the question.
 #pragma once
 
 #include "auth/authorization.h"
@@ -14,10 +17,11 @@ struct audit_consent;
 struct exchange;
 
 enum {
-    CONSENT_QUESTIONS_MAX = 64,         // under way in one worker
-    CONSENT_RETRY_MS = 1000,            // after a question that nobody has answered
-    CONSENT_RELOAD_ASK_MS = 5 * 1000,   // within it the tunnels ask again after a reload,
-    CONSENT_RELOAD_ENDS_MS = 10 * 1000, // and without a yes they end after this
+    CONSENT_QUESTIONS_MAX = 64, // under way in one worker
+    CONSENT_RETRY_MS = 1000,    // after a question that nobody has answered
+    CONSENT_RELOAD_ASK_MS =
+        5 * 1000, // within it tunnels ask whose yes a reload does not leave standing,
+    CONSENT_RELOAD_ENDS_MS = 10 * 1000, // and without another one they end after this
 };
 
 // consent is private to consent.c.
@@ -49,8 +53,13 @@ int64_t consent_due_ms(const struct exchange *exchange);
 // consent_keep goes on for a live tunnel: takes an answer, asks again. It gives for what the tunnel has to end, or REASON_NONE.
 enum reason consent_keep(struct exchange *exchange);
 
+// consent_covers tells whether the exchange has the yes that `address`, which is admitted, needs today; true: it needs none.
+bool consent_covers(const struct exchange *exchange, const struct admission *admission,
+                    const struct ip_addr *address);
+
 // consent_renew follows a change of the snapshot, of a live tunnel or before the 200: `address` is what was dialled and is
-// still admitted. Where its rule asks now, another yes is needed within CONSENT_RELOAD_ENDS_MS; otherwise none is. ERR_MEMORY.
+// still admitted. Where its rule asks now, and what was asked does not cover that, or somebody else is to be asked, another yes
+// is needed within CONSENT_RELOAD_ENDS_MS. Where it does not ask, none is. ERR_MEMORY.
 enum err consent_renew(struct exchange *exchange, const struct admission *admission,
                        const struct ip_addr *address) MUST_USE;
 

@@ -215,13 +215,13 @@ static struct standing standing_of(const struct exchange *exchange,
     return standing;
 }
 
-// renew_consent asks for the authorizer's yes again, where the snapshot has changed before the 200 (`is_old`). What was not
-// asked about, and would have to be today, is not what was allowed: also where only time has passed, and another rule admits.
+// renew_consent asks for the authorizer's yes again, where somebody else is asked since the snapshot has changed before the 200
+// (`is_old`). What was not asked about, and would have to be today, is not what was allowed: also where only time has passed,
+// and another rule admits.
 static enum reason renew_consent(struct exchange *exchange, const struct admission *admission,
                                  const struct ip_addr *address, bool is_old)
 {
-    if (exchange->consent == NULL && admission->client->asks &&
-        search_asks(admission, address, NULL))
+    if (!consent_covers(exchange, admission, address))
         return REASON_POLICY_CHANGED;
     if (!is_old)
         return REASON_NONE;
@@ -549,7 +549,11 @@ static enum exchange_step step_ask(struct exchange *exchange)
     const struct verdict verdict = consent_decide(exchange);
     if (verdict.kind == VERDICT_WAIT)
         return EXCHANGE_STEP_WAIT;
-    if (conclude(exchange, verdict))
+    if (!conclude(exchange, verdict))
+        return EXCHANGE_STEP_AGAIN;
+    if (route_is_spoilt(&exchange->route))
+        search_again(exchange);
+    else
         approach(exchange);
     return EXCHANGE_STEP_AGAIN;
 }

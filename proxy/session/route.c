@@ -149,6 +149,11 @@ bool route_use_pooled(struct route *route, struct channel *channel,
     return true;
 }
 
+bool route_is_spoilt(const struct route *route)
+{
+    return route->is_pooled && !search_is_silent(route->search);
+}
+
 void route_keep_upstream(struct route *route, struct peer *peer, const struct target *target,
                          uint64_t generation)
 {

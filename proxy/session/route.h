@@ -74,6 +74,10 @@ enum err route_forward(struct route *route, struct channel *channel,
 bool route_use_pooled(struct route *route, struct channel *channel,
                       const struct admission *admission, uint64_t generation);
 
+// route_is_spoilt tells whether something has happened on a pooled connection since it was taken, an end or bytes that nobody
+// asked for: they would be taken for the answer.
+bool route_is_spoilt(const struct route *route);
+
 // route_keep_upstream lets the connection of a finished forward wait for the next request, where it can.
 void route_keep_upstream(struct route *route, struct peer *peer, const struct target *target,
                          uint64_t generation);

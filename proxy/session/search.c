@@ -200,10 +200,12 @@ void search_judge_late(struct search *search, const struct admission *admission)
     while (search->judged_count < search->candidate_count) {
         struct candidate *candidate = &search->candidates[search->judged_count++];
         note_local(admission, candidate, 1);
-        if (admission_judge_address(admission, candidate).is_by_rule &&
-            !candidate->asks && // it was not in the question
-            via_equal(candidate->via, NULL))
+        candidate->is_admitted = admission_judge_address(admission, candidate).is_by_rule &&
+                                 !candidate->asks && // it was not in the question
+                                 via_equal(candidate->via, NULL);
+        if (candidate->is_admitted)
             admitted[count++] = candidate->address;
+        candidate->via = NULL;
     }
     dialer_add(search->dialer, admitted, count, search->query != NULL);
 }
@@ -298,6 +300,11 @@ enum err search_dial(struct search *search)
 enum err search_send_first(const struct search *search, struct slice bytes)
 {
     return tcp_stream_send_first(search->fd, bytes);
+}
+
+bool search_is_silent(const struct search *search)
+{
+    return tcp_stream_is_silent(search->fd);
 }
 
 int search_take_fd(struct search *search)

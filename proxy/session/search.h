@@ -82,6 +82,9 @@ enum err search_dial(struct search *search) MUST_USE;
 // search_send_first sends bytes over the connected socket; see tcp_stream_send_first.
 enum err search_send_first(const struct search *search, struct slice bytes) MUST_USE;
 
+// search_is_silent tells whether nothing has come over the connected socket.
+bool search_is_silent(const struct search *search);
+
 // search_take_fd hands the connected socket over; the caller owns it.
 int search_take_fd(struct search *search);
 

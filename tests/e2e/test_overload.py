@@ -10,7 +10,7 @@ import time
 import pytest
 
 from support.config import client, reach
-from support.origin import echo, full_queue, source
+from support.origin import connecting, echo, full_queue, source
 from support.scale import IS_SMALL, PATIENCE, count, eventually
 from support.wire import Ending, connect_head
 
@@ -325,13 +325,6 @@ def take_served(waiting, target):
         one.handshake()
         one.tunnel(target)
     return served
-
-
-def connecting(proxy, port):
-    """How many connects to `port` are under way."""
-    with open(f"/proc/{proxy.process.pid}/net/tcp", encoding="ascii") as file:
-        rows = [line.split() for line in file.readlines()[1:]]
-    return sum(row[2].endswith(f":{port:04X}") and row[3] == "02" for row in rows)
 
 
 def test_a_client_has_its_share_of_the_connects_that_are_under_way(start, dns):

@@ -233,6 +233,54 @@ static void nothing_that_a_client_says_changes_the_shape_of_a_question(void **st
     }
 }
 
+static void what_a_question_is_about_is_everything_that_an_answer_may_depend_on(void **state)
+{
+    (void)state;
+    uint8_t first[AUTHORIZATION_DIGEST_LEN];
+    uint8_t digest[AUTHORIZATION_DIGEST_LEN];
+    struct target target;
+    struct target other;
+    assert_int_equal(ERR_OK, target_parse(SLICE_LITERAL("db.example.org:5432"), &target));
+    assert_int_equal(ERR_OK, target_parse(SLICE_LITERAL("db.example.org:5433"), &other));
+    const struct authorization_question question = {
+        .id = "0123456789abcdef",
+        .session = "fedcba9876543210",
+        .listener = "main",
+        .client_json = SLICE_LITERAL("{\"address\":\"192.0.2.1\",\"port\":4711,\"name\":\"a\"}"),
+        .method = SLICE_LITERAL("GET"),
+        .target = &target,
+        .rule = "workers.allow[0]",
+        .config = "00112233",
+    };
+    authorization_scope(&question, first);
+    struct authorization_question same = question;
+    same.id = same.session = same.config = "another";
+    same.is_again = true;
+    same.client_json = SLICE_LITERAL("{\"address\":\"192.0.2.1\",\"port\":9,\"name\":\"a\"}");
+    authorization_scope(&same, digest);
+    assert_memory_equal(first, digest, sizeof first);
+    struct authorization_question others[10];
+    for (size_t i = 0; i < 10; i++)
+        others[i] = question;
+    others[0].listener = "other";
+    others[1].is_http2 = true;
+    others[2].method = SLICE_LITERAL("POST");
+    others[3].target = &other;
+    others[4].rule = "workers.allow[1]";
+    others[5].client_json =
+        SLICE_LITERAL("{\"address\":\"192.0.2.2\",\"port\":4711,\"name\":\"a\"}");
+    others[6].client_json =
+        SLICE_LITERAL("{\"address\":\"192.0.2.1\",\"port\":4711,\"name\":\"b\"}");
+    others[7].client_json = SLICE_LITERAL(
+        "{\"address\":\"192.0.2.1\",\"port\":4711,\"name\":\"a\",\"port\":1}"); // only the first one is its port
+    others[8].client_json = SLICE_LITERAL("{\"address\":\"192.0.2.1\",\"name\":\"a\"}");
+    others[9].client_json = (struct slice){0};
+    for (size_t i = 0; i < 10; i++) {
+        authorization_scope(&others[i], digest);
+        assert_memory_not_equal(first, digest, sizeof first);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -242,6 +290,7 @@ int main(void)
         cmocka_unit_test(nesting_without_end_and_a_text_that_is_too_long_are_no_answer),
         cmocka_unit_test(a_question_says_who_asks_for_what_and_where_it_leads),
         cmocka_unit_test(nothing_that_a_client_says_changes_the_shape_of_a_question),
+        cmocka_unit_test(what_a_question_is_about_is_everything_that_an_answer_may_depend_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -261,10 +261,30 @@ static void the_peer_can_tell_a_reset_from_an_end(void **state)
     assert_int_equal(errno, ECONNRESET);
 }
 
+static void what_comes_before_a_stream_is_made_is_noticed(void **state)
+{
+    (void)state;
+    int said[2];
+    int ended[2];
+    loop_rig_pair(said);
+    loop_rig_pair(ended);
+    assert_true(tcp_stream_is_silent(said[0]));
+    assert_true(tcp_stream_is_silent(ended[0]));
+    assert_int_equal(1, write(said[1], "x", 1));
+    assert_int_equal(0, shutdown(ended[1], SHUT_WR));
+    assert_false(tcp_stream_is_silent(said[0]));
+    assert_false(tcp_stream_is_silent(ended[0]));
+    for (size_t i = 0; i < 2; i++) {
+        (void)close(said[i]);
+        (void)close(ended[i]);
+    }
+}
+
 int main(void)
 {
 #define WITH_BENCH(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_comes_before_a_stream_is_made_is_noticed),
         WITH_BENCH(readiness_is_remembered_and_renewed_by_the_loop),
         WITH_BENCH(a_stream_that_awaits_bytes_reads_none_until_the_loop_tells),
         WITH_BENCH(more_than_is_asked_for_stays_readable),
