@@ -75,6 +75,7 @@
     X(REASON_CLIENT_RESET, "client_reset")                                                         \
     X(REASON_UPSTREAM_RESET, "upstream_reset")                                                     \
     X(REASON_CLIENT_TRUNCATED, "client_truncated")                                                 \
+    X(REASON_UPSTREAM_TRUNCATED, "upstream_truncated")                                             \
     X(REASON_IDLE, "idle")                                                                         \
     X(REASON_AGE, "age")                                                                           \
     X(REASON_POLICY_CHANGED, "policy_changed")                                                     \

@@ -30,6 +30,7 @@ static const struct wording wordings[] = {
     {502, REASON_BAD_RESPONSE, "Bad gateway", "http_protocol_error"},
     {502, REASON_UPSTREAM_CLOSED, "Bad gateway", "connection_terminated"},
     {502, REASON_UPSTREAM_RESET, "Bad gateway", "connection_terminated"},
+    {502, REASON_UPSTREAM_TRUNCATED, "Bad gateway", "connection_terminated"},
     {502, REASON_PARENT_UNREACHABLE, "Bad gateway", "destination_unavailable"},
     {502, REASON_PARENT_UNTRUSTED, "Bad gateway", "tls_certificate_error"},
     {502, REASON_PARENT_BAD_ANSWER, "Bad gateway", "http_protocol_error"},

@@ -1032,7 +1032,11 @@ enum http2_status http2_session_step(struct http2_session *session, int64_t now_
         unblock_all(session);
     if (session->is_full)
         gather(session, false); // nothing is read until there is room
-    return status_of(session, read, sent);
+    const enum http2_status status = status_of(session, read, sent);
+    // Of a client's side nobody else tells the streams that nothing more will come. Another step is not to be.
+    if (is_client(session) && (status == HTTP2_BROKEN || status == HTTP2_WRONG))
+        lose(session);
+    return status;
 }
 
 void http2_session_update_interest(const struct http2_session *session)

@@ -207,7 +207,7 @@ static enum body_flow_status pull(struct body_flow *flow, size_t *share)
         return BODY_FLOW_WAITS;
     if (error != ERR_EOF)
         return BODY_FLOW_FROM_FAILED;
-    if (!body_reader_ends_well(&flow->reader))
+    if (!body_reader_ends_well(&flow->reader) || stream_is_truncated(flow->from))
         return BODY_FLOW_FROM_CUT;
     if (need(flow, &flow->out) == NULL)
         return BODY_FLOW_FROM_FAILED;

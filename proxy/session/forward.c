@@ -122,6 +122,13 @@ bool forward_has_slow_body(struct forward *forward, int64_t window_ms)
     return is_slow;
 }
 
+// end_reason gives why nothing more comes of the target: an end, or one that TLS does not take for one.
+static enum reason end_reason(const struct forward *forward)
+{
+    return stream_is_truncated(forward->line.stream) ? REASON_UPSTREAM_TRUNCATED
+                                                     : REASON_UPSTREAM_CLOSED;
+}
+
 static enum forward_status broken(struct forward *forward, enum reason reason)
 {
     forward->reason = reason;
@@ -275,7 +282,7 @@ static enum forward_status read_on(struct forward *forward)
     }
     if (forward->has_heard)
         return bad(forward, REASON_BAD_RESPONSE, "an end within the head");
-    forward->reason = error == ERR_EOF      ? REASON_UPSTREAM_CLOSED
+    forward->reason = error == ERR_EOF      ? end_reason(forward)
                       : error == ERR_SYSTEM ? REASON_UPSTREAM_RESET
                                             : REASON_NO_MEMORY;
     forward->why = "the target gave no answer";
@@ -335,7 +342,7 @@ static enum forward_status step_down(struct forward *forward)
     case BODY_FLOW_FROM_BAD:
         return bad(forward, REASON_BAD_RESPONSE, forward->down.why);
     case BODY_FLOW_FROM_CUT:
-        return broken(forward, REASON_UPSTREAM_CLOSED);
+        return broken(forward, end_reason(forward));
     case BODY_FLOW_FROM_FAILED:
         return broken(forward, REASON_UPSTREAM_RESET);
     case BODY_FLOW_TO_FAILED:

@@ -224,10 +224,12 @@ void hop_destroy(struct hop *hop)
 }
 
 // try_again begins once more with the same parent, where that may help: a connection that had waited was dead, or the parent
-// has failed to resume a TLS session (Squid does, with certificates).
+// has failed to resume a TLS session (Squid does, with certificates). A stream that was reset on a living connection is no
+// such thing: the parent may have acted on it.
 static bool try_again(struct hop *hop, struct failure failure)
 {
-    const bool was_dead = failure.cause == CAUSE_CLOSED && !hop->was_closed;
+    const bool is_dead = !uplink_has_asked(hop->uplink) || uplink_is_lost(hop->uplink);
+    const bool was_dead = failure.cause == CAUSE_CLOSED && !hop->was_closed && is_dead;
     if (!was_dead && (failure.alert == 0 || !parent_stop_resuming(hop->parent)))
         return false;
     hop->was_closed = hop->was_closed || was_dead;
@@ -407,7 +409,7 @@ struct hop_failure hop_fail_late(struct hop *hop)
 {
     const bool is_unreached = !has_asked(hop);
     if (!is_unreached && hop->uplink != NULL)
-        uplink_retire(hop->uplink); // a silent connection may be a dead one
+        uplink_shun(hop->uplink); // a silent connection may be a dead one
     drop_uplink(hop);
     if (is_unreached && hop->parent != NULL)
         parent_note_unreachable(hop->parent, "no answer in time", context_of(hop)->now_ms);

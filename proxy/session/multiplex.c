@@ -57,7 +57,8 @@ static void destroy_call(struct call *call)
 static enum http2_end end_of(const struct exchange *exchange)
 {
     const struct exchange_ending *ending = &exchange->ending;
-    if (ending->reason == REASON_UPSTREAM_RESET || ending->reason == REASON_UPSTREAM_CLOSED)
+    if (ending->reason == REASON_UPSTREAM_RESET || ending->reason == REASON_UPSTREAM_CLOSED ||
+        ending->reason == REASON_UPSTREAM_TRUNCATED)
         return HTTP2_END_TARGET;
     return ending->status == 0 && exchange->route.upstream.family == IP_NONE ? HTTP2_END_REFUSED
                                                                              : HTTP2_END_CANCEL;

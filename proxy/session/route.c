@@ -87,6 +87,7 @@ static enum err open_tunnel(struct route *route, struct channel *channel, struct
     TRY(flow_preload(&duplex->up, channel_unread(channel), false));
     TRY(flow_preload(&duplex->down, answer, true));
     TRY(flow_preload(&duplex->down, rest, false));
+    duplex->down.demands_close = true; // a parent over TLS has to say that it has said all
     duplex_set_pace(duplex, &route->quota.account->up, &route->quota.account->down,
                     &context->now_ms);
     context->counters.tunnels++;

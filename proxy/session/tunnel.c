@@ -109,7 +109,8 @@ enum duplex_status tunnel_step(struct tunnel *tunnel, int64_t now_ms)
     else if (status == DUPLEX_CLIENT_BROKEN)
         tunnel->reason = REASON_CLIENT_RESET;
     else if (status == DUPLEX_SERVER_BROKEN)
-        tunnel->reason = REASON_UPSTREAM_RESET;
+        tunnel->reason =
+            stream_is_truncated(duplex->server) ? REASON_UPSTREAM_TRUNCATED : REASON_UPSTREAM_RESET;
     return status;
 }
 

@@ -40,6 +40,7 @@ struct connection {
     bool is_plain;   // the proxy has chosen HTTP/1.1
     bool is_over;    // it carries nothing more
     bool is_retired; // it takes no more tunnels
+    bool is_shunned; // others are better: the proxy has refused there, or was silent
     bool is_driven;  // within drive
 };
 
@@ -57,18 +58,25 @@ static struct ev_loop *loop_of(const struct connection *connection)
     return connection->pool->route->loop;
 }
 
-static bool takes_no_more(const struct connection *connection)
+// is_leaving tells whether a connection ends with its last user: the proxy, or the credentials, have seen to that.
+static bool is_leaving(const struct connection *connection)
 {
     return connection->is_over || connection->is_retired ||
-           (connection->http2 != NULL &&
-            (connection->http2->is_leaving || connection->http2->vain_count >= VAIN_MAX));
+           (connection->http2 != NULL && connection->http2->is_leaving);
+}
+
+// is_worn tells whether too many have left it before they were answered.
+static bool is_worn(const struct connection *connection)
+{
+    return connection->http2 != NULL && connection->http2->vain_count >= VAIN_MAX;
 }
 
 // is_unwanted tells whether a connection without a user has no reason to be.
 static bool is_unwanted(const struct connection *connection)
 {
     const bool is_in_vain = connection->http2 == NULL && connection->was_used;
-    return connection->user_count == 0 && (takes_no_more(connection) || is_in_vain);
+    return connection->user_count == 0 &&
+           (is_leaving(connection) || is_worn(connection) || connection->is_shunned || is_in_vain);
 }
 
 // say_goodbye ends the connection in an orderly way, as far as the proxy lets us.
@@ -231,33 +239,54 @@ static struct connection *begin(struct connection_pool *pool)
 
 static bool has_room(const struct connection *connection)
 {
+    if (is_leaving(connection) || is_worn(connection))
+        return false;
     return connection->http2 == NULL ? connection->user_count < STREAMS_MAX
                                      : http2_session_room(connection->http2) > 0;
 }
 
-// is_better tells whether `a` is the better place for a tunnel: one that is ready, then one with fewer users. NULL is none.
+// is_better tells whether `a` is the better place for a tunnel: one that is not shunned, then one that is ready, then one
+// with fewer users. NULL is none.
 static bool is_better(const struct connection *a, const struct connection *b)
 {
-    if (b == NULL || (a->http2 == NULL) != (b->http2 == NULL))
-        return b == NULL || a->http2 != NULL;
+    if (b == NULL || a->is_shunned != b->is_shunned)
+        return b == NULL || b->is_shunned;
+    if ((a->http2 == NULL) != (b->http2 == NULL))
+        return a->http2 != NULL;
     return a->user_count < b->user_count;
+}
+
+// may_begin tells whether there may be one more connection, where `best` is the best that there is. Those that are shunned
+// or worn leave room for others once: otherwise a proxy that refuses would get one for each refusal.
+static bool may_begin(const struct connection_pool *pool, const struct connection *best)
+{
+    const struct connection *connection = NULL;
+    size_t good_count = 0;
+    size_t all_count = 0;
+    if (monotonic_ms() < pool->retry_ms ||
+        (best != NULL && !best->is_shunned && best->user_count == 0))
+        return false;
+    TAILQ_FOREACH(connection, &pool->all, link)
+    {
+        const bool is_good = !connection->is_shunned && !is_worn(connection);
+        all_count += is_leaving(connection) ? 0 : 1;
+        good_count += !is_leaving(connection) && is_good ? 1 : 0;
+    }
+    return good_count < pool->most && all_count < 2 * pool->most;
 }
 
 bool connection_pool_join(struct connection_pool *pool, struct connection_user *user)
 {
     struct connection *best = NULL;
     struct connection *connection = NULL;
-    const int64_t now_ms = monotonic_ms();
-    size_t count = 0;
-    if (pool->most == 0 || now_ms < pool->plain_until_ms)
+    if (pool->most == 0 || monotonic_ms() < pool->plain_until_ms)
         return false;
     TAILQ_FOREACH(connection, &pool->all, link)
     {
-        count += takes_no_more(connection) ? 0 : 1;
-        if (!takes_no_more(connection) && has_room(connection) && is_better(connection, best))
+        if (has_room(connection) && is_better(connection, best))
             best = connection;
     }
-    if (count < pool->most && now_ms >= pool->retry_ms && (best == NULL || best->user_count > 0)) {
+    if (may_begin(pool, best)) {
         struct connection *fresh = begin(pool);
         if (fresh != NULL && is_better(fresh, best))
             best = fresh;
@@ -283,9 +312,9 @@ void connection_leave(struct connection_user *user)
     turn_enqueue(&connection->pool->due, &connection->turn, connection);
 }
 
-void connection_retire(struct connection *connection)
+void connection_shun(struct connection *connection)
 {
-    connection->is_retired = true;
+    connection->is_shunned = true;
 }
 
 enum upstream_state connection_state(const struct connection *connection)
@@ -354,7 +383,7 @@ void connection_pool_retire(struct connection_pool *pool)
     struct connection *connection = NULL;
     TAILQ_FOREACH(connection, &pool->all, link)
     {
-        connection_retire(connection);
+        connection->is_retired = true;
         turn_enqueue(&pool->due, &connection->turn, connection);
     }
 }

@@ -14,7 +14,9 @@ TAILQ_HEAD(connection_list, connection);
 // Embedded. The first part is set by its owner before connection_pool_start; the rest is private to connection_pool.c.
 struct connection_pool {
     struct proxy_route *route; // borrowed
-    size_t most; // connections that are made to be shared; 0: none, every tunnel has its own
+    // connections that are made to be shared; 0: none, every tunnel has its own. As many again may be there that are shunned,
+    // or that too many have left.
+    size_t most;
 
     struct connection_list all; // owned
     struct turn due;            // those that have something to send, or to do
@@ -47,8 +49,8 @@ bool connection_pool_join(struct connection_pool *pool, struct connection_user *
 // connection_leave takes `user` off its connection. Its stream must have been destroyed.
 void connection_leave(struct connection_user *user);
 
-// connection_retire gives it no further tunnel. Those that it has go on.
-void connection_retire(struct connection *connection);
+// connection_shun gives it further tunnels only where there is no other, and there can be none. Those that it has go on.
+void connection_shun(struct connection *connection);
 
 // connection_state tells how far a connection has come; UPSTREAM_READY: connection_http2 may be used.
 enum upstream_state connection_state(const struct connection *connection);

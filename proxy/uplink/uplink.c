@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 // A proxy that answers so, because it is about to end, or for another reason of its own, gets no further tunnel over this
-// connection: a new one may lead to another proxy.
+// connection where there is another: a new one may lead to another proxy.
 enum { UNAVAILABLE = 503 };
 
 struct uplink {
@@ -162,7 +162,7 @@ enum upstream_state uplink_step(struct uplink *uplink)
         return connection_state(uplink->user.connection);
     const struct http2_upload *answer = &uplink->stream->upload;
     if (answer->status == UNAVAILABLE)
-        connection_retire(uplink->user.connection);
+        connection_shun(uplink->user.connection);
     return answer->has_head && !answer->is_held ? UPSTREAM_READY : UPSTREAM_HANDSHAKE;
 }
 
@@ -190,10 +190,10 @@ bool uplink_has_asked(const struct uplink *uplink)
     return stream != NULL && !(stream->is_reset && stream->loss == HTTP2_LOSS_REFUSED);
 }
 
-void uplink_retire(struct uplink *uplink)
+void uplink_shun(struct uplink *uplink)
 {
     if (uplink->stream != NULL)
-        connection_retire(uplink->user.connection);
+        connection_shun(uplink->user.connection);
 }
 
 bool uplink_is_refusal(const struct uplink *uplink)

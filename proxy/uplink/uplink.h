@@ -36,8 +36,8 @@ bool uplink_is_shared(const struct uplink *uplink);
 // that it did nothing (RFC 9113 8.7).
 bool uplink_has_asked(const struct uplink *uplink);
 
-// uplink_retire gives the shared connection no further tunnel, where there is one.
-void uplink_retire(struct uplink *uplink);
+// uplink_shun has the shared connection, where there is one, get further tunnels only where there is no other.
+void uplink_shun(struct uplink *uplink);
 
 // uplink_is_refusal tells whether the proxy has answered on a shared connection, and not with a tunnel.
 bool uplink_is_refusal(const struct uplink *uplink);

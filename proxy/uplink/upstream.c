@@ -1,6 +1,7 @@
 // The way to a proxy:
 //   1. Resolve its name, unless an answer of the last seconds is at hand. When DNS fails, an older answer
-//      will do: the certificate tells whether it is still the proxy.
+//      will do: the certificate tells whether it is still the proxy. In the clear nothing tells: there the resolver is
+//      always asked, and what it does not say is not used.
 //   2. Dial. If remembered addresses do not answer, DNS is asked for today's, once.
 //   3. The handshake, in which on_verify judges the proxy's chain and name.
 // If a proxy cannot be reached, the next one of the route is tried, and after the last one all of them again, as long as
@@ -97,12 +98,18 @@ static void on_ready(void *owner)
     upstream->wake(upstream->owner);
 }
 
+// may_remember tells whether an earlier answer of DNS may be used.
+static bool may_remember(const struct upstream *upstream)
+{
+    return !upstream->route->options->is_clear && upstream->way->address_count > 0;
+}
+
 // end_resolve goes on when DNS has answered, or has not in time.
 static void end_resolve(struct upstream *upstream, enum resolve_result result)
 {
     resolver_cancel(upstream->query);
     upstream->query = NULL;
-    if (result == RESOLVE_OK || upstream->way->address_count > 0)
+    if (result == RESOLVE_OK || may_remember(upstream))
         dial(upstream);
     else
         fail(upstream, result == RESOLVE_NOT_FOUND ? CAUSE_DNS_NOT_FOUND : CAUSE_DNS_FAILED,
@@ -156,7 +163,7 @@ static void begin(struct upstream *upstream)
         way->addresses[0] = proxy->address;
         way->address_count = 1;
         dial(upstream);
-    } else if (way->address_count > 0 && monotonic_ms() - way->resolved_ms < FRESH_MS) {
+    } else if (may_remember(upstream) && monotonic_ms() - way->resolved_ms < FRESH_MS) {
         upstream->is_remembered = true;
         dial(upstream);
     } else {

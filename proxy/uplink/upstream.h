@@ -26,7 +26,8 @@ struct proxy_route_options {
     struct resolver_options resolver; // of a resolver of its own; see proxy_route_open
 };
 
-// way holds the addresses of one proxy. They are used again for some seconds, and longer while DNS fails.
+// way holds the addresses of one proxy. They are used again for some seconds, and longer while DNS fails, but not in the
+// clear.
 struct way {
     struct ip_addr addresses[RESOLVER_MAX_ADDRESSES];
     size_t address_count;

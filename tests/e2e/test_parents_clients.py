@@ -15,6 +15,7 @@ from support.plain import PlainClient, StrictOrigin, url
 from support.proxy import Lines
 from support.readers import free_port
 from support.scale import PATIENCE, eventually
+from support.wire import Ending
 
 # Neither is in everybody's PATH.
 SQUID = shutil.which("squid", path=os.environ["PATH"] + ":/usr/sbin")
@@ -77,6 +78,10 @@ def names(dns):
     dns.addresses("origin.test", "127.0.0.1")
 
 
+def last_words(conn):
+    conn.sendall(b"the last words")
+
+
 def check_parent(proxy, server, web):
     """What works through a parent of any kind."""
     tunnels = [proxy.tunnel(f"origin.test:{server.port}") for _ in range(3)]
@@ -103,10 +108,13 @@ def web():
     assert not made.violations, made.violations
 
 
-def test_squid_lets_our_certificate_through(start, pki, server, web, squid):
-    allowed = [reach("origin.test", server.port, web.port, 1)]
+def test_squid_lets_our_certificate_through(start, pki, server, web, origin, squid):
+    ending = origin(last_words)
+    allowed = [reach("origin.test", server.port, web.port, ending.port, 1)]
     proxy = start(client(*allowed, via=["squid"]), parents=[parent(pki, squid, name="squid")])
     check_parent(proxy, server, web)
+    tunnel = proxy.tunnel(f"origin.test:{ending.port}")
+    assert tunnel.read_to_end() == (b"the last words", Ending.CLOSE_NOTIFY)
     answer = proxy.ask("origin.test:1")
     assert answer.status == 403, answer
     assert proxy.audit.wait("close", id=answer.id)["reason"] == "parent_refused"

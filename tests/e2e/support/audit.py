@@ -32,7 +32,7 @@ DECISION_REASONS = set(
     )
 )
 CLOSE_REASONS = set(
-    "client_closed upstream_closed client_reset upstream_reset client_truncated idle age killed "
+    "client_closed upstream_closed client_reset upstream_reset client_truncated upstream_truncated idle age killed "
     "blocked drained refused connect_failed timeout policy_changed expired revoked "
     "completed bad_response bad_request no_memory inner_plain inner_mismatch inner_not_tls inner_no_name "
     "inner_ech inner_too_large inner_timeout h2_flood limit_streams not_valid_now outside_hours "
@@ -229,7 +229,8 @@ def check_close(record):
     assert {"resolve", "connect", "total"} <= set(record["ms"]), record
     # After the 200 of a tunnel that is routed by name a refusal is an end, with its own word.
     is_routed = record["status"] == 200 and "inner" in record and record["bytes"]["up"] == 0
-    allowed = CLOSE_REASONS | DECISION_REASONS if is_routed else CLOSE_REASONS
+    # After an allow a request is judged again where its way has failed and the configuration is another one by then.
+    allowed = CLOSE_REASONS | DECISION_REASONS if is_routed or record["status"] == 403 else CLOSE_REASONS
     assert record["reason"] in allowed, record
     upstream = record["upstream"]
     assert upstream is None or {"address", "port", "attempts"} == set(upstream), record

@@ -610,6 +610,54 @@ static void a_lost_connection_resets_all_its_tunnels(void **state)
     assert_int_equal(http2_session_room(rig->session), 0);
 }
 
+// assert_lost reads as one does that was woken.
+static void assert_lost(struct http2_stream *stream)
+{
+    char byte;
+    size_t len = 0;
+    assert_true(stream->is_reset);
+    assert_int_equal(stream_read(&stream->stream, &byte, 1, &len), ERR_SYSTEM);
+}
+
+static void a_connection_that_takes_no_more_resets_all_its_tunnels(void **state)
+{
+    struct rig *rig = *state;
+    struct http2_stream *answered = open_one(rig);
+    answer(rig, 1, ":status: 200\n", "", false);
+    struct http2_stream *asked = open_one(rig);
+    size_t len = 0;
+    rig->below->write_failure = ERR_SYSTEM;
+    assert_int_equal(stream_write(&answered->stream, SLICE_LITERAL("a"), &len), ERR_OK);
+    assert_int_equal(http2_session_step(rig->session, 1000), HTTP2_BROKEN);
+    assert_lost(answered);
+    assert_lost(asked);
+}
+
+static void a_silent_connection_that_is_given_up_resets_all_its_tunnels(void **state)
+{
+    struct rig *rig = *state;
+    struct http2_stream *stream = open_one(rig);
+    answer(rig, 1, ":status: 200\n", "", false);
+    http2_session_end_silence(rig->session);
+    assert_int_equal(http2_session_step(rig->session, 1000), HTTP2_WAITS);
+    http2_session_end_silence(rig->session);
+    assert_int_equal(http2_session_step(rig->session, 1000), HTTP2_BROKEN);
+    assert_lost(stream);
+}
+
+static void a_proxy_that_breaks_the_protocol_loses_all_its_tunnels(void **state)
+{
+    struct rig *rig = *state;
+    static const uint8_t data_of_no_stream[] = {0, 0, 1, 0, 0, 0, 0, 0, 0, 'x'};
+    struct http2_stream *answered = open_one(rig);
+    answer(rig, 1, ":status: 200\n", "", false);
+    struct http2_stream *asked = open_one(rig);
+    fake_stream_feed(rig->below, slice_of(data_of_no_stream, sizeof data_of_no_stream));
+    assert_int_equal(http2_session_step(rig->session, 1000), HTTP2_WRONG);
+    assert_lost(answered);
+    assert_lost(asked);
+}
+
 static void a_window_grows_while_its_reader_keeps_up(void **state)
 {
     struct rig *rig = *state;
@@ -700,6 +748,9 @@ int main(void)
         test(the_proxys_bound_of_streams_is_kept_as_it_changes),
         test(a_request_over_the_bound_waits_and_is_refused_with_the_connection),
         test(a_lost_connection_resets_all_its_tunnels),
+        test(a_connection_that_takes_no_more_resets_all_its_tunnels),
+        test(a_silent_connection_that_is_given_up_resets_all_its_tunnels),
+        test(a_proxy_that_breaks_the_protocol_loses_all_its_tunnels),
         test(a_window_grows_while_its_reader_keeps_up),
         test(a_flood_of_the_proxy_ends_the_connection),
         test(answers_to_what_was_asked_are_no_flood),
