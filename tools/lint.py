@@ -62,6 +62,11 @@ FORBIDDEN = {
     "system": "nothing here starts a shell",
     "popen": "nothing here starts a shell",
 }
+# Descriptors that a program which is started, such as the next one of an upgrade, would have too; not in tests.
+INHERITED = {
+    "dup": "write fcntl(fd, F_DUPFD_CLOEXEC, 0)",
+    "pipe": "write pipe2() with O_CLOEXEC",
+}
 # memcpy only where both lengths are known to be checked: the helpers themselves.
 MEMCPY_IN = {"auth/base/slice.h"}
 
@@ -166,6 +171,8 @@ def check_c(root, path, text, layers):
         find(path, number, "%s() is not used here: %s" % (name, FORBIDDEN[name]))
     if path.startswith("tests/"):
         return
+    for number, name in calls(code, INHERITED):
+        find(path, number, "%s() leaves its descriptor open in programs that are started: %s" % (name, INHERITED[name]))
     if path not in MEMCPY_IN:
         for number, name in calls(code, ("memcpy", "memmove")):
             find(path, number, "%s() only in %s; use the helper that takes both lengths"

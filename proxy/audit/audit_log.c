@@ -76,6 +76,7 @@ struct audit_log {
     atomic_bool is_failing;
     atomic_bool must_stop;
     atomic_bool is_shared;               // with other processes
+    atomic_bool was_shared;              // and nothing was written since
     atomic_int_fast64_t behind_since_ms; // monotonic; when something began to wait; 0: nothing does
     atomic_int_fast64_t stop_by_ms;      // monotonic; how long a stop waits for a slow reader
     // The writer's own.
@@ -187,20 +188,23 @@ static void add_part(struct line_parts *parts, char *data, size_t len)
         parts->items[parts->count++] = (struct iovec){data + skipped, len - skipped};
 }
 
-// is_beside tells whether other processes append to the file too, and can be kept out for a moment: not where the descriptor
-// is theirs as well.
-static bool is_beside(const struct audit_log *log)
+// begin_beside tells whether other processes append to the file too, and can be kept out for a moment: not where the descriptor
+// is theirs as well. So it is once more when they have ended: they may have ended the line that we were in, or left one of theirs.
+static bool begin_beside(struct audit_log *log)
 {
-    return atomic_load(&log->is_shared) && log->sink.kind == SINK_FILE &&
-           !sink_is_stdout(log->path);
+    const bool is_shared = atomic_load(&log->is_shared);
+    const bool was_shared = atomic_exchange(&log->was_shared, false);
+    if ((!is_shared && !was_shared) || log->sink.kind != SINK_FILE || sink_is_stdout(log->path))
+        return false;
+    if (!sink_begin_beside(&log->sink))
+        log->written_of_first = 0;
+    return true;
 }
 
 // write_lines writes some of the first `max` waiting lines; false when the file takes nothing now.
 static bool write_lines(struct audit_log *log, size_t max)
 {
-    const bool is_with_others = is_beside(log);
-    if (is_with_others)
-        log->written_of_first = 0;
+    const bool is_with_others = begin_beside(log);
     struct line_parts parts = {.skip = log->written_of_first};
     struct audit_record *at = log->waiting;
     for (size_t i = 0; at != NULL && i < max; at = at->next, i++) {
@@ -698,6 +702,8 @@ enum err audit_log_move(struct audit_log *log, const struct audit_log_target *ta
 
 void audit_log_share(struct audit_log *log, bool is_shared)
 {
+    if (!is_shared && atomic_load(&log->is_shared))
+        atomic_store(&log->was_shared, true);
     atomic_store(&log->is_shared, is_shared);
 }
 

@@ -109,7 +109,7 @@ enum err audit_log_move(struct audit_log *log, const struct audit_log_target *ta
                         struct errinfo *info) MUST_USE;
 
 // audit_log_share says whether other processes write to the file too. Then they take turns, by a lock on the file, and a record
-// that a full disk has cut begins again. Any thread.
+// that a full disk has cut begins again where another one has written since. Called by main.
 void audit_log_share(struct audit_log *log, bool is_shared);
 
 // audit_log_reopen makes the writer open the path again before it writes on; when that fails it keeps the

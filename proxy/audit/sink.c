@@ -28,9 +28,19 @@ const char *sink_label(const char *path)
 // is_torn tells whether a crash in the middle of a write has left out the last line break.
 static bool is_torn(int fd)
 {
-    const off_t size = lseek(fd, 0, SEEK_END);
+    struct stat status;
     char last = '\n';
-    return size > 0 && pread(fd, &last, 1, size - 1) == 1 && last != '\n';
+    return fstat(fd, &status) == 0 && status.st_size > 0 &&
+           pread(fd, &last, 1, status.st_size - 1) == 1 && last != '\n';
+}
+
+// ends_with_ours tells whether nobody has written to the file since this descriptor has: it stands where its last write ended,
+// also where that was an append.
+static bool ends_with_ours(int fd)
+{
+    struct stat status;
+    const off_t ours = lseek(fd, 0, SEEK_CUR);
+    return ours > 0 && fstat(fd, &status) == 0 && ours == status.st_size;
 }
 
 // end_torn_line adds the line break. False with errno set: the disk is full, and the next write is to try again.
@@ -174,14 +184,22 @@ static bool lock_file(struct sink *sink)
     return false;
 }
 
+bool sink_begin_beside(struct sink *sink)
+{
+    sink->is_locked =
+        lock_file(sink); // if not, who has it stands still, or locks mean nothing there
+    const bool goes_on = ends_with_ours(sink->fd);
+    sink->has_torn_line = !goes_on && is_torn(sink->fd);
+    return goes_on;
+}
+
 ssize_t sink_write_beside(struct sink *sink, const struct iovec *parts, int count)
 {
-    if (!lock_file(sink)) // who has it stands still, or locks mean nothing there
-        return writev(sink->fd, parts, count);
-    sink->has_torn_line = is_torn(sink->fd);
     const ssize_t written = end_torn_line(sink) ? writev(sink->fd, parts, count) : -1;
     const int error = errno;
-    (void)flock(sink->fd, LOCK_UN);
+    if (sink->is_locked)
+        (void)flock(sink->fd, LOCK_UN);
+    sink->is_locked = false;
     errno = error;
     return written;
 }

@@ -8,6 +8,7 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
+#include "auth/base/err.h"
 #include "auth/base/slice.h"
 
 enum sink_kind {
@@ -23,6 +24,7 @@ struct sink {
     bool
         has_torn_line; // the file ends with one, which is to be ended before anything else is written
     bool is_lock_stuck; // somebody holds the lock of the file and does not let go
+    bool is_locked;     // by us
 };
 
 // sink_is_stdout tells whether the path stands for stdout.
@@ -60,7 +62,11 @@ void sink_close(struct sink *sink);
 // nobody has read for `patience_ms`.
 ssize_t sink_write(struct sink *sink, struct iovec *parts, int count, int patience_ms);
 
-// sink_write_beside is sink_write for a file that other processes append to with it: a line that is torn is ended first, also
-// one of theirs, or the next would go on in it. So what was written in part has to begin again. Waits at most a second for
-// them.
+// sink_begin_beside begins a write to a file that other processes append to as well, or did: waits at most a second until
+// none of them writes. True: the file ends with what this sink has written last, so that a line that was written in part goes
+// on there. False: it has to begin again, for a line that is torn is ended first, also one of theirs. sink_write_beside is to
+// follow.
+bool sink_begin_beside(struct sink *sink) MUST_USE;
+
+// sink_write_beside is sink_write after sink_begin_beside, and lets the others write.
 ssize_t sink_write_beside(struct sink *sink, const struct iovec *parts, int count);

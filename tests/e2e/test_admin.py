@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import re
 import socket
 import ssl
@@ -54,6 +55,17 @@ def metrics(proxy):
 
 
 # -- what is told ----------------------------------------------------------------------------------
+
+
+def test_no_descriptor_goes_into_a_program_that_is_started(watched):
+    proxy = watched(control=CONTROL, audit={"also": [{"lines": "tcp:127.0.0.1:9"}]})
+    tunnel = proxy.tunnel(proxy.target)
+    get(proxy.admin, "/metrics")
+    folder = Path(f"/proc/{proxy.process.pid}")
+    for info in (folder / "fdinfo").iterdir():
+        flags = int(re.search(r"^flags:\s+(\d+)", info.read_text(), re.MULTILINE)[1], 8)
+        assert int(info.name) < 3 or flags & os.O_CLOEXEC, os.readlink(folder / "fd" / info.name)
+    tunnel.close()
 
 
 def test_a_proxy_that_serves_is_healthy_and_ready(watched):

@@ -11,9 +11,11 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/inotify.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -363,6 +365,107 @@ static void a_line_written_in_part_is_not_mixed_with_one_of_another_process(void
     assert_in_range(torn_count, 0, 1);
 }
 
+// append_beside is another process that appends to the file, whatever our limit.
+static void append_beside(const struct place *place, const char *text)
+{
+    const int fd = open(place->path, O_WRONLY | O_APPEND | O_CLOEXEC);
+    int status = -1;
+    assert_true(fd >= 0);
+    const pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        const struct rlimit none = {.rlim_cur = RLIM_INFINITY, .rlim_max = RLIM_INFINITY};
+        const ssize_t len = (ssize_t)strlen(text);
+        _exit(setrlimit(RLIMIT_FSIZE, &none) != 0 || write(fd, text, (size_t)len) != len);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    (void)close(fd);
+}
+
+static const struct beside_row {
+    const char *name;
+    const char *appended; // by the other process, meanwhile; NULL: nothing
+    bool is_cut;          // our first line is by a full disk, before that
+    bool is_lock_stuck;   // somebody holds the lock of the file all the time
+    bool ends;            // the sharing, after that
+    size_t torn, others;  // lines that are found
+} beside_rows[] = {
+    {"nobody else writes", NULL, true, false, false, 0, 0},
+    {"nobody else writes, and we are alone then", NULL, true, false, true, 0, 0},
+    {"another line follows what is cut", "\n{\"other\":1}\n", true, false, false, 1, 1},
+    {"we are alone after another line", "\n{\"other\":1}\n", true, false, true, 1, 1},
+    {"the other one is gone in a line", "{\"torn", false, false, true, 1, 0},
+    {"both lines are cut", "\n{\"torn", true, false, true, 2, 0},
+    {"nobody lets go of the lock", NULL, true, true, false, 0, 0},
+    {"another line, and a stuck lock", "\n{\"other\":1}\n", true, true, false, 1, 1},
+    {"a torn line, and a stuck lock", "{\"torn", false, true, false, 1, 0},
+};
+
+static void write_beside(struct place *place, const struct beside_row *row, rlim_t limit)
+{
+    const struct audit_log_options options = {
+        .path = place->path, .is_shared = true, .on_problem = on_problem};
+    struct audit_record *first = make_close(0, 0);
+    const rlim_t inside = first->len + 10;
+    struct audit_log *log = NULL;
+    struct errinfo info;
+    assert_int_equal(audit_log_open(&options, &log, &info), ERR_OK);
+    const int holder = open(place->path, O_RDONLY | O_CLOEXEC);
+    assert_true(holder >= 0);
+    assert_int_equal(flock(holder, row->is_lock_stuck ? LOCK_EX : LOCK_UN), 0);
+    if (row->is_cut) {
+        set_file_limit(inside);
+        audit_log_submit(log, first);
+        audit_log_submit(log, make_close(0, 1));
+        assert_int_equal(next_problem(), EFBIG);
+    }
+    if (row->appended != NULL)
+        append_beside(place, row->appended);
+    if (row->ends)
+        audit_log_share(log, false);
+    set_file_limit(limit);
+    if (!row->is_cut) {
+        audit_log_submit(log, first);
+        audit_log_submit(log, make_close(0, 1));
+    }
+    assert_int_equal(audit_log_close(log), 0);
+    if (row->is_cut)
+        assert_int_equal(next_problem(), 0);
+    (void)close(holder);
+}
+
+static void lines_of_processes_stay_apart_on_a_full_disk_and_when_they_part(void **state)
+{
+    struct place *place = *state;
+    struct rlimit before;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    (void)signal(SIGXFSZ, SIG_IGN);
+    for (size_t i = 0; i < sizeof beside_rows / sizeof *beside_rows; i++) {
+        const struct beside_row *row = &beside_rows[i];
+        size_t torn = 0;
+        size_t others = 0;
+        uint64_t next = 0;
+        struct slice line;
+        print_message("%s\n", row->name);
+        write_beside(place, row, before.rlim_cur);
+        struct slice rest = read_file(place, place->path);
+        while (next_line(&rest, &line)) {
+            if (!json_is_line(line))
+                torn++;
+            else if (slice_starts_with(line, SLICE_LITERAL("{\"other")))
+                others++;
+            else
+                assert_int_equal(number_at(line, "bytes.up"), next++);
+        }
+        assert_int_equal(rest.len, 0);
+        assert_int_equal(next, 2); // each once, in their order
+        assert_int_equal(torn, row->torn);
+        assert_int_equal(others, row->others);
+        assert_int_equal(unlink(place->path), 0);
+    }
+}
+
 static void closing_tells_how_many_records_could_not_be_written(void **state)
 {
     struct place *place = *state;
@@ -684,6 +787,7 @@ int main(void)
         WITH_PLACE(a_full_disk_makes_it_full_until_a_write_succeeds),
         WITH_PLACE(a_record_that_was_written_in_part_goes_on_where_it_stopped),
         WITH_PLACE(a_line_written_in_part_is_not_mixed_with_one_of_another_process),
+        WITH_PLACE(lines_of_processes_stay_apart_on_a_full_disk_and_when_they_part),
         WITH_PLACE(closing_tells_how_many_records_could_not_be_written),
         WITH_PLACE(a_file_that_is_removed_is_made_again_and_counted),
         WITH_PLACE(after_a_rename_and_reopen_the_new_file_is_written),

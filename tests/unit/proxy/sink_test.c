@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -169,6 +170,38 @@ static void a_torn_line_that_a_full_disk_does_not_let_end_is_ended_before_the_ne
     assert_int_equal(unlink(path), 0);
 }
 
+// Where it waited for the lock before each write, this would take five minutes.
+static void who_keeps_the_lock_of_the_file_is_waited_for_only_once(void **state)
+{
+    (void)state;
+    enum { LINES = 300 };
+    char path[] = "/tmp/sink_test.XXXXXX";
+    char line[] = "line\n";
+    struct iovec parts[] = {{line, sizeof line - 1}};
+    struct sink sink;
+    struct stat status;
+    const int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    assert_int_equal(flock(fd, LOCK_EX), 0);
+    assert_true(sink_open(&sink, path, false));
+    for (int i = 0; i < LINES; i++) {
+        assert_int_equal(sink_begin_beside(&sink), i > 0); // where the file ends with what is ours
+        assert_true(sink.is_lock_stuck && !sink.is_locked);
+        assert_int_equal(sink_write_beside(&sink, parts, 1), sizeof line - 1);
+    }
+    assert_int_equal(flock(fd, LOCK_UN), 0);
+    assert_true(sink_begin_beside(&sink));
+    assert_true(!sink.is_lock_stuck && sink.is_locked);
+    assert_int_equal(flock(fd, LOCK_EX | LOCK_NB), -1); // it is held up to the write
+    assert_int_equal(sink_write_beside(&sink, parts, 1), sizeof line - 1);
+    assert_int_equal(flock(fd, LOCK_EX | LOCK_NB), 0);
+    assert_int_equal(fstat(fd, &status), 0);
+    assert_int_equal(status.st_size, (LINES + 1) * (sizeof line - 1));
+    sink_close(&sink);
+    (void)close(fd);
+    assert_int_equal(unlink(path), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -179,6 +212,7 @@ int main(void)
         cmocka_unit_test(a_torn_line_is_ended_unless_its_writer_may_be_about_to),
         cmocka_unit_test(
             a_torn_line_that_a_full_disk_does_not_let_end_is_ended_before_the_next_one),
+        cmocka_unit_test(who_keeps_the_lock_of_the_file_is_waited_for_only_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
