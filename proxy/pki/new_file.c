@@ -24,7 +24,18 @@ static enum err write_all(int fd, struct slice bytes)
     return ERR_OK;
 }
 
-enum err new_file_write(const char *path, struct slice bytes, mode_t mode, struct errinfo *info)
+// mode_like gives the file `fd` the owner and group of the one that it will replace, if this process may, and returns the
+// mode: with the old one's right of its group to read, if the group is the same. Nobody else gets a right.
+static mode_t mode_like(int fd, mode_t mode, const struct stat *old)
+{
+    if (old == NULL || fchown(fd, old->st_uid, old->st_gid) != 0)
+        return mode;
+    return mode | (old->st_mode & S_IRGRP);
+}
+
+// write_new makes the file as new_file_write does; `old` is the one that it will replace, or NULL.
+static enum err write_new(const char *path, struct slice bytes, mode_t mode, const struct stat *old,
+                          struct errinfo *info)
 {
     const int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode & 0600);
     if (fd < 0 && errno == EEXIST)
@@ -35,7 +46,8 @@ enum err new_file_write(const char *path, struct slice bytes, mode_t mode, struc
     if (fd < 0)
         return errinfo_set(info, ERR_SYSTEM, "%s cannot be made: %s", path, strerror(errno));
     // fchmod, for the umask may have taken more away than was meant.
-    bool is_good = fchmod(fd, mode) == 0 && write_all(fd, bytes) == ERR_OK && fsync(fd) == 0;
+    bool is_good = fchmod(fd, mode_like(fd, mode, old)) == 0 && write_all(fd, bytes) == ERR_OK &&
+                   fsync(fd) == 0;
     int cause = errno;
     if (close(fd) != 0 && is_good) {
         is_good = false;
@@ -45,6 +57,11 @@ enum err new_file_write(const char *path, struct slice bytes, mode_t mode, struc
         return ERR_OK;
     (void)unlink(path);
     return errinfo_set(info, ERR_SYSTEM, "%s cannot be written: %s", path, strerror(cause));
+}
+
+enum err new_file_write(const char *path, struct slice bytes, mode_t mode, struct errinfo *info)
+{
+    return write_new(path, bytes, mode, NULL, info);
 }
 
 enum err new_file_write_all(const struct new_file *files, size_t count, struct errinfo *info)
@@ -69,9 +86,11 @@ void new_file_remove_all(const struct new_file *files, size_t count)
 static enum err stage(const struct new_file *file, struct errinfo *info)
 {
     char staged[PATH_CAP];
+    struct stat old;
+    const bool is_there = lstat(file->path, &old) == 0 && S_ISREG(old.st_mode);
     (void)snprintf(staged, sizeof staged, "%s.new", file->path);
     (void)unlink(staged);
-    return new_file_write(staged, file->bytes, file->mode, info);
+    return write_new(staged, file->bytes, file->mode, is_there ? &old : NULL, info);
 }
 
 // sync_parent makes the names in the directory of `path` last.

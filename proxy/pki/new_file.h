@@ -33,7 +33,9 @@ enum err new_file_write_all(const struct new_file *files, size_t count,
 void new_file_remove_all(const struct new_file *files, size_t count);
 
 // new_file_replace_all writes each file as PATH.new, and replaces one of these that an interrupted run left. Then it
-// renames them in order, each in one step, over the old files. The caller holds a lock. ERR_SYSTEM.
+// renames them in order, each in one step, over the old files. A new file has the owner and group of the old one, if this
+// process may give it away, and then what the group could read it still can: a service that reads its key by its group goes on
+// after a renewal. Rights of others, and to write, are not taken over. The caller holds a lock. ERR_SYSTEM.
 enum err new_file_replace_all(const struct new_file *files, size_t count,
                               struct errinfo *info) MUST_USE;
 

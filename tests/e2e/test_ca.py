@@ -538,6 +538,16 @@ def test_renew_keeps_names_and_kind_and_changes_the_rest(ca):
     assert ca.path("p.key").read_text() == key
 
 
+@pytest.mark.parametrize("before, after", [(0o600, 0o600), (0o640, 0o640), (0o664, 0o640), (0o400, 0o600)])
+def test_a_key_that_a_group_reads_can_be_read_by_it_after_a_renewal(ca, before, after):
+    ca.good("issue", "p")
+    ca.path("p.key").chmod(before)
+    ca.good("renew", "p")
+    assert stat.S_IMODE(ca.path("p.key").stat().st_mode) == after
+    assert stat.S_IMODE(ca.path("p.crt").stat().st_mode) == 0o644
+    assert stat.S_IMODE(ca.path("p.pem").stat().st_mode) == 0o600
+
+
 def test_a_renewal_that_was_cut_off_is_mended_by_the_next(ca):
     ca.good("issue", "x")
     ca.path("x.key").write_text("half")
