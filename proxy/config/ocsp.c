@@ -1,6 +1,8 @@
 // Who is asked: the responder of the configuration, or those that certificates name below listed prefixes.
 #include "proxy/config/ocsp.h"
 
+#include <inttypes.h>
+
 #include "proxy/config/units.h"
 
 enum { TIMEOUT_MIN_MS = 100 };
@@ -71,7 +73,22 @@ static bool read_places(struct reader *reader, const struct node *node,
     return is_good;
 }
 
-struct ocsp_settings *ocsp_read(struct reader *reader, const struct node *node)
+// check_timeout refuses a wait that no handshake lives through: it would end without an answer under either mode.
+static bool check_timeout(struct reader *reader, const struct node *node, int64_t timeout_ms,
+                          int64_t handshake_ms)
+{
+    const struct node *timeout = node_get(node, "timeout");
+    return timeout_ms < handshake_ms ||
+           reader_error(
+               reader, timeout == NULL ? node : timeout,
+               "`ocsp`: a handshake may wait %" PRId64
+               "ms for answers, and `timeouts.handshake` ends it after %" PRId64 "ms"
+               "\nmake `timeout` shorter than `timeouts.handshake`, which also has to hold the client's own messages",
+               timeout_ms, handshake_ms);
+}
+
+struct ocsp_settings *ocsp_read(struct reader *reader, const struct node *node,
+                                int64_t handshake_ms)
 {
     if (node == NULL || !reader_expect(reader, node, NODE_MAP, ocsp_section.what))
         return NULL;
@@ -95,6 +112,8 @@ struct ocsp_settings *ocsp_read(struct reader *reader, const struct node *node)
             reader, node,
             "`ocsp` does not say who is asked"
             "\nname the `responder`, or under `aia` where those that certificates name may be");
+    if (is_good && settings->mode != OCSP_OFF)
+        is_good = check_timeout(reader, node, settings->timeout_ms, handshake_ms);
     if (is_good && settings->mode != OCSP_OFF)
         return settings;
     ocsp_settings_unref(settings);

@@ -6,6 +6,7 @@
 
 extern const struct section ocsp_section;
 
-// ocsp_read reads the map `node` (NULL: there is none). The caller owns the reference that it gives; NULL where nobody is
-// asked, or after an error.
-struct ocsp_settings *ocsp_read(struct reader *reader, const struct node *node);
+// ocsp_read reads the map `node` (NULL: there is none); a handshake has `handshake_ms` for all. The caller owns the reference
+// that it gives; NULL where nobody is asked, or after an error.
+struct ocsp_settings *ocsp_read(struct reader *reader, const struct node *node,
+                                int64_t handshake_ms);

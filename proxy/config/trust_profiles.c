@@ -311,9 +311,10 @@ static void note_source(struct reader *reader, const struct crl_source *source, 
     lists->snapshot->crl_sources = entry;
 }
 
-static void add_ocsp(struct reader *reader, const struct node *node, struct trust *trust)
+static void add_ocsp(struct reader *reader, const struct node *node, int64_t handshake_ms,
+                     struct trust *trust)
 {
-    struct ocsp_settings *settings = ocsp_read(reader, node);
+    struct ocsp_settings *settings = ocsp_read(reader, node, handshake_ms);
     trust_set_ocsp(trust, settings);
     ocsp_settings_unref(settings);
 }
@@ -340,7 +341,7 @@ static void profile_read(struct reader *reader, const struct node *node, const c
     struct lists lists = {.trust = *out, .snapshot = snapshot};
     const struct crl_visitor visitor = {.take = add_crl, .note = note_source, .arg = &lists};
     const size_t errors_before = reader->diagnostics->error_count;
-    add_ocsp(reader, node_get(node, "ocsp"), *out);
+    add_ocsp(reader, node_get(node, "ocsp"), snapshot->timeouts.handshake_ms, *out);
     profile_add_cas(reader, node, *out);
     files_add(reader, node_get(node, "intermediates"), "`intermediates`", 0,
               trust_add_intermediates, *out);

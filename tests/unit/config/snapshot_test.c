@@ -542,6 +542,12 @@ static void refuses_bad_revocation(void **state)
         {STAFF "ocsp: {mode: soft, aia: [\"http://o.test/x\"]}}}\n", 1, 68, "ends with `/`"},
         {STAFF "ocsp: {mode: soft, aia: [\"http://o.test/\"], responder: \"http://o.test/\"}}}\n",
          1, 67, "one of them"},
+        {"timeouts: {handshake: 4s}\n" STAFF
+         "ocsp: {mode: soft, timeout: 4s, responder: \"http://o.test/\"}}}\n",
+         2, 71, "ends it after 4000ms"},
+        {"timeouts: {handshake: 2s}\n" STAFF
+         "ocsp: {mode: require, responder: \"http://o.test/\"}}}\n",
+         2, 49, "may wait 2000ms"},
         {STAFF "ocsp: {mode: soft, timeout: 99ms, responder: \"http://o.test/\"}}}\n", 1, 71,
          "100ms"},
         {STAFF "ocsp: {mode: soft, timeout: 11s, responder: \"http://o.test/\"}}}\n", 1, 71, "10s"},
