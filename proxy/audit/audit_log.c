@@ -57,6 +57,12 @@ struct next_target {
     atomic_bool must_reopen;
 };
 
+// sharing of the file with other processes.
+struct sharing {
+    atomic_bool is_on;
+    atomic_bool was_on; // and nothing was written since
+};
+
 struct audit_log {
     char *path;                       // owned; the writer's once it runs
     struct next_target next;          // where the writer is to go on
@@ -75,8 +81,7 @@ struct audit_log {
     atomic_bool is_asleep;
     atomic_bool is_failing;
     atomic_bool must_stop;
-    atomic_bool is_shared;               // with other processes
-    atomic_bool was_shared;              // and nothing was written since
+    struct sharing sharing;
     atomic_int_fast64_t behind_since_ms; // monotonic; when something began to wait; 0: nothing does
     atomic_int_fast64_t stop_by_ms;      // monotonic; how long a stop waits for a slow reader
     // The writer's own.
@@ -192,8 +197,8 @@ static void add_part(struct line_parts *parts, char *data, size_t len)
 // is theirs as well. So it is once more when they have ended: they may have ended the line that we were in, or left one of theirs.
 static bool begin_beside(struct audit_log *log)
 {
-    const bool is_shared = atomic_load(&log->is_shared);
-    const bool was_shared = atomic_exchange(&log->was_shared, false);
+    const bool is_shared = atomic_load(&log->sharing.is_on);
+    const bool was_shared = atomic_exchange(&log->sharing.was_on, false);
     if ((!is_shared && !was_shared) || log->sink.kind != SINK_FILE || sink_is_stdout(log->path))
         return false;
     if (!sink_begin_beside(&log->sink))
@@ -293,7 +298,7 @@ static void queue_loss(void *arg, const char *label, uint64_t count)
 // ends_torn_line tells whether a line without its end can only be ours, or a crash's.
 static bool ends_torn_line(const struct audit_log *log)
 {
-    return !atomic_load(&log->is_shared);
+    return !atomic_load(&log->sharing.is_on);
 }
 
 // reopen opens the path once more; gives an errno, and keeps the old file, when that cannot be done, or when it is still
@@ -519,7 +524,7 @@ enum err audit_log_open(const struct audit_log_options *options, struct audit_lo
     log->max[AUDIT_KIND_ADMIN] = MAX_ADMINS;
     log->sink.fd = -1;
     log->wake_fd = -1;
-    atomic_store(&log->is_shared, options->is_shared);
+    atomic_store(&log->sharing.is_on, options->is_shared);
     log->waiting_end = &log->waiting;
     log->path = strdup(options->path);
     const enum err error = log->path == NULL
@@ -702,9 +707,9 @@ enum err audit_log_move(struct audit_log *log, const struct audit_log_target *ta
 
 void audit_log_share(struct audit_log *log, bool is_shared)
 {
-    if (!is_shared && atomic_load(&log->is_shared))
-        atomic_store(&log->was_shared, true);
-    atomic_store(&log->is_shared, is_shared);
+    if (!is_shared && atomic_load(&log->sharing.is_on))
+        atomic_store(&log->sharing.was_on, true);
+    atomic_store(&log->sharing.is_on, is_shared);
 }
 
 void audit_log_reopen(struct audit_log *log)

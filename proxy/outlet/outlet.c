@@ -187,10 +187,15 @@ static void be_sent(struct outlet *outlet, size_t count)
     (void)pthread_mutex_unlock(&queue->mutex);
 }
 
-// hang_up ends the connection. What the receiver's kernel does not have waits for the next one.
-static void hang_up(struct outlet *outlet)
+// hang_up ends the connection. What the receiver's kernel does not have waits for the next one. With `finishes` the receiver
+// gets a moment for what is under way; what it has by then is dropped first, in case it breaks the connection.
+static void hang_up(struct outlet *outlet, bool finishes)
 {
     if (outlet_link_is_open(&outlet->link))
+        drop_arrived(outlet);
+    if (finishes)
+        outlet_link_finish(&outlet->link);
+    if (finishes && outlet_link_is_open(&outlet->link))
         drop_arrived(outlet);
     outlet_link_close(&outlet->link);
     (void)pthread_mutex_lock(&outlet->queue.mutex);
@@ -225,7 +230,7 @@ static void be_down(struct outlet *outlet, const char *problem)
     const int64_t now_ms = monotonic_ms();
     const bool has_lasted =
         outlet_link_is_open(&outlet->link) && now_ms - outlet->connected_ms >= LASTING_MS;
-    hang_up(outlet);
+    hang_up(outlet, false);
     atomic_store(&outlet->is_trying, false);
     if (has_lasted)
         outlet->backoff_ms = BACKOFF_MIN_MS;
@@ -368,8 +373,7 @@ static void adopt(struct outlet *outlet)
     outlet->next_tls = NULL;
     atomic_store(&outlet->is_outdated, false);
     (void)pthread_mutex_unlock(&outlet->queue.mutex);
-    outlet_link_finish(&outlet->link);
-    hang_up(outlet);
+    hang_up(outlet, true);
     server_trust_unref(before);
     outlet->backoff_ms = BACKOFF_MIN_MS;
     outlet->retry_at_ms = 0;
@@ -414,8 +418,7 @@ static void *run(void *arg)
     struct outlet *outlet = arg;
     while (step(outlet)) {
     }
-    outlet_link_finish(&outlet->link);
-    hang_up(outlet);
+    hang_up(outlet, true);
     atomic_store(&outlet->has_ended, true);
     return NULL;
 }

@@ -78,7 +78,9 @@ static enum err socket_flush(struct stream *stream)
 
 static enum err socket_finish(struct stream *stream)
 {
-    return shutdown(link_of(stream)->fd, SHUT_WR) == 0 ? ERR_OK : ERR_SYSTEM;
+    struct outlet_link *link = link_of(stream);
+    link->has_finished = shutdown(link->fd, SHUT_WR) == 0;
+    return link->has_finished ? ERR_OK : ERR_SYSTEM;
 }
 
 static void socket_want(struct stream *stream, bool read, bool write)
@@ -203,6 +205,7 @@ static int connect_socket(struct outlet_link *link, int family, int type,
     link->is_datagram = type == SOCK_DGRAM;
     link->is_tcp = family != AF_UNIX;
     link->written = 0;
+    link->has_finished = false;
     int error = connect(link->fd, address, len) == 0 ? 0 : errno;
     if (error == EINPROGRESS)
         error = await_connected(link);
@@ -384,6 +387,8 @@ uint64_t outlet_link_arrived(const struct outlet_link *link)
     int waiting = 0; // bytes that are not acknowledged
     if (!link->is_tcp || ioctl(link->fd, SIOCOUTQ, &waiting) != 0 || waiting < 0)
         return link->written;
+    if (link->has_finished && waiting > 0)
+        waiting--; // our FIN, which counts as a byte (RFC 9293, 3.4) and comes last
     return (uint64_t)waiting < link->written ? link->written - (uint64_t)waiting : 0;
 }
 

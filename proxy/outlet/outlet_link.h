@@ -18,6 +18,7 @@ struct outlet_link {
     int64_t moved_ms;                      // monotonic; when the kernel took something last
     uint64_t written;                      // bytes that the kernel has taken in this connection
     bool is_tcp;                           // whose receiver acknowledges bytes
+    bool has_finished;                     // our FIN is under way
     size_t said_len;                       // bytes that the receiver has sent
     const atomic_int_fast64_t *stop_at_ms; // borrowed; monotonic: no wait is longer
     const atomic_bool *is_outdated;        // borrowed: connecting is given up
