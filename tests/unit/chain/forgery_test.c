@@ -22,6 +22,7 @@ struct forger {
     const char *path;
     size_t number;
     size_t line_count; // of the close records, for their ids
+    bool is_cut;       // what is written is not in the log
     size_t faults;
     struct chain_finding last; // fault; without its text
     char text[512];
@@ -37,18 +38,26 @@ static void on_finding(void *arg, const struct chain_finding *finding)
     (void)string_copy(forger->text, sizeof forger->text, slice_of_string(finding->text));
 }
 
-static struct forger *begin(void)
+static struct forger *begin_rotated(bool is_rotated)
 {
     static const uint8_t seed[NOTE_SEED_LEN] = {1, 2, 3};
     struct forger *forger = calloc(1, sizeof *forger);
     assert_non_null(forger);
     assert_true(note_signer_init(SLICE_LITERAL("sallyport/test"), seed, &forger->signer));
-    const struct chain_check_options options = {
-        .keys = &forger->signer.verifier, .key_count = 1, .on_finding = on_finding, .arg = forger};
+    const struct chain_check_options options = {.keys = &forger->signer.verifier,
+                                                .key_count = 1,
+                                                .may_lack_head = is_rotated,
+                                                .on_finding = on_finding,
+                                                .arg = forger};
     forger->check = chain_check_create(&options);
     assert_non_null(forger->check);
     forger->path = "audit.jsonl";
     return forger;
+}
+
+static struct forger *begin(void)
+{
+    return begin_rotated(false);
 }
 
 static void destroy(struct forger *forger)
@@ -65,7 +74,8 @@ static void on_line(void *arg, const struct log_line *line)
 
 static void write_line(struct forger *forger, struct slice line)
 {
-    log_line_read(forger->path, ++forger->number, line, on_line, forger->check);
+    if (!forger->is_cut)
+        log_line_read(forger->path, ++forger->number, line, on_line, forger->check);
 }
 
 // write_record writes a record with this seal and gives the hash of its line.
@@ -85,16 +95,29 @@ static struct merkle_hash write_record(struct forger *forger, const struct seal 
 }
 
 // start begins an instance that has the key, after what the last one wrote.
-static void start(struct forger *forger)
+static void start_after(struct forger *forger, struct seal_link after)
 {
     struct chain_settings settings = {.signer = forger->signer, .every_ms = 1000};
+    struct chain_settings *chain = OPENSSL_memdup(&settings, sizeof settings);
+    assert_non_null(chain);
+    sealer_begin(&forger->real, after, chain, 0);
+}
+
+static void start(struct forger *forger)
+{
     struct seal_link after = {.kind = SEAL_LINK_NONE};
     if (forger->real.seq > 0)
         after = sealer_link(&forger->real, after);
-    struct chain_settings *chain = OPENSSL_memdup(&settings, sizeof settings);
-    assert_non_null(chain);
     sealer_deinit(&forger->real);
-    sealer_begin(&forger->real, after, chain, 0);
+    start_after(forger, after);
+}
+
+// swap goes on with the other instance that runs beside this one.
+static void swap(struct forger *forger, struct sealer *other)
+{
+    const struct sealer now = forger->real;
+    forger->real = *other;
+    *other = now;
 }
 
 static void write_sealed(struct forger *forger, struct slice body)
@@ -315,6 +338,44 @@ static void lines_without_a_chain_are_not_covered_by_the_instance_that_found_the
     destroy(forger);
 }
 
+// The file that is the oldest one at hand may begin in the middle of a process, and of no other one.
+static void
+the_beginning_of_a_process_is_missed_though_it_ran_beside_one_that_lacks_its_own(void **state)
+{
+    (void)state;
+    for (size_t cut = 0; cut <= 3; cut++) {
+        struct forger *forger = begin_rotated(true);
+        struct sealer other = {0};
+        forger->is_cut = true; // in an older file
+        start(forger);
+        write_real(forger, 2);
+        forger->is_cut = false;
+        write_real(forger, 2);
+        sign(forger, false);
+        const struct seal_link found =
+            sealer_link(&forger->real, (struct seal_link){.kind = SEAL_LINK_NONE});
+        swap(forger, &other);
+        start_after(forger, found);
+        forger->is_cut = true;
+        write_real(forger, cut);
+        forger->is_cut = false;
+        write_real(forger, 4 - cut);
+        swap(forger, &other);
+        write_real(forger, 2);
+        sign(forger, true);
+        swap(forger, &other);
+        sign(forger, true);
+        chain_check_finish(forger->check);
+        assert_int_equal(forger->faults, cut > 0);
+        if (cut > 0) {
+            assert_int_equal(forger->last.kind, CHAIN_REMOVED);
+            assert_int_equal(forger->last.place.number, 4);
+        }
+        sealer_deinit(&other);
+        destroy(forger);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -325,6 +386,8 @@ int main(void)
         cmocka_unit_test(two_processes_that_write_at_once_and_have_not_signed_yet_are_no_fault),
         cmocka_unit_test(a_log_without_a_good_checkpoint_proves_nothing_and_that_is_a_fault),
         cmocka_unit_test(lines_without_a_chain_are_not_covered_by_the_instance_that_found_them),
+        cmocka_unit_test(
+            the_beginning_of_a_process_is_missed_though_it_ran_beside_one_that_lacks_its_own),
         cmocka_unit_test(an_empty_line_is_found),
         cmocka_unit_test(lines_that_end_with_cr_lf_are_said_to),
         cmocka_unit_test(more_instances_than_can_be_are_a_fault_and_cost_no_more),
