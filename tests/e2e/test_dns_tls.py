@@ -217,6 +217,24 @@ def test_a_silent_server_is_asked_last(proxy, serve, target):
     assert (bad.connections, mute.connections) == (1, 1)
 
 
+def test_a_server_that_leaves_one_name_unanswered_and_answers_others_is_still_the_first(proxy, serve, target):
+    first, second = serve(), serve()
+    first.reply("silent.test", is_silent=True)
+    second.addresses("silent.test", "127.0.0.1")
+    for name in ("a.test", "b.test", "c.test"):
+        first.addresses(name, "127.0.0.1")
+    started = proxy(over_tls(first), over_tls(second), timeout="3s")
+    requester = started.connect()
+    requester.send(f"CONNECT silent.test:{target.port} HTTP/1.1\r\n\r\n".encode())
+    first.wait_asked("silent.test")
+    for name in ("a.test", "b.test"):  # while it says nothing about the other name
+        started.tunnel(f"{name}:{target.port}").echo(b"hello")
+    assert requester.read_answer().status == 200
+    assert second.asked("silent.test")
+    started.tunnel(f"c.test:{target.port}").echo(b"hello")
+    assert first.asked("c.test") and not second.asked("c.test")
+
+
 def test_a_server_that_is_not_there_is_named_once_and_so_is_its_return(proxy, serve, target):
     with dead_port() as port:
         started = proxy(f"tls://127.0.0.1:{port}#{NAME}")
