@@ -267,21 +267,21 @@ void ocsp_asker_destroy(struct ocsp_asker *asker)
     free(asker);
 }
 
-void ocsp_asker_configure(struct ocsp_asker *asker, const struct resolver_options *options)
+bool ocsp_asker_configure(struct ocsp_asker *asker, const struct resolver_options *options)
 {
     struct errinfo info;
     struct resolver *old = asker->resolver;
     struct resolver *resolver = NULL;
     if (resolver_create(asker->loop, options, &resolver, &info) != ERR_OK) {
-        log_error(LOG_RESOLVER_FAILED, "OCSP: the old resolver stays: %s", info.text);
-        return;
+        log_error(LOG_RESOLVER_FAILED, "OCSP: the old resolver stays for now: %s", info.text);
+        return false;
     }
     asker->resolver = resolver;
     struct fetcher *fetcher = make_fetcher(asker);
     if (fetcher == NULL) {
         asker->resolver = old;
         resolver_destroy(resolver);
-        return;
+        return false;
     }
     struct question *question = NULL;
     TAILQ_FOREACH(question, &asker->questions, link)
@@ -298,6 +298,7 @@ void ocsp_asker_configure(struct ocsp_asker *asker, const struct resolver_option
         if (!begin(question))
             settle(question, &no_memory, ocsp_fault_sentence(OCSP_FAULT_NO_MEMORY));
     }
+    return true;
 }
 
 struct ocsp_book *ocsp_asker_book(struct ocsp_asker *asker)

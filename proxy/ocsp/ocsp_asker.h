@@ -29,9 +29,10 @@ struct ocsp_asker *ocsp_asker_create(struct ev_loop *loop, const struct resolver
 // allowed.
 void ocsp_asker_destroy(struct ocsp_asker *asker);
 
-// ocsp_asker_configure has it resolve names by these options from now on; what is under way is asked again. Without memory
-// the old ones stay.
-void ocsp_asker_configure(struct ocsp_asker *asker, const struct resolver_options *resolver);
+// ocsp_asker_configure has it resolve names by these options from now on; what is under way is asked again. False without
+// memory: the old ones stay, and the caller tries it again.
+bool ocsp_asker_configure(struct ocsp_asker *asker,
+                          const struct resolver_options *resolver) MUST_USE;
 
 // ocsp_asker_book gives the book; borrowed, any thread may use it.
 struct ocsp_book *ocsp_asker_book(struct ocsp_asker *asker);

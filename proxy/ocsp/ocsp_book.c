@@ -17,6 +17,20 @@ struct ocsp_book {
     struct ocsp_figures figures;
 };
 
+static void leave_queue(struct ocsp_book *book, struct ocsp_entry *entry)
+{
+    struct ocsp_place *place = entry->place;
+    if (!entry->is_queued)
+        return;
+    entry->is_queued = false;
+    book->figures.waiting--;
+    TAILQ_REMOVE(&place->queue, entry, queue);
+    if (TAILQ_EMPTY(&place->queue) && place->has_turn) {
+        TAILQ_REMOVE(&book->turns, place, turn);
+        place->has_turn = false;
+    }
+}
+
 struct ocsp_book *ocsp_book_create(void (*on_work)(void *arg), void *arg)
 {
     struct ocsp_book *book = calloc(1, sizeof *book);
@@ -37,26 +51,19 @@ void ocsp_book_destroy(struct ocsp_book *book)
 {
     if (book == NULL)
         return;
+    struct ocsp_place *place = NULL;
+    while ((place = TAILQ_FIRST(&book->turns)) != NULL) {
+        struct ocsp_entry *entry = TAILQ_FIRST(&place->queue);
+        ASSERT(entry->is_held_by_queue);
+        leave_queue(book, entry);
+        ocsp_store_release(&book->store, entry);
+    }
     ocsp_store_deinit(&book->store);
     pthread_mutex_destroy(&book->lock);
     free(book);
 }
 
 // ---- holding -------------------------------------------------------------------------------------
-
-static void leave_queue(struct ocsp_book *book, struct ocsp_entry *entry)
-{
-    struct ocsp_place *place = entry->place;
-    if (!entry->is_queued)
-        return;
-    entry->is_queued = false;
-    book->figures.waiting--;
-    TAILQ_REMOVE(&place->queue, entry, queue);
-    if (TAILQ_EMPTY(&place->queue) && place->has_turn) {
-        TAILQ_REMOVE(&book->turns, place, turn);
-        place->has_turn = false;
-    }
-}
 
 // release lets go for one holder; a task is one of them.
 static void release(struct ocsp_book *book, struct ocsp_entry *entry)
@@ -168,6 +175,22 @@ void ocsp_book_ask(struct ocsp_book *book, struct ocsp_entry *entry)
         book->on_work(book->arg);
 }
 
+void ocsp_book_ask_again(struct ocsp_book *book, struct ocsp_entry *entry, int64_t now_s,
+                         int64_t now_ms)
+{
+    pthread_mutex_lock(&book->lock);
+    const bool is_due = !has_current(entry, now_s) && entry->retry_ms <= now_ms &&
+                        !entry->is_queued && !entry->is_under_way;
+    if (is_due) {
+        ocsp_store_hold(&book->store, entry);
+        entry->is_held_by_queue = true;
+        enqueue(book, entry, false);
+    }
+    pthread_mutex_unlock(&book->lock);
+    if (is_due)
+        book->on_work(book->arg);
+}
+
 // may_ask tells whether one more question may be put to a place.
 static bool may_ask(const struct ocsp_place *place, int64_t now_ms)
 {
@@ -198,7 +221,9 @@ bool ocsp_book_take(struct ocsp_book *book, int64_t now_ms, struct ocsp_task *ou
     if (place != NULL) {
         struct ocsp_entry *entry = TAILQ_FIRST(&place->queue);
         leave_queue(book, entry);
-        ocsp_store_hold(&book->store, entry);
+        if (!entry->is_held_by_queue)
+            ocsp_store_hold(&book->store, entry);
+        entry->is_held_by_queue = false; // the task holds it now
         entry->is_under_way = true;
         place->under_way++;
         book->figures.under_way++;
@@ -238,13 +263,22 @@ static void note_failure(struct ocsp_entry *entry, const struct ocsp_result *res
         place->down_until_ms = now_ms + OCSP_BOOK_DOWN_MS;
 }
 
+// is_news tells whether an answer takes the place of the one that is known. Of two of one second nobody knows which is the
+// newer: the worse counts.
+static bool is_news(const struct ocsp_entry *entry, const struct ocsp_answer *answer)
+{
+    if (!entry->has_answer || answer->this_update_s > entry->this_update_s)
+        return true;
+    return answer->this_update_s == entry->this_update_s && answer->status >= entry->status;
+}
+
 // note_answer takes an answer, unless it is older than the one that is known.
 static void note_answer(struct ocsp_entry *entry, const struct ocsp_answer *answer, int64_t now_s,
                         int64_t now_ms)
 {
     entry->place->failures = 0;
     entry->place->down_until_ms = 0;
-    if (!entry->has_answer || answer->this_update_s >= entry->this_update_s) {
+    if (is_news(entry, answer)) {
         entry->has_answer = true;
         entry->status = (uint8_t)answer->status;
         entry->this_update_s = answer->this_update_s;

@@ -9,7 +9,7 @@
 // Asking is fair and bounded: one question for a certificate at a time, whoever wants to know; OCSP_BOOK_EACH questions at a
 // time for each place, and places take turns, so that a responder that is dead costs the clients of another nothing. A place
 // that has failed OCSP_BOOK_FAILURES times in a row is left alone for OCSP_BOOK_DOWN_MS, but for one question. After an answer
-// comes none older than it.
+// comes none older than it, and none of the same second that is better.
 //
 // Two clocks: the wall clock (`now_s`, Unix seconds) says whether an answer is over, and nothing else. When to ask again goes
 // by the monotonic one (`now_ms`), so that setting the clock neither stops questions nor brings them all at once.
@@ -90,6 +90,11 @@ enum ocsp_standing ocsp_book_look(struct ocsp_book *book, const struct ocsp_quer
 
 // ocsp_book_ask has the entry asked about, before those that are only asked about again, unless that is under way.
 void ocsp_book_ask(struct ocsp_book *book, struct ocsp_entry *entry);
+
+// ocsp_book_ask_again has an entry asked about whose answer is over, though it goes on to count, as that of who was revoked:
+// somebody came again, and may be good by now. Nobody waits, and nobody has to hold it.
+void ocsp_book_ask_again(struct ocsp_book *book, struct ocsp_entry *entry, int64_t now_s,
+                         int64_t now_ms);
 
 // ocsp_book_take gives the next question to put; false: there is none, or enough are under way. Each is settled once.
 bool ocsp_book_take(struct ocsp_book *book, int64_t now_ms, struct ocsp_task *out);

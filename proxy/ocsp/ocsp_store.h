@@ -72,7 +72,8 @@ struct ocsp_entry {
     uint8_t status;    // enum ocsp_status, with an answer
     uint8_t rank;      // enum ocsp_rank, while nobody holds it
     bool has_answer;
-    bool is_queued;
+    bool is_queued;        // of the book, like the two that follow
+    bool is_held_by_queue; // one of the holders is the queue itself
     bool is_under_way;
     uint8_t serial_len;
     uint8_t serial[OCSP_SERIAL_MAX_LEN];

@@ -281,6 +281,12 @@ static void hand_over(struct service *service, struct snapshot *snapshot, struct
         be_adopted(service); // no worker is there to say it
 }
 
+// configure_asker has OCSP responders be found by the snapshot in force. Without memory it is tried again with each tick.
+static void configure_asker(struct service *service)
+{
+    service->is_asker_old = !ocsp_asker_configure(service->asker, &service->snapshot->resolver);
+}
+
 // take_over brings a reload's snapshot into force.
 static void take_over(struct service *service, struct snapshot *snapshot, struct prepared *prepared)
 {
@@ -288,14 +294,16 @@ static void take_over(struct service *service, struct snapshot *snapshot, struct
     log_configure(&snapshot->log);
     ticket_keys_configure(service->shared.tickets, &snapshot->tickets.settings);
     service_apply_limits(service, snapshot);
-    if (!resolver_options_equal(&service->snapshot->resolver, &snapshot->resolver))
-        ocsp_asker_configure(service->asker, &snapshot->resolver);
+    const bool is_resolver_new =
+        !resolver_options_equal(&service->snapshot->resolver, &snapshot->resolver);
     snapshot->blocks = blocklist_ref(service->blocks);
     service->reloads.in_force_since_s = (int64_t)time(NULL);
     sockets_carry(sockets, snapshot, &service->sockets, service->snapshot);
     if (service->succession.retirement == NULL)
         monitor_adopt(service->monitor, &prepared->place);
     hand_over(service, snapshot, sockets);
+    if (is_resolver_new)
+        configure_asker(service);
     sockets_close(&service->sockets);
     service->sockets = *sockets;
     reload_watch_files(service);
@@ -489,7 +497,8 @@ static void advance(struct service *service)
             begin_load(service);
             break;
         case ROLLOUT_WAIT:
-            if (service->rollout.missed != 0 && !ev_is_active(&service->tick))
+            if ((service->rollout.missed != 0 || service->is_asker_old) &&
+                !ev_is_active(&service->tick))
                 ev_timer_again(service->loop, &service->tick);
             return;
         }
@@ -540,7 +549,9 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
     (void)events;
     struct service *service = timer->data;
     rollout_tick(&service->rollout);
-    if (service->rollout.missed == 0)
+    if (service->is_asker_old)
+        configure_asker(service);
+    if (service->rollout.missed == 0 && !service->is_asker_old)
         ev_timer_stop(loop, timer);
     advance(service);
 }

@@ -47,6 +47,7 @@ struct service {
     // what every worker has a copy of; owned, its snapshot is not set
     struct session_context shared;
     struct ocsp_asker *asker; // owned; asks OCSP responders for all workers
+    bool is_asker_old;        // it finds them by the resolver before the last reload: no memory
     uint64_t descriptors;     // that the process may have
     struct memory_watch memory;
     struct sockets sockets;  // of `snapshot`

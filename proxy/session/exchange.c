@@ -190,10 +190,13 @@ static bool admit(struct exchange *exchange)
            conclude(exchange, quota_take(&exchange->route.quota, exchange->peer));
 }
 
-// admit_again asks it again, where the snapshot is no longer the one that it was asked under.
+// admit_again asks it again, where the snapshot is no longer the one that it was asked under, or an OCSP responder may have
+// said something since.
 static bool admit_again(struct exchange *exchange)
 {
-    return exchange->generation == exchange->peer->context->snapshot->generation || admit(exchange);
+    const struct peer *peer = exchange->peer;
+    const bool is_same = exchange->generation == peer->context->snapshot->generation;
+    return (is_same && ocsp_hold_count(peer->ocsp) == 0) || admit(exchange);
 }
 
 // admit_addresses asks which addresses may be dialled. False: it has been refused, or addresses are still to come that it

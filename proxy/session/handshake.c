@@ -263,12 +263,23 @@ static bool has_left(struct session *session)
     return tls_stream_is_waiting(tls) && !tls_stream_look(tls);
 }
 
+// is_still_asking tells whether what a handshake waits for is still to come: what the client sends meanwhile changes nothing,
+// and judging its chain again at each of its bytes would be work that a stranger orders.
+static bool is_still_asking(const struct session *session)
+{
+    return tls_stream_is_waiting(session->peer.tls) &&
+           session->peer.context->now_ms < session->asking.until_ms &&
+           ocsp_hold_waits(session->peer.ocsp, session->peer.context->now_ms);
+}
+
 enum session_step handshake_step(struct session *session)
 {
     if (has_left(session)) {
         handshake_record_refusal(session, REASON_CLIENT_ABORTED);
         return SESSION_STEP_END;
     }
+    if (is_still_asking(session))
+        return SESSION_STEP_WAIT;
     const enum err error = tls_stream_handshake(session->peer.tls);
     if (error == ERR_AGAIN)
         return SESSION_STEP_WAIT;

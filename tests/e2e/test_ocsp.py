@@ -12,10 +12,12 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from support.config import client, reach
 from support.control import CONTROL, Control
+from support.origin import full_queue
 from support.proxy import run
 from support.responder import TRY_LATER, UNAUTHORIZED, Responder, unsuccessful
 from support.scale import eventually
 from support.upgrades import start_upgradable
+from support.wire import connect_head
 
 ORIGIN = "origin.test"
 REVOKED = "SSLV3_ALERT_CERTIFICATE_REVOKED"
@@ -354,6 +356,54 @@ def test_who_is_blocked_while_waiting_is_refused(asking, responder, leaf):
     responder.gate.set()
     assert "ALERT" in waiting.refusal()
     proxy.audit.wait("handshake_refused", reason="blocked")
+
+
+def test_bytes_that_drip_in_while_a_handshake_waits_do_not_have_it_judged_again(asking, responder, leaf):
+    proxy = asking(responder.knows(leaf).url, timeout="10s", changes={"control": CONTROL})
+    responder.gate.clear()
+    waiting = proxy.connect(leaf)
+    responder.wait_asked(leaf)
+    # Who is blocked would be refused at the next byte, were its chain judged with each.
+    Control(proxy).block("sha256:" + leaf.sha256)
+    for _ in range(50):
+        waiting.sock.sendall(b"\x17")
+        proxy.wait_read()
+    assert not proxy.audit.records("handshake_refused")
+    responder.gate.set()
+    proxy.audit.wait("handshake_refused", reason="blocked")
+
+
+def test_who_is_revoked_while_its_request_waits_gets_no_tunnel(asking, dns, responder, leaf):
+    responder.life = 3
+    proxy = asking(responder.knows(leaf).url)
+    port = proxy.target.split(":")[1]
+    proxy.reload(client(reach(ORIGIN, port), reach("slow.test", port), match=[{"any": True}]))
+    target = f"slow.test:{port}"
+    released = dns.hold("slow.test", "127.0.0.1")
+    there, waiting = proxy.tunnel(proxy.target, leaf), proxy.connect(leaf)
+    waiting.send(connect_head(target))
+    dns.wait_asked("slow.test")
+    responder.revoke(leaf)
+    proxy.assert_closed(there.id, "revoked")
+    released.set()
+    proxy.assert_refused(waiting.read_answer(), 403, "revoked")
+
+
+def test_who_is_revoked_while_its_target_is_dialled_gets_no_tunnel(asking, responder, leaf):
+    responder.life = 3
+    with full_queue() as hole:
+        port = hole.getsockname()[1]
+        proxy = asking(responder.knows(leaf).url, changes={"timeouts": {"attempt": "30s", "connect": "30s"}})
+        there, waiting = proxy.tunnel(proxy.target, leaf), proxy.connect(leaf)
+        rules = reach(ORIGIN, proxy.target.split(":")[1]), reach(ORIGIN, port)
+        proxy.reload(client(*rules, match=[{"any": True}]))
+        waiting.send(connect_head(f"{ORIGIN}:{port}"))
+        record = proxy.audit.wait("decision", **{"request.port": port})
+        responder.revoke(leaf)
+        proxy.assert_closed(there.id, "revoked")
+        hole.listen(64)  # room for the next retransmission
+        assert waiting.read_answer().status == 403
+        assert proxy.close_record(record["id"])["reason"] == "revoked"
 
 
 # -- live tunnels -------------------------------------------------------------------------------

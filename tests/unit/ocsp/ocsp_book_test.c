@@ -197,6 +197,70 @@ static void who_was_revoked_comes_back_by_a_newer_answer_only(void **state)
     ocsp_book_release(bench->book, entry);
 }
 
+static void of_two_answers_of_one_second_the_worse_counts(void **state)
+{
+    struct bench *bench = *state;
+    static const struct {
+        enum ocsp_status first;
+        enum ocsp_status second;
+        enum ocsp_standing then;
+    } cases[] = {
+        {OCSP_GOOD, OCSP_REVOKED, OCSP_STANDS_REVOKED},
+        {OCSP_REVOKED, OCSP_GOOD, OCSP_STANDS_REVOKED},
+        {OCSP_UNKNOWN, OCSP_GOOD, OCSP_STANDS_UNKNOWN},
+        {OCSP_GOOD, OCSP_UNKNOWN, OCSP_STANDS_UNKNOWN},
+        {OCSP_GOOD, OCSP_GOOD, OCSP_STANDS_GOOD},
+    };
+    for (uint32_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct ocsp_entry *entry = hold(bench->book, &bench->one, i);
+        ocsp_book_ask(bench->book, entry);
+        assert_true(answer_next(bench->book, cases[i].first, NOW_S));
+        ocsp_book_ask(bench->book, entry);
+        assert_true(answer_next(bench->book, cases[i].second, NOW_S));
+        assert_int_equal(ocsp_book_standing(bench->book, entry, NOW_S, NOW_MS), cases[i].then);
+        ocsp_book_release(bench->book, entry);
+    }
+}
+
+static void who_was_revoked_and_comes_again_after_the_answers_end_is_asked_about(void **state)
+{
+    struct bench *bench = *state;
+    const int64_t after_s = NOW_S + LIFE_S + 1;
+    struct ocsp_task task;
+    struct ocsp_entry *entry = hold(bench->book, &bench->one, 1);
+    ocsp_book_ask(bench->book, entry);
+    assert_true(answer_next(bench->book, OCSP_REVOKED, NOW_S));
+    ocsp_book_ask_again(bench->book, entry, NOW_S, NOW_MS);
+    assert_false(ocsp_book_take(bench->book, NOW_MS, &task)); // the answer is not over
+    ocsp_book_ask_again(bench->book, entry, after_s, NOW_MS);
+    ocsp_book_ask_again(bench->book, entry, after_s, NOW_MS);
+    ocsp_book_release(bench->book, entry); // it does not wait
+    assert_int_equal(look(bench->book, &bench->one, 1, after_s), OCSP_STANDS_REVOKED);
+    assert_true(ocsp_book_take(bench->book, NOW_MS, &task));
+    assert_false(ocsp_book_settle(bench->book, &task, &silence, after_s, NOW_MS));
+    assert_int_equal(look(bench->book, &bench->one, 1, after_s), OCSP_STANDS_REVOKED);
+    entry = hold(bench->book, &bench->one, 1);
+    ocsp_book_ask_again(bench->book, entry, after_s, NOW_MS); // a moment after nobody has answered
+    assert_false(ocsp_book_take(bench->book, NOW_MS, &task));
+    ocsp_book_ask_again(bench->book, entry, after_s, NOW_MS + OCSP_BOOK_RETRY_MS);
+    ocsp_book_release(bench->book, entry);
+    assert_true(answer_next(bench->book, OCSP_GOOD, after_s));
+    assert_int_equal(look(bench->book, &bench->one, 1, after_s), OCSP_STANDS_GOOD);
+}
+
+static void a_book_may_end_while_somebody_is_to_be_asked_about_again(void **state)
+{
+    struct bench *bench = *state;
+    struct ocsp_book *book = ocsp_book_create(on_work, &bench->work);
+    assert_non_null(book);
+    struct ocsp_entry *entry = hold(book, &bench->one, 1);
+    ocsp_book_ask(book, entry);
+    assert_true(answer_next(book, OCSP_REVOKED, NOW_S));
+    ocsp_book_ask_again(book, entry, NOW_S + LIFE_S + 1, NOW_MS);
+    ocsp_book_release(book, entry);
+    ocsp_book_destroy(book);
+}
+
 static void
 an_old_answer_in_the_place_of_one_that_has_ended_is_not_asked_for_again_at_once(void **state)
 {
@@ -653,6 +717,9 @@ int main(void)
         TEST(an_answer_is_kept_until_it_ends_and_no_longer),
         TEST(an_answer_of_another_responder_or_without_the_nonce_is_another),
         TEST(who_was_revoked_comes_back_by_a_newer_answer_only),
+        TEST(of_two_answers_of_one_second_the_worse_counts),
+        TEST(who_was_revoked_and_comes_again_after_the_answers_end_is_asked_about),
+        TEST(a_book_may_end_while_somebody_is_to_be_asked_about_again),
         TEST(an_old_answer_in_the_place_of_one_that_has_ended_is_not_asked_for_again_at_once),
         TEST(silence_is_remembered_for_a_while),
         TEST(what_is_in_use_is_asked_again_before_it_ends_and_nothing_else),
