@@ -41,6 +41,11 @@ class LoopProbe:
     def reset(self):
         self._rows[:] = bytes(len(self._rows))
 
+    def worst_cpu_ms(self):
+        """The longest pass of any thread."""
+        every = [ROW.unpack_from(self._rows, at * ROW.size) for at in range(ROW_COUNT)]
+        return max(cpu for _, cpu, _, _ in every) / 1e6
+
     def read(self):
         """The thread that was busiest: with one worker, that worker."""
         every = [ROW.unpack_from(self._rows, at * ROW.size) for at in range(ROW_COUNT)]
