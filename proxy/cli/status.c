@@ -182,6 +182,8 @@ static void print_all(FILE *out, const json_t *root)
         out, root, "crl_fetches",
         "crl fetched  of {of}: {url}, {fetched} new, {unchanged} unchanged, {failed} failed, "
         "again in {next_in_s} s");
+    print_list(out, root, "parents",
+               "parent       {of}: {url} is {state}; checks: {good} good, {failed} failed");
     print_list(out, root, "blocks", "block        {block} since {since} by uid {uid}");
     if (member_number(root, "blocks_not_listed") > 0)
         print_row(out, root, "             and {blocks_not_listed} more blocks\n");

@@ -7,6 +7,14 @@
 enum { PARENT_PROXIES_MAX = 8 };
 
 struct credentials;
+struct proxy_board;
+
+// parent_health says how its proxies are checked. Zeroed: they are not.
+struct parent_health {
+    int64_t every_ms;
+    uint32_t fall; // failed checks in a row after which a proxy is down
+    uint32_t rise; // good ones after which it is not
+};
 
 struct parent_config {
     const char *name;                // snapshot's arena
@@ -15,4 +23,6 @@ struct parent_config {
     bool is_clear;                   // http://, not https://
     bool tells_client;               // it is told whose request it is (RFC 9440)
     struct credentials *credentials; // owned; NULL: no TLS
+    struct parent_health health;
+    struct proxy_board *board; // owned; which proxies are down; NULL: they are not checked
 };

@@ -9,6 +9,7 @@
 #include "proxy/config/parent_config.h"
 #include "proxy/config/validity.h"
 #include "proxy/uplink/credentials.h"
+#include "proxy/uplink/proxy_board.h"
 
 enum {
     CAS_MAX = 16,
@@ -24,7 +25,17 @@ struct parent {
     const char *name;
     uint32_t resolve;
     uint32_t identity;
+    struct parent_health health;
 };
+
+static const struct key health_keys[] = {
+    KEY_ROW("every", KEY_DURATION, struct parent_health, every_ms, .min = 100, .max = 3600 * 1000,
+            .fallback = 10 * 1000),
+    KEY_ROW("fall", KEY_NUMBER, struct parent_health, fall, .min = 1, .max = 100, .fallback = 3),
+    KEY_ROW("rise", KEY_NUMBER, struct parent_health, rise, .min = 1, .max = 100, .fallback = 2),
+};
+
+const struct section parent_health_section = SECTION("`health` of a parent", health_keys);
 
 static const struct key keys[] = {
     KEY_ROW("name", KEY_NAME, struct parent, name, .support = KEY_REQUIRED, .label = "parent name"),
@@ -33,7 +44,7 @@ static const struct key keys[] = {
     KEY_KNOWN("certificate", KEY_OPTIONAL),
     KEY_ROW("resolve", KEY_CHOICE, struct parent, resolve, .words = resolve_words),
     KEY_ROW("identity", KEY_CHOICE, struct parent, identity, .words = identity_words),
-    KEY_KNOWN("health", KEY_NOT_YET),
+    KEY_KNOWN("health", KEY_OPTIONAL),
 };
 
 static const struct key certificate_keys[] = {
@@ -252,6 +263,16 @@ static void check_clear(struct reader *reader, const struct node *node, const ch
                      key);
 }
 
+// health_read reads how its proxies are checked (NULL: they are not).
+static void health_read(struct reader *reader, const struct node *node, struct parent_config *out)
+{
+    if (!section_read(reader, node, &parent_health_section, &out->health))
+        return;
+    out->board = proxy_board_create();
+    if (out->board == NULL)
+        (void)reader_no_memory(reader);
+}
+
 // ---- the list -----------------------------------------------------------------------------------
 
 // check_later refuses what this version does not do.
@@ -295,6 +316,7 @@ static bool parent_read(struct reader *reader, const struct node *node, void *it
         reader_error(reader, node_get(node, "name"),
                      "`direct` is no name for a parent: in `via` it means to go without one");
     places_read(reader, node_get(node, "to"), out);
+    health_read(reader, node_get(node, "health"), out);
     check_later(reader, node, &parent);
     out->tells_client = parent.identity != 0;
     if (out->proxies == NULL)

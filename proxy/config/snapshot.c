@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "proxy/uplink/credentials.h"
+#include "proxy/uplink/proxy_board.h"
 
 struct denials *denials_ref(struct denials *denials)
 {
@@ -62,8 +63,10 @@ void snapshot_unref(struct snapshot *snapshot)
         for (size_t j = 0; j < listener->site_count; j++)
             tls_context_unref(listener->sites[j].tls);
     }
-    for (size_t i = 0; i < snapshot->parent_count; i++)
+    for (size_t i = 0; i < snapshot->parent_count; i++) {
         credentials_unref(snapshot->parents[i].credentials);
+        proxy_board_unref(snapshot->parents[i].board);
+    }
     if (snapshot->authorizer != NULL)
         server_trust_unref(snapshot->authorizer->tls);
     if (snapshot->admin != NULL)

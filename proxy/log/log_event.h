@@ -27,6 +27,8 @@
     X(LOG_AUDIT_FAILING, "audit_failing")                                                          \
     X(LOG_AUDIT_WORKS, "audit_works")                                                              \
     X(LOG_AUDIT_REMOVED, "audit_removed")                                                          \
+    X(LOG_PARENT_DOWN, "parent_down")                                                              \
+    X(LOG_PARENT_UP, "parent_up")                                                                  \
     X(LOG_SINK_FAILING, "sink_failing")                                                            \
     X(LOG_SINK_WORKS, "sink_works")                                                                \
     X(LOG_AUDIT_REOPENED, "audit_reopened")                                                        \

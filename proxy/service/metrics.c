@@ -12,6 +12,7 @@
 #include "proxy/service/crl_report.h"
 #include "proxy/service/health.h"
 #include "proxy/service/metrics_ends.h"
+#include "proxy/service/parent_checks.h"
 #include "proxy/version.h"
 
 // add_family begins a family whose description is static.
@@ -434,6 +435,7 @@ void metrics_write(const struct service *service, const struct scan *scan,
     add_sinks(service, &exposition);
     metrics_ends_write(service->snapshot, &exposition, now_s);
     crl_report_metrics(service->crl_fetches, &exposition);
+    parent_checks_metrics(service->parent_checks, &exposition);
     if (scan->kind == SCAN_METRICS)
         add_clients(scan, &exposition);
     exposition_end(&exposition);

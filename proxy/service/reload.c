@@ -17,6 +17,7 @@
 #include "proxy/ocsp/ocsp_asker.h"
 #include "proxy/process/notify.h"
 #include "proxy/service/crl_fetches.h"
+#include "proxy/service/parent_checks.h"
 #include "proxy/service/monitor.h"
 #include "proxy/service/findings.h"
 #include "proxy/service/upgrade.h"
@@ -301,6 +302,7 @@ static void take_over(struct service *service, struct snapshot *snapshot, struct
     sockets_carry(sockets, snapshot, &service->sockets, service->snapshot);
     if (service->succession.retirement == NULL)
         monitor_adopt(service->monitor, &prepared->place);
+    parent_checks_adopt(service->parent_checks, snapshot);
     hand_over(service, snapshot, sockets);
     if (is_resolver_new)
         configure_asker(service);

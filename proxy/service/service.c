@@ -32,6 +32,7 @@
 #include "proxy/service/monitor.h"
 #include "proxy/service/findings.h"
 #include "proxy/service/orders.h"
+#include "proxy/service/parent_checks.h"
 #include "proxy/service/reload.h"
 #include "proxy/service/retirement.h"
 #include "proxy/service/upgrade.h"
@@ -446,6 +447,7 @@ static void retire(struct service *service, struct handover_link *link)
     control_leave(service->control);
     monitor_leave(service->monitor);
     crl_fetches_leave(service->crl_fetches);
+    parent_checks_leave(service->parent_checks);
     sockets_give_up(&service->sockets);
     service_post(service, WORKER_RETIRE);
     succession->retirement = retirement_create(service, link);
@@ -505,6 +507,20 @@ static enum err open_sockets(struct service *service, struct monitor_place *plac
     return monitor_place_set_own(snapshot, &service->sockets, place);
 }
 
+// begin_asking begins to ask others for what the configuration wants to know of them.
+static enum err begin_asking(struct service *service, struct errinfo *info)
+{
+    service->crl_fetches = crl_fetches_create(service);
+    if (service->crl_fetches == NULL)
+        return errinfo_set(info, ERR_SYSTEM, "cannot fetch CRLs: %m");
+    crl_fetches_adopt(service->crl_fetches);
+    service->parent_checks = parent_checks_create(service->loop);
+    if (service->parent_checks == NULL)
+        return errinfo_set(info, ERR_MEMORY, "no memory to check parents");
+    parent_checks_adopt(service->parent_checks, service->snapshot);
+    return ERR_OK;
+}
+
 // start begins everything. `place` is where metrics and health will be asked for; the caller closes it after an error.
 static enum err start(struct service *service, struct monitor_place *place, struct errinfo *info)
 {
@@ -548,10 +564,7 @@ static enum err start(struct service *service, struct monitor_place *place, stru
     if (!signals_start(&service->signals, service->loop, on_signal, service))
         return errinfo_set(info, ERR_SYSTEM, "cannot receive signals: %m");
     reload_watch_files(service);
-    service->crl_fetches = crl_fetches_create(service);
-    if (service->crl_fetches == NULL)
-        return errinfo_set(info, ERR_SYSTEM, "cannot fetch CRLs: %m");
-    crl_fetches_adopt(service->crl_fetches);
+    TRY(begin_asking(service, info));
     if (service->succession.inheritance.fd >=
         0) // it has waited: what was revoked since was not seen
         (void)reload_request(service, LOADER_FILES);
@@ -585,6 +598,7 @@ static bool stop(struct service *service, uint64_t *out_cut_count)
     monitor_destroy(service->monitor);
     upgrade_destroy(succession->upgrade);
     crl_fetches_destroy(service->crl_fetches);
+    parent_checks_destroy(service->parent_checks);
     reload_stop(service);
     signals_stop(&service->signals, service->loop);
     if (shared->audit != NULL)

@@ -20,6 +20,7 @@
 
 struct control;
 struct crl_fetches;
+struct parent_checks;
 struct monitor;
 struct ocsp_asker;
 
@@ -61,6 +62,8 @@ struct service {
     struct watcher *watcher;         // owned; of the files that `snapshot` names
     struct horizon horizon;          // of the lists of `snapshot`
     struct crl_fetches *crl_fetches; // owned; of the lists that `snapshot` names by URL
+    struct parent_checks
+        *parent_checks; // owned; of the proxies that `snapshot` sends requests through
     struct clock_watch clock_watch;
     struct watchdog watchdog;
     struct survey survey;          // asks the workers

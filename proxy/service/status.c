@@ -15,6 +15,7 @@
 #include "proxy/config/endpoint_text.h"
 #include "proxy/ocsp/ocsp_asker.h"
 #include "proxy/service/crl_report.h"
+#include "proxy/service/parent_checks.h"
 #include "proxy/version.h"
 
 enum {
@@ -448,6 +449,7 @@ void status_write(const struct service *service, const struct scan *scan, struct
         add_crls(out, snapshot->trusts[t], now_s);
     json_end_array(out);
     crl_report_status(service->crl_fetches, out);
+    parent_checks_status(service->parent_checks, out);
     add_ocsp(service, out);
     add_blocks(service, out);
     add_control(service, out);

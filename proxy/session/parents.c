@@ -12,6 +12,7 @@ enum {
 };
 
 _Static_assert((int)ROUTE_PROXIES_MAX == (int)PARENT_PROXIES_MAX, "one number of proxies");
+_Static_assert((int)ROUTE_PROXIES_MAX == (int)BOARD_PROXIES_MAX, "one number of proxies");
 
 // fill_options says which proxies they are.
 static void fill_options(struct parent *parent, const struct parent_config *config,
@@ -20,6 +21,7 @@ static void fill_options(struct parent *parent, const struct parent_config *conf
     parent->options.is_clear = config->is_clear;
     parent->options.attempt_ms = attempt_ms;
     parent->options.proxy_count = config->proxy_count;
+    parent->options.board = proxy_board_ref(config->board);
     for (size_t i = 0; i < config->proxy_count; i++)
         parent->options.proxies[i] = config->proxies[i];
 }
@@ -80,6 +82,7 @@ static void destroy(struct parents *parents, struct parent *parent)
     TAILQ_REMOVE(&parents->all, parent, link);
     connection_pool_stop(&parent->pool);
     proxy_route_close(&parent->route);
+    proxy_board_unref(parent->options.board);
     free(parent);
 }
 
@@ -97,6 +100,14 @@ void parents_stop(struct parents *parents)
         destroy(parents, TAILQ_FIRST(&parents->all));
 }
 
+// take_board goes by another board, which may be NULL, from now on.
+static void take_board(struct parent *parent, struct proxy_board *board)
+{
+    struct proxy_board *before = parent->options.board;
+    parent->options.board = proxy_board_ref(board);
+    proxy_board_unref(before);
+}
+
 void parents_adopt(struct parents *parents, struct resolver *resolver,
                    const struct snapshot *snapshot)
 {
@@ -108,6 +119,8 @@ void parents_adopt(struct parents *parents, struct resolver *resolver,
         parent->route.resolver = resolver;
         if (!parent->is_retired && (config == NULL || !is_same(parent, config, attempt_ms)))
             retire(parent);
+        else if (!parent->is_retired)
+            take_board(parent, config->board);
     }
     for (size_t i = 0; i < snapshot->parent_count; i++) {
         if (parents_find(parents, snapshot->parents[i].name) == NULL)
@@ -189,5 +202,6 @@ void parent_note_reached(struct parent *parent)
 
 bool parent_is_down(const struct parent *parent, int64_t now_ms)
 {
-    return parent->down_until_ms > now_ms;
+    return parent->down_until_ms > now_ms ||
+           !proxy_board_has_up(parent->options.board, parent->options.proxy_count);
 }

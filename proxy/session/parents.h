@@ -65,5 +65,5 @@ bool parent_stop_resuming(struct parent *parent);
 void parent_note_unreachable(struct parent *parent, const char *why, int64_t now_ms);
 void parent_note_reached(struct parent *parent);
 
-// parent_is_down tells whether it could not be reached lately.
+// parent_is_down tells whether it could not be reached lately, or all of its proxies are down, as checks have found.
 bool parent_is_down(const struct parent *parent, int64_t now_ms);

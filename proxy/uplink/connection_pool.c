@@ -237,6 +237,13 @@ static struct connection *begin(struct connection_pool *pool)
     return connection;
 }
 
+// is_worse tells whether others are better: it is shunned, or its proxy is down.
+static bool is_worse(const struct connection *connection)
+{
+    return connection->is_shunned ||
+           (connection->upstream != NULL && upstream_is_down(connection->upstream));
+}
+
 static bool has_room(const struct connection *connection)
 {
     if (is_leaving(connection) || is_worn(connection))
@@ -245,18 +252,18 @@ static bool has_room(const struct connection *connection)
                                      : http2_session_room(connection->http2) > 0;
 }
 
-// is_better tells whether `a` is the better place for a tunnel: one that is not shunned, then one that is ready, then one
-// with fewer users. NULL is none.
+// is_better tells whether `a` is the better place for a tunnel: one that is not worse than others, then one that is ready,
+// then one with fewer users. NULL is none.
 static bool is_better(const struct connection *a, const struct connection *b)
 {
-    if (b == NULL || a->is_shunned != b->is_shunned)
-        return b == NULL || b->is_shunned;
+    if (b == NULL || is_worse(a) != is_worse(b))
+        return b == NULL || is_worse(b);
     if ((a->http2 == NULL) != (b->http2 == NULL))
         return a->http2 != NULL;
     return a->user_count < b->user_count;
 }
 
-// may_begin tells whether there may be one more connection, where `best` is the best that there is. Those that are shunned
+// may_begin tells whether there may be one more connection, where `best` is the best that there is. Those that are worse
 // or worn leave room for others once: otherwise a proxy that refuses would get one for each refusal.
 static bool may_begin(const struct connection_pool *pool, const struct connection *best)
 {
@@ -264,11 +271,11 @@ static bool may_begin(const struct connection_pool *pool, const struct connectio
     size_t good_count = 0;
     size_t all_count = 0;
     if (monotonic_ms() < pool->retry_ms ||
-        (best != NULL && !best->is_shunned && best->user_count == 0))
+        (best != NULL && !is_worse(best) && best->user_count == 0))
         return false;
     TAILQ_FOREACH(connection, &pool->all, link)
     {
-        const bool is_good = !connection->is_shunned && !is_worn(connection);
+        const bool is_good = !is_worse(connection) && !is_worn(connection);
         all_count += is_leaving(connection) ? 0 : 1;
         good_count += !is_leaving(connection) && is_good ? 1 : 0;
     }

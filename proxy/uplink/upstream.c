@@ -4,7 +4,7 @@
 //      always asked, and what it does not say is not used.
 //   2. Dial. If remembered addresses do not answer, DNS is asked for today's, once.
 //   3. The handshake, in which on_verify judges the proxy's chain and name.
-// If a proxy cannot be reached, the next one of the route is tried, and after the last one all of them again, as long as
+// One that checks have found to be down is passed by, unless all are. If a proxy cannot be reached, the next one of the route is tried, and after the last one all of them again, as long as
 // the route says. No byte of a client has been sent by then. Each state has a deadline, in one timer. The loop's
 // callbacks move the connection on to the next state; only the handshake is driven by upstream_step.
 #include "proxy/uplink/upstream.h"
@@ -435,17 +435,42 @@ static void drop_attempt(struct upstream *upstream, bool is_reset)
     upstream->tls = NULL;
 }
 
-// try_next begins with the next proxy of the route.
-static void try_next(struct upstream *upstream)
+bool upstream_is_down(const struct upstream *upstream)
+{
+    const struct proxy_route_options *options = upstream->route->options;
+    return proxy_board_is_down(options->board, (size_t)(upstream->way - upstream->route->ways)) &&
+           proxy_board_has_up(options->board, options->proxy_count);
+}
+
+// pass_by goes on to the first proxy of the round that is not down, from where it stands. False: there is none.
+static bool pass_by(struct upstream *upstream)
 {
     struct proxy_route *route = upstream->route;
+    while (upstream->tried_count < route->options->proxy_count && upstream_is_down(upstream)) {
+        const size_t next = (size_t)(upstream->way - route->ways) + 1;
+        upstream->way = &route->ways[next == route->options->proxy_count ? 0 : next];
+        upstream->tried_count++;
+    }
+    return upstream->tried_count < route->options->proxy_count;
+}
+
+// try_next begins with the next proxy of the route. False: there is none in this round.
+static bool try_next(struct upstream *upstream)
+{
+    struct proxy_route *route = upstream->route;
+    struct way *before = upstream->way;
     const size_t next = (size_t)(upstream->way - route->ways) + 1;
-    drop_attempt(upstream, true);
     upstream->way = &route->ways[next == route->options->proxy_count ? 0 : next];
+    if (!pass_by(upstream)) {
+        upstream->way = before; // it is the one that was tried last
+        return false;
+    }
+    drop_attempt(upstream, true);
     upstream->is_remembered = false;
     upstream->cause = CAUSE_NONE;
     upstream->detail = "";
     begin(upstream);
+    return true;
 }
 
 // say_waiting logs that no proxy can be reached; while many connections find that out, once a second.
@@ -469,10 +494,8 @@ static bool step_failed(struct upstream *upstream)
     const struct proxy_route *route = upstream->route;
     if (!cause_is_absence(upstream->cause) || upstream->is_given_up)
         return false;
-    if (upstream->tried_count < route->options->proxy_count) {
-        try_next(upstream);
+    if (upstream->tried_count < route->options->proxy_count && try_next(upstream))
         return true;
-    }
     if (monotonic_ms() + RETRY_EVERY_MS - upstream->begun_ms > route->options->retry_ms)
         return false;
     say_waiting(upstream);
@@ -490,7 +513,8 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
     switch (upstream->state) {
     case UPSTREAM_WAIT:
         upstream->tried_count = 0;
-        try_next(upstream);
+        if (!try_next(upstream))
+            fail(upstream, upstream->cause, upstream->detail);
         break;
     case UPSTREAM_RESOLVE:
         end_resolve(upstream, RESOLVE_TIMED_OUT);
@@ -564,6 +588,8 @@ struct upstream *upstream_create(struct proxy_route *route, bool offers_http2,
     };
     ev_timer_init(&upstream->timer, on_timer, 0., 0.);
     upstream->timer.data = upstream;
+    if (!pass_by(upstream)) // all have gone down meanwhile
+        upstream->way = &route->ways[route->way_at];
     begin(upstream);
     return upstream;
 }

@@ -12,6 +12,7 @@
 #include "proxy/net/resolver.h"
 #include "proxy/uplink/credentials.h"
 #include "proxy/uplink/pins.h"
+#include "proxy/uplink/proxy_board.h"
 
 enum { ROUTE_PROXIES_MAX = 8 };
 
@@ -22,6 +23,7 @@ struct proxy_route_options {
     int64_t retry_ms;                         // how long all of them are tried again; 0: once
     bool is_clear;                            // no TLS: the proxies speak HTTP/1.1 in the clear
     int64_t attempt_ms;                       // for each address; 0: 3 s
+    struct proxy_board *board;        // ref; those that are down are passed by; NULL: none is
     struct pins pins;                 // a proxy's key must be one of them; none: any key will do
     struct resolver_options resolver; // of a resolver of its own; see proxy_route_open
 };
@@ -126,6 +128,9 @@ struct stream *upstream_stream(struct upstream *upstream);
 
 // upstream_proxy gives the proxy that the connection leads to, or that was tried last. Borrowed from the route.
 const struct target *upstream_proxy(const struct upstream *upstream);
+
+// upstream_is_down tells whether that proxy is down by now, as checks have found, while others are not.
+bool upstream_is_down(const struct upstream *upstream);
 
 // failure is why a proxy cannot be used.
 struct failure {

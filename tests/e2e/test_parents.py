@@ -420,7 +420,8 @@ BAD = {
     "told by nobody": ({"identity": "client_cert", "certificate": ...}, "needs `certificate`"),
     "told in the clear": ({"identity": "client_cert", "to": ["http://127.0.0.1:1"]}, "and http://"),
     "later: resolve": ({"resolve": "parent"}, "not supported by this version"),
-    "later: health": ({"health": {"every": "10s"}}, "health"),
+    "health: too often": ({"health": {"every": "1ms"}}, "`every`"),
+    "health: never": ({"health": {"fall": 0}}, "`fall`"),
     "later: SRV": ({"to": [{"srv": "_p._tcp.a.test"}]}, "not supported by this version"),
     "an unknown key": ({"timeout": "1s"}, "timeout"),
 }

@@ -39,7 +39,7 @@ LAYERS = {
     ),
     "proxy/clock": ([], []),
     "proxy/config": (
-        ["auth/", "proxy/outlet/", "proxy/chain/", "proxy/http2/http2_options.h", "proxy/log/log_options.h", "proxy/tls/", "proxy/net/host_table.h", "proxy/net/resolver_options.h", "proxy/net/sockaddr.h", "proxy/net/stream_guard.h", "proxy/uplink/credentials.h"],
+        ["auth/", "proxy/outlet/", "proxy/chain/", "proxy/http2/http2_options.h", "proxy/log/log_options.h", "proxy/tls/", "proxy/net/host_table.h", "proxy/net/resolver_options.h", "proxy/net/sockaddr.h", "proxy/net/stream_guard.h", "proxy/uplink/credentials.h", "proxy/uplink/proxy_board.h"],
         ["openssl/", "yaml.h", "idn2.h"],
     ),
     "proxy/explain": (["auth/"], []),
@@ -106,6 +106,7 @@ LAYERS = {
             "proxy/process/",
             "proxy/session/",
             "proxy/tls/",
+            "proxy/uplink/",
             "proxy/version.h",
             "proxy/worker/",
         ],

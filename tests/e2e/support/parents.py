@@ -36,6 +36,7 @@ class ScriptedParent(Origin):
     def __init__(self, answer=b"HTTP/1.1 200 OK\r\n\r\n", leaf=None, ca=None):
         self.answer = answer
         self.ends = False
+        self.is_silent = False  # to those that connect
         self.asked = []
         self.before_tls = self.before_answer = None
         self._context = None
@@ -48,6 +49,8 @@ class ScriptedParent(Origin):
 
     def _serve(self, conn):
         conn.settimeout(PATIENCE * 2)
+        while self.is_silent and conn.recv(65536):
+            pass
         before, self.before_tls = self.before_tls, None
         if before:
             before()

@@ -63,6 +63,7 @@ static const struct place places[] = {
     {.section = &rule_section, .heading = "### Rules"},
     {.section = &parent_section, .heading = "## `parents`"},
     {.section = &parent_certificate_section, .heading = "## `parents`", .row = "certificate"},
+    {.section = &parent_health_section, .heading = "## `parents`", .row = "health"},
     {.section = &authorizer_section, .heading = "## `authorizer`"},
     {.section = &authorizer_certificate_section,
      .heading = "## `authorizer`",

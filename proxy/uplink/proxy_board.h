@@ -1,0 +1,31 @@
+// proxy_board: which proxies of a list are down, as checks have found. One thread writes, others read.
+//
+// A board lives as long as somebody refers to it. Knows no checks, and not which proxies they are.
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "auth/base/err.h"
+
+enum { BOARD_PROXIES_MAX = 8 };
+
+struct proxy_board; // opaque
+
+// proxy_board_create makes a board on which nothing is down, with one reference. NULL without memory.
+struct proxy_board *proxy_board_create(void) MUST_USE;
+
+// proxy_board_ref takes another reference and returns its argument, proxy_board_unref gives one back; the last one frees.
+// NULL is allowed for both. Any thread.
+struct proxy_board *proxy_board_ref(struct proxy_board *board);
+void proxy_board_unref(struct proxy_board *board);
+
+// proxy_board_set says whether the proxy with index `at` (below BOARD_PROXIES_MAX) is down.
+void proxy_board_set(struct proxy_board *board, size_t at, bool is_down);
+
+// proxy_board_is_down tells whether it is. NULL: nothing is. Any thread.
+bool proxy_board_is_down(const struct proxy_board *board, size_t at);
+
+// proxy_board_has_up tells whether one of the first `count` is not down. Any thread.
+bool proxy_board_has_up(const struct proxy_board *board, size_t count);
