@@ -32,6 +32,7 @@ enum wait_kind {
     WAIT_SCAN,  // answered in the order of the list
     WAIT_FEED,  // for its next scan; it never ends by itself
     WAIT_TAIL,  // likewise
+    WAIT_END,   // of the audit log; its answer is known, and recorded
 };
 
 struct waiter {
@@ -39,7 +40,7 @@ struct waiter {
     enum wait_kind kind;
     uint64_t number;         // of the reload, or the generation
     uint64_t obeyed;         // number of the list that old processes have to go by
-    int exit_status;         // of a change of blocks, once it is in force
+    int exit_status;         // of a change of blocks, once it is in force; of WAIT_END
     struct audit_tail *tail; // owned
     struct feed *feed;       // owned; of a client that wants scan after scan
     struct errinfo message;
@@ -198,6 +199,7 @@ static bool go_on(struct control *control, const struct waiter *waiter)
     case WAIT_DRAIN:
     case WAIT_SCAN:
     case WAIT_FEED:
+    case WAIT_END:
         return false;
     }
     return false;
@@ -780,33 +782,48 @@ void control_leave(struct control *control)
     control_socket_leave(&control->socket);
 }
 
-// answer_drained tells a client that has waited for the end.
-static void answer_drained(struct control *control, struct control_call *call, uint64_t cut_count)
+// goodbye_of gives what a client is told that waits for something else than the end.
+static const char *goodbye_of(const struct control *control)
 {
-    struct errinfo message;
-    (void)errinfo_set(&message, ERR_OK, "drained: %" PRIu64 " requests or tunnels had to be cut",
-                      cut_count);
-    answer(control, call, cut_count == 0 ? EXIT_OK : EXIT_FAILED, message.text);
+    return control->service->succession.retirement == NULL
+               ? "the proxy has ended"
+               : "the old process has ended, after an upgrade: ask again, and the one that serves "
+                 "now answers";
 }
 
-void control_destroy(struct control *control, uint64_t cut_count)
+// end_waiter decides what a client that still waits is told, and records that.
+static void end_waiter(struct control *control, struct waiter *waiter, uint64_t cut_count)
+{
+    const bool never_ends = waiter->kind == WAIT_TAIL || waiter->feed != NULL;
+    const bool is_drain = waiter->kind == WAIT_DRAIN;
+    waiter->kind = WAIT_END;
+    waiter->exit_status = never_ends || (is_drain && cut_count == 0) ? EXIT_OK : EXIT_FAILED;
+    if (is_drain)
+        (void)errinfo_set(&waiter->message, ERR_OK,
+                          "drained: %" PRIu64 " requests or tunnels had to be cut", cut_count);
+    else
+        (void)errinfo_set(&waiter->message, ERR_OK, "%s", goodbye_of(control));
+    if (!never_ends)
+        record(control, waiter->call, waiter->exit_status, waiter->message.text);
+}
+
+void control_end(struct control *control, uint64_t cut_count)
 {
     if (control == NULL)
         return;
-    const char *goodbye = control->service->succession.retirement == NULL
-                              ? "the proxy has ended"
-                              : "the old process has ended, after an upgrade: ask again, and the "
-                                "one that serves now answers";
     go_on_all(control);
+    for (size_t i = 0; i < control->waiter_count; i++)
+        end_waiter(control, &control->waiters[i], cut_count);
+}
+
+void control_destroy(struct control *control)
+{
+    if (control == NULL)
+        return;
     while (control->waiter_count > 0) {
         const struct waiter waiter = control->waiters[0];
-        remove_waiter(control, control->waiters);
-        if (waiter.kind == WAIT_TAIL || waiter.feed != NULL)
-            control_call_end(waiter.call, EXIT_OK, goodbye);
-        else if (waiter.kind == WAIT_DRAIN)
-            answer_drained(control, waiter.call, cut_count);
-        else
-            answer(control, waiter.call, EXIT_FAILED, goodbye);
+        remove_waiter(control, control->waiters); // one that reads the audit log has all of it
+        control_call_end(waiter.call, waiter.exit_status, waiter.message.text);
     }
     control_server_destroy(control->server);
     ev_prepare_stop(control->service->loop, &control->turn);

@@ -40,6 +40,9 @@ bool control_is_given(const struct control *control);
 // control_leave leaves the socket to another process.
 void control_leave(struct control *control);
 
-// control_destroy tells everybody who still waits that the process ends, and removes the socket. The workers
-// have ended and had to cut so many requests; the audit log has not ended. NULL is allowed.
-void control_destroy(struct control *control, uint64_t cut_count);
+// control_end records what everybody who still waits will be told: that the process ends. The workers have ended and had to cut
+// so many requests; the audit log has not ended. NULL is allowed.
+void control_end(struct control *control, uint64_t cut_count);
+
+// control_destroy tells it, after control_end and once the audit log is written, and removes the socket. NULL is allowed.
+void control_destroy(struct control *control);

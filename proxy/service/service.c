@@ -594,7 +594,7 @@ static bool stop(struct service *service, uint64_t *out_cut_count)
     *out_cut_count += succession->predecessors.cut_count;
     retirement_tell_end(succession->retirement, *out_cut_count);
     retirement_destroy(succession->retirement);
-    control_destroy(service->control, *out_cut_count);
+    control_end(service->control, *out_cut_count);
     monitor_destroy(service->monitor);
     upgrade_destroy(succession->upgrade);
     crl_fetches_destroy(service->crl_fetches);
@@ -603,6 +603,7 @@ static bool stop(struct service *service, uint64_t *out_cut_count)
     signals_stop(&service->signals, service->loop);
     if (shared->audit != NULL)
         unwritten = audit_log_close(shared->audit);
+    control_destroy(service->control);
     if (unwritten > 0)
         log_error(LOG_RECORDS_LOST, "%" PRIu64 " audit records could not be written", unwritten);
     ticket_keys_destroy(shared->tickets);

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from support import config as configs
 from support.clocks import Clock
 from support.config import client, reach
-from support.control import CONTROL, Control
+from support.control import CONTROL, Control, read_lines
 from support.proxy import BINARY, run
 from support.scale import IS_SMALL, PATIENCE, eventually
 from support.upgrades import start_upgradable
@@ -198,6 +198,22 @@ def test_rotated_files_are_verified_in_any_order_and_compressed(start, tmp_path,
     number = next(i for i, line in enumerate(lines.split(b"\n"), 1) if b'"status":200' in line)
     sums, result = verify(key, "--rotated", proxy.audit.path, old[1])
     assert result.returncode == 1 and f"audit.2:{number}: this line was changed" in result.stderr, result.stderr
+
+
+def test_who_waits_for_a_drain_is_answered_when_the_last_record_is_written(start, tmp_path, key):
+    proxy = start(folder=tmp_path, control=CONTROL, audit=chained())
+    ask(proxy, 2)
+    with Control(proxy).connect(b"tail\n") as tail:
+        assert Control(proxy).ask(b"drain wait\n")[-1]["exit"] == 0
+        lines = proxy.audit.path.read_bytes().splitlines()
+        followed = read_lines(tail)
+    last, end = map(json.loads, lines[-2:])
+    assert (last["event"], last["command"], end["event"]) == ("admin", "drain", "checkpoint")
+    assert followed[-3:-1] == [last, end]
+    _, result = verify(key, proxy.audit.path)
+    assert result.returncode == 0 and "has not ended" not in result.stderr, result.stderr
+    assert proxy.wait_exit() == 0
+    proxy.stop()
 
 
 @pytest.mark.parametrize("head", [b"\n" * 100, b"no record\n" * 100], ids=["blank lines", "other lines"])
