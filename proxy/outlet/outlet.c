@@ -49,6 +49,14 @@ struct line_queue {
     bool must_wake; // nothing waited when a line came, and outlet_flush was not called yet
 };
 
+// outlet_ending is how long the end of a receiver may take.
+struct outlet_ending {
+    atomic_int_fast64_t stop_at_ms;       // monotonic; INT64_MAX: it goes on
+    atomic_int_fast64_t down_patience_ms; // of the end, once the receiver cannot be reached
+    atomic_bool must_stop;
+    atomic_bool has_ended;
+};
+
 struct outlet {
     struct outlet_settings
         settings; // its strings and `tls` are owned; the thread's, but for form and label
@@ -61,16 +69,14 @@ struct outlet {
     atomic_bool is_required;
     atomic_uint_fast64_t lost; // not taken yet
     atomic_uint_fast64_t lost_ever;
-    atomic_int_fast64_t stop_at_ms;       // monotonic; INT64_MAX: it goes on
-    atomic_int_fast64_t down_patience_ms; // of the end, once the receiver cannot be reached
-    atomic_bool must_stop;
-    atomic_bool has_ended;
+    struct outlet_ending ending;
     atomic_bool is_trying;             // to connect, or connected
     atomic_int_fast64_t down_since_ms; // monotonic; 0: the receiver is there
     // The thread's own.
     struct outlet_link link;
     char *message; // owned; that is sent
     size_t message_cap;
+    bool has_stalled;     // it took nothing for a while, and has not taken all that waited since
     struct errinfo told;  // the problem that was told last; empty: none
     int64_t backoff_ms;   // before the next try
     int64_t retry_at_ms;  // monotonic
@@ -154,6 +160,22 @@ static void free_lines(struct outlet_line *line)
     }
 }
 
+static void tell(const struct outlet *outlet, enum outlet_event event, const char *problem)
+{
+    if (outlet->on_event != NULL)
+        outlet->on_event(outlet->settings.label, event, problem);
+}
+
+// be_up notes that the receiver is there.
+static void be_up(struct outlet *outlet)
+{
+    outlet->has_stalled = false;
+    atomic_store(&outlet->down_since_ms, 0);
+    if (outlet->told.text[0] != '\0')
+        tell(outlet, OUTLET_WORKS, NULL);
+    outlet->told.text[0] = '\0';
+}
+
 // drop_arrived drops the lines that the receiver's kernel has.
 static void drop_arrived(struct outlet *outlet)
 {
@@ -168,10 +190,13 @@ static void drop_arrived(struct outlet *outlet)
         line->next = dropped;
         dropped = line;
     }
-    if (queue->first == NULL)
+    const bool is_empty = queue->first == NULL;
+    if (is_empty)
         queue->end = &queue->first;
     (void)pthread_mutex_unlock(&queue->mutex);
     free_lines(dropped);
+    if (is_empty && outlet->has_stalled)
+        be_up(outlet);
 }
 
 // be_sent notes that this many lines are on their way.
@@ -206,22 +231,16 @@ static void hang_up(struct outlet *outlet, bool finishes)
 // stop_by makes the end no later than this.
 static void stop_by(struct outlet *outlet, int64_t at_ms)
 {
-    int_fast64_t now_planned = atomic_load(&outlet->stop_at_ms);
+    int_fast64_t now_planned = atomic_load(&outlet->ending.stop_at_ms);
     while (at_ms < now_planned &&
-           !atomic_compare_exchange_weak(&outlet->stop_at_ms, &now_planned, at_ms)) {
+           !atomic_compare_exchange_weak(&outlet->ending.stop_at_ms, &now_planned, at_ms)) {
     }
 }
 
 // is_over tells whether the process waits for the thread, and has waited long enough.
 static bool is_over(const struct outlet *outlet)
 {
-    return monotonic_ms() >= atomic_load(&outlet->stop_at_ms);
-}
-
-static void tell(const struct outlet *outlet, enum outlet_event event, const char *problem)
-{
-    if (outlet->on_event != NULL)
-        outlet->on_event(outlet->settings.label, event, problem);
+    return monotonic_ms() >= atomic_load(&outlet->ending.stop_at_ms);
 }
 
 // be_down notes that the receiver cannot be reached, and when to try again.
@@ -246,13 +265,13 @@ static void be_down(struct outlet *outlet, const char *problem)
     tell(outlet, OUTLET_FAILS, problem);
 }
 
-static void be_up(struct outlet *outlet)
+// note_connected notes a connection. Who took nothing in the one before has to take all that waits first: each connection has
+// room in the kernels for something, also where nobody reads.
+static void note_connected(struct outlet *outlet)
 {
     outlet->connected_ms = monotonic_ms();
-    atomic_store(&outlet->down_since_ms, 0);
-    if (outlet->told.text[0] != '\0')
-        tell(outlet, OUTLET_WORKS, NULL);
-    outlet->told.text[0] = '\0';
+    if (!outlet->has_stalled)
+        be_up(outlet);
 }
 
 // has_connection connects if it is time for that.
@@ -261,18 +280,18 @@ static bool has_connection(struct outlet *outlet)
     struct errinfo info;
     if (outlet_link_is_open(&outlet->link))
         return true;
-    if (monotonic_ms() < outlet->retry_at_ms && !atomic_load(&outlet->must_stop)) {
+    if (monotonic_ms() < outlet->retry_at_ms && !atomic_load(&outlet->ending.must_stop)) {
         outlet_link_wait(&outlet->link, 0, outlet->retry_at_ms);
         return false;
     }
     atomic_store(&outlet->is_trying, true);
     const enum err error = outlet_link_open(&outlet->link, &outlet->settings, &info);
     if (error == ERR_OK)
-        be_up(outlet);
+        note_connected(outlet);
     else if (!atomic_load(&outlet->is_outdated))
         be_down(outlet, info.text);
-    if (error != ERR_OK && atomic_load(&outlet->must_stop)) {
-        stop_by(outlet, monotonic_ms() + atomic_load(&outlet->down_patience_ms));
+    if (error != ERR_OK && atomic_load(&outlet->ending.must_stop)) {
+        stop_by(outlet, monotonic_ms() + atomic_load(&outlet->ending.down_patience_ms));
         outlet_link_wait(&outlet->link, 0, monotonic_ms() + BACKOFF_MIN_MS / 4);
     }
     return error == ERR_OK;
@@ -358,6 +377,8 @@ static void send_lines(struct outlet *outlet)
                                : outlet_link_send(&outlet->link, text_slice(&batch.text), &info);
     if (error == ERR_LIMIT)
         lose(outlet);
+    if (error == ERR_TIMEOUT)
+        outlet->has_stalled = true;
     if (error == ERR_OK || error == ERR_LIMIT)
         be_sent(outlet, batch.count);
     else
@@ -383,7 +404,7 @@ static void adopt(struct outlet *outlet)
 static void rest(struct outlet *outlet)
 {
     const bool has_sent = ends_of(outlet).first != NULL;
-    const bool must_stop = atomic_load(&outlet->must_stop);
+    const bool must_stop = atomic_load(&outlet->ending.must_stop);
     if ((must_stop && !has_sent) || atomic_load(&outlet->is_outdated))
         return;
     outlet_link_wait(&outlet->link, POLLIN,
@@ -394,7 +415,8 @@ static void rest(struct outlet *outlet)
 static bool step(struct outlet *outlet)
 {
     struct errinfo info;
-    if (is_over(outlet) || (atomic_load(&outlet->must_stop) && ends_of(outlet).first == NULL))
+    if (is_over(outlet) ||
+        (atomic_load(&outlet->ending.must_stop) && ends_of(outlet).first == NULL))
         return false;
     if (atomic_load(&outlet->is_outdated))
         adopt(outlet);
@@ -419,7 +441,7 @@ static void *run(void *arg)
     while (step(outlet)) {
     }
     hang_up(outlet, true);
-    atomic_store(&outlet->has_ended, true);
+    atomic_store(&outlet->ending.has_ended, true);
     return NULL;
 }
 
@@ -489,15 +511,15 @@ void outlet_adapt(struct outlet *outlet, const struct outlet_settings *settings)
 void outlet_stop(struct outlet *outlet, struct outlet_patience patience)
 {
     const bool is_up = atomic_load(&outlet->is_trying);
-    atomic_store(&outlet->down_patience_ms, patience.down_ms);
-    atomic_store(&outlet->must_stop, true);
+    atomic_store(&outlet->ending.down_patience_ms, patience.down_ms);
+    atomic_store(&outlet->ending.must_stop, true);
     stop_by(outlet, monotonic_ms() + (is_up ? patience.up_ms : patience.down_ms));
     wake(outlet);
 }
 
 bool outlet_has_ended(const struct outlet *outlet)
 {
-    return atomic_load(&outlet->has_ended);
+    return atomic_load(&outlet->ending.has_ended);
 }
 
 static void destroy(struct outlet *outlet)
@@ -553,13 +575,14 @@ enum err outlet_open(const struct outlet_settings *settings, outlet_event_fn on_
     outlet->backoff_ms = BACKOFF_MIN_MS;
     atomic_init(&outlet->is_required, settings->is_required);
     atomic_init(&outlet->is_trying, true);
-    atomic_init(&outlet->stop_at_ms, INT64_MAX);
+    atomic_init(&outlet->ending.stop_at_ms, INT64_MAX);
     atomic_init(&outlet->down_since_ms, monotonic_ms());
     outlet->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     (void)pthread_mutex_init(&outlet->queue.mutex, NULL);
     (void)gethostname(outlet->host, sizeof outlet->host - 1);
     outlet->pid = (int)getpid();
-    outlet_link_init(&outlet->link, outlet->wake_fd, &outlet->stop_at_ms, &outlet->is_outdated);
+    outlet_link_init(&outlet->link, outlet->wake_fd, &outlet->ending.stop_at_ms,
+                     &outlet->is_outdated);
     const bool has_strings = outlet->settings.label != NULL &&
                              (settings->unix_path == NULL || outlet->settings.unix_path != NULL);
     if (has_strings && outlet->wake_fd >= 0 &&

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -194,6 +195,43 @@ static void one_who_comes_back_gets_the_rest(void **state)
     (void)close(listener);
 }
 
+// Each new connection has room in the kernels for some lines; that is no sign that somebody reads.
+static void one_who_accepts_and_never_reads_is_away_until_it_has_read_all(void **state)
+{
+    (void)state;
+    enum { LINES = 100 };
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    const struct outlet_settings settings = {.form = OUTLET_LINES,
+                                             .label = "tcp:test",
+                                             .unix_path = address.sun_path,
+                                             .is_required = true};
+    struct outlet *outlet = NULL;
+    struct errinfo info;
+    const int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    (void)snprintf(address.sun_path, sizeof address.sun_path, "/tmp/outlet-%d", (int)getpid());
+    assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(listen(listener, 4), 0);
+    assert_int_equal(outlet_open(&settings, on_event, &outlet, &info), ERR_OK);
+    const int silent = accept_one(listener);
+    for (uint64_t i = 0; i < LINES; i++) // 6 MB, less than half of the queue
+        offer(outlet, i, LONG - 1);
+    FILE *stream = fdopen(accept_one(listener), "r"); // it has given up, and is back
+    assert_non_null(stream);
+    for (int i = 0; i < PATIENCE_MS && !outlet_is_failing(outlet); i++)
+        (void)poll(NULL, 0, 1);
+    assert_true(outlet_is_failing(outlet));
+    while (read_number(stream) < LINES - 1) {
+    }
+    for (int i = 0; i < PATIENCE_MS && outlet_is_failing(outlet); i++)
+        (void)poll(NULL, 0, 1);
+    assert_false(outlet_is_failing(outlet));
+    assert_int_equal(end(outlet), 0);
+    assert_int_equal(unlink(address.sun_path), 0);
+    (void)close(silent);
+    (void)fclose(stream);
+    (void)close(listener);
+}
+
 static void what_did_not_arrive_is_sent_again(void **state)
 {
     (void)state;
@@ -301,6 +339,7 @@ int main(void)
         cmocka_unit_test(syslog_counts_its_bytes),
         cmocka_unit_test(one_who_does_not_read_loses_a_counted_number),
         cmocka_unit_test(one_who_comes_back_gets_the_rest),
+        cmocka_unit_test(one_who_accepts_and_never_reads_is_away_until_it_has_read_all),
         cmocka_unit_test(what_did_not_arrive_is_sent_again),
         cmocka_unit_test(what_was_not_sent_is_told),
         cmocka_unit_test(one_that_was_told_to_end_ends_with_its_queue),
