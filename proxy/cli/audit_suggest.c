@@ -91,6 +91,10 @@ static void print_rule(const struct suggested *rule)
             (void)putchar(']');
         separator = count > 0 ? ", " : separator;
     }
+    if (rule->via[0] != '\0')
+        (void)printf("%svia: [%s]", separator, rule->via);
+    if (rule->asks)
+        (void)printf("%sask: true", separator);
     if (rule->inner != SUGGESTED_NOTHING)
         (void)printf("%sinner: {tls: require%s}", separator,
                      rule->inner == SUGGESTED_LISTED ? ", names: listed" : "");
@@ -199,6 +203,24 @@ static void add_inner(enum suggested_inner inner, struct text *out)
     json_end_object(out);
 }
 
+// add_conditions adds what the rule asks of its requests and tunnels.
+static void add_conditions(const struct suggested *rule, struct text *out)
+{
+    struct slice rest = slice_of_string(rule->via);
+    if (rest.len > 0)
+        json_begin_array(out, "via");
+    while (rest.len > 0) { // names, with a comma and a blank between two
+        const size_t len = slice_find(rest, ',');
+        json_add_bytes(out, NULL, slice_first(rest, len), len);
+        rest = slice_from(rest, len + 2 > rest.len ? rest.len : len + 2);
+    }
+    if (rule->via[0] != '\0')
+        json_end_array(out);
+    if (rule->asks)
+        json_add_bool(out, "ask", true);
+    add_inner(rule->inner, out);
+}
+
 static void add_questions(const struct suggestion *seen, struct text *out)
 {
     json_begin_array(out, "questions");
@@ -239,7 +261,7 @@ static void print_json(const struct suggestion *seen)
         add_list(seen->targets[i], LIST_HOSTS, &out);
         add_list(seen->targets[i], LIST_ADDRESSES, &out);
         add_list(seen->targets[i], LIST_SPECIAL, &out);
-        add_inner(seen->targets[i]->inner, &out);
+        add_conditions(seen->targets[i], &out);
         json_end_object(&out);
     }
     json_end_array(&out);

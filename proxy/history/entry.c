@@ -386,6 +386,7 @@ enum err history_decision_read(const struct history_entry *entry, struct history
     const json_t *decision = json_object_get(entry->root, "decision");
     out->reason = history_text(decision, "reason");
     out->would_deny = json_is_true(json_object_get(decision, "would_deny"));
+    out->was_put = json_is_object(json_object_get(entry->root, "authorizer"));
     if (out->reason == NULL || !optional_read(decision, "rule", &out->rule) ||
         !action_read(history_text(decision, "action"), &out->action))
         return lacks(info, "decision");

@@ -57,6 +57,7 @@ struct history_decision {
     const char *reason;
     const char *rule; // or NULL
     bool would_deny;
+    bool was_put;           // to the authorizer: its rule asks
     char via[VIA_TEXT_CAP]; // the way, as via_format writes it
     size_t judged_count;    // addresses; 0: it did not come to them
     struct candidate judged[HISTORY_MAX_ADDRESSES];

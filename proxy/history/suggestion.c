@@ -177,6 +177,9 @@ static void add_target(struct suggestion *suggestion, const struct history_entry
         return;
     }
     target->requests++;
+    target->asks |= past->was_put;
+    if (past->via[0] != '\0')
+        (void)string_copy(target->via, sizeof target->via, slice_of_string(past->via));
     (void)snprintf(port, sizeof port, "%05u", past->target.port); // sorts as text
     add_word(suggestion, &target->ports, port, false);
     if (target->is_address)
@@ -202,6 +205,8 @@ static bool has_reason(const struct history_decision *past, enum reason reason)
 // name alone does not reach them, and nobody has seen which of them is meant.
 static bool is_unreachable(const struct history_decision *past)
 {
+    if (!has_reason(past, REASON_NO_RULE) && !has_reason(past, REASON_SPECIAL_RANGE))
+        return false;
     bool has_ordinary = past->judged_count == 0 && !has_reason(past, REASON_SPECIAL_RANGE);
     for (size_t i = 0; i < past->judged_count; i++)
         has_ordinary |= !is_special(&past->judged[i].address);
@@ -343,8 +348,8 @@ static bool is_same(const struct words *a, const struct words *b)
 // may_share tells whether two targets fit into one rule: names that need no address of their own do, and addresses.
 static bool may_share(const struct suggested *a, const struct suggested *b)
 {
-    return a->is_address == b->is_address && a->inner == b->inner &&
-           is_same(&a->ports, &b->ports) &&
+    return a->is_address == b->is_address && a->inner == b->inner && a->asks == b->asks &&
+           strcmp(a->via, b->via) == 0 && is_same(&a->ports, &b->ports) &&
            (a->is_address || (a->addresses.count == 0 && b->addresses.count == 0));
 }
 
@@ -383,6 +388,8 @@ static void put_names(struct suggestion *suggestion)
             return;
         }
         target->requests += carried->tunnels;
+        target->asks |= carried->asked->asks;
+        (void)string_copy(target->via, sizeof target->via, slice_of_string(carried->asked->via));
         (void)snprintf(port, sizeof port, "%05u", carried->name.port);
         add_word(suggestion, &target->ports, port, false);
         if (ip_addr_parse(slice_of_string(carried->asked->host), &address) == ERR_OK)

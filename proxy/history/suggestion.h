@@ -1,6 +1,7 @@
 // suggestion: the smallest allowlist that lets one client do again what an audit log has seen it do.
 //
-// Only names, ports and addresses that were used: no wildcards, no ranges. What was denied is counted and left
+// Only names, ports and addresses that were used: no wildcards, no ranges. What went through a parent, or was put to the
+// authorizer, is to go on doing so. What was denied is counted and left
 // out, unless it is asked for; what nobody may allow (metadata, the proxy's own listeners) always.
 #pragma once
 
@@ -37,6 +38,8 @@ struct suggested {
     size_t same;            // of these, with the name that was asked for
     size_t named;           // of these, with another name, or any name in a tunnel to an address
     bool has_unlisted;      // such a name is not in the suggestion
+    bool asks;              // the authorizer was asked about a request of it
+    char via[VIA_TEXT_CAP]; // the way of the last request that went through parents, or ""
     enum suggested_inner inner; // after suggestion_join
     struct suggested *next;     // borrowed; of the same rule
     struct suggested **end;     // of the chain, in its first

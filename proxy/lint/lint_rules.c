@@ -62,6 +62,27 @@ static void look_for_shadows(struct lint *lint, const struct rule_list *list,
     }
 }
 
+// look_for_unasked notes what is not put to the authorizer because a narrower rule comes before the one that asks. That may
+// be meant: the first rule decides.
+static void look_for_unasked(struct lint *lint, const struct rule_list *allow)
+{
+    for (size_t i = 0; i < allow->count; i++) {
+        const struct rule *rule = &allow->rules[i];
+        for (size_t j = i + 1; j < allow->count && !rule->asks; j++) {
+            const struct rule *asking = &allow->rules[j];
+            if (!asking->asks || !allow_covers(asking, rule, &lint->budget))
+                continue;
+            lint_find(
+                lint, SEVERITY_NOTE, places_item(allow->node, i),
+                "nobody asks the authorizer about what rule `%s` admits: it comes before `%s`, "
+                "which asks and would admit it, too"
+                "\nif it has to be asked about, add `ask: true` to this rule or remove it",
+                rule->name, asking->name);
+            break;
+        }
+    }
+}
+
 // look_for_denied finds allows that a denial denies completely.
 static void look_for_denied(struct lint *lint, const struct rule_list *allow,
                             const struct rule_list *deny)
@@ -312,6 +333,7 @@ void lint_rules(struct lint *lint)
         const struct rule_list deny = {client->deny, client->deny_count, node_get(place, "deny")};
         look_for_shadows(lint, &allow, allow_covers);
         look_for_shadows(lint, &deny, deny_covers);
+        look_for_unasked(lint, &allow);
         look_for_denied(lint, &allow, &for_all);
         look_for_denied(lint, &allow, &deny);
         look_for_bypasses(lint, &deny, &allow);

@@ -1,5 +1,7 @@
 """Rules with `ask: true`: the authorizer has the last word, and silence is no yes."""
 
+import json
+import re
 import ssl
 
 import pytest
@@ -248,6 +250,29 @@ def test_explain_says_that_the_authorizer_decides(start, server, authorizer):
                "--address", "127.0.0.1")
     assert "the authorizer decides" in said.stdout, said
     assert asked.asked == []
+
+
+def test_a_suggestion_keeps_asking(start, server, authorizer):
+    asked = authorizer(lambda _: YES if len(asked.asked) == 1 else NO)
+    proxy = start(asking(server.port), **settings(asked))
+    assert proxy.ask(f"origin.test:{server.port}").status == 200
+    assert proxy.ask(f"free.test:{server.port}").status == 200
+    assert proxy.ask(f"origin.test:{server.port}").status == 403
+    proxy.stop()
+    options = ("audit", "suggest", "--client", "workers", "--denied")
+    said = run(*options, proxy.audit.path).stdout
+    assert re.search(r'hosts: \["origin.test"\].*, ask: true', said), said
+    assert not re.search(r'"free.test".*ask', said), said
+    assert "lead to special ranges" not in said, "the rule is there, and somebody said no"
+    rules = json.loads(run(*options, "--json", proxy.audit.path).stdout)["allow"]
+    assert [rule.get("ask") for rule in sorted(rules, key=lambda rule: rule["hosts"])] == [None, True]
+
+
+def test_check_notes_a_rule_that_comes_before_one_that_asks(start, server):
+    first = reach("origin.test", 443)
+    proxy = start(client(first, reach("origin.test", 443, 80, ask=True)), authorizer={"url": "http://127.0.0.1:8181/"})
+    said = run("check", "-c", proxy.config_path)
+    assert "nobody asks the authorizer about what rule `workers.allow[0]` admits" in said.stdout + said.stderr, said
 
 
 @pytest.mark.parametrize(
