@@ -5,7 +5,9 @@
 #include <inttypes.h>
 #include <time.h>
 
+#include "proxy/config/parent_config.h"
 #include "proxy/log/log.h"
+#include "proxy/uplink/credentials.h"
 
 enum { DAY_S = 86400, DAYS_BEFORE = 7, LOOK_EVERY_S = 60 };
 
@@ -128,18 +130,13 @@ static void each_served(struct glance *glance, const char *listener, const struc
     }
 }
 
-// each_of_sink looks at what a receiver of the audit log is judged by, and at what it is shown.
-static void each_of_sink(struct glance *glance, const struct outlet_settings *sink)
+// each_of_server looks at what a server that we speak to is judged by, and at what it is shown (NULL: nothing). `of_ca` and
+// `of_own` say what there is to say of each.
+static void each_of_server(struct glance *glance, const struct trust *trust,
+                           const struct tls_context_info *own, const struct thing *of_ca,
+                           const struct thing *of_own)
 {
-    const struct trust *trust = server_trust_profile(sink->tls);
-    const struct tls_context_info *own = server_trust_own(sink->tls);
-    struct thing thing = {
-        .whose = "sink ",
-        .owner = sink->label,
-        .what = "the CA",
-        .to_do = "add its new certificate to `tls.ca` in time",
-        .when_out = ": no receiver is good under it any more; add its new certificate to `tls.ca`",
-    };
+    struct thing thing = *of_ca;
     for (size_t i = 0; i < trust_certificate_count(trust); i++) {
         const struct trust_certificate ca = trust_certificate_at(trust, i);
         thing.name = ca.subject;
@@ -149,12 +146,50 @@ static void each_of_sink(struct glance *glance, const struct outlet_settings *si
     }
     if (own == NULL)
         return;
-    thing.what = "our certificate";
+    thing = *of_own;
     thing.name = own->subject;
     thing.end_s = own->not_after_s;
-    thing.to_do = "renew it in time";
-    thing.when_out = ": the receiver will not take it; renew it";
     look_at(glance, &thing);
+}
+
+static void each_of_sink(struct glance *glance, const struct outlet_settings *sink)
+{
+    const struct thing of_ca = {
+        .whose = "sink ",
+        .owner = sink->label,
+        .what = "the CA",
+        .to_do = "add its new certificate to `tls.ca` in time",
+        .when_out = ": no receiver is good under it any more; add its new certificate to `tls.ca`",
+    };
+    const struct thing of_own = {
+        .whose = "sink ",
+        .owner = sink->label,
+        .what = "our certificate",
+        .to_do = "renew it in time",
+        .when_out = ": the receiver will not take it; renew it",
+    };
+    each_of_server(glance, server_trust_profile(sink->tls), server_trust_own(sink->tls), &of_ca,
+                   &of_own);
+}
+
+static void each_of_parent(struct glance *glance, const struct parent_config *parent)
+{
+    const struct thing of_ca = {
+        .whose = "parent ",
+        .owner = parent->name,
+        .what = "the CA",
+        .to_do = "add its new certificate to `ca` in time",
+        .when_out = ": no parent is good under it any more; add its new certificate to `ca`",
+    };
+    const struct thing of_own = {
+        .whose = "parent ",
+        .owner = parent->name,
+        .what = "our certificate",
+        .to_do = "renew it in time",
+        .when_out = ": the parent will not take it; renew it",
+    };
+    each_of_server(glance, parent->credentials->trust, credentials_own(parent->credentials), &of_ca,
+                   &of_own);
 }
 
 // look looks at everything in the snapshot that ends.
@@ -174,6 +209,10 @@ static void look(struct glance *glance, const struct snapshot *snapshot)
     for (size_t i = 0; i < snapshot->audit_outlet_count; i++) {
         if (snapshot->audit_outlets[i].tls != NULL)
             each_of_sink(glance, &snapshot->audit_outlets[i]);
+    }
+    for (size_t i = 0; i < snapshot->parent_count; i++) {
+        if (snapshot->parents[i].credentials != NULL)
+            each_of_parent(glance, &snapshot->parents[i]);
     }
 }
 

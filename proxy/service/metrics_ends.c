@@ -3,6 +3,9 @@
 
 #include <stdio.h>
 
+#include "proxy/config/parent_config.h"
+#include "proxy/uplink/credentials.h"
+
 enum {
     CAS_MAX = 16, // of a profile with more, only those that end soon are listed
     SOON_S = 60 * 24 * 60 * 60,
@@ -68,6 +71,18 @@ static void add_sink(struct exposition *out, const struct outlet_settings *sink,
     add_cas(out, server_trust_profile(sink->tls), of, kinds, now_s);
 }
 
+// add_parent adds what a parent is shown and judged by.
+static void add_parent(struct exposition *out, const struct parent_config *parent, int64_t now_s)
+{
+    static const struct ca_kinds kinds = {"parent_anchor", "parent_helper"};
+    if (parent->credentials == NULL)
+        return;
+    const struct tls_context_info *own = credentials_own(parent->credentials);
+    if (own != NULL)
+        add_certificate(out, "parent", parent->name, own->subject, 0, own->not_after_s);
+    add_cas(out, parent->credentials->trust, parent->name, kinds, now_s);
+}
+
 // add_crl_numbers adds a number of each list that counts.
 static void add_crl_numbers(struct exposition *out, const struct trust *trust, bool is_end)
 {
@@ -88,7 +103,7 @@ void metrics_ends_write(const struct snapshot *snapshot, struct exposition *out,
 {
     static const struct family certificates = {
         "sallyport_certificate_not_after_timestamp_seconds", FAMILY_GAUGE, "seconds",
-        "When a certificate ends, as a Unix time: served, shown to a sink, or a CA's of a trust profile or sink."};
+        "When a certificate ends, as a Unix time: served, shown to a sink or parent, or a CA's of a trust profile, sink or parent."};
     static const struct family updates = {"sallyport_crl_next_update_timestamp_seconds",
                                           FAMILY_GAUGE, "seconds",
                                           "When a revocation list ends, as a Unix time."};
@@ -102,6 +117,8 @@ void metrics_ends_write(const struct snapshot *snapshot, struct exposition *out,
         add_cas(out, snapshot->trusts[t], trust_name(snapshot->trusts[t]), of_clients, now_s);
     for (size_t i = 0; i < snapshot->audit_outlet_count; i++)
         add_sink(out, &snapshot->audit_outlets[i], now_s);
+    for (size_t i = 0; i < snapshot->parent_count; i++)
+        add_parent(out, &snapshot->parents[i], now_s);
     exposition_add_family(out, &updates);
     for (size_t t = 0; t < snapshot->trust_count; t++)
         add_crl_numbers(out, snapshot->trusts[t], true);

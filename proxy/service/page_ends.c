@@ -4,7 +4,9 @@
 #include <stdlib.h>
 
 #include "auth/base/date.h"
+#include "proxy/config/parent_config.h"
 #include "proxy/page/html.h"
+#include "proxy/uplink/credentials.h"
 
 enum { ENDINGS_MAX = 256, ENDINGS_SHOWN = 20, DAY_S = 24 * 60 * 60 };
 
@@ -84,6 +86,23 @@ static void gather_sink(struct endings *endings, const struct outlet_settings *s
     }
 }
 
+static void gather_parent(struct endings *endings, const struct parent_config *parent)
+{
+    if (parent->credentials == NULL)
+        return;
+    const struct trust *trust = parent->credentials->trust;
+    const struct tls_context_info *own = credentials_own(parent->credentials);
+    if (own != NULL)
+        add(endings, &(struct ending){"certificate shown to the parent", parent->name, own->subject,
+                                      own->not_after_s});
+    for (size_t i = 0; i < trust_certificate_count(trust); i++) {
+        const struct trust_certificate ca = trust_certificate_at(trust, i);
+        if (!ca.is_left_out)
+            add(endings,
+                &(struct ending){"CA of the parent", parent->name, ca.subject, ca.not_after_s});
+    }
+}
+
 static int ends_sooner(const void *a, const void *b)
 {
     const struct ending *left = a;
@@ -144,6 +163,8 @@ void page_ends_write(const struct snapshot *snapshot, const uint64_t ends[ENDS_C
             gather_trust(endings, snapshot->trusts[t]);
         for (size_t i = 0; i < snapshot->audit_outlet_count; i++)
             gather_sink(endings, &snapshot->audit_outlets[i]);
+        for (size_t i = 0; i < snapshot->parent_count; i++)
+            gather_parent(endings, &snapshot->parents[i]);
         qsort(endings->items, endings->count, sizeof endings->items[0], ends_sooner);
         for (size_t i = 0; i < endings->count && i < ENDINGS_SHOWN; i++)
             add_row(out, &endings->items[i], now_s);

@@ -136,6 +136,13 @@ enum err credentials_create(const struct credential_texts *texts, int64_t now_s,
     return error;
 }
 
+const struct tls_context_info *credentials_own(const struct credentials *credentials)
+{
+    return tls_context_certificate_count(credentials->tls) == 0
+               ? NULL
+               : tls_context_describe(credentials->tls, 0);
+}
+
 struct credentials *credentials_ref(struct credentials *credentials)
 {
     if (credentials != NULL)

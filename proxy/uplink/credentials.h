@@ -44,6 +44,9 @@ enum err credentials_create(const struct credential_texts *texts, int64_t now_s,
                             struct credentials **out, enum cause *out_cause,
                             struct errinfo *info) MUST_USE;
 
+// credentials_own gives what is known of the certificate that is shown; NULL: none is. Borrowed.
+const struct tls_context_info *credentials_own(const struct credentials *credentials);
+
 // credentials_ref takes another reference and returns its argument, credentials_unref gives one back; the last one frees.
 // NULL is allowed for both. Any thread.
 struct credentials *credentials_ref(struct credentials *credentials);

@@ -1,12 +1,19 @@
-"""Checks of parents (`health`): who is down is passed by."""
+"""Checks of parents (`health`): who is down is passed by. And what lasts: a parent's death, a drain, an upgrade, an end."""
+
+import re
+import signal
+import threading
 
 import pytest
 
+from support.admin import get
 from support.config import client, reach
 from support.control import CONTROL, Control
 from support.origin import dead_port, echo
 from support.parents import ScriptedParent, parent
+from support.proxy import run
 from support.scale import eventually
+from support.wire import Ending
 
 HEALTH = {"every": "100ms", "fall": 2, "rise": 2}
 
@@ -123,3 +130,136 @@ def test_a_proxy_of_the_same_kind_answers_checks(start, pki, server):
     assert control.status()["parents"][0]["warning"] == "unknown_ca"
     seen = above.audit.wait("decision")
     assert (seen["request"]["method"], seen["decision"]["reason"]) == ("OPTIONS", "bad_request"), seen
+
+
+def upstairs(start, server):
+    rule = {"addresses": ["127.0.0.0/8"], "ports": [server.port]}
+    return start(client(rule, name="edges", match=[{"uri": "spiffe://example.test/edge"}]), workers=1)
+
+
+class Load:
+    """Clients that open tunnels one after the other, say something, and end them: `good` and `bad` count."""
+
+    def __init__(self, proxy, target, clients=2):
+        self.good = 0
+        self.bad = 0
+        self._is_over = False
+        self._lock = threading.Lock()
+        self._proxy, self._target = proxy, target
+        self._threads = [threading.Thread(target=self._run) for _ in range(clients)]
+        for each in self._threads:
+            each.start()
+
+    def _run(self):
+        while not self._is_over:
+            one = self._proxy.connect()
+            status = one.ask(self._target).status
+            if status == 200:
+                one.echo(b"a word" * 100)
+            one.close()
+            self._proxy.forget(one)
+            with self._lock:
+                self.good += status == 200
+                self.bad += status != 200
+
+    def wait_good(self, more=10):
+        before = self.good
+        eventually(lambda: self.good >= before + more, lambda: f"{more} more tunnels: {self.good} good, {self.bad} bad")
+
+    def stop(self):
+        self._is_over = True
+        for each in self._threads:
+            each.join()
+
+
+def test_under_load_a_parent_that_hangs_and_dies_takes_only_its_own_tunnels_with_it(start, pki, server):
+    first, second = upstairs(start, server), upstairs(start, server)
+    paris = parent(pki, first.address[1], second.address[1], health=HEALTH)
+    rome = parent(pki, second.address[1], name="rome")
+    other = pki.ca.leaf("other")
+    rule = reach("origin.test", server.port)
+    clients = [client(rule, name="others", match=[{"cn": "other"}], via=["rome"]), client(rule, via=["paris"])]
+    timeouts = {"attempt": "1s", "connect": "3s"}
+    proxy = start(*clients, parents=[paris, rome], control=CONTROL, workers=1, timeouts=timeouts)
+    control = Control(proxy)
+    target = f"origin.test:{server.port}"
+    wait_state(control, first.address[1], "up")
+    lost = [proxy.tunnel(target) for _ in range(4)]
+    kept = [proxy.tunnel(target, other) for _ in range(4)]
+    load = Load(proxy, target)
+    load.wait_good()
+    first.send_signal(signal.SIGSTOP)  # it accepts no more, and says nothing
+    wait_state(control, first.address[1], "down")
+    load.wait_good()
+    first.process.kill()
+    first.process.wait()
+    first._is_checked = True
+    for tunnel in lost:
+        assert tunnel.read_to_end()[1] in (Ending.RESET, Ending.FIN, Ending.ALERT)
+        close = proxy.audit.wait("close", id=tunnel.id)
+        assert close["reason"] in ("upstream_reset", "upstream_truncated"), close
+        assert close["parent"]["port"] == first.address[1], close
+    bad = load.bad
+    load.wait_good()
+    load.stop()
+    assert load.bad == bad, "nothing fails once it is down"
+    for tunnel in kept:
+        tunnel.echo(b"of others")
+        tunnel.close()
+    assert not any(each["reason"] == "upstream_reset" for each in proxy.audit.records() if each.get("parent", {}).get("name") == "rome")
+
+
+def both_kinds(pki, scripted, start, server):
+    """A parent that shares connections, and one with a connection for each tunnel; the ways through them."""
+    shared = upstairs(start, server)
+    plain = scripted(leaf=pki.server, ca=pki.ca.path)
+    return [parent(pki, shared.address[1], name="shared", health=HEALTH), parent(pki, plain.port, name="plain")]
+
+
+def test_tunnels_through_parents_outlive_a_drain(start, pki, server, scripted):
+    parents = both_kinds(pki, scripted, start, server)
+    other = pki.ca.leaf("other")
+    rule = reach("origin.test", server.port)
+    clients = [client(rule, name="others", match=[{"cn": "other"}], via=["plain"]), client(rule, via=["shared"])]
+    proxy = start(*clients, parents=parents, timeouts={"drain": "60s"})
+    target = f"origin.test:{server.port}"
+    tunnels = [proxy.tunnel(target), proxy.tunnel(target, other)]
+    proxy.send_signal(signal.SIGTERM)
+    proxy.stderr.wait("draining")
+    for tunnel in tunnels:
+        tunnel.echo(b"goes on" * 1000)
+        tunnel.half_close()
+        assert tunnel.read_to_end() == (b"", Ending.CLOSE_NOTIFY)
+    assert proxy.wait_exit() == 0
+    assert {each["parent"]["protocol"] for each in proxy.audit.records() if each["event"] == "close" and "parent" in each} == {"h1", "h2"}
+
+
+def test_tunnels_through_parents_outlive_an_upgrade(upgradable, pki, server, scripted, start):
+    parents = both_kinds(pki, scripted, start, server)
+    other = pki.ca.leaf("other")
+    rule = reach("origin.test", server.port)
+    clients = [client(rule, name="others", match=[{"cn": "other"}], via=["plain"]), client(rule, via=["shared"])]
+    made = upgradable(*clients, parents=parents)
+    target = f"origin.test:{server.port}"
+    old = [made.proxy.tunnel(target), made.proxy.tunnel(target, other)]
+    made.upgrade()
+    new = [made.proxy.tunnel(target), made.proxy.tunnel(target, other)]
+    for tunnel in old + new:
+        tunnel.echo(b"goes on" * 1000)
+        tunnel.close()
+    made.wait_old_ended()
+
+
+def test_an_operator_sees_when_the_certificates_of_a_parent_end(start, pki, server):
+    soon = pki.ca.leaf("soon", ends=3)
+    rule = reach("origin.test", server.port)
+    proxy = start(client(rule, via=["paris"]), parents=[parent(pki, 1, identity=soon)], admin={"address": "127.0.0.1:0"})
+    said = proxy.stderr.wait(r"metrics and health at http://(.*):(\d+)/")
+    proxy.stderr.wait(r"parent paris: our certificate CN=soon expires in 7\d hours; renew it")
+    place = (said[1], int(said[2]))
+    metrics = get(place, "/metrics").body
+    ends = re.findall(r'not_after_timestamp_seconds{kind="(parent\w*)",of="paris",.*subject="([^"]*)"}', metrics)
+    assert ends == [("parent", "CN=soon"), ("parent_anchor", "CN=Servers CA")], ends
+    assert '"kind":"parent","of":"paris","subject":"CN=soon"' in get(place, "/status.json").body.replace(": ", ":")
+    assert "certificate shown to the parent" in get(place, "/").body
+    assert "has 2 days left" in run("check", "-c", proxy.config_path).stderr

@@ -80,6 +80,8 @@ class ScriptedParent(Origin):
             conn.sendall(early)
         while data := conn.recv(65536):
             conn.sendall(data)
+        if self._context:
+            conn.unwrap()  # TLS wants an end to be said
 
 
 class Http2Parent(Origin):
