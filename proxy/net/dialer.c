@@ -17,6 +17,16 @@
 
 enum { DIALER_MAGIC = 0xD1A1E400 };
 
+const char *dial_result_name(enum dial_result result)
+{
+    static const char *const names[] = {
+        [DIAL_CONNECTED] = "connected",         [DIAL_REFUSED] = "connection refused",
+        [DIAL_TIMED_OUT] = "no answer",         [DIAL_NO_RESOURCES] = "out of descriptors",
+        [DIAL_NO_SOURCE] = "no egress address",
+    };
+    return names[result];
+}
+
 // attempt is one connect under way, or a free place for one.
 struct attempt {
     ev_io io;              // its descriptor is owned; -1: a free place

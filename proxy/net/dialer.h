@@ -24,6 +24,9 @@ enum dial_result {
     DIAL_NO_SOURCE,    // no source could be used for any address: nothing was sent
 };
 
+// dial_result_name gives a few words, the same in answers and records; static memory.
+const char *dial_result_name(enum dial_result result);
+
 struct dialer;
 
 struct dialer_options {

@@ -598,13 +598,9 @@ static void open_tunnel(struct exchange *exchange)
 // undialled refuses after an allow: the target could not be reached.
 static struct verdict undialled(enum dial_result result)
 {
-    static const char *const details[] = {
-        [DIAL_CONNECTED] = "connected",         [DIAL_REFUSED] = "connection refused",
-        [DIAL_TIMED_OUT] = "no answer",         [DIAL_NO_RESOURCES] = "out of descriptors",
-        [DIAL_NO_SOURCE] = "no egress address",
-    };
-    return result == DIAL_TIMED_OUT ? verdict_late(504, REASON_TIMEOUT, details[result])
-                                    : verdict_late(502, REASON_CONNECT_FAILED, details[result]);
+    const char *detail = dial_result_name(result);
+    return result == DIAL_TIMED_OUT ? verdict_late(504, REASON_TIMEOUT, detail)
+                                    : verdict_late(502, REASON_CONNECT_FAILED, detail);
 }
 
 // announce tells the target whose connection it gets, where the rule wants that.

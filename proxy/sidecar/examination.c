@@ -11,6 +11,7 @@
 #include "auth/base/date.h"
 #include "proxy/config/file.h"
 #include "proxy/config/system_resolver.h"
+#include "proxy/http/proxy_status.h"
 #include "proxy/net/dns_channel.h"
 #include "proxy/sidecar/ca_list.h"
 #include "proxy/sidecar/visit.h"
@@ -283,43 +284,52 @@ static enum cause check_ca_list(struct examiner *examiner, const struct upstream
     return CAUSE_UNKNOWN_CA;
 }
 
-// cause_of_word reads the word with which a proxy refuses a certificate in HTTP (`refuse_with: http`): the reason of a
-// refused handshake. CAUSE_NONE: it is no such word.
-static enum cause cause_of_word(struct slice word)
+// details_of gives what the proxy itself, and none after it, says in the `details` of Proxy-Status; empty: it is no Sallyport,
+// or says nothing.
+static struct slice details_of(const struct visit *visit)
 {
-    for (int i = REASON_NO_CERTIFICATE; i <= REASON_BLOCKED; i++) {
-        const enum reason reason = (enum reason)i;
-        if (slice_equal(word, slice_of_string(reason_name(reason))))
-            return cause_of_refusal(reason);
-    }
-    return CAUSE_NONE;
+    const struct proxy_status_member member = proxy_status_last(visit_field(visit, "proxy-status"));
+    return slice_equal(member.name, SLICE_LITERAL("sallyport")) ? member.details
+                                                                : (struct slice){0};
 }
 
-// details_of gives what stands in the `details="..."` of a Proxy-Status.
-static struct slice details_of(struct slice status)
+// reason_of gives the reason in `details`: the word before the first semicolon. REASON_NONE: none that is known here.
+static enum reason reason_of(struct slice details)
 {
-    static const struct slice key = {(const uint8_t *)"details=\"", 9};
-    while (status.len > 0 && !slice_starts_with(status, key))
-        status = slice_from(status, 1);
-    const struct slice value = slice_from(status, key.len);
-    return slice_first(value, slice_find(value, '"'));
+    const struct slice word = slice_first(details, slice_find(details, ';'));
+    for (int i = REASON_NONE + 1; i < REASON_COUNT; i++) {
+        if (slice_equal(word, slice_of_string(reason_name((enum reason)i))))
+            return (enum reason)i;
+    }
+    return REASON_NONE;
+}
+
+// cause_of_visit tells why the proxy refuses, by the words of its answer.
+static enum cause cause_of_visit(const struct visit *visit)
+{
+    const struct slice details = details_of(visit);
+    const size_t end = slice_find(details, ';');
+    return cause_of_answer(reason_of(details), end + 2 > details.len
+                                                   ? (struct slice){0}
+                                                   : slice_from(details, end + 2));
 }
 
 // refusal_of tells why a proxy refuses this client in HTTP, or CAUSE_NONE. One that lets in clients without a
 // certificate has no more to say to them than that there is none: that is no refusal.
 static enum cause refusal_of(const struct visit *visit)
 {
-    const struct slice details = details_of(visit_field(visit, "proxy-status"));
-    const struct slice word = slice_first(details, slice_find(details, ';'));
-    const enum cause cause = cause_of_word(word);
-    if (visit->answer.status != 403)
+    const struct slice details = details_of(visit);
+    const enum cause cause = cause_of_visit(visit);
+    if (visit->answer.status != 403 || cause_info(cause)->step != EXAM_ACCEPTED)
         return CAUSE_NONE;
-    return cause == CAUSE_NO_CERTIFICATE && word.len < details.len ? CAUSE_NONE : cause;
+    const bool is_all = slice_find(details, ';') == details.len;
+    return cause == CAUSE_NO_CERTIFICATE && !is_all ? CAUSE_NONE : cause;
 }
 
 static bool is_sallyport(const struct visit *visit)
 {
-    return slice_starts_with(visit_field(visit, "proxy-status"), SLICE_LITERAL("sallyport"));
+    return slice_equal(proxy_status_last(visit_field(visit, "proxy-status")).name,
+                       SLICE_LITERAL("sallyport"));
 }
 
 // append_member appends a member of the proxy's JSON, for a person to read.
@@ -461,10 +471,7 @@ static void read_connect(struct examiner *examiner, const struct visit *visit, c
         note(examiner, EXAM_CONNECT, EXAM_OK, CAUSE_NONE, "a tunnel to %s was opened", target);
         return;
     }
-    const enum cause cause = !is_sallyport(visit)                             ? CAUSE_NOT_A_PROXY
-                             : answer->status == 502 || answer->status == 504 ? CAUSE_TARGET_FAILED
-                             : answer->status == 503 || answer->status == 429 ? CAUSE_UNAVAILABLE
-                                                                              : CAUSE_DENIED;
+    const enum cause cause = is_sallyport(visit) ? cause_of_visit(visit) : CAUSE_NOT_A_PROXY;
     note(examiner, EXAM_CONNECT, EXAM_FAILED, cause, "%s: %u %.*s; Proxy-Status: %.*s", target,
          answer->status, (int)reason.len, (const char *)reason.data,
          (int)slice_first(status, 200).len, (const char *)status.data);

@@ -13,6 +13,7 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from support.config import client, reach
+from support.dns import SERVFAIL
 from support.origin import silence
 from support.pki import CLIENT_AUTH, SERVER_AUTH, common_names
 from support.proxy import run
@@ -425,7 +426,7 @@ def test_a_target_that_a_rule_denies_is_told_with_the_rule(start, doctor):
 
 def test_a_target_that_does_not_resolve_is_the_targets_matter(start, doctor):
     said = doctor(start(client(reach("ghost.test", "any"))), words=["--to", "ghost.test:443"])
-    assert_cause(said, "target_failed", "target", "connect")
+    assert_cause(said, "target_not_found", "target", "connect")
     assert "name_not_found" in said["details"]["connect"]
 
 
@@ -434,6 +435,40 @@ def test_a_target_that_refuses_is_the_targets_matter(start, doctor):
         holder.bind(("127.0.0.1", 0))
         said = doctor(start(ALLOW), words=["--to", f"origin.test:{holder.getsockname()[1]}"])
     assert_cause(said, "target_failed", "target", "connect")
+
+
+def test_what_the_proxy_cannot_do_is_not_the_targets_matter(start, doctor, dns):
+    """Its DNS, its parent, its authorizer, its egress: the reason in the answer says which, and its side is the proxy's."""
+    dns.reply("sick.test", code=SERVFAIL)
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        nobody = holder.getsockname()[1]
+        proxy = start(
+            client(
+                reach("sick.test", "any"),
+                reach("origin.test", 1, via=["away"]),
+                {**reach("origin.test", 2), "ask": True},
+            ),
+            parents=[{"name": "away", "to": [f"http://127.0.0.1:{nobody}"]}],
+            authorizer={"url": f"http://127.0.0.1:{nobody}/allow"},
+        )
+        for target, cause in (
+            ("sick.test:443", "proxy_dns_failed"),
+            ("origin.test:1", "parent_failed"),
+            ("origin.test:2", "authorizer_failed"),
+        ):
+            said = doctor(proxy, words=["--to", target])
+            assert_cause(said, cause, "proxy", "connect")
+    assert "connection_refused" in doctor(proxy, words=["--to", "origin.test:1"])["details"]["connect"]
+
+
+@pytest.mark.parametrize("how", ["alert", "http"])
+def test_a_list_that_the_proxy_lacks_is_not_the_clients_matter(how, pki, start, doctor):
+    other = pki.authority("Other CA")
+    proxy = start(ALLOW, trust={"staff": {"crl": [other.crl()]}})
+    proxy.reload(listeners=[{**proxy.config["listeners"][0], "refuse_with": how}])
+    assert_cause(doctor(proxy), "revocation_unknown", "proxy", "accepted")
+    assert proxy.audit.wait("handshake_refused")["reason"] == "crl_missing"
 
 
 # -- usage --------------------------------------------------------------------------------------
