@@ -75,18 +75,29 @@ static enum err append_path(struct slice path, struct text *out, struct errinfo 
     return ERR_OK;
 }
 
-// has_dots tells whether a segment of the path is `.` or `..`.
-static bool has_dots(struct slice path)
+// has_dots tells whether a segment of the path is `.` or `..`, or is up to the first `end`: some servers take the parameters
+// (`;`) or what is encoded (`%`) away, and then it is.
+static bool has_dots(struct slice path, uint8_t end)
 {
     path = slice_first(path, slice_find(path, '?'));
     while (path.len > 0) {
         path = slice_from(path, 1);
         const struct slice segment = slice_first(path, slice_find(path, '/'));
-        if (slice_equal(segment, SLICE_LITERAL(".")) || slice_equal(segment, SLICE_LITERAL("..")))
+        const struct slice name = slice_first(segment, slice_find(segment, end));
+        if (slice_equal(name, SLICE_LITERAL(".")) || slice_equal(name, SLICE_LITERAL("..")))
             return true;
         path = slice_from(path, segment.len);
     }
     return false;
+}
+
+// is_clear tells whether a server that decodes the path, be it twice, finds no further `/`, `.`, `\`, `;` or `%` in it.
+static bool is_clear(struct slice path)
+{
+    return !slice_contains(path, SLICE_LITERAL("%2F")) &&
+           !slice_contains(path, SLICE_LITERAL("%5C")) &&
+           !slice_contains(path, SLICE_LITERAL("%3B")) &&
+           !slice_contains(path, SLICE_LITERAL("%25")) && !has_dots(path, '%');
 }
 
 static enum err parse_scheme(struct slice *rest, struct http_url *out, struct errinfo *info)
@@ -150,7 +161,7 @@ static enum err parse(struct slice text, struct http_url *out, struct errinfo *i
     out->len = (uint16_t)canonical.len;
     if (canonical.is_cut)
         return errinfo_set(info, ERR_INPUT, "the URL is longer than %d bytes", HTTP_URL_MAX_LEN);
-    if (has_dots(http_url_path(out)))
+    if (has_dots(http_url_path(out), ';'))
         return errinfo_set(info, ERR_INPUT, "`.` or `..` in the path of the URL");
     return ERR_OK;
 }
@@ -192,6 +203,5 @@ bool http_url_is_under(const struct http_url *url, const struct http_url *prefix
     const struct slice path = slice_first(whole, slice_find(whole, '?'));
     return http_url_is_prefix(prefix) &&
            slice_starts_with(slice_of(url->text, url->len), slice_of(prefix->text, prefix->len)) &&
-           !slice_contains(path, SLICE_LITERAL("%2F")) &&
-           !slice_contains(path, SLICE_LITERAL("%5C"));
+           is_clear(path);
 }

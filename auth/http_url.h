@@ -3,7 +3,7 @@
 //
 // Pure. URLs come from the config and from certificates. Canonical: scheme and host in lower case, no port where it is the
 // scheme's own, a path always, hexadecimal digits of `%XX` in upper case. What two readers could read in two ways is refused:
-// userinfo, a fragment, an empty host, a colon without a port, other spellings of an address, `.` and `..` as a segment,
+// userinfo, a fragment, an empty host, a colon without a port, other spellings of an address, `.` and `..` as a segment (`..;` too),
 // `%XX` of a byte that needs none or of a control byte, and bytes that may not be in a URL. So two URLs mean the same if and
 // only if their texts are equal, as far as one can tell without asking the server.
 #pragma once
@@ -36,5 +36,6 @@ bool http_url_equal(const struct http_url *a, const struct http_url *b);
 bool http_url_is_prefix(const struct http_url *url);
 
 // http_url_is_under tells whether `url` has scheme, host and port of `prefix`, and a path that begins with that of the
-// prefix. False where `prefix` is none, and where the path has an encoded slash or backslash, which a server may decode.
+// prefix. False where `prefix` is none, and where the path has an encoded `/`, `\`, `;` or `%`, or a segment that begins like
+// `..%`, which a server may decode, be it twice.
 bool http_url_is_under(const struct http_url *url, const struct http_url *prefix);

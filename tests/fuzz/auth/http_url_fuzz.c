@@ -27,7 +27,9 @@ static void check_prefix(const struct http_url *url)
         return;
     ASSERT(!url->is_https && url->target.port == 80);
     ASSERT(target_equal_host(&url->target, &prefix.target));
-    ASSERT(slice_starts_with(http_url_path(url), SLICE_LITERAL("/crl/")));
+    const struct slice path = http_url_path(url);
+    ASSERT(slice_starts_with(path, SLICE_LITERAL("/crl/")));
+    ASSERT(!slice_contains(slice_first(path, slice_find(path, '?')), SLICE_LITERAL("%25")));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
