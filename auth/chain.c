@@ -357,10 +357,12 @@ out:
 }
 
 // note_wishes notes where the lists of a verified path are published; the anchor needs none.
-static void note_wishes(struct crl_wishes *wishes, const struct path *path)
+static void note_wishes(const struct search *search, const struct path *path,
+                        const struct chain_record *record)
 {
     for (size_t i = 0; i + 1 < path->len; i++)
-        crl_wishes_note(wishes, path->certs[i]);
+        crl_wishes_note(search->set->wishes, path->certs[i], record->links[i].authority,
+                        search->now_s);
 }
 
 // check_record makes the record of a path that is good so far, and judges what is left: the leaf's lifetime, the
@@ -380,8 +382,8 @@ static enum err check_record(const struct search *search, const struct path *pat
     struct chain_record *record = out->record;
     enum reason reason =
         revocation_judge(set->revocation, record, search->now_s, set->options, &detail);
-    if (reason == REASON_NONE || reason == REASON_CRL_MISSING || reason == REASON_CRL_EXPIRED)
-        note_wishes(set->wishes, path);
+    if (revocation_may_change(reason))
+        note_wishes(search, path, record);
     crl_issuers_note(set->revocation->issuers, record);
     if (set->options->is_strict && !record->is_strict) {
         reason = REASON_BAD_CERTIFICATE;

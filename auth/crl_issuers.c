@@ -108,7 +108,7 @@ void crl_issuers_inherit(struct crl_issuers *issuers, const struct crl_issuers *
 {
     const size_t count =
         before == NULL ? 0 : atomic_load_explicit(&before->count, memory_order_acquire);
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; issuers != NULL && i < count; i++) {
         const struct issuer *entry = &before->entries[i];
         if (is_anchor(arg, entry->anchor))
             add(issuers, entry, slice_of(entry->key, entry->key_len));

@@ -26,7 +26,7 @@ void crl_issuers_unref(struct crl_issuers *issuers);
 void crl_issuers_note(struct crl_issuers *issuers, const struct chain_record *record);
 
 // crl_issuers_inherit notes those of `before` (NULL: none) whose anchor `is_anchor` still knows, by the SHA-256 of its
-// certificate.
+// certificate. NULL issuers: nothing.
 void crl_issuers_inherit(struct crl_issuers *issuers, const struct crl_issuers *before,
                          bool (*is_anchor)(const void *arg, const uint8_t *sha256),
                          const void *arg);

@@ -88,6 +88,12 @@ enum reason revocation_judge(const struct revocation *revocation, const struct c
                              int64_t now_s, const struct trust_options *options,
                              const char **out_detail);
 
+// revocation_may_change tells whether a newer list could make another verdict of this one: nothing else is wrong.
+static inline bool revocation_may_change(enum reason reason)
+{
+    return reason == REASON_NONE || reason == REASON_CRL_MISSING || reason == REASON_CRL_EXPIRED;
+}
+
 // revocation_signer gives who has signed a list, as far as it is known: a CA of the profile, or one that a client has sent
 // along. cert_id_of_authority in `out`.
 bool revocation_signer(const struct revocation *revocation, const struct crl *crl,

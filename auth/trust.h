@@ -75,8 +75,14 @@ enum err trust_add_crl(struct trust *trust, struct slice bytes, struct errinfo *
 enum err trust_allow_wishes(struct trust *trust, const struct http_url *prefixes,
                             size_t count) MUST_USE;
 
-// trust_wish_at gives the URL with this index that was noted; NULL: there is none. Borrowed from the profile. Any thread.
-const struct http_url *trust_wish_at(const struct trust *trust, size_t index);
+// trust_keep_seen has a finished profile know what the finished `before` has seen of its clients: the CAs that they have sent
+// along, as far as their anchors are still CAs of this profile, and the lists that they have named, as far as they are under
+// its prefixes. Before others use it.
+void trust_keep_seen(struct trust *trust, const struct trust *before);
+
+// trust_read_wishes gives the URLs that certificates have named lately: see crl_wishes_read. Any thread.
+bool trust_read_wishes(const struct trust *trust, int64_t now_s, struct http_url *out,
+                       size_t *out_count) MUST_USE;
 
 // trust_deny_sha256 and trust_deny_serial put a certificate on the list of the denied: by its
 // SHA-256, 32 bytes, or by issuer and serial (big-endian). It holds for every certificate of a
@@ -88,10 +94,6 @@ enum err trust_deny_serial(struct trust *trust, const struct dn *issuer,
 // trust_keep_denied denies what the finished `before` denies, another profile; to be called before any
 // trust_deny_... ERR_LIMIT, ERR_MEMORY.
 enum err trust_keep_denied(struct trust *trust, const struct trust *before) MUST_USE;
-
-// trust_keep_issuers knows the CAs that clients have sent along to the finished `before`, as far as their anchors are still
-// CAs of this profile; to be called once, after its CAs and before its lists were added. ERR_MEMORY.
-enum err trust_keep_issuers(struct trust *trust, const struct trust *before) MUST_USE;
 
 // trust_finish sorts out anchors and helpers; afterwards the profile is immutable. `now_s` is Unix
 // seconds: an anchor outside its validity is left out, as an anchor only: what else is anchor or helper

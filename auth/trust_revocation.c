@@ -120,9 +120,10 @@ enum err trust_allow_wishes(struct trust *trust, const struct http_url *prefixes
     return trust->wishes == NULL ? ERR_MEMORY : ERR_OK;
 }
 
-const struct http_url *trust_wish_at(const struct trust *trust, size_t index)
+bool trust_read_wishes(const struct trust *trust, int64_t now_s, struct http_url *out,
+                       size_t *out_count)
 {
-    return crl_wishes_at(trust->wishes, index);
+    return crl_wishes_read(trust->wishes, now_s, out, out_count);
 }
 
 bool trust_goes_by_crls(const struct trust *trust)
@@ -230,15 +231,11 @@ static bool has_ca(const void *arg, const uint8_t *sha256)
     return i < cas->count;
 }
 
-enum err trust_keep_issuers(struct trust *trust, const struct trust *before)
+void trust_keep_seen(struct trust *trust, const struct trust *before)
 {
-    struct revocation *revocation = &trust->revocation;
-    ASSERT(!trust->is_finished && before->is_finished && revocation->issuers == NULL);
-    revocation->issuers = crl_issuers_create();
-    if (revocation->issuers == NULL)
-        return ERR_MEMORY;
-    crl_issuers_inherit(revocation->issuers, before->revocation.issuers, has_ca, trust);
-    return ERR_OK;
+    ASSERT(trust->is_finished && before->is_finished);
+    crl_issuers_inherit(trust->revocation.issuers, before->revocation.issuers, has_ca, trust);
+    crl_wishes_inherit(trust->wishes, before->wishes);
 }
 
 static const struct ca_entry *find_authority(const struct trust *trust, const uint8_t *authority)
@@ -348,5 +345,9 @@ enum reason trust_recheck(const struct trust *trust, const struct identity *iden
     const enum reason reason = trust_judge_names(trust, identity, out_detail);
     if (reason != REASON_NONE)
         return reason;
-    return revocation_judge(&trust->revocation, record, now_s, &trust->options, out_detail);
+    const enum reason verdict =
+        revocation_judge(&trust->revocation, record, now_s, &trust->options, out_detail);
+    if (revocation_may_change(verdict))
+        crl_wishes_renew(trust->wishes, record, now_s);
+    return verdict;
 }

@@ -57,6 +57,8 @@ static const struct key source_keys[] = {
     KEY_KNOWN("under", KEY_OPTIONAL),
     KEY_ROW("every", KEY_DURATION, struct crl_source, every_ms, .min = SECOND_MS, .max = 7 * DAY_MS,
             .fallback = HOUR_MS),
+    KEY_ROW("max_size", KEY_SIZE, struct crl_source, max_size, .min = 4 * 1024, .max = CRL_FILE_MAX,
+            .fallback = 64 * 1024 * 1024),
 };
 
 const struct section crl_source_section = SECTION("an entry of `crl`", source_keys);

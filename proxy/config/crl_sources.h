@@ -18,6 +18,7 @@ struct crl_source {
     struct http_url url;       // unless it is learned
     const char *path;          // of the file that keeps the list; of a learned one the folder
     int64_t every_ms;          // how often a server is asked
+    uint32_t max_size;         // bytes of a list that is fetched
     struct http_url *prefixes; // of a learned one: what its URLs must be under
     size_t prefix_count;
 };

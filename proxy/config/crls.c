@@ -85,7 +85,7 @@ static void walk_source(const struct crl_walk *walk, const struct node *profile)
     if (source == NULL)
         return;
     if (walk->visitor->note != NULL)
-        walk->visitor->note(reader, source, walk->visitor->arg);
+        walk->visitor->note(reader, walk->node, source, walk->visitor->arg);
     if (source->is_learned) {
         walk_learned(walk, source);
     } else if (access(source->path, F_OK) == 0 || errno != ENOENT) {

@@ -11,7 +11,8 @@ typedef void crl_take(struct reader *reader, const struct node *node, const char
                       struct slice bytes, void *arg);
 
 // crl_note gets each entry that is a server, whether its list is there or not.
-typedef void crl_note(struct reader *reader, const struct crl_source *source, void *arg);
+typedef void crl_note(struct reader *reader, const struct node *node,
+                      const struct crl_source *source, void *arg);
 
 // crl_visitor is who is told; `arg` is borrowed.
 struct crl_visitor {

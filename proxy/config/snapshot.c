@@ -245,6 +245,15 @@ static void warn_of_lower_numbers(const struct snapshot *next, const struct trus
     }
 }
 
+void snapshot_keep_seen(struct snapshot *next, const struct snapshot *last)
+{
+    for (size_t i = 0; i < next->trust_count; i++) {
+        const struct trust *before = snapshot_find_trust(last, trust_name(next->trusts[i]));
+        if (before != NULL)
+            trust_keep_seen(next->trusts[i], before);
+    }
+}
+
 enum err snapshot_may_follow(const struct snapshot *next, const struct snapshot *last,
                              struct errinfo *info)
 {

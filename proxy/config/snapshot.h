@@ -182,6 +182,9 @@ bool snapshot_files_equal(const struct snapshot_file *a, const struct snapshot_f
 // same content.
 bool snapshot_has_same_files(const struct snapshot *a, const struct snapshot *b);
 
+// snapshot_keep_seen has each profile know what that of the same name in `last` has seen of its clients: see trust_keep_seen.
+void snapshot_keep_seen(struct snapshot *next, const struct snapshot *last);
+
 // snapshot_may_follow tells whether `next` may come into force after `last`: ERR_INPUT with a sentence when a
 // CRL of a trust profile is older, by date and number, than the one that it would replace.
 enum err snapshot_may_follow(const struct snapshot *next, const struct snapshot *last,

@@ -189,14 +189,12 @@ static void deny(struct reader *reader, const struct node *node, struct trust *t
         reader_no_memory(reader);
 }
 
-// keep_known takes over what the profile that is in force denies, since a refused configuration may have added to it, and
-// which CAs its clients have sent along.
-static void keep_known(struct reader *reader, const struct snapshot *in_force, struct trust *trust)
+// denied_keep takes over what the profile denies that is in force: a refused configuration may have added to it.
+static void denied_keep(struct reader *reader, const struct snapshot *in_force, struct trust *trust)
 {
     const struct trust *before =
         in_force == NULL ? NULL : snapshot_find_trust(in_force, trust_name(trust));
-    if (before != NULL &&
-        (trust_keep_denied(trust, before) != ERR_OK || trust_keep_issuers(trust, before) != ERR_OK))
+    if (before != NULL && trust_keep_denied(trust, before) != ERR_OK)
         reader_no_memory(reader);
 }
 
@@ -296,13 +294,30 @@ static void add_crl(struct reader *reader, const struct node *node, const char *
         reader_error(reader, node, "`crl`: %s: %s", path, info.text);
 }
 
+// has_learned tells whether the profile of this name has an entry with `from` already.
+static bool has_learned(const struct snapshot *snapshot, const char *trust)
+{
+    const struct crl_source_entry *entry = snapshot->crl_sources;
+    while (entry != NULL &&
+           !(entry->source->is_learned && strcmp(entry->source->trust, trust) == 0))
+        entry = entry->next;
+    return entry != NULL;
+}
+
 // note_source keeps who is to be asked for a list.
-static void note_source(struct reader *reader, const struct crl_source *source, void *arg)
+static void note_source(struct reader *reader, const struct node *node,
+                        const struct crl_source *source, void *arg)
 {
     const struct lists *lists = arg;
     struct crl_source_entry *entry = reader_alloc(reader, 1, sizeof *entry);
     if (entry == NULL)
         return;
+    if (source->is_learned && has_learned(lists->snapshot, source->trust)) {
+        reader_error(reader, node,
+                     "`crl` has two entries with `from`"
+                     "\nwrite one, with all prefixes in its `under`");
+        return;
+    }
     if (source->is_learned &&
         trust_allow_wishes(lists->trust, source->prefixes, source->prefix_count) != ERR_OK)
         (void)reader_no_memory(reader);
@@ -345,7 +360,7 @@ static void profile_read(struct reader *reader, const struct node *node, const c
     profile_add_cas(reader, node, *out);
     files_add(reader, node_get(node, "intermediates"), "`intermediates`", 0,
               trust_add_intermediates, *out);
-    keep_known(reader, in_force, *out);
+    denied_keep(reader, in_force, *out);
     profile_read_denied(reader, node_get(node, "denied"), *out);
     if (reader->diagnostics->error_count == errors_before)
         crls_walk(reader, node, &visitor);

@@ -18,12 +18,16 @@
 #include "proxy/service/state.h"
 
 enum {
-    AT_ONCE = 2,           // servers that are asked
+    AT_ONCE = 4, // servers of the configuration that are asked; as many are asked of the rest
     RETRY_FIRST_MS = 1000, // after the first failure; doubled after each further one
     RETRY_MAX_MS = 5 * 60 * 1000,
     TIMEOUT_MIN_MS = 2 * 1000, // for a whole answer: as long as `every`, within these
     TIMEOUT_MAX_MS = 120 * 1000,
     BUSY_MS = 200, // until those are asked for which there was no room
+    // bytes of lists that are on their way or judged, or one list where its `max_size` is more: of servers of the
+    // configuration, and of those that certificates name
+    BYTES_MAX = 128 * 1024 * 1024,
+    BYTES_MAX_LEARNED = 64 * 1024 * 1024,
     REMIND_EVERY_S = 60 * 60,
     PROBLEM_CAP = 400,
 };
@@ -40,6 +44,7 @@ struct item {
     char *path;  // owned; names profile and URL
     struct http_url url;
     int64_t every_ms;
+    uint32_t max_size; // bytes
     enum fetch_step step;
     bool is_adopted;                     // by the snapshot in force
     bool is_learned;                     // from certificates
@@ -65,6 +70,7 @@ struct crl_fetches {
     struct resolver *resolver;       // owned; NULL: nothing was fetched yet
     struct fetcher *fetcher;         // owned; likewise
     ev_timer look;                   // for what certificates name; runs while a profile wants that
+    struct http_url named[CRL_WISHES_MAX]; // room for that
     struct crl_keeper keeper;
     struct item *judged; // by the keeper now; one of `items`, or owned when it is none any more
 };
@@ -258,10 +264,26 @@ static void on_done(void *arg, const struct fetch_result *result)
         end_fetch(item);
         wait_for(item, BUSY_MS);
     } else {
-        (void)snprintf(why, sizeof why, "%s (%s)", result->why,
-                       fetch_outcome_name(result->outcome));
+        (void)snprintf(why, sizeof why, "%s (%s)%s", result->why,
+                       fetch_outcome_name(result->outcome),
+                       result->outcome == FETCH_TOO_LARGE ? "; see `max_size`" : "");
         fail(item, why);
     }
+}
+
+// has_room tells whether this one may be asked now. What certificates name never takes the room of the configuration's.
+static bool has_room(const struct item *item)
+{
+    size_t count = 0;
+    size_t bytes = item->max_size;
+    for (const struct item *other = item->fetches->items; other != NULL; other = other->next) {
+        if (other->is_learned != item->is_learned || other->fetch == NULL)
+            continue;
+        count++;
+        bytes += other->max_size;
+    }
+    return count == 0 ||
+           (count < AT_ONCE && bytes <= (item->is_learned ? BYTES_MAX_LEARNED : BYTES_MAX));
 }
 
 static int64_t timeout_of(const struct item *item)
@@ -273,6 +295,10 @@ static int64_t timeout_of(const struct item *item)
 // ask puts the question. Whether there is something new is asked only while the list is still where it was kept.
 static void ask(struct item *item)
 {
+    if (!has_room(item)) {
+        wait_for(item, BUSY_MS);
+        return;
+    }
     if (access(item->path, R_OK) != 0) {
         item->etag[0] = '\0';
         item->last_modified[0] = '\0';
@@ -281,7 +307,7 @@ static void ask(struct item *item)
                                           .accept = "application/pkix-crl, */*;q=0.5",
                                           .etag = item->etag,
                                           .last_modified = item->last_modified,
-                                          .max_body = CRL_FILE_MAX,
+                                          .max_body = item->max_size,
                                           .timeout_ms = timeout_of(item)};
     item->step = STEP_ASKING;
     item->fetch = fetch_start(item->fetches->fetcher, &request, on_done, item);
@@ -328,6 +354,7 @@ static struct item *add_item(struct crl_fetches *fetches, const struct crl_sourc
     item->url = *url;
     item->is_learned = source->is_learned;
     item->every_ms = source->every_ms;
+    item->max_size = source->max_size;
     ev_timer_init(&item->timer, on_due, 0., 0.);
     item->timer.data = item;
     if (item->trust == NULL || item->path == NULL) {
@@ -376,7 +403,7 @@ static bool open_way(struct crl_fetches *fetches)
     const struct fetcher_options wanted = {.path = {.loop = fetches->service->loop,
                                                     .resolver = resolver,
                                                     .buffers = &fetches->buffers},
-                                           .max_at_once = AT_ONCE};
+                                           .max_at_once = 2 * AT_ONCE};
     fetches->fetcher = fetcher_create(&wanted);
     return fetches->fetcher != NULL;
 }
@@ -409,6 +436,7 @@ static void adopt(struct crl_fetches *fetches, const struct crl_source *source,
     }
     item->is_adopted = true;
     item->every_ms = source->every_ms;
+    item->max_size = source->max_size;
     if (item->step == STEP_WAITING && item->due_ms - monotonic_ms() > item->every_ms)
         wait_for(item, item->every_ms);
 }
@@ -433,30 +461,52 @@ static void adopt_learned(struct crl_fetches *fetches, const struct crl_source *
     }
 }
 
-static size_t count_learned(const struct crl_fetches *fetches, const char *trust)
+// say_given_back tells that a list is not fetched any more.
+static void say_given_back(const struct item *item)
 {
-    size_t count = 0;
-    for (const struct item *item = fetches->items; item != NULL; item = item->next)
-        count += item->is_learned && strcmp(item->trust, trust) == 0;
-    return count;
+    log_info(LOG_CRL_FETCHED,
+             "trust.%s: no certificate names the list %s any more: it is not fetched from now on; "
+             "what is kept of it stays in force",
+             item->trust, item->url.text);
 }
 
-// learn begins with what certificates have named since the last look.
+// drop_unnamed drops what certificates named once for this profile, and is not adopted any more.
+static void drop_unnamed(struct crl_fetches *fetches, const char *trust)
+{
+    struct item **place = &fetches->items;
+    while (*place != NULL) {
+        struct item *item = *place;
+        if (item->is_adopted || !item->is_learned || strcmp(item->trust, trust) != 0) {
+            place = &item->next;
+            continue;
+        }
+        say_given_back(item);
+        *place = item->next;
+        drop_item(item);
+    }
+}
+
+// learn goes by what certificates have named lately: begins with what is new, and ends what is gone.
 static void learn(struct crl_fetches *fetches, const struct crl_source *source)
 {
     const struct trust *trust = snapshot_find_trust(fetches->service->snapshot, source->trust);
-    const struct http_url *url = NULL;
     char path[CONFIG_PATH_MAX + 1];
-    for (size_t i = 0; trust != NULL && (url = trust_wish_at(trust, i)) != NULL; i++) {
-        if (!is_under(source, url) || !crl_source_learned_path(source, url, path) ||
-            find_item(fetches, path) != NULL ||
-            count_learned(fetches, source->trust) >= CRL_WISHES_MAX)
+    size_t count = 0;
+    if (trust == NULL || !trust_read_wishes(trust, (int64_t)time(NULL), fetches->named, &count))
+        return;
+    for (struct item *item = fetches->items; item != NULL; item = item->next)
+        item->is_adopted &= !(item->is_learned && strcmp(item->trust, source->trust) == 0);
+    for (size_t i = 0; i < count; i++) {
+        const struct http_url *url = &fetches->named[i];
+        if (!crl_source_learned_path(source, url, path))
             continue;
-        log_info(LOG_CRL_FETCHED,
-                 "trust.%s: certificates name the list %s: it is fetched from now on",
-                 source->trust, url->text);
+        if (find_item(fetches, path) == NULL)
+            log_info(LOG_CRL_FETCHED,
+                     "trust.%s: certificates name the list %s: it is fetched from now on",
+                     source->trust, url->text);
         adopt(fetches, source, url, path);
     }
+    drop_unnamed(fetches, source->trust);
 }
 
 static void on_look(struct ev_loop *loop, ev_timer *timer, int events)

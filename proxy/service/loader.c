@@ -20,15 +20,25 @@ static enum err take(struct loader *loader, int64_t now_s)
     return error;
 }
 
+// load_snapshot loads a whole configuration, which goes on with what was seen of clients.
+static enum err load_snapshot(struct loader *loader, int64_t now_s)
+{
+    const struct snapshot *current = loader->current;
+    struct diagnostics *diagnostics = &loader->diagnostics;
+    TRY(loader->scope == LOADER_ALL
+            ? snapshot_load(current->path, now_s, diagnostics, &loader->snapshot)
+            : snapshot_load_again(current, now_s, diagnostics, &loader->snapshot));
+    snapshot_keep_seen(loader->snapshot, current);
+    return ERR_OK;
+}
+
 static enum err load(struct loader *loader)
 {
     const int64_t now_s = (int64_t)time(NULL);
-    struct diagnostics *diagnostics = &loader->diagnostics;
     switch (loader->scope) {
     case LOADER_ALL:
-        return snapshot_load(loader->current->path, now_s, diagnostics, &loader->snapshot);
     case LOADER_FILES:
-        return snapshot_load_again(loader->current, now_s, diagnostics, &loader->snapshot);
+        return load_snapshot(loader, now_s);
     case LOADER_TAKING:
     case LOADER_TAKING_ALL:
         break;

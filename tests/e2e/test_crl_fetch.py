@@ -298,6 +298,8 @@ def test_an_entry_that_cannot_be_meant_is_an_error(settings, pki, tmp_path):
         ({"from": "cdp", "under": []}, "`under`"),
         ({"from": "cdp", "under": ["http://pki.test/"], "url": "http://pki.test/x"}, "or has"),
         ({"url": "http://pki.test/ca.crl", "every": "8d"}, "`every`"),
+        ({"url": "http://pki.test/ca.crl", "max_size": "1GiB"}, "`max_size`"),
+        ({"url": "http://pki.test/..;/ca.crl"}, "`..`"),
         ({"url": "http://pki.test/ca.crl", "other": "x"}, "other"),
     ]
     path = tmp_path / "sallyport.yaml"
@@ -306,6 +308,11 @@ def test_an_entry_that_cannot_be_meant_is_an_error(settings, pki, tmp_path):
         write_config(path, merge(base_config(pki, "127.0.0.1:53"), {"trust": settings["trust"]}))
         result = run("check", "-c", path)
         assert result.returncode == 3 and words in result.stderr, (entry, result.stderr)
+    learned = {"from": "cdp", "under": ["http://pki.test/"]}
+    settings["trust"]["staff"]["crl"] = [learned, learned]
+    write_config(path, merge(base_config(pki, "127.0.0.1:53"), {"trust": settings["trust"]}))
+    result = run("check", "-c", path)
+    assert result.returncode == 3 and "two entries with `from`" in result.stderr
     settings["trust"]["staff"]["crl"] = [{"url": "http://pki.test/ca.crl"}]
     del settings["trust"]["staff"]["crl_cache"]
     write_config(path, merge(base_config(pki, "127.0.0.1:53"), {"trust": settings["trust"]}))

@@ -23,19 +23,42 @@ static struct crl_wishes *under(const char *prefix)
     return wishes;
 }
 
-static void note(struct workshop *workshop, struct crl_wishes *wishes, const char *uri)
+// note_at has a certificate of the issuer of this number name a URI.
+static void note_at(struct workshop *workshop, struct crl_wishes *wishes, const char *uri,
+                    uint8_t issuer, int64_t now_s)
 {
+    const uint8_t authority[CERT_DIGEST_LEN] = {issuer};
     const struct forged *cert =
         forge(workshop, &(struct forge_plan){.cn = "alice", .crl_points = {uri}});
-    crl_wishes_note(wishes, cert->cert);
+    crl_wishes_note(wishes, cert->cert, authority, now_s);
 }
 
-static size_t count(const struct crl_wishes *wishes)
+static void note(struct workshop *workshop, struct crl_wishes *wishes, const char *uri)
 {
+    note_at(workshop, wishes, uri, 1, FORGE_NOW_S);
+}
+
+static struct http_url named[CRL_WISHES_MAX];
+
+static size_t count_at(struct crl_wishes *wishes, int64_t now_s)
+{
+    size_t found = 0;
+    assert_true(crl_wishes_read(wishes, now_s, named, &found));
+    return found;
+}
+
+static size_t count(struct crl_wishes *wishes)
+{
+    return count_at(wishes, FORGE_NOW_S);
+}
+
+static bool has(struct crl_wishes *wishes, const char *text, int64_t now_s)
+{
+    const size_t found = count_at(wishes, now_s);
     size_t i = 0;
-    while (crl_wishes_at(wishes, i) != NULL)
+    while (i < found && strcmp(named[i].text, text) != 0)
         i++;
-    return i;
+    return i < found;
 }
 
 static void only_what_is_under_a_prefix_is_noted_and_once(void **state)
@@ -66,7 +89,7 @@ static void only_what_is_under_a_prefix_is_noted_and_once(void **state)
     note(workshop, wishes, "http://PKI.test:80/crl/ca.crl");
     note(workshop, wishes, "http://pki.test/crl/ca.crl");
     assert_int_equal(count(wishes), 1);
-    assert_string_equal(crl_wishes_at(wishes, 0)->text, "http://pki.test/crl/ca.crl");
+    assert_string_equal(named[0].text, "http://pki.test/crl/ca.crl");
     crl_wishes_unref(wishes);
 }
 
@@ -80,6 +103,50 @@ static void so_many_are_noted_and_no_more(void **state)
         note(workshop, wishes, uri);
     }
     assert_int_equal(count(wishes), CRL_WISHES_MAX);
+    crl_wishes_unref(wishes);
+}
+
+static void what_nobody_names_any_more_is_given_back(void **state)
+{
+    struct workshop *workshop = *state;
+    struct crl_wishes *wishes = under("http://pki.test/");
+    const int64_t later_s = FORGE_NOW_S + CRL_WISHES_KEEP_S;
+    note(workshop, wishes, "http://pki.test/1");
+    note(workshop, wishes, "http://pki.test/2");
+    note_at(workshop, wishes, "http://pki.test/2", 1, FORGE_NOW_S + 60);
+    assert_int_equal(count_at(wishes, later_s), 2);
+    assert_int_equal(count_at(wishes, later_s + 1), 1);
+    assert_true(has(wishes, "http://pki.test/2", later_s + 60));
+    assert_int_equal(count_at(wishes, later_s + 61), 0);
+    // Named again, it is there again.
+    note_at(workshop, wishes, "http://pki.test/1", 1, later_s + 100);
+    assert_int_equal(count_at(wishes, later_s + 100), 1);
+    crl_wishes_unref(wishes);
+}
+
+static void an_issuer_that_names_many_leaves_room_for_others(void **state)
+{
+    struct workshop *workshop = *state;
+    struct crl_wishes *wishes = under("http://pki.test/");
+    const int64_t hour_later_s = FORGE_NOW_S + CRL_WISHES_FRESH_S + 100;
+    char uri[64];
+    for (unsigned i = 0; i < CRL_WISHES_MAX; i++) {
+        (void)snprintf(uri, sizeof uri, "http://pki.test/%u.crl", i);
+        note_at(workshop, wishes, uri, 1, FORGE_NOW_S + i);
+    }
+    // Its own next one has no place while all others are fresh; another issuer's has, up to an equal share.
+    note_at(workshop, wishes, "http://pki.test/more", 1, FORGE_NOW_S + 100);
+    assert_false(has(wishes, "http://pki.test/more", FORGE_NOW_S + 100));
+    for (unsigned i = 0; i < CRL_WISHES_MAX; i++) {
+        (void)snprintf(uri, sizeof uri, "http://pki.test/other/%u.crl", i);
+        note_at(workshop, wishes, uri, 2, FORGE_NOW_S + 100);
+        assert_int_equal(has(wishes, uri, FORGE_NOW_S + 100), i < CRL_WISHES_MAX / 2);
+    }
+    assert_int_equal(count(wishes), CRL_WISHES_MAX);
+    assert_false(has(wishes, "http://pki.test/0.crl", FORGE_NOW_S + 100)); // named longest ago
+    assert_true(has(wishes, "http://pki.test/63.crl", FORGE_NOW_S + 100));
+    note_at(workshop, wishes, "http://pki.test/more", 1, hour_later_s);
+    assert_true(has(wishes, "http://pki.test/more", hour_later_s));
     crl_wishes_unref(wishes);
 }
 
@@ -100,10 +167,17 @@ static void a_point_for_some_reasons_or_of_another_issuer_names_nothing(void **s
     for (size_t i = 0; i < 3; i++) {
         const struct forged *cert =
             forge(workshop, &(struct forge_plan){.cn = "alice", .crl_points_der = values[i]});
-        crl_wishes_note(wishes, cert->cert);
+        crl_wishes_note(wishes, cert->cert, (const uint8_t[CERT_DIGEST_LEN]){1}, FORGE_NOW_S);
         assert_int_equal(count(wishes), i == 2 ? 1 : 0);
     }
     crl_wishes_unref(wishes);
+}
+
+static size_t count_in(const struct trust *trust, int64_t now_s)
+{
+    size_t found = 0;
+    assert_true(trust_read_wishes(trust, now_s, named, &found));
+    return found;
 }
 
 // verify judges the chain of one leaf.
@@ -140,12 +214,47 @@ static void only_a_verified_chain_is_believed(void **state)
     plan.has_broken_signature = false;
     plan.issuer = stranger;
     assert_int_equal(verify(workshop, trust, forge(workshop, &plan)), REASON_UNKNOWN_CA);
-    assert_null(trust_wish_at(trust, 0));
+    assert_int_equal(count_in(trust, FORGE_NOW_S), 0);
     plan.issuer = root;
     assert_int_equal(verify(workshop, trust, forge(workshop, &plan)), REASON_CRL_MISSING);
-    assert_string_equal(trust_wish_at(trust, 0)->text, "http://pki.test/1");
-    assert_null(trust_wish_at(trust, 1));
+    assert_int_equal(count_in(trust, FORGE_NOW_S), 1);
+    assert_string_equal(named[0].text, "http://pki.test/1");
     trust_destroy(trust);
+}
+
+// A live tunnel shows no certificate again: what was verified of it counts, and survives a reload.
+static void a_chain_that_is_judged_again_still_names_its_lists(void **state)
+{
+    struct workshop *workshop = *state;
+    const struct trust_options options = {.name = "staff", .max_depth = 3};
+    const int64_t later_s = FORGE_NOW_S + 600;
+    const struct forged *root = forge(workshop, &(struct forge_plan){.cn = "Root", .is_ca = true});
+    const struct forged *leaf =
+        forge(workshop, &(struct forge_plan){
+                            .cn = "alice", .issuer = root, .crl_points = {"http://PKI.test:80/1"}});
+    struct trust *trusts[2];
+    struct trust_verdict verdict;
+    struct http_url prefix;
+    struct errinfo info;
+    const char *detail = NULL;
+    assert_int_equal(http_url_parse(SLICE_LITERAL("http://pki.test/"), &prefix, &info), ERR_OK);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(trust_create(&options, &trusts[i]), ERR_OK);
+        assert_int_equal(trust_add_ca(trusts[i], forge_pem(workshop, LIST(root)), &info), ERR_OK);
+        assert_int_equal(trust_allow_wishes(trusts[i], &prefix, 1), ERR_OK);
+        assert_int_equal(trust_finish(trusts[i], FORGE_NOW_S, &info), ERR_OK);
+        if (i == 0)
+            assert_int_equal(
+                trust_verify(trusts[0], forge_chain(workshop, LIST(leaf)), FORGE_NOW_S, &verdict),
+                ERR_OK);
+    }
+    trust_keep_seen(trusts[1], trusts[0]);
+    assert_int_equal(trust_recheck(trusts[1], verdict.identity, later_s, &detail), REASON_NONE);
+    assert_int_equal(count_in(trusts[1], later_s + CRL_WISHES_KEEP_S), 1);
+    assert_int_equal(count_in(trusts[0], later_s + CRL_WISHES_KEEP_S), 0);
+    identity_destroy(verdict.identity);
+    trust_destroy(trusts[0]);
+    trust_destroy(trusts[1]);
 }
 
 int main(void)
@@ -155,7 +264,10 @@ int main(void)
         TEST(only_what_is_under_a_prefix_is_noted_and_once),
         TEST(so_many_are_noted_and_no_more),
         TEST(a_point_for_some_reasons_or_of_another_issuer_names_nothing),
+        TEST(what_nobody_names_any_more_is_given_back),
+        TEST(an_issuer_that_names_many_leaves_room_for_others),
         TEST(only_a_verified_chain_is_believed),
+        TEST(a_chain_that_is_judged_again_still_names_its_lists),
     };
 #undef TEST
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -23,7 +23,7 @@
 
 #include "auth/ipaddr.h"
 
-enum { WORKSHOP_MAX = 128 };
+enum { WORKSHOP_MAX = 256 };
 
 struct workshop {
     struct forged certs[WORKSHOP_MAX];
