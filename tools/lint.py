@@ -216,7 +216,7 @@ def check_text(path, text, pages):
                     find(path, number, '"%s" is not plain English; write: %s' % (found.group(), better))
         if MACHINE_PATH.search(line):
             find(path, number, "a path of one machine; derive it, or use a made-up one")
-        if PACKAGE_SERVER.search(line):
+        if PACKAGE_SERVER.search(line) and not line.startswith("Format: "):  # of a debian/copyright: a name, not an address
             find(path, number, "a package server's name; derive it from the system's configuration")
         for page in sorted({found.split("/")[-1] for found in PAGE.findall(line)} - pages):
             find(path, number, "refers to %s, which is not in this tree" % page)
