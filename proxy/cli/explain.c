@@ -239,8 +239,11 @@ static void explain_record(struct explain_run *run, const struct history_entry *
                            struct history_decision *past)
 {
     const char *id = history_text(entry->root, "id");
+    const struct recorded recorded = {
+        .action = past->action, .reason = past->reason, .rule = past->rule};
     const struct question question = {.identity = past->identity,
                                       .id = id,
+                                      .recorded = &recorded,
                                       .source = past->source,
                                       .is_unannounced = past->source.family == IP_NONE,
                                       .now_s = past->now_s,

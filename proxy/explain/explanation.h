@@ -13,14 +13,22 @@
 #include "auth/policy.h"
 #include "auth/policy_trace.h"
 
+// recorded is what a record says came of its request. What no policy knows may have decided it: the authorizer, DNS, a limit.
+struct recorded {
+    enum action action;
+    const char *reason;
+    const char *rule; // or NULL
+};
+
 // question is what is asked about. All pointers are borrowed.
 struct question {
     const struct identity *identity; // NULL: a client without certificate
     const char *who;                 // a line about it for people; NULL: there is none
-    const char *id;        // of the record that has the question; NULL: it is none of a log
-    struct ip_addr source; // family IP_NONE: not said
-    bool is_unannounced;   // it was not said at that time, either: it is in no `sources`
-    int64_t now_s;         // Unix time at which it is asked
+    const char *id; // of the record that has the question; NULL: it is none of a log
+    const struct recorded *recorded; // with `id`
+    struct ip_addr source;           // family IP_NONE: not said
+    bool is_unannounced;             // it was not said at that time, either: it is in no `sources`
+    int64_t now_s;                   // Unix time at which it is asked
     struct target target;
     const struct inner_seen *inside; // what the client says in the tunnel; NULL: that is not asked
 };

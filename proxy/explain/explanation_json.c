@@ -189,8 +189,15 @@ void explanation_append_json(const struct explanation *explanation, struct text 
         json_add_string(out, "summary", question->who);
         json_end_object(out);
     }
-    if (question->id != NULL)
+    if (question->id != NULL) {
         json_add_string(out, "id", question->id);
+        json_begin_object(out, "recorded");
+        json_add_string(out, "action", action_name(question->recorded->action));
+        json_add_string(out, "reason", question->recorded->reason);
+        if (question->recorded->rule != NULL)
+            json_add_string(out, "rule", question->recorded->rule);
+        json_end_object(out);
+    }
     json_end_object(out);
     text_append_string(out, "\n");
 }

@@ -238,6 +238,19 @@ static void print_time(const struct decision *decision, FILE *out)
                       date_format(decision->changes_s, DATE_SECOND, date));
 }
 
+// print_recorded tells where the record says something else than this policy.
+static void print_recorded(const struct explanation *explanation, FILE *out)
+{
+    const struct recorded *then = explanation->question->recorded;
+    if (then == NULL || (then->action == explanation->decision.action &&
+                         strcmp(then->reason, reason_name(explanation->decision.reason)) == 0))
+        return;
+    (void)fprintf(out,
+                  "           the record says %s: %s%s%s; docs/AUDIT.md says what that means\n",
+                  action_name(then->action), then->reason, then->rule == NULL ? "" : " ",
+                  then->rule == NULL ? "" : then->rule);
+}
+
 void explanation_print(const struct explanation *explanation, FILE *out)
 {
     const struct target *target = &explanation->question->target;
@@ -264,4 +277,5 @@ void explanation_print(const struct explanation *explanation, FILE *out)
     print_time(decision, out);
     if (advice != NULL)
         (void)fprintf(out, "           %s\n", advice);
+    print_recorded(explanation, out);
 }

@@ -268,6 +268,17 @@ def test_a_suggestion_keeps_asking(start, server, authorizer):
     assert [rule.get("ask") for rule in sorted(rules, key=lambda rule: rule["hosts"])] == [None, True]
 
 
+def test_explain_tells_what_the_record_says_beside_the_policy(start, server, authorizer):
+    proxy = start(asking(server.port), **settings(authorizer(lambda _: NO)))
+    refused = proxy.ask(f"origin.test:{server.port}")
+    proxy.assert_refused(refused, 403, "not_authorized", rule="workers.allow[0]")
+    options = ("explain", "-c", proxy.config_path, "--log", proxy.audit.path, "--id", refused.id)
+    said = run(*options).stdout
+    assert "the record says deny: not_authorized workers.allow[0]" in said, said
+    told = json.loads(run(*options, "--json").stdout)
+    assert told["recorded"] == {"action": "deny", "reason": "not_authorized", "rule": "workers.allow[0]"}
+
+
 def test_check_notes_a_rule_that_comes_before_one_that_asks(start, server):
     first = reach("origin.test", 443)
     proxy = start(client(first, reach("origin.test", 443, 80, ask=True)), authorizer={"url": "http://127.0.0.1:8181/"})
