@@ -10,7 +10,7 @@ import subprocess
 import pytest
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from support.config import client, reach
+from support.config import client, merge, reach
 from support.control import CONTROL, Control
 from support.origin import full_queue
 from support.proxy import run
@@ -40,10 +40,11 @@ def asking(start, dns, origin, pki):
     def make(url, mode="require", changes=None, trust=None, **keys):
         asks = {"mode": mode, **({"responder": url} if url else {}), **keys}
         profile = {"ca": [pki.ca.path], "ocsp": asks, **(trust or {})}
+        waits = {"timeouts": {"handshake": "20s"}}  # longer than any `timeout` here
         proxy = start(
             client(reach(ORIGIN, server.port), match=[{"any": True}]),
             trust={"staff": profile},
-            **(changes or {}),
+            **merge(waits, changes or {}),
         )
         proxy.target = f"{ORIGIN}:{server.port}"
         return proxy
