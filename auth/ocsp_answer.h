@@ -4,6 +4,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "auth/cert_id.h"
+
 enum {
     OCSP_RESPONSE_MAX = 64 * 1024, // bytes
     OCSP_SKEW_S = 300,             // that the responder's clock may be ahead of ours
@@ -70,12 +72,20 @@ enum ocsp_fault {
 const char *ocsp_fault_name(enum ocsp_fault fault);
 const char *ocsp_fault_sentence(enum ocsp_fault fault);
 
+// ocsp_delegate is the certificate with which the issuer let somebody else sign an answer: what lists and denials know it by.
+struct ocsp_delegate {
+    bool is_there; // else the issuer itself has signed
+    uint8_t serial_len;
+    uint8_t serial[CERT_SERIAL_MAX]; // big-endian, no leading zeros
+    uint8_t sha256[CERT_DIGEST_LEN]; // of the certificate
+};
+
 // ocsp_answer is what a good answer says. Times are Unix seconds.
 struct ocsp_answer {
     enum ocsp_status status;
     int64_t this_update_s;
     int64_t next_update_s; // when it ends, whether it says so itself or not
     int64_t produced_s;
-    bool is_dated;     // it has a nextUpdate
-    bool is_delegated; // a delegate has signed it
+    bool is_dated; // it has a nextUpdate
+    struct ocsp_delegate delegate;
 };

@@ -335,11 +335,11 @@ static enum ocsp_fault judge(struct slice der, const struct ocsp_subject *subjec
     int64_t until_s = 0;
     enum ocsp_fault fault = read_response(der, &judging);
     if (fault == OCSP_FAULT_NONE)
-        fault = ocsp_signer_judge(&judging.parts, subject, now_s, &until_s);
+        fault =
+            ocsp_signer_judge(&judging.parts, subject, now_s, &until_s, &judging.single.delegate);
     if (fault != OCSP_FAULT_NONE)
         return fault;
     struct ocsp_answer *answer = &judging.single;
-    answer->is_delegated = until_s != INT64_MAX;
     if (until_s < answer->next_update_s)
         answer->next_update_s = until_s;
     fault = judge_times(answer, now_s);

@@ -9,8 +9,8 @@
 //      and the serial. Of several the worst counts.
 //   4. Verify: the issuer itself has signed, or somebody to whom it has given a certificate for that (RFC 6960
 //      4.2.2.2): signed directly by the issuer's key, with the extended key usage OCSPSigning, valid today, of an
-//      algorithm and key that are strong enough. Whether that certificate was revoked is not asked, with or without
-//      id-pkix-ocsp-nocheck.
+//      algorithm and key that are strong enough. Whether that certificate was revoked the caller asks of the lists that it
+//      has (trust_denies_delegate), with or without id-pkix-ocsp-nocheck.
 //   5. Times: thisUpdate and producedAt not in the future by more than OCSP_SKEW_S, nextUpdate not over. An answer without
 //      nextUpdate is good for OCSP_UNDATED_LIFE_S after thisUpdate, and no answer for longer than the delegate's certificate.
 //   6. Nonce: where one was sent the answer must have the same.

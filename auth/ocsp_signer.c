@@ -1,6 +1,7 @@
 // The issuer's key first, then the certificates that came along: those that are whom the answer names.
 #include "auth/ocsp_signer.h"
 
+#include <openssl/digest.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/mem.h>
@@ -23,6 +24,7 @@ struct signer_search {
     struct dn responder; // where the answer names it
     struct crl_signature signature;
     int64_t until_s; // when the signer's certificate ends
+    struct ocsp_delegate delegate;
 };
 
 static struct slice slice_of_cbs(CBS cbs)
@@ -97,6 +99,18 @@ static bool is_of_issuer(const struct signer_search *search, X509 *cert)
     return is_of;
 }
 
+// read_delegate reads what lists and denials know the certificate by. False: its serial is none that a list could name.
+static bool read_delegate(X509 *cert, struct ocsp_delegate *out)
+{
+    const ASN1_INTEGER *number = X509_get0_serialNumber(cert);
+    const struct slice serial = cert_id_trim_serial(asn1_slice(number));
+    unsigned len = 0;
+    *out = (struct ocsp_delegate){.is_there = true, .serial_len = (uint8_t)serial.len};
+    return ASN1_STRING_type(number) == V_ASN1_INTEGER && serial.len <= CERT_SERIAL_MAX &&
+           bytes_copy(out->serial, sizeof out->serial, serial) &&
+           X509_digest(cert, EVP_sha256(), out->sha256, &len) == 1;
+}
+
 // judge_delegate judges a certificate that is whom the answer names. OCSP_FAULT_SIGNER where it is not a delegate.
 static enum ocsp_fault judge_delegate(struct signer_search *search, X509 *cert)
 {
@@ -105,7 +119,8 @@ static enum ocsp_fault judge_delegate(struct signer_search *search, X509 *cert)
     if (!strength_algorithm_is_enough(X509_get_signature_nid(cert)) ||
         !strength_key_is_enough(cert))
         return OCSP_FAULT_WEAK;
-    if (!is_for_answers(cert) || !is_of_issuer(search, cert))
+    if (!is_for_answers(cert) || !is_of_issuer(search, cert) ||
+        !read_delegate(cert, &search->delegate))
         return OCSP_FAULT_SIGNER;
     if (!cert_read_validity(cert, &not_before_s, &not_after_s) ||
         search->now_s + OCSP_SKEW_S < not_before_s || search->now_s > not_after_s)
@@ -163,7 +178,7 @@ static enum ocsp_fault judge(struct signer_search *search)
 
 enum ocsp_fault ocsp_signer_judge(const struct ocsp_signed *answer,
                                   const struct ocsp_subject *subject, int64_t now_s,
-                                  int64_t *out_until_s)
+                                  int64_t *out_until_s, struct ocsp_delegate *out)
 {
     struct signer_search search = {
         .answer = answer, .subject = subject, .now_s = now_s, .until_s = INT64_MAX};
@@ -178,5 +193,7 @@ enum ocsp_fault ocsp_signer_judge(const struct ocsp_signed *answer,
     const enum ocsp_fault fault = search.issuer_key == NULL ? OCSP_FAULT_NO_MEMORY : judge(&search);
     EVP_PKEY_free(search.issuer_key);
     *out_until_s = search.until_s;
+    // One that was looked at and did not sign has not signed.
+    *out = search.until_s == INT64_MAX ? (struct ocsp_delegate){0} : search.delegate;
     return fault;
 }

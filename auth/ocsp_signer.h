@@ -18,7 +18,7 @@ struct ocsp_signed {
 };
 
 // ocsp_signer_judge tells whether the issuer of `subject`, or a delegate of it, has signed. OCSP_FAULT_NONE, or why that is
-// not so. `*out_until_s` is when the delegate's certificate ends, INT64_MAX for the issuer itself.
+// not so. `*out_until_s` is when the delegate's certificate ends, INT64_MAX for the issuer itself; `*out` is that certificate.
 enum ocsp_fault ocsp_signer_judge(const struct ocsp_signed *answer,
                                   const struct ocsp_subject *subject, int64_t now_s,
-                                  int64_t *out_until_s);
+                                  int64_t *out_until_s, struct ocsp_delegate *out);

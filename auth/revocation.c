@@ -386,6 +386,40 @@ enum reason revocation_judge(const struct revocation *revocation, const struct c
     return reason;
 }
 
+// is_serial_denied tells whether the issuer of `link` and this serial are on the list `denied`.
+static bool is_serial_denied(const struct revocation *revocation, const struct chain_link *link,
+                             struct slice serial)
+{
+    struct dn issuer;
+    uint8_t digest[CERT_DIGEST_LEN];
+    if (revocation->denied_count == 0 || dn_from_der(link->issuer_name, &issuer) != ERR_OK)
+        return false;
+    cert_id_of_serial(&issuer, serial, digest);
+    return is_denied(revocation, digest);
+}
+
+bool revocation_denies(const struct revocation *revocation, const struct chain_link *link,
+                       const struct chain_link *issuer, struct slice serial,
+                       const uint8_t sha256[CERT_DIGEST_LEN], int64_t now_s)
+{
+    size_t checks_left = REVOCATION_MAX_CHECKS;
+    struct chain_link other = {.has_serial = true, .serial_len = (uint8_t)serial.len};
+    struct inquiry inquiry = {.revocation = revocation,
+                              .link = &other,
+                              .issuer = issuer,
+                              .now_s = now_s,
+                              .checks_left = &checks_left};
+    ASSERT(bytes_copy(other.serial, sizeof other.serial, serial) &&
+           bytes_copy(other.authority, sizeof other.authority,
+                      slice_of(link->authority, CERT_DIGEST_LEN)));
+    if (is_denied(revocation, sha256) || is_serial_denied(revocation, link, serial))
+        return true;
+    if (revocation->count == 0)
+        return false;
+    (void)judge_link(&inquiry, true);
+    return inquiry.is_revoked || inquiry.is_cut || inquiry.has_lacked_memory;
+}
+
 bool revocation_has_list_of(const struct revocation *revocation,
                             const uint8_t authority[CERT_DIGEST_LEN])
 {

@@ -99,6 +99,13 @@ static inline bool revocation_may_change(enum reason reason)
 bool revocation_signer(const struct revocation *revocation, const struct crl *crl,
                        uint8_t out[CERT_DIGEST_LEN]);
 
+// revocation_denies tells whether a certificate that the issuer of `link` has made besides, with this serial and SHA-256, is
+// denied, or on a list of that issuer; also where nobody could find out. `issuer` is the next link of the path. A pure
+// look-up, but for the first time that a list waits for its issuer.
+bool revocation_denies(const struct revocation *revocation, const struct chain_link *link,
+                       const struct chain_link *issuer, struct slice serial,
+                       const uint8_t sha256[CERT_DIGEST_LEN], int64_t now_s);
+
 // revocation_find_like gives the list that speaks for the same certificates as `crl`, which may be of another profile, and is
 // known to be of the same `signer` (NULL: it is not known), or is the same list; REVOCATION_MAX_CRLS when there is none.
 size_t revocation_find_like(const struct revocation *revocation, const struct crl *crl,

@@ -239,6 +239,13 @@ enum err trust_verify(const struct trust *trust, const STACK_OF(CRYPTO_BUFFER) *
 enum reason trust_judge_names(const struct trust *trust, const struct identity *identity,
                               const char **out_detail);
 
+// trust_denies_delegate tells whether the profile takes no OCSP answer that was signed with the certificate `delegate`
+// (auth/ocsp_answer.h), made by the issuer of the `index`th certificate of the chain of `record`: it is denied, or a list of
+// that issuer has it.
+struct ocsp_delegate;
+bool trust_denies_delegate(const struct trust *trust, const struct chain_record *record,
+                           size_t index, const struct ocsp_delegate *delegate, int64_t now_s);
+
 // trust_recheck judges a chain again that trust_verify accepted, by the verdict's identity: REASON_NONE, or why it would be refused today. `trust` may be another
 // profile than then, such as that of a newer snapshot. No memory is taken but to note a new CA, and no signature is checked
 // but, once for all, that of a list that waits for its issuer; a few microseconds. Looked at are: the anchor is still one (unknown_ca), max_depth

@@ -7,6 +7,7 @@
 #include <openssl/x509v3.h>
 #include <stdlib.h>
 
+#include "auth/ocsp_answer.h"
 #include "auth/pem.h"
 #include "auth/trust_internal.h"
 #include "auth/usages.h"
@@ -350,4 +351,13 @@ enum reason trust_recheck(const struct trust *trust, const struct identity *iden
     if (revocation_may_change(verdict))
         crl_wishes_renew(trust->wishes, record, now_s);
     return verdict;
+}
+
+bool trust_denies_delegate(const struct trust *trust, const struct chain_record *record,
+                           size_t index, const struct ocsp_delegate *delegate, int64_t now_s)
+{
+    return delegate->is_there &&
+           revocation_denies(&trust->revocation, &record->links[index], &record->links[index + 1],
+                             slice_of(delegate->serial, delegate->serial_len), delegate->sha256,
+                             now_s);
 }

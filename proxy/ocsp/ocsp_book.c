@@ -123,23 +123,47 @@ static enum ocsp_standing standing_of(const struct ocsp_entry *entry, int64_t no
 }
 
 enum ocsp_standing ocsp_book_standing(struct ocsp_book *book, const struct ocsp_entry *entry,
-                                      int64_t now_s, int64_t now_ms)
+                                      int64_t now_s, int64_t now_ms, struct ocsp_delegate *out)
 {
     pthread_mutex_lock(&book->lock);
     const enum ocsp_standing standing = standing_of(entry, now_s, now_ms);
+    if (out != NULL)
+        *out = entry->delegate;
     pthread_mutex_unlock(&book->lock);
     return standing;
 }
 
 enum ocsp_standing ocsp_book_look(struct ocsp_book *book, const struct ocsp_query *query,
-                                  int64_t now_s, int64_t now_ms)
+                                  int64_t now_s, int64_t now_ms, struct ocsp_delegate *out)
 {
     pthread_mutex_lock(&book->lock);
     const struct ocsp_entry *entry = ocsp_store_find(&book->store, query);
     const enum ocsp_standing standing =
         entry == NULL ? OCSP_STANDS_UNASKED : standing_of(entry, now_s, now_ms);
+    if (out != NULL)
+        *out = entry == NULL ? (struct ocsp_delegate){0} : entry->delegate;
     pthread_mutex_unlock(&book->lock);
     return standing;
+}
+
+enum ocsp_standing ocsp_book_doubt(struct ocsp_book *book, struct ocsp_entry *entry, int64_t now_ms)
+{
+    pthread_mutex_lock(&book->lock);
+    bool is_asked = entry->is_queued || entry->is_under_way;
+    if (!is_asked && entry->doubt_ms <= now_ms) {
+        entry->doubt_ms = now_ms + OCSP_BOOK_RETRY_MS;
+        is_asked = true;
+    }
+    pthread_mutex_unlock(&book->lock);
+    return is_asked ? OCSP_STANDS_UNASKED : OCSP_STANDS_SILENT;
+}
+
+bool ocsp_book_is_asked(struct ocsp_book *book, const struct ocsp_entry *entry)
+{
+    pthread_mutex_lock(&book->lock);
+    const bool is_asked = entry->is_queued || entry->is_under_way;
+    pthread_mutex_unlock(&book->lock);
+    return is_asked;
 }
 
 // ---- asking --------------------------------------------------------------------------------------
@@ -283,6 +307,7 @@ static void note_answer(struct ocsp_entry *entry, const struct ocsp_answer *answ
         entry->status = (uint8_t)answer->status;
         entry->this_update_s = answer->this_update_s;
         entry->next_update_s = answer->next_update_s;
+        entry->delegate = answer->delegate;
     }
     if (!has_current(entry, now_s)) {
         put_off(entry, now_ms);

@@ -80,13 +80,22 @@ void ocsp_book_destroy(struct ocsp_book *book);
 struct ocsp_entry *ocsp_book_hold(struct ocsp_book *book, const struct ocsp_query *query) MUST_USE;
 void ocsp_book_release(struct ocsp_book *book, struct ocsp_entry *entry);
 
-// ocsp_book_standing tells what is known, at `now_s` of the wall clock and `now_ms` of the monotonic one.
+// ocsp_book_standing tells what is known, at `now_s` of the wall clock and `now_ms` of the monotonic one. `*out` (NULL: not
+// wanted) becomes whoever has signed a good answer: profiles differ in whom they believe.
 enum ocsp_standing ocsp_book_standing(struct ocsp_book *book, const struct ocsp_entry *entry,
-                                      int64_t now_s, int64_t now_ms);
+                                      int64_t now_s, int64_t now_ms, struct ocsp_delegate *out);
 
 // ocsp_book_look does so without holding anything.
 enum ocsp_standing ocsp_book_look(struct ocsp_book *book, const struct ocsp_query *query,
-                                  int64_t now_s, int64_t now_ms);
+                                  int64_t now_s, int64_t now_ms, struct ocsp_delegate *out);
+
+// ocsp_book_doubt tells what is known for one who does not take a good answer: OCSP_STANDS_UNASKED, and it is to be asked
+// about once in OCSP_BOOK_RETRY_MS, or OCSP_STANDS_SILENT.
+enum ocsp_standing ocsp_book_doubt(struct ocsp_book *book, struct ocsp_entry *entry,
+                                   int64_t now_ms);
+
+// ocsp_book_is_asked tells whether a question about it is under way, or waits for its turn.
+bool ocsp_book_is_asked(struct ocsp_book *book, const struct ocsp_entry *entry);
 
 // ocsp_book_ask has the entry asked about, before those that are only asked about again, unless that is under way.
 void ocsp_book_ask(struct ocsp_book *book, struct ocsp_entry *entry);

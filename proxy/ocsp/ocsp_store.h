@@ -13,6 +13,7 @@
 #include <sys/queue.h>
 
 #include "auth/cert_id.h"
+#include "auth/ocsp_answer.h"
 #include "proxy/ocsp/ocsp_query.h"
 
 enum {
@@ -65,8 +66,10 @@ struct ocsp_entry {
     struct ocsp_place *place;
     int64_t this_update_s;
     int64_t next_update_s;
-    int64_t retry_ms;   // monotonic; after a failure: not before
-    int64_t refresh_ms; // monotonic; when it is asked again, where it is held
+    int64_t retry_ms;              // monotonic; after a failure: not before
+    int64_t refresh_ms;            // monotonic; when it is asked again, where it is held
+    int64_t doubt_ms;              // monotonic; who doubts it before asks nobody
+    struct ocsp_delegate delegate; // who has signed the answer
     uint32_t holders;
     uint16_t failures; // in a row
     uint8_t status;    // enum ocsp_status, with an answer

@@ -17,6 +17,7 @@ struct ocsp_hold {
     size_t count;
     struct ocsp_entry *entries[OCSP_HOLD_MAX]; // held; NULL: there is nobody to ask, or no room
     bool is_crowded[OCSP_HOLD_MAX];            // there was no room, or no memory, the last time
+    bool is_doubted[OCSP_HOLD_MAX];            // the profile does not take its answer
 };
 
 // asked_count tells how many certificates of a chain are asked about: all below the anchor, or the leaf alone.
@@ -96,12 +97,25 @@ static struct ocsp_hold *create(struct ocsp_book *book, struct ocsp_settings *se
     return hold;
 }
 
-static enum ocsp_standing standing_at(const struct ocsp_hold *hold, size_t index, int64_t now_s,
+// standing_at tells how a certificate of the chain stands under `trust`. That it is good one may have said in whose name
+// nobody may speak any more.
+static enum ocsp_standing standing_at(struct ocsp_hold *hold, size_t index,
+                                      const struct trust *trust, const struct chain_record *record,
                                       int64_t now_ms)
 {
-    if (hold->entries[index] == NULL)
+    struct ocsp_delegate delegate;
+    const int64_t now_s = wall_clock_ms() / 1000;
+    struct ocsp_entry *entry = hold->entries[index];
+    hold->is_doubted[index] = false;
+    if (entry == NULL)
         return hold->is_crowded[index] ? OCSP_STANDS_CROWDED : OCSP_STANDS_UNPLACED;
-    return ocsp_book_standing(hold->book, hold->entries[index], now_s, now_ms);
+    const enum ocsp_standing standing =
+        ocsp_book_standing(hold->book, entry, now_s, now_ms, &delegate);
+    if (standing != OCSP_STANDS_GOOD ||
+        !trust_denies_delegate(trust, record, index, &delegate, now_s))
+        return standing;
+    hold->is_doubted[index] = true;
+    return ocsp_book_doubt(hold->book, entry, now_ms);
 }
 
 struct ocsp_verdict ocsp_hold_judge(struct ocsp_hold **hold, struct ocsp_book *book,
@@ -125,7 +139,7 @@ struct ocsp_verdict ocsp_hold_judge(struct ocsp_hold **hold, struct ocsp_book *b
     enum ocsp_standing standings[OCSP_HOLD_MAX];
     const int64_t now_s = wall_clock_ms() / 1000;
     for (size_t i = 0; i < (*hold)->count; i++) {
-        standings[i] = standing_at(*hold, i, now_s, now_ms);
+        standings[i] = standing_at(*hold, i, trust, identity->record, now_ms);
         if (standings[i] == OCSP_STANDS_UNASKED)
             ocsp_book_ask(book, (*hold)->entries[i]);
         if (standings[i] == OCSP_STANDS_REVOKED)
@@ -145,8 +159,10 @@ bool ocsp_hold_is_good(struct ocsp_book *book, const struct identity *identity,
     for (size_t i = 0; i < count; i++) {
         struct ocsp_query query;
         struct http_url url;
+        struct ocsp_delegate delegate;
         if (!make_query(settings, identity->record, i, &url, &query) ||
-            ocsp_book_look(book, &query, now_s, now_ms) != OCSP_STANDS_GOOD)
+            ocsp_book_look(book, &query, now_s, now_ms, &delegate) != OCSP_STANDS_GOOD ||
+            trust_denies_delegate(trust, identity->record, i, &delegate, now_s))
             return false;
     }
     return true;
@@ -156,7 +172,13 @@ bool ocsp_hold_waits(const struct ocsp_hold *hold, int64_t now_ms)
 {
     const int64_t now_s = wall_clock_ms() / 1000;
     for (size_t i = 0; hold != NULL && i < hold->count; i++) {
-        if (standing_at(hold, i, now_s, now_ms) == OCSP_STANDS_UNASKED)
+        struct ocsp_entry *entry = hold->entries[i];
+        const bool waits =
+            entry != NULL &&
+            (hold->is_doubted[i] ? ocsp_book_is_asked(hold->book, entry)
+                                 : ocsp_book_standing(hold->book, entry, now_s, now_ms, NULL) ==
+                                       OCSP_STANDS_UNASKED);
+        if (waits)
             return true;
     }
     return false;

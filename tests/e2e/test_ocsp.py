@@ -325,6 +325,33 @@ def test_every_certificate_below_the_anchor_is_asked_about_or_the_clients_alone(
     below.stop()
 
 
+def sign_with(responder, delegate):
+    responder.signer = (delegate.certificate, key_of(delegate))
+    responder.certificates = [delegate.certificate]
+
+
+def test_a_good_that_was_signed_by_a_revoked_delegate_is_no_answer(asking, pki):
+    ca = pki.authority("CA of delegates")
+    listed, denied, last = (ca.leaf(f"responder-{n}", usages=(OCSP_SIGNING,)) for n in range(3))
+    leaf, other = ca.leaf("below-delegates"), ca.leaf("also-below-delegates")
+    responder = Responder(ca).knows(leaf, other)
+    sign_with(responder, listed)
+    proxy = asking(responder.url, trust={"ca": [ca.path], "crl": [ca.crl()]}, timeout="10s")
+    there, requester = proxy.tunnel(proxy.target, leaf), proxy.connect(leaf)
+    session = proxy.connect(leaf).tls.session
+    crl, denials = ca.crl(listed, number=2), [{"sha256": denied.sha256}]
+    proxy.reload(trust={"staff": {"crl": [crl], "denied": denials}})
+    refused(proxy, leaf, "ocsp_unavailable")
+    assert b"ocsp_unavailable" in requester.ask("nowhere.test:443").body
+    assert "ALERT" in proxy.dial(leaf, session=session).refusal()
+    there.echo(b"nobody knows: that ends nothing")
+    sign_with(responder, denied)
+    refused(proxy, other, "ocsp_unavailable")
+    sign_with(responder, last)
+    eventually(lambda: is_let_in(proxy, leaf), "the delegate that may speak")
+    responder.stop()
+
+
 # -- while a handshake waits --------------------------------------------------------------------
 
 

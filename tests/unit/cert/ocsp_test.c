@@ -6,6 +6,7 @@
 // cmocka wants the four above first
 #include <cmocka.h>
 
+#include <openssl/digest.h>
 #include <openssl/err.h>
 #include <openssl/mem.h>
 #include <openssl/nid.h>
@@ -164,7 +165,12 @@ static void answers_that_are_only_unusual_are_taken(void **state)
         if (fault != OCSP_FAULT_NONE)
             fail_msg("plan %zu: %s", i, ocsp_fault_name(fault));
         assert_int_equal(answer.status, OCSP_GOOD);
-        assert_int_equal(answer.is_delegated, plans[i].signer != NULL);
+        assert_int_equal(answer.delegate.is_there, plans[i].signer != NULL);
+        if (plans[i].signer != NULL) {
+            uint8_t digest[CERT_DIGEST_LEN];
+            assert_int_equal(X509_digest(plans[i].signer->cert, EVP_sha256(), digest, NULL), 1);
+            assert_memory_equal(answer.delegate.sha256, digest, sizeof digest);
+        }
         assert_true(answer.is_dated);
     }
 }

@@ -58,7 +58,7 @@ static enum ocsp_standing look_at(struct ocsp_book *book, const struct issuer *i
                                   uint32_t serial, int64_t now_s, int64_t now_ms)
 {
     const struct ocsp_query query = query_of(issuer, &serial);
-    return ocsp_book_look(book, &query, now_s, now_ms);
+    return ocsp_book_look(book, &query, now_s, now_ms, NULL);
 }
 
 static enum ocsp_standing look(struct ocsp_book *book, const struct issuer *issuer, uint32_t serial,
@@ -138,15 +138,16 @@ static void an_answer_is_kept_until_it_ends_and_no_longer(void **state)
 {
     struct bench *bench = *state;
     struct ocsp_entry *entry = hold(bench->book, &bench->one, 1);
-    assert_int_equal(ocsp_book_standing(bench->book, entry, NOW_S, NOW_MS), OCSP_STANDS_UNASKED);
+    assert_int_equal(ocsp_book_standing(bench->book, entry, NOW_S, NOW_MS, NULL),
+                     OCSP_STANDS_UNASKED);
     ocsp_book_ask(bench->book, entry);
     ocsp_book_ask(bench->book, entry);
     assert_int_equal(bench->work, 3); // held for the first time, asked twice
     assert_true(answer_next(bench->book, OCSP_GOOD, NOW_S));
     assert_false(answer_next(bench->book, OCSP_GOOD, NOW_S)); // asked twice, put once
-    assert_int_equal(ocsp_book_standing(bench->book, entry, NOW_S + LIFE_S, NOW_MS),
+    assert_int_equal(ocsp_book_standing(bench->book, entry, NOW_S + LIFE_S, NOW_MS, NULL),
                      OCSP_STANDS_GOOD);
-    assert_int_equal(ocsp_book_standing(bench->book, entry, NOW_S + LIFE_S + 1, NOW_MS),
+    assert_int_equal(ocsp_book_standing(bench->book, entry, NOW_S + LIFE_S + 1, NOW_MS, NULL),
                      OCSP_STANDS_UNASKED);
     ocsp_book_release(bench->book, entry);
     assert_int_equal(look(bench->book, &bench->one, 1, NOW_S), OCSP_STANDS_GOOD);
@@ -169,7 +170,7 @@ static void an_answer_of_another_responder_or_without_the_nonce_is_another(void 
     assert_int_equal(look(bench->book, &moved, serial, NOW_S), OCSP_STANDS_UNASKED);
     struct ocsp_query query = query_of(&bench->one, &serial);
     query.has_nonce = true;
-    assert_int_equal(ocsp_book_look(bench->book, &query, NOW_S, NOW_MS), OCSP_STANDS_UNASKED);
+    assert_int_equal(ocsp_book_look(bench->book, &query, NOW_S, NOW_MS, NULL), OCSP_STANDS_UNASKED);
     ocsp_book_release(bench->book, entry);
 }
 
@@ -184,16 +185,18 @@ static void who_was_revoked_comes_back_by_a_newer_answer_only(void **state)
     ocsp_book_ask(bench->book, entry);
     assert_true(ocsp_book_take(bench->book, NOW_MS, &task));
     assert_true(ocsp_book_settle(bench->book, &task, &revoked, NOW_S, NOW_MS));
-    assert_int_equal(ocsp_book_standing(bench->book, entry, NOW_S + LIFE_S, NOW_MS),
+    assert_int_equal(ocsp_book_standing(bench->book, entry, NOW_S + LIFE_S, NOW_MS, NULL),
                      OCSP_STANDS_REVOKED);
     ocsp_book_ask(bench->book, entry);
     assert_true(ocsp_book_take(bench->book, NOW_MS, &task));
     assert_true(ocsp_book_settle(bench->book, &task, &replayed, NOW_S, NOW_MS));
-    assert_int_equal(ocsp_book_standing(bench->book, entry, NOW_S, NOW_MS), OCSP_STANDS_REVOKED);
+    assert_int_equal(ocsp_book_standing(bench->book, entry, NOW_S, NOW_MS, NULL),
+                     OCSP_STANDS_REVOKED);
     ocsp_book_ask(bench->book, entry);
     assert_true(ocsp_book_take(bench->book, NOW_MS, &task));
     assert_false(ocsp_book_settle(bench->book, &task, &newer, NOW_S + 1, NOW_MS));
-    assert_int_equal(ocsp_book_standing(bench->book, entry, NOW_S + 1, NOW_MS), OCSP_STANDS_GOOD);
+    assert_int_equal(ocsp_book_standing(bench->book, entry, NOW_S + 1, NOW_MS, NULL),
+                     OCSP_STANDS_GOOD);
     ocsp_book_release(bench->book, entry);
 }
 
@@ -217,7 +220,8 @@ static void of_two_answers_of_one_second_the_worse_counts(void **state)
         assert_true(answer_next(bench->book, cases[i].first, NOW_S));
         ocsp_book_ask(bench->book, entry);
         assert_true(answer_next(bench->book, cases[i].second, NOW_S));
-        assert_int_equal(ocsp_book_standing(bench->book, entry, NOW_S, NOW_MS), cases[i].then);
+        assert_int_equal(ocsp_book_standing(bench->book, entry, NOW_S, NOW_MS, NULL),
+                         cases[i].then);
         ocsp_book_release(bench->book, entry);
     }
 }
@@ -261,6 +265,36 @@ static void a_book_may_end_while_somebody_is_to_be_asked_about_again(void **stat
     ocsp_book_destroy(book);
 }
 
+static void who_does_not_take_an_answer_has_it_asked_for_again_now_and_then(void **state)
+{
+    struct bench *bench = *state;
+    struct ocsp_entry *entry = hold(bench->book, &bench->one, 1);
+    struct ocsp_delegate delegate;
+    struct ocsp_task task;
+    struct ocsp_result good = answer_of(OCSP_GOOD, NOW_S, NOW_S + LIFE_S);
+    good.answer.delegate = (struct ocsp_delegate){.is_there = true, .serial_len = 1, .serial = {7}};
+    ocsp_book_ask(bench->book, entry);
+    assert_true(ocsp_book_take(bench->book, NOW_MS, &task));
+    assert_false(ocsp_book_settle(bench->book, &task, &good, NOW_S, NOW_MS));
+    assert_int_equal(ocsp_book_standing(bench->book, entry, NOW_S, NOW_MS, &delegate),
+                     OCSP_STANDS_GOOD);
+    assert_true(delegate.is_there && delegate.serial_len == 1 && delegate.serial[0] == 7);
+    assert_int_equal(ocsp_book_doubt(bench->book, entry, NOW_MS), OCSP_STANDS_UNASKED);
+    assert_false(ocsp_book_is_asked(bench->book, entry));
+    ocsp_book_ask(bench->book, entry);
+    assert_true(ocsp_book_is_asked(bench->book, entry));
+    assert_int_equal(ocsp_book_doubt(bench->book, entry, NOW_MS), OCSP_STANDS_UNASKED);
+    assert_true(answer_next(bench->book, OCSP_GOOD, NOW_S)); // of the issuer itself
+    assert_int_equal(ocsp_book_doubt(bench->book, entry, NOW_MS + OCSP_BOOK_RETRY_MS - 1),
+                     OCSP_STANDS_SILENT);
+    assert_int_equal(ocsp_book_doubt(bench->book, entry, NOW_MS + OCSP_BOOK_RETRY_MS),
+                     OCSP_STANDS_UNASKED);
+    assert_int_equal(look(bench->book, &bench->one, 1, NOW_S), OCSP_STANDS_GOOD);
+    (void)ocsp_book_standing(bench->book, entry, NOW_S, NOW_MS, &delegate);
+    assert_false(delegate.is_there);
+    ocsp_book_release(bench->book, entry);
+}
+
 static void
 an_old_answer_in_the_place_of_one_that_has_ended_is_not_asked_for_again_at_once(void **state)
 {
@@ -275,7 +309,7 @@ an_old_answer_in_the_place_of_one_that_has_ended_is_not_asked_for_again_at_once(
     ocsp_book_ask(bench->book, entry);
     assert_true(ocsp_book_take(bench->book, NOW_MS, &task));
     assert_false(ocsp_book_settle(bench->book, &task, &older, NOW_S + 11, NOW_MS));
-    assert_int_equal(ocsp_book_standing(bench->book, entry, NOW_S + 11, NOW_MS),
+    assert_int_equal(ocsp_book_standing(bench->book, entry, NOW_S + 11, NOW_MS, NULL),
                      OCSP_STANDS_SILENT);
     ocsp_book_release(bench->book, entry);
 }
@@ -287,7 +321,8 @@ static void silence_is_remembered_for_a_while(void **state)
     struct ocsp_task task;
     ocsp_book_ask(bench->book, entry);
     assert_true(ocsp_book_take(bench->book, NOW_MS, &task));
-    assert_int_equal(ocsp_book_standing(bench->book, entry, NOW_S, NOW_MS), OCSP_STANDS_UNASKED);
+    assert_int_equal(ocsp_book_standing(bench->book, entry, NOW_S, NOW_MS, NULL),
+                     OCSP_STANDS_UNASKED);
     assert_false(ocsp_book_settle(bench->book, &task, &silence, NOW_S, NOW_MS));
     ocsp_book_release(bench->book, entry);
     const int64_t again_ms = NOW_MS + OCSP_BOOK_RETRY_MS;
@@ -357,7 +392,7 @@ static void places_take_turns_and_none_has_more_than_its_share(void **state)
     lone = hold(bench->book, &bench->other, 1);
     ocsp_book_ask(bench->book, lone);
     assert_true(answer_next(bench->book, OCSP_GOOD, NOW_S)); // of the other place
-    assert_int_equal(ocsp_book_standing(bench->book, lone, NOW_S, NOW_MS), OCSP_STANDS_GOOD);
+    assert_int_equal(ocsp_book_standing(bench->book, lone, NOW_S, NOW_MS, NULL), OCSP_STANDS_GOOD);
     const struct ocsp_result good = answer_of(OCSP_GOOD, NOW_S, NOW_S + LIFE_S);
     for (size_t i = 0; i < OCSP_BOOK_EACH; i++)
         assert_false(ocsp_book_settle(bench->book, &tasks[i], &good, NOW_S, NOW_MS));
@@ -405,17 +440,22 @@ static void a_place_that_fails_is_left_alone_but_for_one_question(void **state)
     }
     struct ocsp_entry *probe = entries[OCSP_BOOK_FAILURES];
     struct ocsp_entry *next = entries[OCSP_BOOK_FAILURES + 1];
-    assert_int_equal(ocsp_book_standing(bench->book, probe, NOW_S, NOW_MS), OCSP_STANDS_UNASKED);
+    assert_int_equal(ocsp_book_standing(bench->book, probe, NOW_S, NOW_MS, NULL),
+                     OCSP_STANDS_UNASKED);
     ocsp_book_ask(bench->book, probe);
     assert_true(ocsp_book_take(bench->book, NOW_MS, &task));
-    assert_int_equal(ocsp_book_standing(bench->book, next, NOW_S, NOW_MS), OCSP_STANDS_SILENT);
+    assert_int_equal(ocsp_book_standing(bench->book, next, NOW_S, NOW_MS, NULL),
+                     OCSP_STANDS_SILENT);
     assert_true(tick(bench->book, 0)); // that it waits for its turn changes nothing
-    assert_int_equal(ocsp_book_standing(bench->book, next, NOW_S, NOW_MS), OCSP_STANDS_SILENT);
+    assert_int_equal(ocsp_book_standing(bench->book, next, NOW_S, NOW_MS, NULL),
+                     OCSP_STANDS_SILENT);
     const int64_t later_ms = NOW_MS + OCSP_BOOK_DOWN_MS;
-    assert_int_equal(ocsp_book_standing(bench->book, next, NOW_S, later_ms), OCSP_STANDS_UNASKED);
+    assert_int_equal(ocsp_book_standing(bench->book, next, NOW_S, later_ms, NULL),
+                     OCSP_STANDS_UNASKED);
     const struct ocsp_result good = answer_of(OCSP_GOOD, NOW_S, NOW_S + LIFE_S);
     assert_false(ocsp_book_settle(bench->book, &task, &good, NOW_S, NOW_MS));
-    assert_int_equal(ocsp_book_standing(bench->book, next, NOW_S, NOW_MS), OCSP_STANDS_UNASKED);
+    assert_int_equal(ocsp_book_standing(bench->book, next, NOW_S, NOW_MS, NULL),
+                     OCSP_STANDS_UNASKED);
     for (size_t i = 0; i < OCSP_BOOK_FAILURES + 2; i++)
         ocsp_book_release(bench->book, entries[i]);
 }
@@ -433,7 +473,8 @@ static void a_fault_that_concerns_one_certificate_does_not_take_its_place_down(v
         assert_false(ocsp_book_settle(bench->book, &task, &other, NOW_S, NOW_MS));
         ocsp_book_release(bench->book, entry);
     }
-    assert_int_equal(ocsp_book_standing(bench->book, next, NOW_S, NOW_MS), OCSP_STANDS_UNASKED);
+    assert_int_equal(ocsp_book_standing(bench->book, next, NOW_S, NOW_MS, NULL),
+                     OCSP_STANDS_UNASKED);
     ocsp_book_release(bench->book, next);
 }
 
@@ -630,7 +671,7 @@ static void a_clock_set_back_does_not_put_off_the_next_try(void **state)
     assert_true(ocsp_book_take(bench->book, NOW_MS, &task));
     assert_false(ocsp_book_settle(bench->book, &task, &silence, NOW_S, NOW_MS));
     const int64_t again_ms = NOW_MS + OCSP_BOOK_RETRY_MS;
-    assert_int_equal(ocsp_book_standing(bench->book, entry, NOW_S - YEAR_S, again_ms),
+    assert_int_equal(ocsp_book_standing(bench->book, entry, NOW_S - YEAR_S, again_ms, NULL),
                      OCSP_STANDS_UNASKED);
     assert_true(ocsp_book_tick(bench->book, NOW_S - YEAR_S, again_ms));
     assert_true(answer_next(bench->book, OCSP_GOOD, NOW_S - YEAR_S));
@@ -646,7 +687,7 @@ static void a_clock_set_forward_does_not_bring_the_next_try_at_once(void **state
     ocsp_book_ask(bench->book, entry);
     assert_true(ocsp_book_take(bench->book, NOW_MS, &task));
     assert_false(ocsp_book_settle(bench->book, &task, &silence, NOW_S, NOW_MS));
-    assert_int_equal(ocsp_book_standing(bench->book, entry, NOW_S + YEAR_S, NOW_MS + 1),
+    assert_int_equal(ocsp_book_standing(bench->book, entry, NOW_S + YEAR_S, NOW_MS + 1, NULL),
                      OCSP_STANDS_SILENT);
     assert_true(ocsp_book_tick(bench->book, NOW_S + YEAR_S, NOW_MS + 1));
     assert_false(ocsp_book_take(bench->book, NOW_MS + 1, &task));
@@ -673,7 +714,7 @@ static void what_a_clock_set_forward_has_ended_is_asked_again_once_and_then_put_
     assert_true(ocsp_book_tick(bench->book, NOW_S + YEAR_S, NOW_MS + 1));
     assert_false(ocsp_book_take(bench->book, NOW_MS + 1, &task));
     // Set right again, the answer counts, and its next question has its time.
-    assert_int_equal(ocsp_book_standing(bench->book, entry, NOW_S, NOW_MS), OCSP_STANDS_GOOD);
+    assert_int_equal(ocsp_book_standing(bench->book, entry, NOW_S, NOW_MS, NULL), OCSP_STANDS_GOOD);
     ocsp_book_release(bench->book, entry);
 }
 
@@ -686,7 +727,7 @@ static void *live(void *arg)
     struct bench *bench = arg;
     for (uint32_t round = 0; round < ROUNDS; round++) {
         struct ocsp_entry *entry = hold(bench->book, &bench->one, round % SERIALS);
-        if (ocsp_book_standing(bench->book, entry, NOW_S, NOW_MS) == OCSP_STANDS_UNASKED)
+        if (ocsp_book_standing(bench->book, entry, NOW_S, NOW_MS, NULL) == OCSP_STANDS_UNASKED)
             ocsp_book_ask(bench->book, entry);
         ocsp_book_release(bench->book, entry);
     }
@@ -720,6 +761,7 @@ int main(void)
         TEST(of_two_answers_of_one_second_the_worse_counts),
         TEST(who_was_revoked_and_comes_again_after_the_answers_end_is_asked_about),
         TEST(a_book_may_end_while_somebody_is_to_be_asked_about_again),
+        TEST(who_does_not_take_an_answer_has_it_asked_for_again_now_and_then),
         TEST(an_old_answer_in_the_place_of_one_that_has_ended_is_not_asked_for_again_at_once),
         TEST(silence_is_remembered_for_a_while),
         TEST(what_is_in_use_is_asked_again_before_it_ends_and_nothing_else),
