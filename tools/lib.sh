@@ -39,6 +39,8 @@ NEWER_CLIENTS=(curl libcurl4)
 BESIDE_CLIENTS=(syslog-ng-core libivykis0 libnet1 libwrap0)
 # What clang's builds (sanitizers and fuzzers) and the lints need beside that.
 PACKAGES_ALL=(clang-14 libclang-rt-14-dev llvm-14 clang-format-14 shellcheck)
+# What tools/release needs beside what quickstart does.
+PACKAGES_RELEASE=(debhelper dh-apparmor lintian apparmor mandoc systemd git binutils)
 # What tools/test --long needs from npm: what judges whether a page can be used by everybody.
 NODE_PAGE=(axe-core@4)
 # What tools/test --long needs beside that: browsers, larger than all the rest.

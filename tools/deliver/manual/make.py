@@ -25,10 +25,12 @@ from roff import Page, escape, inline, synopsis
 LABELS = {"Exit": "Exit status", "Exit status": "Exit status", "Signals": "Signals"}
 
 
-def date_of(changelog):
-    """The day of the newest entry of a Debian changelog."""
-    match = re.search(r"^ -- .*>  (.*)$", changelog, re.M)
-    return email.utils.parsedate_to_datetime(match[1]).strftime("%Y-%m-%d")
+def date_of(changelog, version):
+    """The day of the newest entry of a Debian changelog, which has to be the program's."""
+    match = re.match(r"sallyport \((.*)\).*?^ -- [^\n]*>  ([^\n]*)$", changelog, re.M | re.S)
+    if match[1] != version:
+        raise Mistake(f"debian/changelog begins with {match[1]}, and proxy/version.h says {version}")
+    return email.utils.parsedate_to_datetime(match[2]).strftime("%Y-%m-%d")
 
 
 def tag_of(option):
@@ -129,7 +131,8 @@ def document_page(name, path, version, date):
 def make_all(program, changelog, docs):
     """All files: {path below /usr/share: text}."""
     usage, commands = read_all(program)
-    version, date = program.version(), date_of(changelog)
+    version = program.version()
+    date = date_of(changelog, version)
     files = {"man/man1/sallyport.1": program_page(usage, commands, version, date)}
     for command in commands:
         files[f"man/man1/{page_name(command)}.1"] = command_page(command, ["sallyport"], version, date)
