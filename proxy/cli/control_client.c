@@ -20,8 +20,8 @@
 enum {
     ANSWER_MAX = 64 * 1024 * 1024, // a power of two, as the room is
     PATIENCE_S = 30,
-    RELOAD_PATIENCE_S = 600,   // a million revoked certificates take a while
-    UPGRADE_PATIENCE_S = 3700, // the longest --wait, and a little more
+    RELOAD_PATIENCE_S = 600,     // a million revoked certificates take a while
+    UPGRADE_WAIT_MS = 60 * 1000, // where --wait says nothing
     PATH_CAP = 4352,
     FOLLOW_CAP = 2 * 1024 * 1024, // a thousand tunnels are less than a quarter of it
 };
@@ -186,11 +186,11 @@ static int begin(const struct control_options *options, const char *request, int
     return CLI_OK;
 }
 
-// patience_for gives how many seconds the answer to a request may take; 0: any.
-static time_t patience_for(const char *request)
+int64_t control_patience_s(const struct control_options *options, const char *request)
 {
+    const int64_t wait_ms = options->wait_ms == 0 ? UPGRADE_WAIT_MS : options->wait_ms;
     if (slice_starts_with(slice_of_string(request), SLICE_LITERAL("upgrade")))
-        return UPGRADE_PATIENCE_S;
+        return (wait_ms + 999) / 1000 + PATIENCE_S;
     if (slice_starts_with(slice_of_string(request), SLICE_LITERAL("drain wait")))
         return 0; // as long as it takes
     return strcmp(request, "reload") == 0 ? RELOAD_PATIENCE_S : PATIENCE_S;
@@ -204,7 +204,7 @@ int control_ask(const struct control_options *options, const char *request, bool
     int exit_status = begin(options, request, &fd);
     if (exit_status != CLI_OK)
         return exit_status;
-    const struct timeval patience = {.tv_sec = patience_for(request)};
+    const struct timeval patience = {.tv_sec = control_patience_s(options, request)};
     (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     const enum err heard = hear(fd, &answer);
     (void)close(fd);
@@ -212,8 +212,11 @@ int control_ask(const struct control_options *options, const char *request, bool
     if (heard == ERR_OK)
         exit_status = tell(options, slice_of(answer.data, answer.len), says_message, on_line, arg);
     else
-        cli_say(options->command, "%s",
-                heard == ERR_TIMEOUT ? "it does not answer in time" : "the answer is incomplete");
+        cli_say(
+            options->command, "%s",
+            heard == ERR_TIMEOUT
+                ? "it does not answer in time; its log may say why, such as that no descriptors are left"
+                : "the answer is incomplete");
     free(answer.data);
     const int written = cli_finish(options->command);
     return exit_status == CLI_OK ? written : exit_status;

@@ -54,6 +54,10 @@ struct cli_line control_options_read(const char *usage, unsigned takes, int argu
 // control_line_fn is told of each line of an answer but the last; `root` is borrowed for the call.
 typedef void (*control_line_fn)(void *arg, const json_t *root);
 
+// control_patience_s gives how many seconds the answer to a request may take; 0: any. A proxy without descriptors does not even
+// begin to answer.
+int64_t control_patience_s(const struct control_options *options, const char *request);
+
 // control_ask sends one line and hears the answer. Gives the exit status: that of the answer, or
 // CLI_UNREACHABLE, which has been explained on stderr. The answer's message goes to stderr when it failed,
 // or when `says_message`. With --json what was asked for goes to stdout as it is, or the last line where
