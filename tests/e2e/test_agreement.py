@@ -1,5 +1,6 @@
 """The proxy, `audit replay` and a second reading of the rules (support/model.py) say the same about random
-requests: identities, sources, targets and answers of DNS, drawn again for every run from a seed that is told.
+requests: identities, sources, targets, ways through parents, and answers of DNS and of the authorizer, drawn again for every run
+from a seed that is told.
 """
 
 import json
@@ -9,8 +10,9 @@ from datetime import datetime
 
 import pytest
 
+from support.authorizer import NO, YES, Authorizer, allow, http
 from support.config import write_config
-from support.model import DAYS, decide
+from support.model import DAYS, answered, decide
 from support.proxy import run
 from support.scale import count
 from support.wire import connect_head
@@ -41,6 +43,9 @@ PATTERNS = [*HOSTS, "*.example", "*.a.example", "*.test", "*"]
 PATTERNS += ["deep.*.example", "very.*.*.example", "*.deep.*.example"]
 PORTS = [443, 80, 8080, 8443, 5432]
 RANGES = [443, 80, "any", "8000-8999", "1-1023", 5432]
+WAYS = [["pa"], ["pb", "direct"], ["pa", "pb", "direct"], ["direct"]]
+# What the authorizer says, and how the log calls it.
+SAID = [(YES, "yes"), (allow(7), "yes"), (NO, "no"), (http({}, "500 Broken"), "none"), ({"result": "true"}, "none")]
 SOURCES = ["127.0.0.1", "127.0.0.2", "127.0.5.5"]
 
 
@@ -83,6 +88,11 @@ def draw_clients(dice, matches):
         name = f"c{number}"
         client = {"name": name, "match": [match], "mode": dice.choice(["enforce"] * 4 + ["report", "open"])}
         client["allow"] = [draw_rule(dice, True, f"{name}-a{i}") for i in range(dice.randint(0, 5))]
+        for owner in [*client["allow"], client]:
+            if dice.random() < 0.25:
+                owner["via"] = dice.choice(WAYS)
+            if owner is not client and dice.random() < 0.3:
+                owner["ask"] = True
         for owner in [rule for rule in client["allow"] if dice.random() < 0.3] + [client] * (dice.random() < 0.15):
             owner.update(draw_times(dice))
         if dice.random() < 0.5:
@@ -133,7 +143,21 @@ def asked(protocol, start_shared, dns, pki):
         {"hosts": ["very.deep.a.example"], "name": "g1"},
         {"addresses": some(dice, ["10.2.0.0/16", "2002::/16", "8.8.4.4/32", "fd00::/8"], 1)},
     ]
-    proxy = start_shared(*draw_clients(dice, MATCHES), deny=global_deny)
+    said = {}
+
+    def say(question):
+        answer, called = said_by.choice(SAID)
+        said[question["id"]] = (called, question)
+        return answer
+
+    said_by = random.Random(SEED + 2)
+    authorizer = Authorizer(say)
+    proxy = start_shared(
+        *draw_clients(dice, MATCHES),
+        deny=global_deny,
+        parents=[{"name": name, "to": ["http://127.0.0.1:9"]} for name in ("pa", "pb")],
+        authorizer={"url": authorizer.url, "timeout": "10s"},
+    )
     leaves = [
         pki.ca.leaf(who["cn"], uri=tuple(who["uri"]), dns=tuple(who["dns"])) for who in IDENTITIES
     ]
@@ -158,7 +182,8 @@ def asked(protocol, start_shared, dns, pki):
     for client in connections.values():
         client.close()
     proxy.stop()
-    proxy.questions = questions
+    authorizer.stop()
+    proxy.questions, proxy.said = questions, said
     return proxy
 
 
@@ -183,12 +208,19 @@ def test_the_proxy_and_a_second_reading_of_the_rules_agree(asked):
         given = record["addresses"] or addresses
         assert set(given) <= set(addresses), record
         expected = decide(asked.config, IDENTITIES[who], source, host, port, given, when(record))
+        answer, question = asked.said.get(id, (None, {}))
+        told = (answer, question.get("rule"), tuple(question.get("addresses", ())))
+        assert told == (record.get("authorizer", {}).get("answer"), expected.asked, expected.dialled if answer else ()), record
+        expected = answered(expected, answer)
+        if expected.action == "allow":
+            assert tuple(record.get("via", ("direct",))) == expected.via, f"SALLYPORT_SEED={SEED} {record}"
         verdict = record["decision"]
         found = (verdict["action"], verdict["reason"], verdict["rule"], verdict["would_deny"])
         wanted = (expected.action, expected.reason, expected.rule, expected.would_deny)
         assert found == wanted, f"SALLYPORT_SEED={SEED} {host or addresses}:{port} {record}"
         seen.add(verdict["reason"])
     assert len(seen) >= 4, f"SALLYPORT_SEED={SEED} decides too little: {seen}"
+    assert any("via" in record for record in records.values()), f"SALLYPORT_SEED={SEED}: no way through a parent"
 
 
 def test_replaying_the_log_under_the_same_configuration_changes_nothing(asked):
@@ -202,11 +234,19 @@ def test_explaining_each_request_gives_the_decision_that_was_made(asked):
     """What was denied before DNS has no addresses in the log, and needs none."""
     result = run("explain", "-c", asked.config_path, "--json", "--log", asked.folder / "audit.jsonl")
     assert result.returncode == 1, result.stderr  # some were denied
-    found = {one["id"]: one["decision"] for one in map(json.loads, result.stdout.splitlines())}
+    found = {one["id"]: one for one in map(json.loads, result.stdout.splitlines())}
     records = decisions(asked)
     assert found.keys() == records.keys()
     for id, record in records.items():
-        assert found[id] == record["decision"], f"SALLYPORT_SEED={SEED} {record}"
+        made, told = record["decision"], found[id]
+        if record.get("authorizer", {}).get("answer") in ("no", "none"):  # who had the last word after an allow
+            assert told["recorded"] == {key: made[key] for key in ("action", "reason", "rule")}, record
+            made = {**made, "action": "allow", "reason": "rule", "rule": told["decision"]["rule"]}
+            assert any(each.get("asks") and each["rule"] == record["decision"]["rule"] for each in told["addresses"])
+        assert told["decision"] == made, f"SALLYPORT_SEED={SEED} {record}"
+        ways = [each.get("via") for each in told.get("addresses", []) if each["admitted"]]
+        if record["decision"]["action"] == "allow":
+            assert ways[0] == record.get("via"), f"SALLYPORT_SEED={SEED} {record} {told}"
 
 
 def test_replaying_under_another_configuration_finds_what_a_second_reading_finds(asked, dns):
@@ -224,6 +264,8 @@ def test_replaying_under_another_configuration_finds_what_a_second_reading_finds
         after = decide(config, IDENTITIES[who], source, host, port, known, when(record))
         if host and not known and after.action == "error":
             is_change = before["action"] == "deny"  # only its addresses could tell
+        elif before["reason"] == "not_authorized" and after.asked:
+            is_change = False  # what it said is taken from the record
         elif before["action"] == "error":
             is_change = after.action == "deny"
         else:

@@ -95,6 +95,9 @@ class Verdict:
     reason: str
     rule: str = None
     would_deny: bool = False
+    via: tuple = ("direct",)  # the way of what is allowed
+    asked: str = None  # the rule that has the authorizer asked about it
+    dialled: tuple = ()  # the addresses of the question
 
 
 def entry_fits(entry, identity):
@@ -241,13 +244,35 @@ def decide(config, identity, source, host, port, addresses, now):
     return judge(client, addresses, denials, allows, lifted, late, now)
 
 
+def way(client, rule=None):
+    return tuple((rule or {}).get("via", client.get("via", ["direct"])))
+
+
+def allow(client, addresses, open_to):
+    """The first address that a rule admits gives rule and way; those of that way go on, and of the rules that ask one asks."""
+    label, first = open_to[min(open_to)]
+    taken = [(i, *open_to[i]) for i in sorted(open_to) if way(client, open_to[i][1]) == way(client, first)]
+    asked = next((label for _, label, rule in taken if rule.get("ask")), None)
+    dialled = [addresses[i] for i, label, rule in taken if label == asked or not rule.get("ask")]
+    return Verdict("allow", "rule", label, False, way(client, first), asked, tuple(map(str, dialled)))
+
+
+def answered(verdict, answer):
+    """What becomes of it with this answer of the authorizer."""
+    if verdict.asked is None or answer == "yes":
+        return verdict
+    if answer == "no":
+        return Verdict("deny", "not_authorized", verdict.asked)
+    return Verdict("error", "authorizer_failed", verdict.asked)
+
+
 def judge(client, addresses, denials, allows, lifted, late, now):
     refused = []  # (what comes first, which address, reason, rule)
-    open_to = {}  # index -> rule
+    open_to = {}  # index -> label and rule
     left = []
     for index, address in enumerate(addresses):
         denial = next((i for i, (_, rule) in enumerate(denials) if hits(rule, address)), None)
-        rule = next((label for label, rule in allows if admits(rule, address)), None)
+        rule = next((each for each in allows if admits(each[1], address)), None)
         if any(inside(form, METADATA) for form in forms(address)):
             refused.append((0, index, "metadata", None))
         elif any(inside(form, CLOSED) for form in forms(address)):
@@ -259,7 +284,7 @@ def judge(client, addresses, denials, allows, lifted, late, now):
         else:
             left.append(index)
     if open_to:
-        return Verdict("allow", "rule", open_to[min(open_to)])
+        return allow(client, addresses, open_to)
     last = 2 + len(denials)
     for index in left:
         address = addresses[index]
@@ -269,7 +294,7 @@ def judge(client, addresses, denials, allows, lifted, late, now):
         elif not is_ordinary(address) and (lifted or allows):
             refused.append((last + 1, index, "special_range", None))
         elif lifted:
-            return Verdict("allow", "no_rule", None, client["mode"] == "report")
+            return Verdict("allow", "no_rule", None, client["mode"] == "report", way(client))
         else:
             refused.append((last + 2, index, "no_rule", None))
     _, _, reason, rule = min(refused)
