@@ -47,6 +47,23 @@ void replay_mark_local(const struct policy *policy, uint16_t port, struct candid
         candidates[i].is_local = address_is_local(&candidates[i].address);
 }
 
+// asks tells whether the authorizer would be asked: because of an address of the way that is taken, which is that of the first
+// address that is admitted. Those of other ways are not dialled.
+static bool asks(const struct history_decision *past)
+{
+    const struct candidate *first = NULL;
+    for (size_t i = 0; i < past->judged_count; i++) {
+        const struct candidate *candidate = &past->judged[i];
+        if (!candidate->is_admitted)
+            continue;
+        if (first == NULL)
+            first = candidate;
+        if (candidate->asks && via_equal(candidate->via, first->via))
+            return true;
+    }
+    return false;
+}
+
 // judge_target asks the policy about `out->target`.
 static void judge_target(const struct policy *policy, struct history_decision *past,
                          struct replay *out)
@@ -68,8 +85,7 @@ static void judge_target(const struct policy *policy, struct history_decision *p
     replay_mark_local(policy, target->port, past->judged, past->judged_count);
     policy_decide_addresses(policy, out->client, &past->source, past->now_s, target, past->judged,
                             past->judged_count, NULL, &out->decision);
-    for (size_t i = 0; i < past->judged_count; i++)
-        out->asks = out->asks || (past->judged[i].is_admitted && past->judged[i].asks);
+    out->asks = asks(past);
 }
 
 // routes tells whether a request is one whose target the client's tunnels name inside.

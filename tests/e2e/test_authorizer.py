@@ -8,7 +8,7 @@ import pytest
 
 from support.admin import get, read_metrics, value
 from support.authorizer import NO, YES, Authorizer, allow, http
-from support.config import client, reach
+from support.config import client, merge, reach, write_config
 from support.origin import dead_port, echo
 from support.plain import PlainClient, StrictOrigin, url
 from support.proxy import run
@@ -308,3 +308,19 @@ def test_check_says_what_is_wrong(start, server, authorizer, tmp_path, change, e
     configs.write_config(path, changed)
     said = run("check", "-c", str(path))
     assert expected in said.stdout + said.stderr, said
+
+
+def test_replay_knows_that_only_addresses_of_the_way_that_is_taken_are_asked_about(start, server, authorizer, dns):
+    dns.addresses("two.test", "127.0.0.1", "127.0.0.2")
+    no = authorizer(lambda _: NO)
+    proxy = start(client(reach("two.test", server.port, ask=True)), **settings(no))
+    proxy.assert_refused(proxy.ask(f"two.test:{server.port}"), 403, "not_authorized", rule="workers.allow[0]")
+    proxy.stop()
+    parent = {"parents": [{"name": "paris", "to": ["http://127.0.0.1:9"]}]}
+    for way, status in ({"via": ["paris"]}, 1), ({}, 0):
+        first = reach("two.test", server.port, addresses=["127.0.0.1/32"], **way)
+        second = reach("two.test", server.port, addresses=["127.0.0.2/32"], ask=True)
+        config = merge(proxy.config, {"clients": [client(first, second)], **parent})
+        write_config(proxy.folder / "other.yaml", config)
+        result = run("audit", "replay", "--config", proxy.folder / "other.yaml", proxy.audit.path)
+        assert result.returncode == status, result.stdout + result.stderr
