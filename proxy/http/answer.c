@@ -18,6 +18,7 @@ static const struct wording wordings[] = {
     {403, REASON_SPECIAL_RANGE, "Denied", "destination_ip_prohibited"},
     {403, REASON_METADATA, "Denied", "destination_ip_prohibited"},
     {403, REASON_PARENT_REFUSED, "Denied by a parent", "http_request_denied"},
+    {403, REASON_NOT_AUTHORIZED, "Denied by the authorizer", "http_request_denied"},
     {403, REASON_NONE, "Denied", "http_request_denied"},
     {404, REASON_NONE, "Not found", "http_request_error"},
     {405, REASON_NONE, "Method not allowed", "http_request_error"},
@@ -37,6 +38,7 @@ static const struct wording wordings[] = {
     {502, REASON_PARENT_REFUSED, "Bad gateway", "destination_unavailable"},
     {502, REASON_NONE, "Bad gateway", "connection_refused"},
     {503, REASON_PARENT_REFUSED, "Service unavailable", "destination_unavailable"},
+    {503, REASON_AUTHORIZER_FAILED, "No answer of the authorizer", "proxy_internal_error"},
     {503, REASON_NONE, "Service unavailable", "proxy_internal_error"},
     {504, REASON_DNS_FAILED, "Gateway timeout", "dns_timeout"},
     {504, REASON_NONE, "Gateway timeout", "connection_timeout"},
@@ -66,8 +68,12 @@ static void append_phrase(const struct answer *answer, const char *start, struct
     const int id_len = snprintf(id, sizeof id, " (id %.16s)", answer->id);
     char words[ANSWER_REASON_PHRASE_MAX + 1];
     const size_t room = ANSWER_REASON_PHRASE_MAX - (size_t)id_len;
+    // A rule that asks allows: somebody else denies.
+    const bool is_asked =
+        answer->reason == REASON_NOT_AUTHORIZED || answer->reason == REASON_AUTHORIZER_FAILED;
     if (answer->rule != NULL)
-        (void)snprintf(words, room + 1, "%s by rule %s", start, answer->rule);
+        (void)snprintf(words, room + 1, "%s %s rule %s", start, is_asked ? "for" : "by",
+                       answer->rule);
     else
         (void)snprintf(words, room + 1, "%s: %s%s%s%s%s", start, reason_name(answer->reason),
                        answer->client == NULL ? "" : " for ", or_empty(answer->client),

@@ -94,6 +94,14 @@ static void the_phrase_names_rule_or_reason_and_the_id(void **state)
                   "Denied: no_client (id " ID ")");
     assert_phrase(
         &(struct answer){
+            .status = 403, .reason = REASON_NOT_AUTHORIZED, .rule = "eu.allow[0]", .id = ID},
+        "Denied by the authorizer for rule eu.allow[0] (id " ID ")");
+    assert_phrase(
+        &(struct answer){
+            .status = 503, .reason = REASON_AUTHORIZER_FAILED, .rule = "eu.allow[0]", .id = ID},
+        "No answer of the authorizer for rule eu.allow[0] (id " ID ")");
+    assert_phrase(
+        &(struct answer){
             .status = 502, .reason = REASON_DNS_FAILED, .detail = "name_not_found", .id = ID},
         "Bad gateway: dns_failed, name_not_found (id " ID ")");
 }
