@@ -408,8 +408,8 @@ enum hop_status hop_step(struct hop *hop)
 struct hop_failure hop_fail_late(struct hop *hop)
 {
     const bool is_unreached = !has_asked(hop);
-    if (!is_unreached && hop->uplink != NULL)
-        uplink_shun(hop->uplink); // a silent connection may be a dead one
+    if (hop->uplink != NULL)
+        uplink_shun(hop->uplink); // who is silent may be dead
     drop_uplink(hop);
     if (is_unreached && hop->parent != NULL)
         parent_note_unreachable(hop->parent, "no answer in time", context_of(hop)->now_ms);

@@ -322,6 +322,8 @@ void connection_leave(struct connection_user *user)
 void connection_shun(struct connection *connection)
 {
     connection->is_shunned = true;
+    if (connection->upstream != NULL)
+        upstream_shun(connection->upstream);
 }
 
 enum upstream_state connection_state(const struct connection *connection)

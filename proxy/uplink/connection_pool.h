@@ -50,6 +50,7 @@ bool connection_pool_join(struct connection_pool *pool, struct connection_user *
 void connection_leave(struct connection_user *user);
 
 // connection_shun gives it further tunnels only where there is no other, and there can be none. Those that it has go on.
+// Other connections begin with another proxy.
 void connection_shun(struct connection *connection);
 
 // connection_state tells how far a connection has come; UPSTREAM_READY: connection_http2 may be used.

@@ -192,7 +192,9 @@ bool uplink_has_asked(const struct uplink *uplink)
 
 void uplink_shun(struct uplink *uplink)
 {
-    if (uplink->stream != NULL)
+    if (uplink->own != NULL)
+        upstream_shun(uplink->own);
+    else if (uplink->user.connection != NULL)
         connection_shun(uplink->user.connection);
 }
 

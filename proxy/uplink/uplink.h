@@ -36,7 +36,8 @@ bool uplink_is_shared(const struct uplink *uplink);
 // that it did nothing (RFC 9113 8.7).
 bool uplink_has_asked(const struct uplink *uplink);
 
-// uplink_shun has the shared connection, where there is one, get further tunnels only where there is no other.
+// uplink_shun has others begin with another proxy than the one that was silent here; its shared connection, where it is one,
+// gets further tunnels only where there is no other.
 void uplink_shun(struct uplink *uplink);
 
 // uplink_is_refusal tells whether the proxy has answered on a shared connection, and not with a tunnel.

@@ -26,9 +26,9 @@
 enum {
     UPSTREAM_MAGIC = 0x0D57EA33,
     RESOLVE_MS = 5000,
-    ATTEMPT_MS = 3000,  // for each address
-    CONNECT_MS = 10000, // for all of them
-    HANDSHAKE_MS = 10000,
+    ATTEMPT_MS = 3000,    // for each address
+    CONNECT_MS = 10000,   // for all of them
+    HANDSHAKE_MS = 10000, // where the route says nothing of attempts
     FRESH_MS = 10 * 1000, // an answer of DNS is used again
     RETRY_EVERY_MS = 500,
     SAY_EVERY_MS = 1000,
@@ -304,7 +304,8 @@ static void begin_handshake(struct upstream *upstream)
         upstream->tls->on_request = on_request;
     if (upstream->offers_http2)
         tls_client_stream_offer_http2(upstream->tls);
-    enter(upstream, UPSTREAM_HANDSHAKE, HANDSHAKE_MS);
+    const int64_t given_ms = route->options->attempt_ms;
+    enter(upstream, UPSTREAM_HANDSHAKE, given_ms > 0 ? given_ms : HANDSHAKE_MS);
 }
 
 // take_socket takes over the connected socket.
@@ -532,6 +533,14 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
         break;
     }
     upstream->wake(upstream->owner);
+}
+
+void upstream_shun(const struct upstream *upstream)
+{
+    struct proxy_route *route = upstream->route;
+    const size_t at = (size_t)(upstream->way - route->ways);
+    if (at == route->way_at)
+        route->way_at = at + 1 == route->options->proxy_count ? 0 : at + 1;
 }
 
 enum upstream_state upstream_give_up(struct upstream *upstream)

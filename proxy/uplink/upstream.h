@@ -22,7 +22,7 @@ struct proxy_route_options {
     size_t proxy_count;                       // at least 1
     int64_t retry_ms;                         // how long all of them are tried again; 0: once
     bool is_clear;                            // no TLS: the proxies speak HTTP/1.1 in the clear
-    int64_t attempt_ms;                       // for each address; 0: 3 s
+    int64_t attempt_ms;               // for each address, and for the handshake; 0: 3 s, and 10 s
     struct proxy_board *board;        // ref; those that are down are passed by; NULL: none is
     struct pins pins;                 // a proxy's key must be one of them; none: any key will do
     struct resolver_options resolver; // of a resolver of its own; see proxy_route_open
@@ -118,6 +118,9 @@ void upstream_destroy(struct upstream *upstream, bool is_reset);
 
 // upstream_step does what can be done now, and tells how far the connection has come.
 enum upstream_state upstream_step(struct upstream *upstream);
+
+// upstream_shun has later connections begin with the next proxy, if they would have begun with this one.
+void upstream_shun(const struct upstream *upstream);
 
 // upstream_give_up ends the wait for another round (UPSTREAM_WAIT): the connection has failed with the cause of the last
 // round. Gives UPSTREAM_FAILED.

@@ -93,6 +93,35 @@ def test_an_http2_parent_that_was_asked_is_not_passed_by(start, pki, server, mak
     assert server.accepted == 0
 
 
+def test_a_proxy_of_a_parent_that_hangs_in_the_handshake_is_passed_by(start, pki, server, make):
+    hung, sound = make.plain(), make.http2(tunnel_all)
+    hung.is_silent = True
+    paris = parent(pki, hung.port, sound.port)
+    proxy = start(client(reach("origin.test", server.port), via=["paris"]), parents=[paris], timeouts={"attempt": "2s"})
+    tunnel = proxy.tunnel(f"origin.test:{server.port}")
+    tunnel.echo(b"through the second one")
+    tunnel.close()
+    assert proxy.audit.wait("close", id=tunnel.id)["parent"]["port"] == sound.port
+
+
+@pytest.mark.parametrize("speaks", ["http", "https"])
+def test_the_next_request_begins_with_another_proxy_than_the_one_that_was_silent(start, pki, server, make, speaks):
+    first = make.http2(lambda *_: None) if speaks == "https" else make.plain(None)
+    second = make.http2(tunnel_all) if speaks == "https" else make.plain()
+    paris = parent(pki, first.port, second.port, scheme=speaks)
+    timeouts = {"attempt": "2s", "connect": "2s"}
+    allowed = client(reach("origin.test", server.port), via=["paris"])
+    proxy = start(allowed, parents=[paris], timeouts=timeouts, workers=1)
+    target = f"origin.test:{server.port}"
+    answer = proxy.ask(target)
+    assert answer.status == 504, "it was asked, and may have acted on it"
+    assert proxy.audit.wait("close", id=answer.id)["parent"]["port"] == first.port
+    tunnel = proxy.tunnel(target)
+    tunnel.echo(b"through the second one")
+    tunnel.close()
+    assert proxy.audit.wait("close", id=tunnel.id)["parent"]["port"] == second.port
+
+
 def test_a_connection_to_a_parent_that_many_have_left_is_used_no_more(start, pki, server, make):
     def habit(session, stream, _authority):
         asked.append(stream)
