@@ -68,7 +68,7 @@ static bool is_allowed(const struct crl_wishes *wishes, const struct http_url *u
     size_t i = 0;
     while (i < wishes->prefix_count && !http_url_is_under(url, &wishes->prefixes[i]))
         i++;
-    return !url->is_https && i < wishes->prefix_count;
+    return i < wishes->prefix_count;
 }
 
 static bool is_of(const struct wish *wish, const uint8_t *issuer)

@@ -30,7 +30,7 @@ struct crl_wishes *crl_wishes_create(const struct http_url *prefixes, size_t cou
 struct crl_wishes *crl_wishes_ref(struct crl_wishes *wishes);
 void crl_wishes_unref(struct crl_wishes *wishes);
 
-// crl_wishes_note notes at `now_s`, Unix seconds, what a verified certificate names: each http:// URI of a distribution point
+// crl_wishes_note notes at `now_s`, Unix seconds, what a verified certificate names: each http:// and https:// URI of a distribution point
 // that speaks for all reasons and in its issuer's own name. `issuer` is cert_id_of_authority of its issuer. NULL wishes: nothing.
 void crl_wishes_note(struct crl_wishes *wishes, const X509 *cert,
                      const uint8_t issuer[CERT_DIGEST_LEN], int64_t now_s);

@@ -22,10 +22,6 @@ static bool http_read(struct reader *reader, const struct node *node, const char
         return false;
     if (http_url_parse(text, out, &info) != ERR_OK)
         return reader_refuse(reader, node, what, info.text, "");
-    if (out->is_https)
-        return reader_refuse(reader, node, what, "a CRL is fetched over http:// only",
-                             "the CA's signature protects it; CAs publish it over http, so that "
-                             "nobody needs a CRL to fetch a CRL (RFC 5280, 8)");
     return true;
 }
 
@@ -55,6 +51,7 @@ static const struct key source_keys[] = {
     KEY_OF("url", url_read, struct crl_source, url),
     KEY_KNOWN("from", KEY_OPTIONAL),
     KEY_KNOWN("under", KEY_OPTIONAL),
+    KEY_KNOWN("ca", KEY_OPTIONAL),
     KEY_ROW("every", KEY_DURATION, struct crl_source, every_ms, .min = SECOND_MS, .max = 7 * DAY_MS,
             .fallback = HOUR_MS),
     KEY_ROW("max_size", KEY_SIZE, struct crl_source, max_size, .min = 4 * 1024, .max = CRL_FILE_MAX,

@@ -73,6 +73,8 @@ void snapshot_unref(struct snapshot *snapshot)
         tls_context_unref(snapshot->admin->tls);
     for (size_t i = 0; i < snapshot->audit_outlet_count; i++)
         server_trust_unref(snapshot->audit_outlets[i].tls);
+    for (struct crl_source_entry *e = snapshot->crl_sources; e != NULL; e = e->next)
+        server_trust_unref(e->tls);
     for (size_t i = 0; i < snapshot->trust_count; i++)
         trust_destroy(snapshot->trusts[i]);
     policy_destroy(snapshot->policy);

@@ -95,6 +95,7 @@ struct snapshot_file {
 // crl_source_entry is one server of a profile's `crl`.
 struct crl_source_entry {
     const struct crl_source *source; // snapshot's arena
+    struct server_trust *tls;        // ref; of https:// URLs; NULL: it has none
     struct crl_source_entry *next;   // snapshot's arena
 };
 

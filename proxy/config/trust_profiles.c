@@ -5,6 +5,7 @@
 
 #include "auth/base/date.h"
 #include "auth/spiffe_id.h"
+#include "proxy/config/crl_servers.h"
 #include "proxy/config/crls.h"
 #include "proxy/config/named_files.h"
 #include "proxy/config/ocsp.h"
@@ -321,6 +322,7 @@ static void note_source(struct reader *reader, const struct node *node,
     if (source->is_learned &&
         trust_allow_wishes(lists->trust, source->prefixes, source->prefix_count) != ERR_OK)
         (void)reader_no_memory(reader);
+    crl_server_read(reader, node, source, &entry->tls);
     entry->source = source;
     entry->next = lists->snapshot->crl_sources;
     lists->snapshot->crl_sources = entry;

@@ -16,6 +16,7 @@
 #include "proxy/log/log.h"
 #include "proxy/service/crl_keeper.h"
 #include "proxy/service/state.h"
+#include "proxy/tls/server_trust.h"
 
 enum {
     AT_ONCE = 4, // servers of the configuration that are asked; as many are asked of the rest
@@ -43,6 +44,7 @@ struct item {
     char *trust; // owned
     char *path;  // owned; names profile and URL
     struct http_url url;
+    struct server_trust *tls; // ref; NULL: no https:// is asked
     int64_t every_ms;
     uint32_t max_size; // bytes
     enum fetch_step step;
@@ -187,6 +189,7 @@ static void free_item(struct item *item)
 {
     ev_timer_stop(loop_of(item), &item->timer);
     end_fetch(item);
+    server_trust_unref(item->tls);
     free(item->trust);
     free(item->path);
     free(item);
@@ -304,6 +307,7 @@ static void ask(struct item *item)
         item->last_modified[0] = '\0';
     }
     const struct fetch_request request = {.url = &item->url,
+                                          .tls = item->tls,
                                           .accept = "application/pkix-crl, */*;q=0.5",
                                           .etag = item->etag,
                                           .last_modified = item->last_modified,
@@ -424,9 +428,10 @@ static void drop_others(struct crl_fetches *fetches)
 }
 
 // adopt goes on with an item, or begins with it where there is none.
-static void adopt(struct crl_fetches *fetches, const struct crl_source *source,
+static void adopt(struct crl_fetches *fetches, const struct crl_source_entry *entry,
                   const struct http_url *url, const char *path)
 {
+    const struct crl_source *source = entry->source;
     struct item *item = find_item(fetches, path);
     if (item == NULL)
         item = add_item(fetches, source, url, path);
@@ -437,6 +442,8 @@ static void adopt(struct crl_fetches *fetches, const struct crl_source *source,
     item->is_adopted = true;
     item->every_ms = source->every_ms;
     item->max_size = source->max_size;
+    server_trust_unref(item->tls);
+    item->tls = server_trust_ref(entry->tls);
     if (item->step == STEP_WAITING && item->due_ms - monotonic_ms() > item->every_ms)
         wait_for(item, item->every_ms);
 }
@@ -450,14 +457,15 @@ static bool is_under(const struct crl_source *source, const struct http_url *url
 }
 
 // adopt_learned goes on with what certificates have named for this profile, as far as it may still be asked for.
-static void adopt_learned(struct crl_fetches *fetches, const struct crl_source *source)
+static void adopt_learned(struct crl_fetches *fetches, const struct crl_source_entry *entry)
 {
+    const struct crl_source *source = entry->source;
     char path[CONFIG_PATH_MAX + 1];
     for (struct item *item = fetches->items; item != NULL; item = item->next) {
         if (item->is_learned && strcmp(item->trust, source->trust) == 0 &&
             is_under(source, &item->url) && crl_source_learned_path(source, &item->url, path) &&
             strcmp(item->path, path) == 0)
-            adopt(fetches, source, &item->url, path);
+            adopt(fetches, entry, &item->url, path);
     }
 }
 
@@ -487,8 +495,9 @@ static void drop_unnamed(struct crl_fetches *fetches, const char *trust)
 }
 
 // learn goes by what certificates have named lately: begins with what is new, and ends what is gone.
-static void learn(struct crl_fetches *fetches, const struct crl_source *source)
+static void learn(struct crl_fetches *fetches, const struct crl_source_entry *entry)
 {
+    const struct crl_source *source = entry->source;
     const struct trust *trust = snapshot_find_trust(fetches->service->snapshot, source->trust);
     char path[CONFIG_PATH_MAX + 1];
     size_t count = 0;
@@ -504,7 +513,7 @@ static void learn(struct crl_fetches *fetches, const struct crl_source *source)
             log_info(LOG_CRL_FETCHED,
                      "trust.%s: certificates name the list %s: it is fetched from now on",
                      source->trust, url->text);
-        adopt(fetches, source, url, path);
+        adopt(fetches, entry, url, path);
     }
     drop_unnamed(fetches, source->trust);
 }
@@ -517,7 +526,7 @@ static void on_look(struct ev_loop *loop, ev_timer *timer, int events)
     const struct crl_source_entry *entry = fetches->service->snapshot->crl_sources;
     for (; entry != NULL; entry = entry->next) {
         if (entry->source->is_learned)
-            learn(fetches, entry->source);
+            learn(fetches, entry);
     }
 }
 
@@ -545,9 +554,9 @@ void crl_fetches_adopt(struct crl_fetches *fetches)
         const struct crl_source *source = entry->source;
         has_learned |= source->is_learned;
         if (source->is_learned)
-            adopt_learned(fetches, source);
+            adopt_learned(fetches, entry);
         else
-            adopt(fetches, source, &source->url, source->path);
+            adopt(fetches, entry, &source->url, source->path);
     }
     drop_others(fetches);
     look_for_more(fetches, has_learned);

@@ -1,6 +1,7 @@
 """Revocation lists that are fetched from a server: they come into force by themselves, survive a restart without it, and
 what a server says wrong changes nothing."""
 
+import contextlib
 import os
 
 import pytest
@@ -8,6 +9,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from support import admin
+from support.pki import SERVER_AUTH
 from support.config import base_config, client, merge, reach, write_config
 from support.control import CONTROL, Control
 from support.proxy import run
@@ -135,42 +137,85 @@ def test_a_fetched_list_comes_into_force_ends_a_live_tunnel_and_survives_a_resta
     again.stderr.wait("crl_fetch_failed|nobody accepts the connection")
 
 
-def test_what_a_server_says_wrong_changes_nothing_and_is_said(
-    fetching, publisher, authority, pki
+HUGE = 128 * 1024  # twice the `max_size` of the test below
+
+
+def drip(conn):
+    """Says a head, and a byte now and then, for as long as somebody listens."""
+    conn.settimeout(0.3)
+    conn.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+    while True:
+        conn.sendall(b"x")
+        with contextlib.suppress(TimeoutError):
+            if not conn.recv(1):
+                return
+
+
+def test_what_servers_say_wrong_changes_nothing_and_is_said(
+    fetching, publisher, authority, settings, pki
 ):
     leaf = authority.leaf("worker-7")
-    good = authority.crl(number=5, begins=-1)
-    publisher.said = answer(good)
-    proxy = fetching()
-    wait_in_force(proxy, 5)
-    tunnel = proxy.tunnel(proxy.target, leaf)
     forged = bytearray(der(authority.crl(leaf, number=9, begins=0)))
     forged[-1] ^= 1
     stranger = pki.authority("Publishing Stranger CA")
-    cases = {
-        "no CRL in it": answer(b"<html>Sign in to the guest network</html>\n"),
-        "redirects are not followed": answer(b"", "302 Found", Location="http://other.test/x"),
-        "sign": answer(bytes(forged)),
-        "Publishing Stranger CA": answer(stranger.crl(leaf, number=9)),
-        "older": answer(authority.crl(leaf, number=4, begins=-2)),
-        "closed": b"",
+    endless = b"HTTP/1.1 200 OK\r\n\r\n" + bytes(HUGE)
+    cases = {  # by path, all at once: what is said, and what the proxy says about it
+        "login": (answer(b"<html>Sign in to the guest network</html>\n"), "no CRL in it"),
+        "redirect": (answer(b"", "302 Found", Location="http://other.test/x"), "redirects are not followed"),
+        "error": (answer(b"", "500 Oops"), "status 500"),
+        "forged": (answer(bytes(forged)), "sign"),
+        "stranger": (answer(stranger.crl(leaf, number=9)), "Publishing Stranger CA"),
+        "back": (answer(authority.crl(leaf, number=4, begins=-2)), "older"),
+        "expired": (answer(authority.crl(leaf, number=8, begins=-0.9, ends=-0.8)), "has expired"),
+        "future": (answer(authority.crl(leaf, number=8, begins=1)), "begins in the future"),
+        "closed": (b"", "closed"),
+        "huge": (answer(bytes(HUGE)), "too_large"),
+        "endless": (endless, "too_large"),
+        "slow": (drip, "timeout"),
+        "silent": (None, "timeout"),
+        "down": (None, "nobody accepts the connection"),
     }
-    for words, said in cases.items():
-        publisher.say(said)
-        wait_fetch(
-            proxy,
-            lambda state: state["failing_since"] and words in (state["warning"] or ""),
-            f"`{words}` to show",
-        )
-    # A server that says nothing holds up nobody.
-    publisher.say(None)
+    secret = Publisher(leaf=pki.server_ca.leaf("pki.test", dns=("pki.test",), usages=(SERVER_AUTH,)))
+    urls = {name: publisher.url_of(name) for name in cases}
+    urls["down"] = "http://pki.test:1/crl/down"
+    urls["tls"] = secret.url_of("tls")
+    publisher.said = secret.said = answer(authority.crl(number=5, begins=-1))
+    entries = [{"url": url, "every": "1s", "max_size": "64KiB"} for url in urls.values()]
+    entries[-1]["ca"] = pki.server_ca.path
+    entries.append({"url": secret.url_of("misbelieved"), "every": "1s", "ca": authority.path})
+    settings["trust"]["staff"]["crl"] = entries
+    proxy = fetching()
+
+    def states():
+        return {each["url"]: each for each in proxy.control.status()["crl_fetches"]}
+
+    good = [url for name, url in urls.items() if name != "down"]
+    eventually(lambda: all(states()[url]["good_at"] for url in good), lambda: states())
+    tunnel = proxy.tunnel(proxy.target, leaf)
+    publisher.said_at = {f"/crl/{name}": said for name, (said, _) in cases.items()}
+
+    def missing():
+        now = states()
+        wanted = {urls[name]: words for name, (_, words) in cases.items()}
+        wanted[entries[-1]["url"]] = "(tls)"
+        return [url for url, words in wanted.items() if words not in (now[url]["warning"] or "")]
+
+    eventually(lambda: not missing(), lambda: [(url, states()[url]) for url in missing()])
+    assert all(states()[url]["failing_since"] for url in urls.values() if url != urls["tls"])
+    assert states()[urls["tls"]]["failed"] == 0 and states()[urls["tls"]]["unchanged"]
+    for name, (_, words) in cases.items():
+        proxy.stderr.wait(f"/crl/{name}: .*{words}")
+    samples = admin.read_metrics(admin.get(proxy.folder / "admin.sock", "/metrics").body)
+    for url in (url for url in urls.values() if url != urls["tls"]):
+        assert admin.value(samples, "sallyport_crl_fetches_total", result="failed", of="staff", url=url)
     tunnel.echo(b"still here")
-    assert [each["number"] for each in proxy.control.status()["crls"]] == ["5"]
-    # DER is as good as PEM, and takes the right away.
-    publisher.said = answer(der(authority.crl(leaf, number=6, begins=0)))
+    assert {each["number"] for each in proxy.control.status()["crls"]} == {"5"}
+    # One server of many that tells the truth is enough: DER is as good as PEM, and takes the right away.
+    publisher.said_at["/crl/login"] = answer(der(authority.crl(leaf, number=6, begins=0)))
     tunnel.read_to_end()
     proxy.assert_closed(tunnel.id, "revoked")
-    wait_fetch(proxy, lambda state: state["failing_since"] is None, "the end of the failure")
+    eventually(lambda: states()[urls["login"]]["failing_since"] is None, "the end of the failure")
+    secret.close()
 
 
 def test_a_fetched_list_counts_although_the_files_on_the_disk_are_rejected(
@@ -288,7 +333,8 @@ def test_after_an_upgrade_one_process_fetches_and_the_old_one_obeys(
 
 def test_an_entry_that_cannot_be_meant_is_an_error(settings, pki, tmp_path):
     cases = [
-        ({"url": "https://pki.test/ca.crl"}, "http:// only"),
+        ({"url": "https://pki.test/ca.crl", "ca": "none.crt"}, "none.crt"),
+        ({"url": "http://pki.test/ca.crl", "ca": pki.ca.path}, "no meaning with http://"),
         ({"url": "http://u@pki.test/ca.crl"}, "user name"),
         ({"url": "http://pki.test/../ca.crl"}, "`..`"),
         ({"every": "1h"}, "has a `url`"),
@@ -313,6 +359,10 @@ def test_an_entry_that_cannot_be_meant_is_an_error(settings, pki, tmp_path):
     write_config(path, merge(base_config(pki, "127.0.0.1:53"), {"trust": settings["trust"]}))
     result = run("check", "-c", path)
     assert result.returncode == 3 and "two entries with `from`" in result.stderr
+    for entry in ({"url": "https://pki.test/ca.crl"}, {"from": "cdp", "under": ["https://pki.test/"]}):
+        settings["trust"]["staff"]["crl"] = [{**entry, "ca": pki.ca.path}]
+        write_config(path, merge(base_config(pki, "127.0.0.1:53"), {"trust": settings["trust"]}))
+        assert run("check", "-c", path).returncode == 0
     settings["trust"]["staff"]["crl"] = [{"url": "http://pki.test/ca.crl"}]
     del settings["trust"]["staff"]["crl_cache"]
     write_config(path, merge(base_config(pki, "127.0.0.1:53"), {"trust": settings["trust"]}))

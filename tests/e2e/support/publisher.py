@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+import ssl
 import threading
 
 from support.origin import Origin
@@ -16,16 +17,25 @@ def answer(body, status="200 OK", **fields):
 
 
 class Publisher:
-    """Each connection gets one answer: bytes as they are, then the end; None: silence until `close`."""
+    """Each connection gets one answer: bytes as they are, then the end; None: silence until `close`; a function: what it
+    does with the connection. `leaf`: over TLS, with its certificate."""
 
-    def __init__(self, port=0):
+    def __init__(self, port=0, leaf=None):
+        self._context = None
+        if leaf:
+            self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self._context.load_cert_chain(leaf.chain, leaf.key)
         self.said = b""
+        self.said_at = {}  # by path, in place of `said`
         self.tag = None  # the ETag of what is published: who knows it gets a 304
         self.requests = []
         self._is_over = threading.Event()
         self._origin = Origin(self._serve, port=port)
         self.port = self._origin.port
-        self.url = f"http://pki.test:{self.port}/crl/ca.crl"
+        self.url = self.url_of("ca.crl")
+
+    def url_of(self, name):
+        return f"http{'s' if self._context else ''}://pki.test:{self.port}/crl/{name}"
 
     def publish(self, path, tag=None):
         """Says this list from now on, and returns when somebody has fetched it."""
@@ -47,13 +57,22 @@ class Publisher:
         self._origin.stop()
 
     def _serve(self, conn):
+        if not self._context:
+            self._answer(conn)
+            return
+        with contextlib.suppress(OSError):  # who does not believe us
+            with self._context.wrap_socket(conn, server_side=True) as secure:
+                self._answer(secure)
+
+    def _answer(self, conn):
         head = b""
         while b"\r\n\r\n" not in head:
             more = conn.recv(4096)
             if not more:
                 return
             head += more
-        said, tag = self.said, self.tag
+        path = head.split()[1].decode()
+        said, tag = self.said_at.get(path, self.said), self.tag
         self.requests.append(head.decode())
         if said is None:
             self._is_over.wait()
@@ -62,4 +81,7 @@ class Publisher:
         if tag and known and known[1].decode() == tag:
             said = b"HTTP/1.1 304 Not Modified\r\n\r\n"
         with contextlib.suppress(OSError):
-            conn.sendall(said)
+            if callable(said):
+                said(conn)
+            else:
+                conn.sendall(said)
