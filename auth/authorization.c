@@ -17,6 +17,15 @@ const char *authorizer_answer_name(enum authorizer_answer answer)
     return names[answer];
 }
 
+const char *authorizer_origin_name(enum authorizer_origin origin)
+{
+    static const char *const names[] = {[AUTHORIZER_UNASKED] = "nobody",
+                                        [AUTHORIZER_ASKED] = "asked",
+                                        [AUTHORIZER_SHARED] = "shared",
+                                        [AUTHORIZER_KEPT] = "kept"};
+    return names[origin];
+}
+
 static void add_target(const struct target *target, struct text *out)
 {
     char host[TARGET_TEXT_CAP];
@@ -99,6 +108,20 @@ void authorization_scope(const struct authorization_question *question,
     add_part(&hash, slice_of_string(target_format_host(question->target, host)));
     add_part(&hash, slice_of((const uint8_t *)&port, sizeof port));
     add_part(&hash, slice_of_string(question->rule));
+    (void)SHA256_Final(out, &hash);
+}
+
+void authorization_key(const struct authorization_question *question,
+                       uint8_t out[AUTHORIZATION_DIGEST_LEN])
+{
+    char ip[IP_TEXT_CAP];
+    SHA256_CTX hash;
+    authorization_scope(question, out);
+    (void)SHA256_Init(&hash);
+    (void)SHA256_Update(&hash, out, AUTHORIZATION_DIGEST_LEN);
+    add_part(&hash, question->is_again ? SLICE_LITERAL("again") : SLICE_LITERAL("first"));
+    for (size_t i = 0; i < question->address_count; i++)
+        add_part(&hash, slice_of_string(ip_addr_format(&question->addresses[i], ip)));
     (void)SHA256_Final(out, &hash);
 }
 

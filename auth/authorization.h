@@ -26,6 +26,17 @@ enum authorizer_answer {
 // authorizer_answer_name gives `none`, `no` or `yes`.
 const char *authorizer_answer_name(enum authorizer_answer answer);
 
+// Where an answer comes from.
+enum authorizer_origin {
+    AUTHORIZER_UNASKED, // nobody was asked: there is no answer
+    AUTHORIZER_ASKED,   // it was asked about this request
+    AUTHORIZER_SHARED,  // it was asked about an equal one at the same time
+    AUTHORIZER_KEPT,    // it was asked about an equal one before
+};
+
+// authorizer_origin_name gives `nobody`, `asked`, `shared` or `kept`.
+const char *authorizer_origin_name(enum authorizer_origin origin);
+
 // A question. All borrowed.
 struct authorization_question {
     const char *id;                  // of the request, as the audit has it
@@ -50,6 +61,11 @@ void authorization_question_append(const struct authorization_question *question
 // `session`, `config` and `again`, and in their addresses.
 void authorization_scope(const struct authorization_question *question,
                          uint8_t out[AUTHORIZATION_DIGEST_LEN]);
+
+// authorization_key gives a digest of everything that an answer may depend on: the scope, the addresses in their order, and
+// whether it is about a tunnel that is open.
+void authorization_key(const struct authorization_question *question,
+                       uint8_t out[AUTHORIZATION_DIGEST_LEN]);
 
 // authorization_answer_read reads the body of an answer. `*out_ttl_s` is for how many seconds a yes holds, 1 to
 // AUTHORIZATION_TTL_MAX_S; 0: it does not say. `*out_why` says what is wrong where it is AUTHORIZER_NONE; static memory.

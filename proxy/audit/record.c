@@ -177,6 +177,7 @@ static void add_consent(struct text *text, const struct audit_consent *consent)
         return;
     json_begin_object(text, "authorizer");
     json_add_string(text, "answer", authorizer_answer_name(consent->answer));
+    json_add_string(text, "from", authorizer_origin_name(consent->origin));
     json_add_number(text, "ms", consent->took_ms);
     if (consent->answer == AUTHORIZER_YES)
         json_add_number(text, "ttl", consent->ttl_s);

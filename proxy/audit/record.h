@@ -70,6 +70,7 @@ void audit_client_format(const struct audit_client *client, struct text *out);
 // What the authorizer has said.
 struct audit_consent {
     enum authorizer_answer answer;
+    enum authorizer_origin origin;
     int64_t took_ms; // milliseconds
     int64_t ttl_s;   // of a yes: for how many seconds it holds
     const char *why; // where there is no usable answer: a few words

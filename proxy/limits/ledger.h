@@ -32,7 +32,6 @@ struct account {
     uint64_t id;                // of the name; different in each process
     _Atomic uint32_t sessions;  // that have begun
     _Atomic uint32_t dials;     // connects under way beside others
-    _Atomic uint32_t questions; // to the authorizer, under way
     struct bandwidth up;
     struct bandwidth down;
     struct account *next; // private; in its chain; under the lock

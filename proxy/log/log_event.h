@@ -46,6 +46,8 @@
     X(LOG_DNS_SERVER_FAILING, "dns_server_failing")                                                \
     X(LOG_DNS_SERVER_WORKS, "dns_server_works")                                                    \
     X(LOG_OCSP_FAILING, "ocsp_failing")                                                            \
+    X(LOG_AUTHORIZER_FAILING, "authorizer_failing")                                                \
+    X(LOG_AUTHORIZER_WORKS, "authorizer_works")                                                    \
     X(LOG_CLOCK_SET, "clock_set")                                                                  \
     /* the sidecar */                                                                              \
     X(LOG_PROXY_CHANGED, "proxy_changed")                                                          \

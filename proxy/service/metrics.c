@@ -251,6 +251,12 @@ static void add_authorizer(const struct session_counters *counters, struct expos
     for (size_t i = 0; i <= AUTHORIZER_YES; i++)
         add_labelled(out, "answer", authorizer_answer_name((enum authorizer_answer)i),
                      counters->asked[i]);
+    add_family(
+        out, "sallyport_authorizer_reused", FAMILY_COUNTER, NULL,
+        "Requests for which an answer to an equal question served: kept from before, or shared "
+        "while it was asked.");
+    add_labelled(out, "how", "kept", counters->asked_kept);
+    add_labelled(out, "how", "shared", counters->asked_shared);
     add_family(out, "sallyport_authorizer_duration_seconds", FAMILY_HISTOGRAM, "seconds",
                "How long questions to the authorizer took.");
     exposition_add_histogram(out, &histogram_waits, &counters->asked_time);

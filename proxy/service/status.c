@@ -430,6 +430,20 @@ static void add_ocsp(const struct service *service, struct text *out)
     json_end_object(out);
 }
 
+// add_authorizer says how it goes with whom rules have asked, where there is one.
+static void add_authorizer(const struct service *service, const struct session_counters *counters,
+                           struct text *out)
+{
+    if (service->snapshot->authorizer == NULL)
+        return;
+    json_begin_object(out, "authorizer");
+    for (size_t i = 0; i <= AUTHORIZER_YES; i++)
+        json_add_count(out, authorizer_answer_name((enum authorizer_answer)i), counters->asked[i]);
+    json_add_count(out, "kept", counters->asked_kept);
+    json_add_count(out, "shared", counters->asked_shared);
+    json_end_object(out);
+}
+
 static void add_sinks(const struct service *service, struct text *out)
 {
     struct outlet_status sinks[OUTLETS_MAX];
@@ -492,6 +506,7 @@ void status_write(const struct service *service, const struct scan *scan, struct
     crl_report_status(service->crl_fetches, out);
     parent_checks_status(service->parent_checks, out);
     add_ocsp(service, out);
+    add_authorizer(service, &scan->counters, out);
     add_blocks(service, out);
     add_control(service, out);
     add_admin(&service->place, out);

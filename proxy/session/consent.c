@@ -1,29 +1,21 @@
-// Each question is asked for itself. The text of a question is made when it is asked, and not kept.
+// The text of a question is made when it is asked, and not kept. Who else asks the same is the book's.
 #include "proxy/session/consent.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "auth/base/hash.h"
-#include "auth/base/share.h"
-#include "proxy/fetch/fetch.h"
+#include "proxy/session/consent_book.h"
 #include "proxy/session/exchange_parts.h"
 
-enum { MAX_KEPT = 8 }; // connections to the authorizer that wait for the next question
-
 struct consent {
-    struct channel *channel; // borrowed; the owner of its stream is woken
-    struct account *
-        account; // borrowed from the exchange's quota; counts the question; NULL: none is under way
-    struct fetch *fetch; // owned; NULL: nothing is under way
+    struct channel *channel;  // borrowed; the owner of its stream is woken
+    struct consent_wait wait; // in the book of the worker
     struct snapshot
         *snapshot;    // ref, up to the record of the decision: the search borrows from its policy
     bool is_answered; // the last question has an answer that nobody has looked at
-    enum authorizer_answer answer;
-    const char *why;    // static memory; where it is AUTHORIZER_NONE
-    int64_t ttl_s;      // of a yes; bounded by `ttl_max`
-    int64_t ttl_max_ms; // of the settings that were asked by
-    int64_t timeout_ms; // likewise
+    struct consent_answer answer;
+    int64_t timeout_ms; // of the settings that were asked by
     int64_t asked_ms;   // monotonic, as all below
     int64_t took_ms;    // that the answer took
     int64_t due_ms;     // of the next question; INT64_MAX: none
@@ -143,44 +135,32 @@ static bool cover(struct consent *consent, const struct authorization_question *
 
 // ---- one question -------------------------------------------------------------------------------
 
-// answered keeps an answer, and counts it.
-static void answered(struct consent *consent, enum authorizer_answer answer, const char *why)
+// keep_answer keeps an answer that is to be looked at.
+static void keep_answer(struct consent *consent, const struct consent_answer *answer)
 {
-    struct session_counters *counters = &consent->channel->peer->context->counters;
-    counters->asked[answer]++;
-    histogram_note(&counters->asked_time, &histogram_waits, consent->took_ms);
-    consent->answer = answer;
-    consent->why = why;
+    consent->answer = *answer;
+    consent->took_ms = monotonic_ms() - consent->asked_ms;
     consent->is_answered = true;
 }
 
-// drop_question ends what is under way.
-static void drop_question(struct consent *consent)
+static void keep_no_answer(struct consent *consent, const char *why)
 {
-    fetch_destroy(consent->fetch);
-    consent->fetch = NULL;
-    if (consent->account != NULL)
-        count_down(&consent->account->questions);
-    consent->account = NULL;
+    const struct consent_answer none = {.answer = AUTHORIZER_NONE, .why = why};
+    keep_answer(consent, &none);
 }
 
-static void on_done(void *arg, const struct fetch_result *result)
+static void on_answer(void *arg, const struct consent_answer *answer)
 {
     struct consent *consent = arg;
     const struct stream *client = consent->channel->stream;
-    const char *why = fetch_outcome_name(result->outcome);
-    enum authorizer_answer answer = AUTHORIZER_NONE;
-    int64_t ttl_s = 0;
-    if (result->outcome == FETCH_OK && result->status != 200)
-        why = "its status is not 200";
-    else if (result->outcome == FETCH_OK)
-        answer = authorization_answer_read(result->body, &ttl_s, &why);
-    const int64_t max_s = consent->ttl_max_ms / 1000;
-    consent->ttl_s = ttl_s == 0 || ttl_s > max_s ? max_s : ttl_s;
-    consent->took_ms = monotonic_ms() - consent->asked_ms;
-    answered(consent, answer, why);
-    drop_question(consent);
+    keep_answer(consent, answer);
     client->on_ready(client->owner);
+}
+
+// drop_question waits no longer.
+static void drop_question(struct consent *consent)
+{
+    consent_book_leave(consent->channel->peer->context->consents, &consent->wait);
 }
 
 // addresses_of gives what would be dialled, or what was.
@@ -200,83 +180,73 @@ static size_t addresses_of(const struct exchange *exchange,
     return count;
 }
 
-// start_fetch sends the question. False: it could not be sent.
-static bool start_fetch(struct exchange *exchange, struct fetcher *fetcher,
-                        const struct authorizer_settings *settings)
+// book_of gives the worker's book, which is made with the first question. NULL without memory.
+static struct consent_book *book_of(struct session_context *context)
+{
+    const struct consent_book_options options = {
+        .path = {.loop = context->loop,
+                 .resolver = context->resolver,
+                 .buffers = &context->buffers},
+        .counters = &context->counters,
+        .generation = context->snapshot->generation,
+    };
+    if (context->consents == NULL)
+        context->consents = consent_book_create(&options);
+    return context->consents;
+}
+
+// put puts the question to the book. CONSENT_ANSWERED: the answer is kept.
+static enum consent_step put(struct exchange *exchange, struct consent_book *book,
+                             const struct authorizer_settings *settings)
 {
     const size_t cap = exchange->peer->json_len + AUTHORIZATION_EXTRA_CAP + 1;
     struct consent *consent = exchange->consent;
     const struct target target = exchange_target(exchange);
     struct ip_addr addresses[AUTHORIZATION_ADDRESSES_MAX];
     struct authorization_question question = question_of(exchange, consent->rule, &target);
+    struct consent_request request = {.generation = exchange->peer->snapshot->generation,
+                                      .account = exchange->route.quota.account->id,
+                                      .settings = settings,
+                                      .now_ms = consent->asked_ms};
+    struct consent_answer answer;
     struct text text;
     question.addresses = addresses;
     question.address_count = addresses_of(exchange, addresses);
     char *data = cover(consent, &question) ? malloc(cap) : NULL;
-    if (data == NULL)
-        return false;
+    if (data == NULL) {
+        keep_no_answer(consent, "no memory");
+        return CONSENT_ANSWERED;
+    }
     text_init(&text, data, cap);
     authorization_question_append(&question, &text);
     ASSERT(!text.is_cut);
-    const struct fetch_request request = {
-        .url = &settings->url,
-        .tls = settings->tls,
-        .accept = "application/json",
-        .content_type = "application/json",
-        .content = text_slice(&text),
-        .max_body = AUTHORIZATION_ANSWER_MAX,
-        .timeout_ms = settings->timeout_ms,
-        .keeps = true,
-    };
-    consent->fetch = fetch_start(fetcher, &request, on_done, consent);
+    authorization_key(&question, request.key);
+    consent->wait = (struct consent_wait){.on_answer = on_answer, .arg = consent};
+    request.content = text_slice(&text);
+    const enum consent_step step = consent_book_ask(book, &request, &consent->wait, &answer);
+    if (step == CONSENT_ANSWERED)
+        keep_answer(consent, &answer);
     free(data);
-    return consent->fetch != NULL;
-}
-
-// fetcher_of gives the worker's fetcher, which is made with the first question. NULL without memory.
-static struct fetcher *fetcher_of(struct session_context *context)
-{
-    const struct fetcher_options options = {
-        .path = {.loop = context->loop,
-                 .resolver = context->resolver,
-                 .buffers = &context->buffers},
-        .max_at_once = CONSENT_QUESTIONS_MAX,
-        .max_kept = MAX_KEPT,
-    };
-    if (context->fetcher == NULL)
-        context->fetcher = fetcher_create(&options);
-    return context->fetcher;
+    return step;
 }
 
 // ask asks now. False: the client has no place for one more question. Where it cannot be sent, that is its answer.
 static bool ask(struct exchange *exchange)
 {
-    struct session_context *context = exchange->peer->context;
     struct consent *consent = exchange->consent;
-    struct account *account = exchange->route.quota.account;
     const struct authorizer_settings *settings = exchange->peer->snapshot->authorizer;
-    struct fetcher *fetcher = fetcher_of(context);
+    struct consent_book *book = book_of(exchange->peer->context);
     drop_question(consent);
     consent->is_answered = false;
     consent->asked_ms = monotonic_ms();
-    consent->took_ms = 0;
-    if (settings == NULL || fetcher == NULL) {
-        answered(consent, AUTHORIZER_NONE, fetcher == NULL ? "no memory" : "there is none");
+    if (settings == NULL || book == NULL) {
+        keep_no_answer(consent, book == NULL ? "no memory" : "there is none");
         return true;
     }
-    if (!share_may_take(account->questions, fetcher_live(fetcher), CONSENT_QUESTIONS_MAX))
-        return false;
     consent->timeout_ms = settings->timeout_ms;
-    consent->ttl_max_ms = settings->ttl_max_ms;
     (void)bytes_copy(consent->asked_by, sizeof consent->asked_by,
                      slice_of(settings->digest, sizeof settings->digest));
-    consent->account = account;
-    account->questions++;
-    if (!start_fetch(exchange, fetcher, settings)) {
-        drop_question(consent);
-        answered(consent, AUTHORIZER_NONE, "no memory");
-    }
-    return true;
+    return put(exchange, book, settings) != CONSENT_CROWDED;
 }
 
 // ---- before the tunnel --------------------------------------------------------------------------
@@ -313,9 +283,9 @@ struct verdict consent_ask(struct exchange *exchange)
 static void hold(const struct exchange *exchange, struct consent *consent)
 {
     const int64_t now_ms = exchange->peer->context->now_ms;
-    const int64_t ttl_ms = consent->ttl_s * 1000;
-    consent->ends_ms = now_ms + ttl_ms;
-    consent->due_ms = now_ms + ttl_ms / 2 + spread(exchange, ttl_ms / 4 + 1);
+    const int64_t left_ms = consent->answer.ends_ms > now_ms ? consent->answer.ends_ms - now_ms : 0;
+    consent->ends_ms = now_ms + left_ms;
+    consent->due_ms = now_ms + left_ms / 2 + spread(exchange, left_ms / 4 + 1);
 }
 
 // refusal says no in the place of the allow that stands, because of the rule that has it asked.
@@ -338,7 +308,7 @@ struct verdict consent_decide(struct exchange *exchange)
     struct consent *consent = exchange->consent;
     if (!consent->is_answered)
         return (struct verdict){.kind = VERDICT_WAIT};
-    switch (consent->answer) {
+    switch (consent->answer.answer) {
     case AUTHORIZER_YES:
         hold(exchange, consent);
         return (struct verdict){.kind = VERDICT_GO};
@@ -355,10 +325,13 @@ bool consent_read(const struct exchange *exchange, struct audit_consent *out)
     const struct consent *consent = exchange->consent;
     if (consent == NULL || !consent->is_answered)
         return false;
-    *out = (struct audit_consent){.answer = consent->answer,
-                                  .took_ms = consent->took_ms,
-                                  .ttl_s = consent->ttl_s,
-                                  .why = consent->why};
+    const struct consent_answer *answer = &consent->answer;
+    *out = (struct audit_consent){
+        .answer = answer->answer,
+        .origin = answer->origin,
+        .took_ms = consent->took_ms,
+        .ttl_s = (answer->ends_ms - consent->asked_ms - consent->took_ms + 999) / 1000,
+        .why = answer->why};
     return true;
 }
 
@@ -387,7 +360,7 @@ int64_t consent_due_ms(const struct exchange *exchange)
         return INT64_MAX;
     if (consent->is_answered)
         return exchange->peer->context->now_ms;
-    if (consent->fetch != NULL || consent->ends_ms < consent->due_ms)
+    if (consent->wait.question != NULL || consent->ends_ms < consent->due_ms)
         return consent->ends_ms;
     return consent->due_ms;
 }
@@ -400,16 +373,16 @@ enum reason consent_keep(struct exchange *exchange)
         return REASON_NONE;
     if (consent->is_answered) {
         consent->is_answered = false;
-        if (consent->answer == AUTHORIZER_NO)
+        if (consent->answer.answer == AUTHORIZER_NO)
             return REASON_NOT_AUTHORIZED;
-        if (consent->answer == AUTHORIZER_YES)
+        if (consent->answer.answer == AUTHORIZER_YES)
             hold(exchange, consent);
         else
             consent->due_ms = now_ms + CONSENT_RETRY_MS;
     }
     if (consent->ends_ms <= now_ms)
         return REASON_AUTHORIZER_FAILED;
-    if (consent->fetch == NULL && consent->due_ms <= now_ms) {
+    if (consent->wait.question == NULL && consent->due_ms <= now_ms) {
         consent->due_ms = now_ms + CONSENT_RETRY_MS;
         (void)ask(exchange); // without a place it is asked later
     }

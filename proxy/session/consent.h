@@ -17,8 +17,7 @@ struct audit_consent;
 struct exchange;
 
 enum {
-    CONSENT_QUESTIONS_MAX = 64, // under way in one worker
-    CONSENT_RETRY_MS = 1000,    // after a question that nobody has answered
+    CONSENT_RETRY_MS = 1000, // after a question that nobody has answered
     CONSENT_RELOAD_ASK_MS =
         5 * 1000, // within it tunnels ask whose yes a reload does not leave standing,
     CONSENT_RELOAD_ENDS_MS = 10 * 1000, // and without another one they end after this

@@ -24,7 +24,7 @@
 struct session;
 struct scan;
 struct ocsp_book;
-struct fetcher;
+struct consent_book;
 TAILQ_HEAD(session_list, session);
 
 // session_mark is a session's place in a list of those that have something in common.
@@ -112,7 +112,8 @@ struct session_context {
     uint32_t egress_turns[EGRESS_TURNS]; // clients that share one take turns with each other
     struct buffer_pool buffers;
     struct parents parents;
-    struct fetcher *fetcher;   // owned; of questions to the authorizer; NULL: none was asked yet
+    struct consent_book
+        *consents;             // owned; of questions to the authorizer; NULL: none was asked yet
     struct chain_cache chains; // of today's snapshot
     struct session_list by_state[SESSION_STATE_COUNT];
     struct session_marks idle;   // wait for a request, the longest first

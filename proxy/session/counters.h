@@ -39,6 +39,8 @@ struct session_counters {
     uint64_t dialled[DIAL_NO_SOURCE + 1];         // by enum dial_result
     struct resolver_counters dns;
     uint64_t asked[AUTHORIZER_YES + 1]; // of the authorizer, by enum authorizer_answer
+    uint64_t asked_kept;                // requests that an answer from before was for
+    uint64_t asked_shared;              // requests that waited for the answer to an equal one
     struct histogram handshake_time;
     struct histogram connect_time;
     struct histogram tunnel_time;

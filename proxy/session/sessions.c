@@ -4,8 +4,8 @@
 #include <malloc.h>
 #include <stdlib.h>
 
-#include "proxy/fetch/fetcher.h"
 #include "proxy/session/arrival.h"
+#include "proxy/session/consent_book.h"
 #include "proxy/session/ocsp_hold.h"
 #include "proxy/session/parents.h"
 #include "proxy/session/session.h"
@@ -186,7 +186,7 @@ void sessions_adopt(struct session_context *context, struct snapshot *snapshot)
     count_for(context, snapshot);
     refuse_arrivals(context);
     parents_adopt(&context->parents, context->resolver, snapshot);
-    fetcher_adopt(context->fetcher, context->resolver);
+    consent_book_adopt(context->consents, context->resolver, snapshot->generation);
     sessions_judge_again(context);
 }
 
@@ -392,8 +392,8 @@ void sessions_stop(struct session_context *context)
     ASSERT(context->upstreams.count == 0);
     write_counted(context, true);
     parents_stop(&context->parents);
-    fetcher_destroy(context->fetcher);
-    context->fetcher = NULL;
+    consent_book_destroy(context->consents);
+    context->consents = NULL;
     turn_stop(&context->handshakes);
     turn_stop(&context->ready);
     turn_stop(&context->sweep);

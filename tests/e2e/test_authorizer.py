@@ -93,7 +93,7 @@ def test_what_needs_no_yes_or_is_denied_anyway_is_not_asked(start, server, autho
 
 @BOTH
 def test_each_plain_request_is_asked_also_on_a_kept_connection(start, authorizer):
-    said = [YES, allow(3600), NO, YES]
+    said = [YES, YES, NO, YES]
     asked = authorizer(lambda _: said[len(asked.asked) - 1])
     web = StrictOrigin()
     proxy = start(asking(web.port), **settings(asked))
@@ -197,23 +197,21 @@ def test_a_reload_asks_anew_about_live_tunnels(start, server, authorizer):
     proxy.assert_closed(free.id, "not_authorized")
 
 
-def test_one_clients_flood_of_questions_leaves_another_its_place(start, server, authorizer, pki):
+def test_one_clients_flood_of_questions_leaves_another_its_place_in_each_worker(start, server, authorizer, pki):
+    """Half of the places of a worker, however many it has in others. Each connection asks for another port."""
     asked = authorizer(lambda question: None if question["client"]["name"] == "flood" else YES)
-    proxy = start(
-        client(reach("origin.test", server.port, ask=True), name="flood", match=[{"cn": "worker-2"}]),
-        asking(server.port),
-        workers=1,
-        **settings(asked),
-    )
-    other = pki.ca.leaf("worker-2")
-    flooding = [proxy.connect(other) for _ in range(40)]
-    for one in flooding:
-        one.send(connect_head(f"origin.test:{server.port}"))
-    asked.wait_asked(32)
-    limited = proxy.audit.wait_count(8, "decision", **{"decision.reason": "limit_questions"})
+    anywhere = reach("origin.test", "1-65535", ask=True)
+    flood = client(anywhere, name="flood", match=[{"cn": "worker-2"}])
+    proxy = start(flood, asking(server.port), workers=2, **settings(asked, timeout="10s"))
+    other, connections = pki.ca.leaf("worker-2"), 120
+    flooding = [proxy.connect(other) for _ in range(connections)]
+    for number, one in enumerate(flooding):
+        one.send(connect_head(f"origin.test:{number + 1}"))
+    limited = proxy.audit.wait_count(connections - 64, "decision", **{"decision.reason": "limit_questions"})
     assert {each["client"]["name"] for each in limited} == {"flood"}
+    asked.wait_asked(64)
     proxy.tunnel(f"origin.test:{server.port}").echo(b"not a place was missing")
-    assert len([each for each in asked.asked if each["client"]["name"] == "flood"]) == 32
+    assert len([each for each in asked.asked if each["client"]["name"] == "flood"]) == 64
 
 
 def test_a_client_that_leaves_takes_its_question_along(start, server, authorizer):

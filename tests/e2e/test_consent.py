@@ -1,12 +1,14 @@
 """What a yes of the authorizer covers, and what happens between the question and the tunnel."""
 
 import contextlib
+import re
 import threading
 from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from support.authorizer import NO, YES, Authorizer, allow
+from support.admin import get, read_metrics, value
+from support.authorizer import NO, YES, Authorizer, allow, http
 from support.clocks import Clock
 from support.config import client, reach
 from support.control import CONTROL, Control
@@ -78,6 +80,103 @@ def test_a_question_is_about_one_rule_and_the_addresses_of_another_that_asks_are
     assert server.accepted == 0
 
 
+# -- what equal questions share ---------------------------------------------------------------
+
+
+def origin_of(proxy, tunnel):
+    """Where the authorizer's answer came from."""
+    return proxy.decision(tunnel.id)["authorizer"]["from"]
+
+
+def test_a_yes_with_a_ttl_serves_equal_requests_and_no_others(start, dns, origin, authorizer, pki):
+    for name in ("origin.test", "other.test"):
+        dns.addresses(name, HERE)
+    server = origin(echo)
+    asked = authorizer(lambda _: allow(3600))
+    others = client(reach("*.test", server.port, ask=True), name="others", match=[{"cn": "worker-2"}])
+    proxy = start(
+        others, client(reach("*.test", server.port, ask=True)), control=CONTROL, workers=1, **settings(asked)
+    )
+    place, other, second = f"origin.test:{server.port}", f"other.test:{server.port}", pki.ca.leaf("worker-2")
+    tunnels = [proxy.tunnel(place) for _ in range(3)]
+    assert [origin_of(proxy, tunnel) for tunnel in tunnels] == ["asked", "kept", "kept"]
+    assert 3590 <= proxy.decision(tunnels[2].id)["authorizer"]["ttl"] <= 3600
+    assert origin_of(proxy, proxy.tunnel(other)) == "asked"
+    assert origin_of(proxy, proxy.connect(second).ask(place)) == "asked"
+    for method in ("GET", "HEAD"):
+        proxy.connect().send(f"{method} http://{place}/ HTTP/1.1\r\nHost: {place}\r\n\r\n".encode())
+        assert proxy.audit.wait("decision", **{"request.method": method})["authorizer"]["from"] == "asked"
+    assert origin_of(proxy, proxy.tunnel(place)) == "kept"
+    said = proxy.stderr.count()
+    Control(proxy).block("--force", "somebody")
+    proxy.reloads += 1
+    proxy.stderr.wait("blocked client:somebody", after=said)
+    eventually(lambda: origin_of(proxy, proxy.tunnel(place)) == "asked", lambda: "a question after the block")
+    assert origin_of(proxy, proxy.tunnel(place)) == "kept"
+    proxy.reload(timeouts={"idle": "1h"})
+    assert origin_of(proxy, proxy.tunnel(place)) == "asked"
+    status = Control(proxy).run("status").stdout
+    assert re.search(r"^authorizer +none 0, no 0, yes 7, kept \d+, shared 0$", status, re.MULTILINE), status
+
+
+def test_equal_questions_are_asked_once_and_go_on_when_who_asked_first_leaves(start, dns, origin, authorizer):
+    dns.addresses("origin.test", HERE)
+    server = origin(echo)
+    released = threading.Event()
+
+    def says(_):
+        assert released.wait(PATIENCE)
+        return YES
+
+    asked = authorizer(says)
+    admin = {"admin": {"address": "unix:admin.sock"}}
+    proxy = start(client(reach("origin.test", server.port, ask=True)), workers=1, **settings(asked), **admin)
+    waiting = [proxy.connect() for _ in range(6)]
+    for one in waiting:
+        one.send(connect_head(f"origin.test:{server.port}"))
+        asked.wait_asked(1)
+    place = proxy.stderr.wait(r"admin: metrics and health at unix:(.*)$")[1]
+
+    def shared():
+        return value(read_metrics(get(place, "/metrics").body), "sallyport_authorizer_reused_total", how="shared")
+
+    eventually(lambda: shared() == 5, lambda: "five that wait for the same answer")
+    waiting[0].reset()
+    assert proxy.audit.wait("decision")["decision"]["reason"] == "client_reset"
+    released.set()
+    for one in waiting[1:]:
+        assert one.read_answer().status == 200
+        one.echo(b"with the answer to another's question")
+    assert len(asked.asked) == 1
+    proxy.tunnel(f"origin.test:{server.port}")
+    assert len(asked.asked) == 2, "a yes without ttl is for those alone who have asked"
+
+
+def test_while_nobody_answers_all_are_refused_for_that_and_the_log_says_so_once(start, dns, origin, authorizer, pki):
+    dns.addresses("origin.test", HERE)
+    server = origin(echo)
+    says = {"flood": http(YES, "500 Internal Server Error"), "workers": YES}
+    asked = authorizer(lambda question: says[question["client"]["name"]])
+    flood = client(reach("origin.test", "1-65535", ask=True), name="flood", match=[{"cn": "worker-2"}])
+    proxy = start(flood, client(reach("origin.test", server.port, ask=True)), workers=1, **settings(asked))
+    other, place = pki.ca.leaf("worker-2"), f"origin.test:{server.port}"
+    for _ in range(4):
+        refused = proxy.connect(other).ask(place)
+        proxy.assert_refused(refused, 503, "authorizer_failed", "error", rule="flood.allow[0]")
+    assert proxy.stderr.text().count("the authorizer gives no usable answer: its status is not 200") == 1
+    says["flood"] = None  # silence
+    first = len(asked.asked)
+    waiting = [proxy.connect(other) for _ in range(10)]
+    for number, one in enumerate(waiting):
+        one.send(connect_head(f"origin.test:{number + 1}"))
+    refused = proxy.audit.wait_count(4 + 8, "decision", **{"decision.reason": "authorizer_failed"})
+    assert {each["authorizer"]["from"] for each in refused[4:]} == {"nobody"}
+    assert len(asked.asked[first:]) == 2, "no more than the client's share of what finds out whether it works"
+    proxy.tunnel(place).echo(b"it does, for others")
+    assert proxy.stderr.wait("the authorizer answers again")
+    waiting[0].close()
+
+
 # -- what has changed before the 200 ----------------------------------------------------------
 
 
@@ -142,24 +241,24 @@ def test_reloads_and_blocks_have_only_those_asked_again_whose_question_is_anothe
     start, dns, origin, authorizer
 ):
     """Each tunnel would be asked about within five seconds, at a time of its own."""
-    hosts = ["same.test", "renamed.test"]
-    for host in hosts:
-        dns.addresses(host, HERE)
+    names = {kind: [f"{number}.{kind}.test" for number in range(8)] for kind in ("same", "renamed")}
+    for name in [*names["same"], *names["renamed"]]:
+        dns.addresses(name, HERE)
     server = origin(echo)
-    asked = authorizer(lambda _: allow(3600))
-    rules = [reach(host, server.port, ask=True, name=host) for host in hosts]
+    asked = authorizer()
+    rules = [reach(f"*.{kind}.test", server.port, ask=True, name=kind) for kind in names]
     proxy = start(client(*rules), control=CONTROL, **settings(asked))
-    tunnels = {host: [proxy.tunnel(f"{host}:{server.port}") for _ in range(8)] for host in hosts}
+    tunnels = {kind: [proxy.tunnel(f"{name}:{server.port}") for name in names[kind]] for kind in names}
     first = len(asked.asked)
     Control(proxy).block("--force", "somebody")
     proxy.reloads += 1  # so a block is counted, too
     proxy.reload(client(rules[0], {**rules[1], "name": "another"}))
     eventually(
-        lambda: {each["id"] for each in asked.asked[first:]} >= {tunnel.id for tunnel in tunnels["renamed.test"]},
+        lambda: {each["id"] for each in asked.asked[first:]} >= {tunnel.id for tunnel in tunnels["renamed"]},
         lambda: "a question about each tunnel of the rule that has another name",
     )
     assert {each["rule"] for each in asked.asked[first:]} == {"another"}
-    for tunnel in [*tunnels["same.test"], *tunnels["renamed.test"]]:
+    for tunnel in [*tunnels["same"], *tunnels["renamed"]]:
         tunnel.echo(b"goes on")
 
 
@@ -205,7 +304,7 @@ def test_what_a_kept_connection_does_while_the_question_is_asked_is_noticed(star
         if len(asked.asked) == 2:
             is_asked.set()
             assert is_done.wait(PATIENCE)
-        return allow(60)
+        return YES
 
     def habit(conn):
         served.append([])
