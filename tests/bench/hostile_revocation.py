@@ -5,7 +5,7 @@
 
 Called by tools/bench --hostile-revocation. Owns: the proxy, the clients that come and go, and what must be true of the
 audit log, of each loop and of memory. What is hostile is a part (hostile_part.py): an OCSP
-responder (hostile_responder.py). Each has a
+responder (hostile_responder.py), a server of revocation lists (hostile_publisher.py). Each has a
 listener, a trust profile and clients of its own, changes its mood all the time, and knows what it has truthfully said and
 when. Every `allow` in the log must agree with that, and every tunnel of a client that was revoked must end soon. In the end
 all are honest, and every good client must be let in again.
@@ -30,6 +30,7 @@ FOLDER = Path(__file__).resolve().parent
 sys.path[:0] = [str(FOLDER), str(FOLDER.parent / "e2e")]
 
 # pylint: disable=wrong-import-position
+from hostile_publisher import HostilePublisher  # noqa: E402
 from hostile_responder import HostileResponder  # noqa: E402
 from measure import pss_bytes  # noqa: E402
 from support import config as configs  # noqa: E402
@@ -306,7 +307,7 @@ class Run:
         self.origin.stop()
 
 
-PARTS = {part.name: part for part in (HostileResponder,)}
+PARTS = {part.name: part for part in (HostilePublisher, HostileResponder)}
 
 
 def parse(argv):
