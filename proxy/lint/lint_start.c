@@ -204,6 +204,54 @@ static void look_at_addresses(struct lint *lint)
     }
 }
 
+// leads_to tells whether somebody who connects to `to` comes to what listens at `own`.
+static bool leads_to(const struct endpoint *own, const struct endpoint *to)
+{
+    if (own->port == 0 || own->port != to->port)
+        return false;
+    return endpoint_is_any_address(own) ? address_is_local(&to->address)
+                                        : ip_addr_equal(&own->address, &to->address);
+}
+
+static bool is_same_path(const char *a, const char *b)
+{
+    return a != NULL && b != NULL && strcmp(a, b) == 0;
+}
+
+// own_place names what the proxy itself listens with where the sink leads to; NULL: it leads to somebody else.
+static const char *own_place(const struct snapshot *snapshot, const struct outlet_settings *sink)
+{
+    const struct admin_settings *admin = snapshot->admin;
+    if (sink->unix_path != NULL) {
+        if (is_same_path(sink->unix_path, snapshot->control_path))
+            return "control socket";
+        return admin != NULL && is_same_path(sink->unix_path, admin->socket_path) ? "`admin`"
+                                                                                  : NULL;
+    }
+    for (size_t i = 0; i < snapshot->listener_count; i++) {
+        if (leads_to(&snapshot->listeners[i].address, &sink->endpoint))
+            return "listener";
+    }
+    return admin != NULL && admin->socket_path == NULL && leads_to(&admin->address, &sink->endpoint)
+               ? "`admin`"
+               : NULL;
+}
+
+// look_at_sinks finds those that would send the records to the proxy itself, which would take each connection for a client's.
+static void look_at_sinks(struct lint *lint)
+{
+    const struct node *also = node_get(node_get(root_of(lint), "audit"), "also");
+    for (size_t i = 0; i < lint->snapshot->audit_outlet_count; i++) {
+        const struct outlet_settings *sink = &lint->snapshot->audit_outlets[i];
+        const char *place = own_place(lint->snapshot, sink);
+        if (place != NULL)
+            lint_find(lint, SEVERITY_WARNING, places_item(also, i),
+                      "the sink %s is the proxy's own %s: no record arrives there"
+                      "\ngive the address of a receiver",
+                      sink->label, place);
+    }
+}
+
 void lint_start(struct lint *lint)
 {
     look_at_audit(lint);
@@ -212,6 +260,7 @@ void lint_start(struct lint *lint)
     look_at_files(lint);
     look_at_open_listeners(lint);
     look_at_addresses(lint);
+    look_at_sinks(lint);
     if (geteuid() == 0)
         lint_find(
             lint, SEVERITY_NOTE, NULL,

@@ -149,3 +149,27 @@ def test_records_leave_the_machine_in_the_clear_only_if_that_is_said_and_with_a_
     configs.write_config(path, {**proxy.config, "audit": audit})
     result = run("check", "-c", path)
     assert result.returncode == 0 and "everybody on the way can read and change them" in result.stderr
+
+
+def test_check_warns_of_a_sink_that_is_the_proxy_itself(start_shared, tmp_path):
+    config = start_shared().config
+    (listener,) = config["listeners"]
+    path = tmp_path / "config.yaml"
+    control = {"socket": str(tmp_path / "control.sock"), "state": str(tmp_path / "state")}
+    rows = [
+        ("127.0.0.1:8443", "tcp:127.0.0.1:8443", "listener"),
+        ("0.0.0.0:8443", "tcp:127.0.0.1:8443", "listener"),
+        ("127.0.0.1:8443", "tcp:127.0.0.1:9443", "`admin`"),
+        ("127.0.0.1:8443", f"unix:{control['socket']}", "control socket"),
+        ("127.0.0.1:8443", "tcp:127.0.0.2:8443", None),
+        ("0.0.0.0:8443", "tcp:127.0.0.1:8444", None),
+        ("127.0.0.1:8443", f"unix:{tmp_path}/other.sock", None),
+    ]
+    for address, sink, place in rows:
+        changes = {"listeners": [{**listener, "address": address}], "audit": {"file": str(tmp_path / "audit"), "also": [{"lines": sink}]}}
+        admin = {"address": "127.0.0.1:9443"}
+        configs.write_config(path, {**config, "control": control, "admin": admin, **changes})
+        result = run("check", "-c", path)
+        assert result.returncode == 0, result.stderr
+        warns = f"the sink {sink} is the proxy's own {place}: " in result.stderr
+        assert warns if place else "is the proxy's own" not in result.stderr, (sink, result.stderr)
