@@ -104,7 +104,8 @@ def test_a_yes_with_a_ttl_serves_equal_requests_and_no_others(start, dns, origin
     assert origin_of(proxy, proxy.tunnel(other)) == "asked"
     assert origin_of(proxy, proxy.connect(second).ask(place)) == "asked"
     for method in ("GET", "HEAD"):
-        proxy.connect().send(f"{method} http://{place}/ HTTP/1.1\r\nHost: {place}\r\n\r\n".encode())
+        one = proxy.connect()
+        one.send(f"{method} http://{place}/ HTTP/1.1\r\nHost: {place}\r\n\r\n".encode())
         assert proxy.audit.wait("decision", **{"request.method": method})["authorizer"]["from"] == "asked"
     assert origin_of(proxy, proxy.tunnel(place)) == "kept"
     said = proxy.stderr.count()
