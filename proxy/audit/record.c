@@ -82,6 +82,13 @@ static void add_member(struct text *text, const char *name, const char *value)
     add_capped(text, name, value, DETAIL_TEXT_MAX);
 }
 
+// add_detail adds the few words about a reason that the client was told, too.
+static void add_detail(struct text *text, const char *detail)
+{
+    if (detail != NULL)
+        add_capped(text, "detail", detail, AUDIT_DETAIL_MAX);
+}
+
 static void add_address(struct text *text, const struct ip_addr *address, uint16_t port)
 {
     char ip[IP_TEXT_CAP];
@@ -200,6 +207,7 @@ void audit_decision_format(const struct audit_decision *decision, struct audit_r
     json_end_object(&text);
     add_request(&text, decision);
     decision_append_json(decision->decision, &text);
+    add_detail(&text, decision->detail);
     add_addresses(&text, decision->judged, decision->judged_count);
     add_aliases(&text, decision->aliases);
     via_append_json(decision->via, &text);
@@ -220,6 +228,8 @@ static void add_parent(const struct audit_close *close, struct text *text)
         json_add_count(text, "port", close->proxy->port);
         json_add_string(text, "protocol", close->is_proxy_http2 ? "h2" : "h1");
     }
+    if (close->answered != 0)
+        json_add_count(text, "answered", close->answered);
     json_end_object(text);
 }
 
@@ -249,6 +259,7 @@ void audit_close_format(const struct audit_close *close, struct audit_record *ou
     json_add_number(&text, "total", close->total_ms);
     json_end_object(&text);
     add_member(&text, "reason", reason_name(close->reason));
+    add_detail(&text, close->detail);
     if (close->parent != NULL)
         add_parent(close, &text);
     if (close->inner != NULL)

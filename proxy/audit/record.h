@@ -33,8 +33,10 @@ struct audit_record {
 enum {
     AUDIT_CLOSE_CAP = 393,           // bytes of the longest `close`, with the NUL
     AUDIT_LOST_CAP = 128,            // for a `records_lost`
-    AUDIT_PARENT_CAP = 400,          // more, of one that went through a parent
-    AUDIT_DECISION_EXTRA_CAP = 4800, // for a `decision`, beside the client's part
+    AUDIT_PARENT_CAP = 416,          // more, of one that went through a parent
+    AUDIT_DETAIL_CAP = 112,          // more, of a `close` with a detail
+    AUDIT_DETAIL_MAX = 96,           // bytes of a detail in a `decision` or `close`
+    AUDIT_DECISION_EXTRA_CAP = 4912, // for a `decision`, beside the client's part
     AUDIT_MAX_ADDRESSES = 32,        // of a `decision`; further ones are not written
     AUDIT_ALIASES_MAX = 512,
     AUDIT_PRESENTED_MAX = 8192, // bytes of a certificate's own claims
@@ -96,6 +98,7 @@ struct audit_decision {
     size_t judged_count;
     // names one after the other, each with a NUL; AUDIT_ALIASES_MAX bytes at most
     struct slice aliases;
+    const char *detail;                  // a few words about the reason; NULL: none
     const struct via *via;               // NULL: to the target itself
     const struct audit_consent *consent; // NULL: the authorizer was not asked
     const char *config;                  // id of the snapshot
@@ -117,16 +120,18 @@ struct audit_close {
     int64_t connect_ms;
     int64_t total_ms;
     enum reason reason;
+    const char *detail;             // a few words about it; NULL: none
     const struct inner_seen *inner; // NULL: nobody looked inside
     const struct target *target;    // what was asked for; with `inner`
     enum reason would_end;          // with `inner`; in mode `report`: for what it would have ended
     const char *parent;             // name of the one that it went through, or NULL
     const struct target *proxy;     // of the parent; NULL: none was tried
+    uint16_t answered;              // status with which the parent has refused; 0: it has not
     bool is_proxy_http2;
 };
 
 // audit_close_format fills a record of at least AUDIT_CLOSE_CAP bytes, with `inner` of INNER_JSON_CAP more, and with `parent`
-// of AUDIT_PARENT_CAP more.
+// of AUDIT_PARENT_CAP more, with `detail` of AUDIT_DETAIL_CAP more.
 void audit_close_format(const struct audit_close *close, struct audit_record *out);
 
 struct audit_refusal {

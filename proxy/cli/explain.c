@@ -295,8 +295,10 @@ static void explain_close(const struct history_entry *entry)
     const json_t *inner = json_object_get(entry->root, "inner");
     const char *sni = history_text(inner, "sni");
     const char *name = sni != NULL ? sni : history_text(inner, "host");
+    const char *detail = history_text(entry->root, "detail");
     if (reason != NULL && strcmp(reason, "refused") != 0)
-        cli_say("explain", "it ended with %s%s%s; docs/AUDIT.md says what to do", reason,
+        cli_say("explain", "it ended with %s%s%s%s%s; docs/AUDIT.md says what to do", reason,
+                detail == NULL ? "" : ": ", detail == NULL ? "" : detail,
                 name == NULL ? "" : ", and what it carried named ", name == NULL ? "" : name);
 }
 

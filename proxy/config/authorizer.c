@@ -56,6 +56,12 @@ static bool is_of_this_machine(const struct target *target)
            (ip_prefix_contains(&v4, &target->address) || ip_prefix_contains(&v6, &target->address));
 }
 
+static bool is_localhost(const struct target *target)
+{
+    return target->kind == TARGET_NAME &&
+           slice_equal(hostname_slice(&target->name), SLICE_LITERAL("localhost"));
+}
+
 // check_clear judges questions that go out in the clear.
 static void check_clear(struct reader *reader, const struct node *node,
                         const struct authorizer *authorizer)
@@ -67,6 +73,11 @@ static void check_clear(struct reader *reader, const struct node *node,
                        "the authorizer is asked over http://: everybody on the way reads who goes "
                        "where, and may answer yes"
                        "\nwrite https:// and `ca`");
+    else if (is_localhost(&authorizer->settings.url.target))
+        reader_error(
+            reader, node_get(node, "url"),
+            "the authorizer is asked over http://, and `localhost` is a name: what it means is for DNS to say"
+            "\nwrite http://127.0.0.1, or http://[::1], in its place");
     else
         reader_error(reader, node_get(node, "url"),
                      "the authorizer is not an address of this machine, and would be asked in the "

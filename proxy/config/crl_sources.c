@@ -78,10 +78,16 @@ static const char *folder_read(struct reader *reader, const struct node *profile
         return NULL;
     if (file_is_folder(folder))
         return folder;
-    reader_error(reader, node,
-                 "`crl_cache`: there is no folder %s"
-                 "\nrun: mkdir -m 755 %s, as the user that the proxy runs as",
-                 folder, folder);
+    if (file_is_there(folder))
+        reader_error(reader, node,
+                     "`crl_cache`: %s is a file, not a folder"
+                     "\nname a folder that the proxy may write to, or move the file away",
+                     folder);
+    else
+        reader_error(reader, node,
+                     "`crl_cache`: there is no folder %s"
+                     "\nrun: mkdir -m 755 %s, as the user that the proxy runs as",
+                     folder, folder);
     return NULL;
 }
 

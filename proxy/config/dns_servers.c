@@ -8,6 +8,11 @@
 enum { DNS_TLS_PORT = 853, MAX_DEPTH = 8 };
 
 static const char WHAT[] = "DNS server";
+static const struct slice SCHEME = {(const uint8_t *)"tls://", 6};
+
+static const char TLS_HINT[] =
+    "write its address, whose port is 853 unless another one stands there, and the name that its "
+    "certificate must have: \"tls://192.0.2.53#dns.example.org\"";
 
 static bool address_read(struct reader *reader, const struct node *node, struct slice text,
                          struct dns_server *out)
@@ -24,10 +29,19 @@ static bool address_read(struct reader *reader, const struct node *node, struct 
 static bool tls_address_read(struct reader *reader, const struct node *node, struct slice text,
                              struct dns_server *out)
 {
+    struct errinfo info = {0};
     struct target host;
-    if (target_host_parse(text, &host) != ERR_OK || host.kind != TARGET_ADDRESS)
-        return address_read(reader, node, text, out);
-    *out = (struct dns_server){.address = host.address, .port = DNS_TLS_PORT};
+    struct endpoint endpoint;
+    const bool is_host = target_host_parse(text, &host) == ERR_OK;
+    if (is_host && host.kind == TARGET_ADDRESS) {
+        *out = (struct dns_server){.address = host.address, .port = DNS_TLS_PORT};
+        return true;
+    }
+    if (is_host || text.len == 0 || endpoint_parse(text, &endpoint, &info) != ERR_OK)
+        return reader_refuse(reader, node, WHAT,
+                             "no IP address, with or without a port, stands before the #",
+                             TLS_HINT);
+    *out = (struct dns_server){.address = endpoint.address, .port = endpoint.port};
     return true;
 }
 
@@ -56,24 +70,39 @@ static bool tls_server_read(struct reader *reader, const struct node *node, stru
     struct target name;
     const size_t address_len = slice_find(text, '#');
     if (address_len == text.len)
-        return reader_refuse(reader, node, WHAT, "which name must its certificate have?",
-                             "\"tls://192.0.2.53#dns.example.org\"");
+        return reader_refuse(reader, node, WHAT, "which name must its certificate have?", TLS_HINT);
     if (target_host_parse(slice_from(text, address_len + 1), &name) != ERR_OK)
-        return reader_refuse(reader, node, WHAT, "after the # stands no name or address",
-                             "\"tls://192.0.2.53#dns.example.org\"");
+        return reader_refuse(reader, node, WHAT, "after the # stands no name or address", TLS_HINT);
     return tls_address_read(reader, node, slice_first(text, address_len), out) &&
            (cas == NULL || guard_make(reader, cas, &name, out));
+}
+
+static bool is_tls_text(struct slice text)
+{
+    return slice_equal_ignore_case(slice_first(text, SCHEME.len), SCHEME);
+}
+
+// refuse_scheme refuses a URL that is none of DNS over TLS.
+static bool refuse_scheme(struct reader *reader, const struct node *node, struct slice text)
+{
+    const struct slice https = SLICE_LITERAL("https:");
+    if (slice_equal_ignore_case(slice_first(text, https.len), https))
+        return reader_refuse(reader, node, WHAT, "DNS over HTTPS is not supported; DNS over TLS is",
+                             TLS_HINT);
+    return reader_refuse(reader, node, WHAT, "neither ADDRESS:PORT nor tls://ADDRESS#NAME",
+                         TLS_HINT);
 }
 
 static bool server_read(struct reader *reader, const struct node *node, const struct trust *cas,
                         struct dns_server *out)
 {
-    static const struct slice scheme = SLICE_LITERAL("tls://");
     struct slice text = {0};
     if (!reader_text(reader, node, WHAT, CONFIG_TEXT_MAX, &text))
         return false;
-    const bool is_tls = slice_starts_with(text, scheme);
-    if (!(is_tls ? tls_server_read(reader, node, slice_from(text, scheme.len), cas, out)
+    const bool is_tls = is_tls_text(text);
+    if (!is_tls && slice_find(text, '/') < text.len)
+        return refuse_scheme(reader, node, text);
+    if (!(is_tls ? tls_server_read(reader, node, slice_from(text, SCHEME.len), cas, out)
                  : address_read(reader, node, text, out)))
         return false;
     if (out->port != 0 && ip_addr_classify(&out->address) != IP_CLASS_CLOSED)
@@ -82,16 +111,11 @@ static bool server_read(struct reader *reader, const struct node *node, const st
     return reader_refuse(reader, node, WHAT, "no server can be there", "");
 }
 
-static bool is_tls_node(const struct node *node)
-{
-    return slice_starts_with(node->text, SLICE_LITERAL("tls://"));
-}
-
 static size_t count_tls(const struct node *servers)
 {
     size_t count = 0;
     for (const struct node *entry = servers->child; entry != NULL; entry = entry->next)
-        count += is_tls_node(entry);
+        count += is_tls_text(entry->text);
     return count;
 }
 

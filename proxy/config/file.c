@@ -123,6 +123,12 @@ bool file_is_folder(const char *path)
     return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
 }
 
+bool file_is_there(const char *path)
+{
+    struct stat status;
+    return lstat(path, &status) == 0;
+}
+
 void file_content_deinit(struct file_content *content)
 {
     if (content->memory != NULL)

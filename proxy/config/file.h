@@ -32,5 +32,8 @@ enum err file_read_open(int fd, const char *name, size_t max_len, struct file_co
 // file_is_folder tells whether there is a folder at `path`.
 bool file_is_folder(const char *path);
 
+// file_is_there tells whether there is anything at `path`.
+bool file_is_there(const char *path);
+
 // file_content_deinit wipes and frees the bytes. A zeroed content is allowed.
 void file_content_deinit(struct file_content *content);

@@ -64,7 +64,9 @@ static bool is_too_wide(const struct ip_prefix *prefix)
 static void note_prefix(struct list_facts *facts, const struct reader *reader,
                         const struct node *node, const struct ip_prefix *prefix)
 {
+    const bool is_single = prefix->length == (prefix->addr.family == IP_V4 ? 32 : 128);
     facts->opens_special |= ip_prefix_opens_special(prefix);
+    facts->opens_range |= !is_single && ip_prefix_opens_special(prefix);
     if (facts->odd_count == LIST_ODD_MAX || !(is_never_reachable(prefix) || is_too_wide(prefix)))
         return;
     facts->odd[facts->odd_count++] = (struct odd_prefix){
@@ -162,6 +164,7 @@ void list_facts_add(struct list_facts *facts, const struct list_facts *other)
     facts->has_any |= other->has_any;
     facts->has_wildcard |= other->has_wildcard;
     facts->opens_special |= other->opens_special;
+    facts->opens_range |= other->opens_range;
 }
 
 void list_facts_report(struct reader *reader, const struct list_facts *facts)

@@ -38,6 +38,7 @@ struct list_facts {
     bool has_any;       // `*`
     bool has_wildcard;  // `*.name` or `*`
     bool opens_special; // a prefix inside a special range
+    bool opens_range;   // such a prefix, of more than one address
     struct odd_prefix odd[LIST_ODD_MAX];
     size_t odd_count;
 };

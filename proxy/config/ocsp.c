@@ -33,6 +33,8 @@ static bool url_read(struct reader *reader, const struct node *node, const char 
     struct errinfo info;
     if (!reader_text(reader, node, what, HTTP_URL_MAX_LEN, &text))
         return false;
+    if (!slice_contains(text, SLICE_LITERAL("://")))
+        return reader_error(reader, node, "%s: the URL must begin with http://", what);
     if (http_url_parse(text, out, &info) != ERR_OK)
         return reader_error(reader, node, "%s: %s", what, info.text);
     if (out->is_https)

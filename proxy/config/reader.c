@@ -65,12 +65,31 @@ const char *reader_copy(struct reader *reader, struct slice text)
     return out;
 }
 
+// meant_for gives the index of the word that is meant by one of other programs, or of a key nearby; `count`: none.
+static size_t meant_for(struct slice wrong, const char *const *words, size_t count)
+{
+    static const char *const pairs[][2] = {
+        {"to", "until"},    {"until", "to"},   {"till", "until"},   {"till", "to"},
+        {"end", "until"},   {"start", "from"}, {"parent", "via"},   {"parent", "parents"},
+        {"parents", "via"}, {"proxy", "via"},  {"upstream", "via"}, {"timezone", "zone"},
+        {"tz", "zone"},     {"cas", "ca"},     {"ca_file", "ca"},   {"host", "hosts"},
+    };
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+        for (size_t j = 0; j < count && slice_equal(wrong, slice_of_string(pairs[i][0])); j++) {
+            if (strcmp(words[j], pairs[i][1]) == 0)
+                return j;
+        }
+    }
+    return count;
+}
+
 const char *reader_words(struct reader *reader, struct slice wrong, const char *const *words,
                          size_t count)
 {
     struct text hint;
     text_init(&hint, reader->hint, sizeof reader->hint);
-    const size_t nearest = spelling_nearest(wrong, words, count);
+    const size_t meant = meant_for(wrong, words, count);
+    const size_t nearest = meant < count ? meant : spelling_nearest(wrong, words, count);
     if (nearest < count)
         text_append_format(&hint, "did you mean `%s`? ", words[nearest]);
     text_append_string(&hint, "known here: ");
@@ -92,6 +111,8 @@ bool reader_expect(struct reader *reader, const struct node *node, enum node_kin
     if (kind == NODE_LIST)
         hint = node->kind == NODE_SCALAR ? "write it in brackets: [value]"
                                          : "put `- ` in front of each entry, or brackets around it";
+    else if (kind == NODE_SCALAR && node->kind == NODE_LIST)
+        hint = "one value is meant here: write it without brackets, or `- `";
     else if (kind == NODE_MAP && node->line == 1 && node->column == 1)
         hint = "is this the right file? A configuration begins with `version: 1`";
     return reader_error(reader, node, "%s is %s: expected %s\n%s", what, node_kind_name(node->kind),

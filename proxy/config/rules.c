@@ -90,12 +90,16 @@ static void check_wildcards(struct reader *reader, const struct node *node,
         reader_warning(reader, node,
                        "`*` allows every host name"
                        "\nname the hosts; `mode: report` shows which ones are needed");
-    if (!hosts->has_wildcard || !addresses->opens_special)
-        return;
-    reader_warning(reader, node,
-                   "a wildcard together with a special address range: the owner of that DNS "
-                   "chooses which of its addresses is reached"
-                   "\nname the hosts, or narrow the addresses to single ones");
+    if (hosts->has_wildcard && addresses->opens_range)
+        reader_warning(reader, node,
+                       "a wildcard together with a special address range: the owner of that DNS "
+                       "chooses which of its addresses is reached"
+                       "\nname the hosts, or narrow the addresses to single ones");
+    else if (hosts->has_any && addresses->opens_special)
+        reader_warning(reader, node,
+                       "`*` together with a special address: the owner of that DNS "
+                       "may be anybody, and leads the client there"
+                       "\nname the hosts");
 }
 
 // send_proxy_read reads the version of the PROXY header that goes to a target first.

@@ -5,6 +5,7 @@
 #include "auth/schedule_text.h"
 #include "auth/tzif.h"
 #include "proxy/config/named_files.h"
+#include "proxy/config/zone_names.h"
 
 enum { ZONE_NAME_MAX = 64 };
 
@@ -37,6 +38,7 @@ static bool is_zone_name(struct slice s)
 static bool zone_load(struct reader *reader, const struct node *node, struct known_zone *known)
 {
     char path[sizeof ZONE_FOLDER + ZONE_NAME_MAX];
+    char hint[ZONE_HINT_CAP];
     struct file_content content;
     struct errinfo info = {0};
     struct time_zone *zone = reader_alloc(reader, 1, sizeof *zone);
@@ -50,6 +52,9 @@ static bool zone_load(struct reader *reader, const struct node *node, struct kno
     (void)snprintf(path, sizeof path, ZONE_FOLDER "%s", known->name);
     if (reader->read_list == NULL)
         return reader_error(reader, node, "`zone`: a zone cannot be read here");
+    if (!file_is_there(path))
+        return reader_refuse(reader, node, "`zone`", "there is no such time zone in " ZONE_FOLDER,
+                             zone_hint(known->name, hint));
     if (zone == NULL ||
         !reader_file_at(reader, node, "`zone`", path, TZIF_MAX_LEN, FILE_PUBLIC, &content))
         return false;
@@ -102,6 +107,34 @@ static const struct key valid_keys[] = {
 
 const struct section valid_section = SECTION("`valid`", valid_keys);
 
+enum { OFFSETS_CAP = 160, DAY_S = 24 * 60 * 60 };
+
+// offset_append appends a time of a wall clock with how far that is ahead of UTC.
+static void offset_append(int64_t wall_s, int32_t ahead_s, struct text *out)
+{
+    char date[DATE_TEXT_CAP];
+    const int32_t minutes = (ahead_s < 0 ? -ahead_s : ahead_s) / 60;
+    const size_t seconds_end = sizeof "2026-03-29T02:30:00" - 1; // without the Z
+    text_append(out,
+                slice_first(slice_of_string(date_format(wall_s, DATE_SECOND, date)), seconds_end));
+    text_append_format(out, "%c%02d:%02d", ahead_s < 0 ? '-' : '+', (int)(minutes / 60),
+                       (int)(minutes % 60));
+}
+
+// offsets_format gives a hint: the time with the offsets that its zone has a day before and after.
+static const char *offsets_format(const struct time_zone *zone, int64_t wall_s, const char *start,
+                                  char out[OFFSETS_CAP])
+{
+    int64_t until_s = 0;
+    struct text text;
+    text_init(&text, out, OFFSETS_CAP);
+    text_append_format(&text, "%s: ", start);
+    offset_append(wall_s, time_zone_ahead_s(zone, wall_s - DAY_S, &until_s), &text);
+    text_append_string(&text, " or ");
+    offset_append(wall_s, time_zone_ahead_s(zone, wall_s + DAY_S, &until_s), &text);
+    return out;
+}
+
 // moment_read reads a time as Unix seconds.
 static bool moment_read(struct reader *reader, const struct node *node, const char *what,
                         const struct time_zone *zone, int64_t *out)
@@ -120,17 +153,19 @@ static bool moment_read(struct reader *reader, const struct node *node, const ch
         *out = moment.wall_s - moment.ahead_s;
         return true;
     }
+    char hint[OFFSETS_CAP];
     switch (time_zone_find(zone, moment.wall_s, out)) {
     case WALL_ONCE:
         return true;
     case WALL_NEVER:
-        return reader_refuse(reader, node, what, "the clocks of its zone skip this time",
-                             "write another one, or its offset: 2027-03-28T02:30:00+01:00");
+        return reader_refuse(
+            reader, node, what, "the clocks of its zone skip this time",
+            offsets_format(zone, moment.wall_s, "write another one, or its offset", hint));
     case WALL_TWICE:
         break;
     }
     return reader_refuse(reader, node, what, "the clocks of its zone show this time twice",
-                         "write its offset: 2027-10-31T02:30:00+02:00");
+                         offsets_format(zone, moment.wall_s, "write its offset", hint));
 }
 
 static bool valid_read(struct reader *reader, const struct node *node, struct schedule *out)

@@ -1,12 +1,10 @@
 // schedules: `valid` and `hours` of a client or an `allow` rule. What they mean is auth/schedule's.
 //
-// A zone is a file below ZONE_FOLDER. It is read once for each load, and watched like a list file: workers open none.
+// A zone is a file below ZONE_FOLDER (zone_names.h). It is read once for each load, and watched like a list file: workers open none.
 #pragma once
 
 #include "auth/rules.h"
 #include "proxy/config/section.h"
-
-#define ZONE_FOLDER "/usr/share/zoneinfo/"
 
 extern const struct section valid_section;
 extern const struct section hours_section;

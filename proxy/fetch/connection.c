@@ -175,7 +175,7 @@ static void fail_handshake(struct fetch_connection *connection)
     switch (tls->failure) {
     case TLS_FAILURE_REFUSED:
         connection->state = FETCH_CONNECTION_FAILED;
-        connection->outcome = FETCH_TLS;
+        connection->outcome = FETCH_UNTRUSTED;
         return;
     case TLS_FAILURE_PLAIN_HTTP:
         fail(connection, FETCH_TLS, "the server answers in plain HTTP, without TLS");

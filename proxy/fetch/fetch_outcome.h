@@ -6,7 +6,8 @@
     X(FETCH_DNS, "dns")                   /* the name has no address, or DNS does not say */       \
     X(FETCH_REFUSED, "refused")           /* nobody accepts the connection */                      \
     X(FETCH_TIMEOUT, "timeout")           /* no whole answer in time */                            \
-    X(FETCH_TLS, "tls")                   /* no TLS, or a certificate that is not trusted */       \
+    X(FETCH_TLS, "tls")                   /* what is there does not speak TLS, or ends it */       \
+    X(FETCH_UNTRUSTED, "untrusted")       /* its certificate is not trusted */                     \
     X(FETCH_CLOSED, "closed")             /* the connection ended before the answer did */         \
     X(FETCH_MALFORMED, "malformed")       /* what came is no answer */                             \
     X(FETCH_TOO_LARGE, "too_large")       /* head or body is over its bound */                     \

@@ -430,7 +430,7 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
     struct dns_link *link = timer->data;
     const bool is_opening = link->state == LINK_DIALLING || link->state == LINK_AGREEING;
     if (is_opening && link->open_due_ms <= now_ms(link)) {
-        note_trouble(link, "it does not finish the handshake");
+        note_trouble(link, "it does not finish the handshake; does it speak TLS there?");
         lose_connection(link, DNS_REPLY_SILENT);
     } else if (link->state == LINK_OPEN && TAILQ_EMPTY(&link->sent) &&
                TAILQ_EMPTY(&link->waiting)) {

@@ -125,6 +125,13 @@ static void keep(struct exchange *exchange, const struct verdict *verdict)
     ASSERT(fits);
 }
 
+// end_with keeps why it ends, for the `close`: the first reason stays.
+static void end_with(struct exchange *exchange, enum reason reason, const char *detail)
+{
+    exchange->ending.reason = reason;
+    exchange->ending.detail = detail != NULL && records_reserve_detail(exchange) ? detail : NULL;
+}
+
 // conclude acts on a verdict. True: go on.
 static bool conclude(struct exchange *exchange, struct verdict verdict)
 {
@@ -142,11 +149,13 @@ static bool conclude(struct exchange *exchange, struct verdict verdict)
         counters->crl_missing += verdict.reason == REASON_CRL_MISSING;
         counters->limited += verdict.status == 429;
         // What comes after an allow that was recorded, or after the 200, is told by the `close`.
-        exchange->ending.reason =
-            exchange->records.decision == NULL || is_routed ? verdict.reason : REASON_REFUSED;
+        if (exchange->records.decision == NULL || is_routed)
+            end_with(exchange, verdict.reason, verdict.detail);
+        else
+            exchange->ending.reason = REASON_REFUSED;
         break;
     case VERDICT_REFUSE_LATE:
-        exchange->ending.reason = verdict.reason;
+        end_with(exchange, verdict.reason, verdict.detail);
         break;
     }
     if (is_routed) { // the 200 is out: what is left to say is a reset
@@ -625,8 +634,10 @@ static void refuse_hop(struct exchange *exchange, struct hop_failure failure)
 {
     const struct parent_answer *answer = hop_answer(exchange->route.hop);
     struct verdict verdict = verdict_late(failure.status, failure.reason, failure.detail);
-    if (failure.reason == REASON_PARENT_REFUSED && answer->received != 0)
+    if (failure.reason == REASON_PARENT_REFUSED && answer->received != 0) {
         verdict.retry_after_s = answer->retry_after_s;
+        exchange->ending.answered = answer->received;
+    }
     (void)conclude(exchange, verdict);
 }
 

@@ -31,8 +31,11 @@ struct exchange_counted {
 struct exchange_ending {
     enum exchange_outcome outcome;
     enum reason reason; // the first one stays
-    uint16_t status;    // of the answer that the client got
-    bool may_keep;      // the client wants, and may, send another request after a refusal
+    const char *
+        detail; // a few words about the reason, static memory; NULL: none, or no room in the record
+    uint16_t answered; // with which status a parent has refused; 0: none has
+    uint16_t status;   // of the answer that the client got
+    bool may_keep;     // the client wants, and may, send another request after a refusal
 };
 
 // An answer of the proxy's own on its way.

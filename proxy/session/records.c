@@ -75,6 +75,7 @@ static void submit_decision(struct exchange *exchange)
         .judged_count = judged_count,
         .aliases = search == NULL ? (struct slice){0}
                                   : slice_of(search->aliases.text, search->aliases.len),
+        .detail = exchange->verdict.detail,
         .via = search == NULL ? NULL : search->via,
         .consent = consent_read(exchange, &consent) ? &consent : NULL,
         .config = exchange->verdict.config,
@@ -138,6 +139,12 @@ enum err records_reserve_inside(struct exchange *exchange)
     return exchange->records.close->cap >= cap ? ERR_OK : widen(exchange, cap);
 }
 
+bool records_reserve_detail(struct exchange *exchange)
+{
+    const struct audit_record *record = exchange->records.close;
+    return record != NULL && widen(exchange, record->cap + AUDIT_DETAIL_CAP) == ERR_OK;
+}
+
 void records_fit_close(struct exchange *exchange)
 {
     enum { SLACK = 96 }; // for a would_end to come
@@ -183,12 +190,14 @@ void records_submit_close(struct exchange *exchange)
         .connect_ms = exchange->timing.connect_ms,
         .total_ms = exchange->peer->context->now_ms - exchange->timing.begun_ms,
         .reason = exchange->ending.reason,
+        .detail = exchange->ending.detail,
         .inner = inspection == NULL ? NULL : &inspection->gate.seen,
         .target = &target,
         .would_end = would_end(exchange),
         .parent = route_parent_name(&exchange->route),
         .proxy = exchange->route.proxy,
         .is_proxy_http2 = exchange->route.is_proxy_http2,
+        .answered = exchange->ending.answered,
     };
     audit_close_format(&close, record);
     audit_log_submit(exchange->peer->context->audit, record);

@@ -13,6 +13,9 @@ void records_submit_close(struct exchange *exchange);
 enum err records_reserve_parent(struct exchange *exchange) MUST_USE;
 enum err records_reserve_inside(struct exchange *exchange) MUST_USE;
 
+// records_reserve_detail gives the `close` record room for the words about its reason. False: without memory it has none.
+bool records_reserve_detail(struct exchange *exchange) MUST_USE;
+
 // records_count_unmade counts a request that has ended before there was memory for its two records, with REASON_NO_MEMORY.
 void records_count_unmade(const struct peer *peer);
 

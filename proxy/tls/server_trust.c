@@ -148,7 +148,7 @@ static const struct target *server_of(const struct server_trust *trust, const st
 static const char *advice(enum reason reason)
 {
     if (reason == REASON_UNKNOWN_CA || reason == REASON_BAD_SIGNATURE)
-        return "is its CA in the file of `ca`?";
+        return "is its CA in the file of `ca`, or without `ca` one of the system's?";
     if (reason == REASON_MISSING_INTERMEDIATE)
         return "let it send its intermediates, too, or add them to the file of `ca`";
     if (reason == REASON_EXPIRED || reason == REASON_NOT_YET_VALID)

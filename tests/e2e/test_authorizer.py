@@ -2,7 +2,10 @@
 
 import json
 import re
+import socket
 import ssl
+import subprocess
+import sys
 
 import pytest
 
@@ -10,8 +13,11 @@ from support.admin import get, read_metrics, value
 from support.authorizer import NO, YES, Authorizer, allow, http
 from support.config import client, merge, reach, write_config
 from support.origin import dead_port, echo
+from support.pages import PAGES
 from support.plain import PlainClient, StrictOrigin, url
 from support.proxy import run
+from support.readers import free_port
+from support.scale import eventually
 from support.wire import connect_head
 
 BOTH = pytest.mark.protocols("h1", "h2")
@@ -238,6 +244,7 @@ def test_over_https_its_certificate_is_checked_and_ours_is_shown(start, server, 
         proxy.reload(authorizer=change)
         refused = proxy.ask(f"origin.test:{server.port}")
         proxy.assert_refused(refused, 503, "authorizer_failed", "error", rule="workers.allow[0]")
+    assert proxy.decision(refused.id)["authorizer"]["why"] == "untrusted", "by that CA"
     assert [each["again"] for each in asked.asked].count(False) == 1
 
 
@@ -266,6 +273,7 @@ def test_a_suggestion_keeps_asking(start, server, authorizer):
     assert [rule.get("ask") for rule in sorted(rules, key=lambda rule: rule["hosts"])] == [None, True]
 
 
+<<<<<<< HEAD
 def test_explain_tells_what_the_record_says_beside_the_policy(start, server, authorizer):
     proxy = start(asking(server.port), **settings(authorizer(lambda _: NO)))
     refused = proxy.ask(f"origin.test:{server.port}")
@@ -275,6 +283,28 @@ def test_explain_tells_what_the_record_says_beside_the_policy(start, server, aut
     assert "the record says deny: not_authorized workers.allow[0]" in said, said
     told = json.loads(run(*options, "--json").stdout)
     assert told["recorded"] == {"action": "deny", "reason": "not_authorized", "rule": "workers.allow[0]"}
+=======
+def test_the_authorizer_of_the_page_for_configurations_answers(start, server, dns):
+    [page] = re.findall(r"```python\n(.*?)```", PAGES["docs/CONFIG.md"].read_text(encoding="utf-8"), re.S)
+    port = free_port()
+    process = subprocess.Popen([sys.executable, "-c", page.replace("8181", str(port))], stderr=subprocess.DEVNULL)
+    try:
+        eventually(lambda: is_accepting(port), "the authorizer to listen")
+        rules = [reach(name, server.port, ask=True) for name in ("db.example.org", "origin.test")]
+        dns.addresses("db.example.org", "127.0.0.1")
+        url = f"http://127.0.0.1:{port}/v1/data/egress/allow"
+        proxy = start(client(*rules, name="scrapers"), authorizer={"url": url, "timeout": "10s"})
+        proxy.tunnel(f"db.example.org:{server.port}").echo(b"allowed")
+        proxy.assert_refused(proxy.ask(f"origin.test:{server.port}"), 403, "not_authorized", rule="scrapers.allow[1]")
+    finally:
+        process.kill()
+        process.wait()
+
+
+def is_accepting(port):
+    with socket.socket() as conn:
+        return conn.connect_ex(("127.0.0.1", port)) == 0
+>>>>>>> 3ddbe69 (records say what the client was told; check hints at what was meant)
 
 
 def test_check_notes_a_rule_that_comes_before_one_that_asks(start, server):
@@ -288,6 +318,8 @@ def test_check_notes_a_rule_that_comes_before_one_that_asks(start, server):
     "change, expected",
     [
         ({"authorizer": ...}, "there is no `authorizer` to ask"),
+        ({"authorizer": {"url": "http://localhost:8181/"}}, "write http://127.0.0.1"),
+        ({"authorizer": {"url": "https://127.0.0.1/", "ca": ["ca.crt"]}}, "without brackets"),
         ({"authorizer": {"url": "http://192.0.2.1/"}}, "is not an address of this machine"),
         ({"authorizer": {"url": "http://192.0.2.1/", "clear": True}}, "may answer yes"),
         ({"authorizer": {"url": "https://192.0.2.1/"}}, "needs `ca`"),

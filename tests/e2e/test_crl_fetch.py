@@ -197,7 +197,7 @@ def test_what_servers_say_wrong_changes_nothing_and_is_said(
     def missing():
         now = states()
         wanted = {urls[name]: words for name, (_, words) in cases.items()}
-        wanted[entries[-1]["url"]] = "(tls)"
+        wanted[entries[-1]["url"]] = "(untrusted)"
         return [url for url, words in wanted.items() if words not in (now[url]["warning"] or "")]
 
     eventually(lambda: not missing(), lambda: [(url, states()[url]) for url in missing()])

@@ -196,6 +196,7 @@ def test_a_parent_with_a_bad_certificate_learns_nothing(start, pki, server, scri
         answer = proxy.ask(f"{number}.origin.test:{server.port}")
         assert answer.status == 502, (title, answer)
         assert proxy.audit.wait("close", id=answer.id)["reason"] == "parent_untrusted", title
+        proxy.assert_detail(answer)
         assert each.asked == [], title
     assert server.accepted == 0
 
@@ -206,7 +207,9 @@ def test_a_parent_that_refuses_our_certificate_is_named(start, pki, server):
     proxy = downstairs(start, server, parent(pki, above.address[1], identity=stranger))
     answer = proxy.ask(f"origin.test:{server.port}")
     assert answer.status == 502 and "unknown_ca" in answer.fields["proxy-status"], answer
-    assert proxy.audit.wait("close", id=answer.id)["reason"] == "parent_refused"
+    close = proxy.audit.wait("close", id=answer.id)
+    assert (close["reason"], close["detail"]) == ("parent_refused", "unknown_ca")
+    assert "answered" not in close["parent"]
 
 
 def test_the_next_way_is_taken_only_where_a_parent_cannot_be_reached(start, pki, server, scripted):
@@ -237,8 +240,11 @@ def test_the_next_way_is_taken_only_where_a_parent_cannot_be_reached(start, pki,
             close = proxy.audit.wait("close", id=answer.id)
             assert server.accepted - before == (1 if via[-1] == "direct" and status == 200 else 0), via
             if status == 502:
-                assert close["reason"] == "parent_unreachable", (via, close)
+                assert (close["reason"], close["detail"]) == ("parent_unreachable", "connection_refused"), (via, close)
+                proxy.assert_detail(answer)
                 assert proxy.stderr.wait(f"parent {via[-1]}: none of its proxies can be reached")
+            if status == 503:
+                assert (close["reason"], close["parent"]["answered"]) == ("parent_refused", 503), close
             assert ("parent" in close) == (status != 200 or "living" in via), (via, close)
 
 

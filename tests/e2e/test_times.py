@@ -171,10 +171,14 @@ def test_explain_says_what_holds_at_another_time(command, at, answer, more):
     ("times", "status", "words"),
     [
         ({"valid": {"until": "2020-01-01"}}, 0, "this time is over since 2020-01-01T00:00:00Z"),
-        ({"hours": {"days": "mon", "zone": "Europe/Nowhere"}}, 3, "/usr/share/zoneinfo/Europe/Nowhere"),
+        ({"hours": {"days": "mon", "zone": "Europe/Zuerich"}}, 3, "did you mean `Europe/Zurich`?"),
+        ({"hours": {"days": "mon", "zone": "Europa/Zurich"}}, 3, "did you mean `Europe/Zurich`?"),
+        ({"hours": {"days": "mon", "zone": "Europe/Nowhere"}}, 3, "no such time zone in /usr/share/zoneinfo/"),
         ({"hours": {"days": "mon", "zone": "tzdata.zi"}}, 3, "not the name of a time zone"),
-        ({"valid": {"until": "2027-03-28T02:30", "zone": "Europe/Zurich"}}, 3, "skip this time"),
+        ({"valid": {"until": "2027-03-28T02:30", "zone": "Europe/Zurich"}}, 3, "or its offset: 2027-03-28T02:30:00+01:00 or 2027-03-28T02:30:00+02:00"),
         ({"valid": {"until": "2027-10-31T02:30", "zone": "Europe/Zurich"}}, 3, "show this time twice"),
+        ({"valid": {"until": "2026-10-25T02:30", "zone": "Europe/Zurich"}}, 3, "offset: 2026-10-25T02:30:00+02:00 or 2026-10-25T02:30:00+01:00"),
+        ({"valid": {"until": "2026-03-08T02:30", "zone": "America/St_Johns"}}, 3, "2026-03-08T02:30:00-03:30 or"),
     ],
 )
 def test_check_finds_times_that_are_over_or_are_none(command, times, status, words):

@@ -344,6 +344,19 @@ class Proxy:
         assert (decision["action"], decision["reason"]) == (action, reason), decision
         assert decision["rule"] == rule, decision
         assert self.close_record(answer.id)["status"] == status
+        self.assert_detail(answer)
+
+    def assert_detail(self, answer):
+        """The operator's records have the words about the reason that the client was told."""
+        reason, *told = re.findall(r'details="([^"]*)"', answer.fields["proxy-status"])[-1].split("; ")
+        told = told[1:] if told and told[0].startswith("rule ") else told
+        if reason in ("not_valid_now", "outside_hours"):  # when it opens is in the configuration
+            told = []
+        records = [self.audit.wait(event, id=answer.id) for event in ("decision", "close")]
+        is_late = records[0]["decision"]["action"] == "allow"
+        detail = records[is_late].get("detail")
+        assert detail == ("; ".join(told) or None), (told, records)
+        assert is_late or "detail" not in records[1], records
 
     def assert_cut_off(self, waiting, target, reason):
         """A connection that waits, and whose client has lost its right: the next request is refused, or, over HTTP/2,

@@ -350,6 +350,16 @@ static void warns_of_wildcards_with_special_ranges_through_sets_too(void **state
     fixture_deinit(&fixture);
 }
 
+static void single_addresses_are_narrow_enough_for_a_wildcard(void **state)
+{
+    (void)state;
+    struct fixture fixture = {0};
+    fixture_read(&fixture, CLIENT("{hosts: ['*.a.example'], addresses: [10.0.0.1, 'fd00::1']}"));
+    assert_no_errors(&fixture.diagnostics);
+    assert_int_equal(fixture.diagnostics.warning_count, 0);
+    fixture_deinit(&fixture);
+}
+
 static void thousands_of_sets_and_files_are_found(void **state)
 {
     (void)state;
@@ -391,6 +401,7 @@ int main(void)
         cmocka_unit_test(warns_of_sets_that_nobody_uses),
         cmocka_unit_test(warns_of_odd_prefixes_where_they_stand_and_once),
         cmocka_unit_test(warns_of_wildcards_with_special_ranges_through_sets_too),
+        cmocka_unit_test(single_addresses_are_narrow_enough_for_a_wildcard),
         cmocka_unit_test(thousands_of_sets_and_files_are_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -207,6 +207,9 @@ static struct text format_client(const struct identity *identity, char data[CLIE
     return text;
 }
 
+#define DETAIL_24 "some words of a detail, "
+#define DETAIL_96 DETAIL_24 DETAIL_24 DETAIL_24 DETAIL_24
+
 // The longest that the authorizer's answer can be: `ttl` and `why` do not stand together.
 static const struct audit_consent longest_consent = {
     .took_ms = INT64_MAX,
@@ -240,6 +243,7 @@ static struct audit_record *longest_decision(struct slice client_json, struct sl
         .target = &target,
         .asked = &asked,
         .decision = &verdict,
+        .detail = DETAIL_96,
         .via = &longest_via,
         .consent = &longest_consent,
         .config = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
@@ -585,10 +589,15 @@ static void a_close_has_room_for_a_parent_with_the_longest_name(void **state)
         .parent = NAME_32,
         .proxy = &proxy,
         .is_proxy_http2 = true,
+        .answered = UINT16_MAX,
+        .detail = DETAIL_96 "and more that is cut",
     };
-    struct audit_record *record = audit_record_create(AUDIT_CLOSE_CAP + AUDIT_PARENT_CAP);
+    struct audit_record *record =
+        audit_record_create(AUDIT_CLOSE_CAP + AUDIT_PARENT_CAP + AUDIT_DETAIL_CAP);
     assert_non_null(record);
     audit_close_format(&close, record);
+    assert_member(record, "detail", "\"" DETAIL_96 "\"");
+    assert_member(record, "parent.answered", "65535");
     assert_true(json_is_line(record_text(record)));
     assert_member(record, "parent.name", "\"" NAME_32 "\"");
     assert_member(record, "parent.port", "65535");

@@ -556,7 +556,7 @@ static void https_believes_the_given_cas_and_the_name(void **state)
     assert_int_equal(bench->peer.accept_count, 1);
     aim(bench, "https://127.0.0.1");
     ask(bench);
-    expect(bench, FETCH_TLS);
+    expect(bench, FETCH_UNTRUSTED);
     assert_non_null(strstr(bench->why, "name"));
     bench->request.tls = NULL;
     ask(bench);
@@ -574,7 +574,7 @@ static void https_refuses_another_ca_and_a_server_without_tls(void **state)
     (void)http_peer_say(&bench->peer, SLICE_LITERAL(PLAIN_YES));
     aim(bench, "https://localhost");
     ask(bench);
-    expect(bench, FETCH_TLS);
+    expect(bench, FETCH_UNTRUSTED);
     assert_non_null(strstr(bench->why, "unknown_ca"));
     assert_int_equal(bench->peer.request_count, 0);
     tls_context_unref(good);
