@@ -273,7 +273,6 @@ def test_a_suggestion_keeps_asking(start, server, authorizer):
     assert [rule.get("ask") for rule in sorted(rules, key=lambda rule: rule["hosts"])] == [None, True]
 
 
-<<<<<<< HEAD
 def test_explain_tells_what_the_record_says_beside_the_policy(start, server, authorizer):
     proxy = start(asking(server.port), **settings(authorizer(lambda _: NO)))
     refused = proxy.ask(f"origin.test:{server.port}")
@@ -283,7 +282,8 @@ def test_explain_tells_what_the_record_says_beside_the_policy(start, server, aut
     assert "the record says deny: not_authorized workers.allow[0]" in said, said
     told = json.loads(run(*options, "--json").stdout)
     assert told["recorded"] == {"action": "deny", "reason": "not_authorized", "rule": "workers.allow[0]"}
-=======
+
+
 def test_the_authorizer_of_the_page_for_configurations_answers(start, server, dns):
     [page] = re.findall(r"```python\n(.*?)```", PAGES["docs/CONFIG.md"].read_text(encoding="utf-8"), re.S)
     port = free_port()
@@ -304,7 +304,6 @@ def test_the_authorizer_of_the_page_for_configurations_answers(start, server, dn
 def is_accepting(port):
     with socket.socket() as conn:
         return conn.connect_ex(("127.0.0.1", port)) == 0
->>>>>>> 3ddbe69 (records say what the client was told; check hints at what was meant)
 
 
 def test_check_notes_a_rule_that_comes_before_one_that_asks(start, server):
