@@ -529,7 +529,7 @@ static void refuses_rules_that_could_be_misread(void **state)
         {"{hosts: [a], valid: {until: 2027-02-30}}", 4, 39, "not a date"},
         {"{hosts: [a], valid: {until: tomorrow}}", 4, 39, "not a date"},
         {"{hosts: [a], valid: {from: 2026-01-01, to: 2027-01-01}}", 4, 50, "did you mean `until`"},
-        {"{hosts: [a], hours: {from: '08:00', until: '18:00'}}", 4, 47, "did you mean `to`"},
+        {"{hosts: [a], hours: {days: mon, until: '18:00'}}", 4, 43, "did you mean `to`"},
         {"{hosts: [a], parent: up}", 4, 24, "did you mean `via`"},
         {"{hosts: [a], valid: {from: 2027-01-01, until: 2027-01-01}}", 4, 31, "never comes"},
         {"{hosts: [a], valid: {from: 2027-01-02, until: 2027-01-04}, hours: {days: mon}}", 4, 31,
@@ -637,7 +637,7 @@ static void warns_of_rules_that_do_other_than_they_seem(void **state)
     static const struct finding_case cases[] = {
         {"{hosts: ['*']}", 4, 19, "every host name"},
         {"{hosts: ['*.a.example'], addresses: [10.0.0.0/8]}", 4, 19, "the owner of that DNS"},
-        {"{hosts: ['*'], addresses: [127.0.0.1]}", 4, 19, "the owner of that DNS"},
+        {"{hosts: ['*'], addresses: [127.0.0.1]}", 4, 19, "the owner of that DNS may be anybody"},
         {"{addresses: [0.0.0.0/0]}", 4, 24, "wider than a special range"},
         {"{addresses: ['::/0']}", 4, 24, "wider than a special range"},
         {"{addresses: [10.0.0.0/7]}", 4, 24, "wider than a special range"},
