@@ -56,7 +56,7 @@ bool via_equal(const struct via *a, const struct via *b)
 {
     const struct via *one = a == NULL ? &straight : a;
     const struct via *other = b == NULL ? &straight : b;
-    bool is_equal = one->count == other->count;
+    bool is_equal = one->count == other->count && one->by_name == other->by_name;
     for (size_t i = 0; is_equal && i < one->count; i++)
         is_equal = is_same_hop(one->parents[i], other->parents[i]);
     return is_equal;
@@ -393,6 +393,20 @@ static bool is_open(const struct candidate *candidate)
     return candidate->reason == REASON_NONE;
 }
 
+// is_name tells whether a candidate is the name itself. For a client none of whose ways is by name it is an address that is
+// no address, which is closed.
+static bool is_name(const struct judgement *j, const struct candidate *candidate)
+{
+    return candidate->address.family == IP_NONE && j->client->has_names &&
+           j->target->kind == TARGET_NAME;
+}
+
+// has_address_to_judge tells whether a candidate is open, and a rule about addresses can speak about it.
+static bool has_address_to_judge(const struct judgement *j, const struct candidate *candidate)
+{
+    return is_open(candidate) && !is_name(j, candidate);
+}
+
 static void tell_verdict(const struct judgement *j, const struct candidate *candidate,
                          const struct ip_addr *form)
 {
@@ -434,7 +448,7 @@ static void admit(struct judgement *j, struct candidate *candidate, const struct
 static void deny_class(struct judgement *j, enum ip_class ip_class, enum reason reason)
 {
     for (size_t i = 0; i < j->count; i++) {
-        if (!is_open(&j->candidates[i]))
+        if (!has_address_to_judge(j, &j->candidates[i]))
             continue;
         const struct ip_addr *form = forms_find_class(forms_at(j, i), ip_class);
         if (form != NULL)
@@ -448,7 +462,7 @@ static void judge_always_closed(struct judgement *j)
     deny_class(j, IP_CLASS_CLOSED, REASON_SPECIAL_RANGE);
     for (size_t i = 0; i < j->count; i++) {
         struct candidate *candidate = &j->candidates[i];
-        if (!is_open(candidate))
+        if (!has_address_to_judge(j, candidate))
             continue;
         const struct ip_addr *form =
             find_own(j->policy, forms_at(j, i), candidate->is_local, j->target->port);
@@ -474,7 +488,7 @@ static void apply_denial(struct judgement *j, enum policy_list list, const struc
 {
     for (size_t k = 0; k < j->count; k++) {
         struct candidate *candidate = &j->candidates[k];
-        if (!is_open(candidate))
+        if (!has_address_to_judge(j, candidate)) // a name was denied by name, if at all
             continue;
         const struct ip_addr *hit = deny_find_hit(rule, forms_at(j, k));
         tell_address(j, list, rule, candidate, hit, hit != NULL);
@@ -492,12 +506,29 @@ static void judge_denials(struct judgement *j, struct rule_span span)
     }
 }
 
+// apply_allow_to_name lets the first allow that speaks about a name decide. One that needs an address does not.
+static void apply_allow_to_name(struct judgement *j, const struct rule *rule,
+                                struct candidate *candidate, int64_t until_s)
+{
+    const struct via *via = rule->via != NULL ? rule->via : j->client->via;
+    if (rule->has_addresses)
+        return;
+    if (via != NULL && via->by_name)
+        admit(j, candidate, rule, until_s);
+    else
+        deny(j, candidate, REASON_NO_RULE, NULL, &candidate->address);
+}
+
 static void apply_allow(struct judgement *j, const struct rule *rule, int64_t until_s)
 {
     for (size_t k = 0; k < j->count; k++) {
         struct candidate *candidate = &j->candidates[k];
         if (!is_open(candidate))
             continue;
+        if (is_name(j, candidate)) {
+            apply_allow_to_name(j, rule, candidate, until_s);
+            continue;
+        }
         const struct ip_addr *closed = allow_find_closed(rule, forms_at(j, k));
         tell_address(j, POLICY_LIST_ALLOW, rule, candidate, closed, closed == NULL);
         if (closed == NULL)
@@ -538,7 +569,7 @@ static void judge_untimely(struct judgement *j)
     for (size_t k = 0; j->client->has_times && k < j->count; k++) {
         struct candidate *candidate = &j->candidates[k];
         struct untimely untimely = {0};
-        if (!is_open(candidate) ||
+        if (!has_address_to_judge(j, candidate) ||
             (j->client->mode != POLICY_ENFORCE && forms_find_special(forms_at(j, k)) == NULL))
             continue;
         find_untimely(j, k, &untimely);
@@ -558,7 +589,7 @@ static void judge_leftovers(struct judgement *j)
     const bool lifted = j->client->mode != POLICY_ENFORCE;
     const bool mode_admits = lifted && !j->is_admitted;
     for (size_t i = 0; i < j->count && (lifted || j->is_concerned); i++) {
-        if (!is_open(&j->candidates[i]))
+        if (!has_address_to_judge(j, &j->candidates[i]))
             continue;
         const struct ip_addr *form = forms_find_special(forms_at(j, i));
         if (form != NULL)
@@ -568,7 +599,7 @@ static void judge_leftovers(struct judgement *j)
         struct candidate *candidate = &j->candidates[i];
         if (!is_open(candidate))
             continue;
-        if (mode_admits)
+        if (mode_admits && !is_name(j, candidate))
             admit(j, candidate, NULL, INT64_MAX);
         else
             deny(j, candidate, REASON_NO_RULE, NULL, &candidate->address);
@@ -595,18 +626,18 @@ static void conclude(const struct judgement *j, struct decision *out)
 // judge decides about a client that may ask from where it does.
 static void judge(struct judgement *j, struct decision *out)
 {
-    const bool is_name = j->target->kind == TARGET_NAME;
+    const bool is_named = j->target->kind == TARGET_NAME;
     struct untimely untimely = {0};
     const struct rule *denial =
-        is_name ? find_denial_by_name(j->policy, j->client, j->target, NULL) : NULL;
+        is_named ? find_denial_by_name(j->policy, j->client, j->target, NULL) : NULL;
     if (denial != NULL) {
         decide(out, ACTION_DENY, REASON_DENIED_BY_RULE, denial->name);
         return;
     }
-    for (size_t i = 0; i < j->count && i < FORMS_KEPT; i++)
+    for (size_t i = 0; i < j->count && i < FORMS_KEPT; i++) // of a name it has no meaning
         forms_of(&j->candidates[i].address, j->policy->nat64, &j->kept[i]);
     j->is_concerned = any_allow_concerns(j->client, j->target, j->now_s, NULL, &untimely);
-    if (is_name && !j->is_concerned && j->client->mode == POLICY_ENFORCE) {
+    if (is_named && !j->is_concerned && j->client->mode == POLICY_ENFORCE) {
         deny_unconcerned(&untimely, out);
         return;
     }
@@ -659,6 +690,17 @@ void policy_decide_addresses(const struct policy *policy, const struct client *c
         candidates[i].reason = out->reason;
         candidates[i].rule = out->rule;
     }
+}
+
+bool policy_goes_by_name(const struct policy *policy, const struct client *client,
+                         const struct ip_addr *source, int64_t now_s, const struct target *target)
+{
+    struct candidate name = {.address = {.family = IP_NONE}};
+    struct decision decision;
+    if (target->kind != TARGET_NAME || client == NULL || !client->has_names)
+        return false;
+    policy_decide_addresses(policy, client, source, now_s, target, &name, 1, NULL, &decision);
+    return name.is_admitted;
 }
 
 // ---- life ---------------------------------------------------------------------------------------

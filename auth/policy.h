@@ -81,7 +81,9 @@ void policy_decide_target(const struct policy *policy, const struct client *clie
 // address has this port, so that the caller has to find out which candidates are local.
 bool policy_is_own_port(const struct policy *policy, uint16_t port);
 
-// candidate is an address that the target has: written in the request, or answered by DNS.
+// candidate is an address that the target has: written in the request, or answered by DNS. Or it is the name itself: of
+// family IP_NONE, for a parent that resolves it, where the client has such ways. No rule and no denial that needs an address speaks about a name, no range is
+// closed to it, and no mode admits it; the first allow that speaks about it decides, and only where its way is by name.
 struct candidate {
     struct ip_addr address;
     bool is_local;      // in: is an address of this machine (needed only where policy_is_own_port)
@@ -108,6 +110,11 @@ void policy_decide_addresses(const struct policy *policy, const struct client *c
                              const struct ip_addr *source, int64_t now_s,
                              const struct target *target, struct candidate *candidates,
                              size_t count, const struct policy_trace *trace, struct decision *out);
+
+// policy_goes_by_name tells whether a request for this target, which policy_decide_target let pass, goes to a parent by its
+// name, and no address of it is asked for.
+bool policy_goes_by_name(const struct policy *policy, const struct client *client,
+                         const struct ip_addr *source, int64_t now_s, const struct target *target);
 
 // policy_create makes an empty policy with an arena to build in; NULL without memory.
 struct policy *policy_create(void) MUST_USE;

@@ -57,6 +57,7 @@ struct via {
     const char
         *parents[VIA_MAX]; // names of proxies, in order; NULL, only the last: to the target itself
     size_t count;          // at least 1
+    bool by_name;          // the parents resolve names; then all of them do, and none is `direct`
 };
 
 // rule is one entry of `allow` or `deny`. Left-out parts mean what docs/CONFIG.md says, differently
@@ -146,6 +147,7 @@ struct client {
     size_t deny_count;
     bool sends_proxy;                // some rule of `allow` does
     bool asks;                       // likewise
+    bool has_names;                  // its way, or that of some rule of `allow`, is by name
     const struct schedule *schedule; // when it may ask for anything; NULL: always
     bool has_times;                  // it, or some rule of `allow`, has a schedule
     struct client_limits limits;

@@ -111,6 +111,13 @@ static void judge(struct explain_run *run, struct explanation *explanation,
         explanation_judge(explanation, &run->written, 1, "target");
         return;
     }
+    const struct question *question = explanation->question;
+    if (policy_goes_by_name(run->snapshot->policy, explanation->client, &question->source,
+                            question->now_s, target)) {
+        run->written = (struct candidate){.address = {.family = IP_NONE}};
+        explanation_judge(explanation, &run->written, 1, "parent");
+        return;
+    }
     const char *origin = run->address_count > 0 ? "given" : "dns";
     const char *why = resolve(run, &target->name);
     if (why != NULL) {

@@ -181,6 +181,11 @@ static bool has_parent(const struct via *via)
     return !via_equal(via, NULL);
 }
 
+static bool goes_by_name(const struct via *via)
+{
+    return via != NULL && via->by_name;
+}
+
 // check_via refuses what only a target that we connect to ourselves could see.
 static void check_via(struct reader *reader, const struct node *node, const struct client *client)
 {
@@ -196,6 +201,11 @@ static void check_via(struct reader *reader, const struct node *node, const stru
                          "`send_proxy` and `via`: a parent makes the connection to the target, and "
                          "would have to send the header"
                          "\nwrite `via: direct` in this rule, or remove `send_proxy`");
+        if (rule->asks && goes_by_name(rule->via != NULL ? rule->via : client->via))
+            reader_error(reader, node_get(entry, "ask"),
+                         "`ask` and a parent with `resolve: parent`: the authorizer is told the "
+                         "addresses, which only the parent knows"
+                         "\nwrite another `via` in this rule, or remove `ask`");
     }
     if (has_parents && client->egress_count > 0)
         reader_warning(reader, node_get(node, "egress"),
@@ -243,7 +253,9 @@ static bool client_read(struct reader *reader, const struct node *node, void *ou
         client->sends_proxy = client->sends_proxy || client->allow[i].sends_proxy;
         client->has_times = client->has_times || client->allow[i].schedule != NULL;
         client->asks = client->asks || client->allow[i].asks;
+        client->has_names = client->has_names || goes_by_name(client->allow[i].via);
     }
+    client->has_names = client->has_names || goes_by_name(client->via);
     check_via(reader, node, client);
     client->inner = inner_rules_read(reader, node_get(node, "inner"), true);
     client_limits_read(reader, node_get(node, "limits"), &client->limits);
@@ -253,6 +265,41 @@ static bool client_read(struct reader *reader, const struct node *node, void *ou
                        "\nadd `allow: [{hosts: [api.example.com]}]`",
                        client->name);
     return true;
+}
+
+// add_unkept adds the names of the denials that need an address.
+static void add_unkept(const struct rule *denials, size_t count, struct text *out)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (denials[i].has_addresses)
+            text_append_format(out, ", `%s`", denials[i].name);
+    }
+}
+
+// warn_of_names says which rules nobody keeps for names that parents resolve.
+static void warn_of_names(struct reader *reader, const struct node *root,
+                          const struct policy *policy)
+{
+    const struct node *clients = node_get(root, "clients");
+    const struct node *entry = clients == NULL ? NULL : clients->child;
+    for (size_t i = 0; i < policy->client_count && entry != NULL; i++, entry = entry->next) {
+        const struct client *client = &policy->clients[i];
+        char data[512];
+        struct text denials;
+        if (!client->has_names)
+            continue;
+        text_init(&denials, data, sizeof data);
+        text_append_string(&denials, "");
+        add_unkept(policy->deny, policy->deny_count, &denials);
+        add_unkept(client->deny, client->deny_count, &denials);
+        reader_warning(reader, entry,
+                       "client `%s`: a parent resolves names itself (`resolve: parent`), so what "
+                       "needs an address is not kept for them: the ranges that are always closed, "
+                       "special ranges%s%s"
+                       "\nthe parent's own rules must keep it; rules with `addresses` speak about "
+                       "no such name",
+                       client->name, data, denials.is_cut ? " and more" : "");
+    }
 }
 
 static void clients_list_read(struct reader *reader, const struct node *clients,
@@ -282,6 +329,7 @@ void clients_read(struct reader *reader, const struct node *root, const struct n
     clients_list_read(reader, node_get(root, "clients"), &scope, policy);
     rules_read(reader, scope.sets, NULL, node_get(root, "deny"), RULE_DENY, "", &scope.rule_names,
                &policy->deny, &policy->deny_count);
+    warn_of_names(reader, root, policy);
     const enum err error = reader->is_out_of_memory ? ERR_OK : policy_seal(policy);
     if (error == ERR_LIMIT)
         reader_error(reader, node_get(root, "clients"),

@@ -21,6 +21,7 @@ struct parent_config {
     const struct target *proxies;    // snapshot's arena; in the order in which they are tried
     size_t proxy_count;              // 1 to PARENT_PROXIES_MAX
     bool is_clear;                   // http://, not https://
+    bool resolves;                   // names go to it as they are
     bool tells_client;               // it is told whose request it is (RFC 9440)
     struct credentials *credentials; // owned; NULL: no TLS
     struct parent_health health;

@@ -275,15 +275,6 @@ static void health_read(struct reader *reader, const struct node *node, struct p
 
 // ---- the list -----------------------------------------------------------------------------------
 
-// check_later refuses what this version does not do.
-static void check_later(struct reader *reader, const struct node *node, const struct parent *parent)
-{
-    if (parent->resolve != 0)
-        reader_error(reader, node_get(node, "resolve"),
-                     "`resolve: parent` is not supported by this version"
-                     "\nwrite `resolve: here`, or leave it out");
-}
-
 // check_identity refuses to tell a parent about our client that cannot know who tells it.
 static void check_identity(struct reader *reader, const struct node *node,
                            const struct parent_config *parent)
@@ -317,7 +308,7 @@ static bool parent_read(struct reader *reader, const struct node *node, void *it
                      "`direct` is no name for a parent: in `via` it means to go without one");
     places_read(reader, node_get(node, "to"), out);
     health_read(reader, node_get(node, "health"), out);
-    check_later(reader, node, &parent);
+    out->resolves = parent.resolve != 0;
     out->tells_client = parent.identity != 0;
     if (out->proxies == NULL)
         return true;

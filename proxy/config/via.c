@@ -30,6 +30,14 @@ static bool refuse_unknown(struct reader *reader, const struct node *node,
                          reader_words(reader, name, words, count));
 }
 
+static bool refuse_mixed(struct reader *reader, const struct node *node)
+{
+    return reader_error(reader, node,
+                        "`via`: a parent with `resolve: parent` stands beside one without, or "
+                        "`direct`: what one is asked for by name, the other needs an address for"
+                        "\nwrite ways of one kind");
+}
+
 // hop_read adds one entry of the list.
 static bool hop_read(struct reader *reader, const struct node *node,
                      const struct parent_names *parents, struct via *via)
@@ -42,7 +50,7 @@ static bool hop_read(struct reader *reader, const struct node *node,
                             "`via`: nothing can come after `direct`, which always can be gone");
     if (slice_equal(text, direct)) {
         via->parents[via->count++] = NULL;
-        return true;
+        return !via->by_name || refuse_mixed(reader, node);
     }
     const size_t at = find_parent(parents, text);
     if (at == parents->count)
@@ -52,6 +60,9 @@ static bool hop_read(struct reader *reader, const struct node *node,
             return reader_error(reader, node, "`via`: `%s` appears twice",
                                 parents->parents[at].name);
     }
+    if (via->count > 0 && via->by_name != parents->parents[at].resolves)
+        return refuse_mixed(reader, node);
+    via->by_name = parents->parents[at].resolves;
     parents->is_used[at] = true;
     via->parents[via->count] = reader_copy(reader, text);
     return via->parents[via->count++] != NULL;

@@ -68,7 +68,9 @@ static void add_address(const struct explanation *explanation, const struct cand
     const struct explained *at = NULL;
     json_begin_object(out, NULL);
     add_address_text(out, "address", &candidate->address);
-    json_add_string(out, "range", ip_addr_special_name(&candidate->address));
+    json_add_string(
+        out, "range",
+        candidate->address.family == IP_NONE ? NULL : ip_addr_special_name(&candidate->address));
     json_begin_array(out, "rules");
     while ((at = explanation_next(explanation, at, POLICY_STEP_ADDRESS)) != NULL) {
         if (at->step.candidate != candidate)

@@ -97,9 +97,13 @@ static void print_address(const struct explanation *explanation, const struct ca
                           FILE *out)
 {
     const struct explained *at = NULL;
-    const char *range = ip_addr_special_name(&candidate->address);
+    const bool is_name = candidate->address.family == IP_NONE;
+    const char *range = is_name ? NULL : ip_addr_special_name(&candidate->address);
     char text[IP_TEXT_CAP];
-    (void)fprintf(out, "           %s", ip_addr_format(&candidate->address, text));
+    if (is_name)
+        (void)fprintf(out, "           the name, which the parent resolves");
+    else
+        (void)fprintf(out, "           %s", ip_addr_format(&candidate->address, text));
     if (range != NULL)
         (void)fprintf(out, " (%s)", range);
     while ((at = explanation_next(explanation, at, POLICY_STEP_VERDICT)) != NULL) {
@@ -126,10 +130,13 @@ static void print_addresses(const struct explanation *explanation, FILE *out)
         (void)fprintf(out, "addresses  none: DNS says %s\n", explanation->dns);
     if (origin == NULL)
         return;
-    (void)fprintf(out, "addresses  %zu%s\n", explanation->candidate_count,
-                  strcmp(origin, "dns") == 0     ? " from DNS"
-                  : strcmp(origin, "given") == 0 ? " as given"
-                                                 : ", as written");
+    if (strcmp(origin, "parent") == 0)
+        (void)fprintf(out, "addresses  none is asked for: no rule about addresses is kept here\n");
+    else
+        (void)fprintf(out, "addresses  %zu%s\n", explanation->candidate_count,
+                      strcmp(origin, "dns") == 0     ? " from DNS"
+                      : strcmp(origin, "given") == 0 ? " as given"
+                                                     : ", as written");
     for (size_t i = 0; i < explanation->candidate_count; i++)
         print_address(explanation, &explanation->candidates[i], out);
 }
@@ -138,13 +145,14 @@ static void print_inner(const struct explanation *explanation, FILE *out)
 {
     const char *title = "inner";
     char rules[INNER_TEXT_CAP];
-    char address[IP_TEXT_CAP];
+    char text[IP_TEXT_CAP];
     for (size_t i = 0; i < explanation->candidate_count; i++) {
         const struct inner *inner = explanation_inner(explanation, i);
+        const struct ip_addr *address = &explanation->candidates[i].address;
         if (inner == NULL)
             continue;
         (void)fprintf(out, "%-10s %s at %s\n", title, inner_format(inner, rules),
-                      ip_addr_format(&explanation->candidates[i].address, address));
+                      address->family == IP_NONE ? "the name" : ip_addr_format(address, text));
         title = "";
     }
 }

@@ -43,7 +43,9 @@ static const char *why_not(const struct policy *policy, const struct history_dec
 void replay_mark_local(const struct policy *policy, uint16_t port, struct candidate *candidates,
                        size_t count)
 {
-    for (size_t i = 0; i < count && policy_is_own_port(policy, port); i++)
+    for (size_t i = 0;
+         i < count && policy_is_own_port(policy, port) && candidates[i].address.family != IP_NONE;
+         i++)
         candidates[i].is_local = address_is_local(&candidates[i].address);
 }
 
@@ -77,6 +79,10 @@ static void judge_target(const struct policy *policy, struct history_decision *p
     if (target->kind == TARGET_ADDRESS) {
         past->judged_count = 1;
         past->judged[0] = (struct candidate){.address = target->address};
+    }
+    if (policy_goes_by_name(policy, out->client, &past->source, past->now_s, target)) {
+        past->judged_count = 1;
+        past->judged[0] = (struct candidate){.address = {.family = IP_NONE}};
     }
     if (past->judged_count == 0) {
         out->kind = REPLAY_UNKNOWN;

@@ -41,6 +41,12 @@ struct verdict admission_decide_target(const struct admission *admission)
     return verdict_of_decision(&decision, admission->snapshot->id, 403);
 }
 
+bool admission_goes_by_name(const struct admission *admission)
+{
+    return policy_goes_by_name(admission->snapshot->policy, admission->client, admission->source,
+                               admission->now_s, admission->target);
+}
+
 struct verdict admission_decide_unnamed(const struct admission *admission, enum reason reason)
 {
     const struct decision denial = {

@@ -34,6 +34,9 @@ struct verdict admission_decide_target(const struct admission *admission);
 // admission_decide_unnamed refuses a tunnel that is routed by name and whose first flight gives none, for `reason`.
 struct verdict admission_decide_unnamed(const struct admission *admission, enum reason reason);
 
+// admission_goes_by_name tells whether the target goes to a parent by its name (policy_goes_by_name).
+bool admission_goes_by_name(const struct admission *admission);
+
 // admission_decide_addresses takes the second decision, which of the candidates may be dialled, and marks these. Wait:
 // addresses that are still to come may change the verdict. `is_complete`: no further address will come, here and below.
 //

@@ -300,8 +300,18 @@ void exchange_doubt(struct exchange *exchange)
 
 static void begin_search(struct exchange *exchange)
 {
-    enter_if_ok(exchange, route_search(&exchange->route, exchange->channel, exchange->request),
+    const struct admission admission = admission_of(exchange);
+    enter_if_ok(exchange,
+                route_search(&exchange->route, exchange->channel, exchange->request,
+                             admission_goes_by_name(&admission)),
                 EXCHANGE_RESOLVE);
+}
+
+// is_as_searched tells whether the policy of today, too, would have the name resolved here, or by a parent.
+static bool is_as_searched(const struct exchange *exchange)
+{
+    const struct admission admission = admission_of(exchange);
+    return search_is_by_name(exchange->route.search) == admission_goes_by_name(&admission);
 }
 
 static void begin_forward(struct exchange *exchange)
@@ -524,6 +534,16 @@ static struct verdict unresolved(enum resolve_result result)
                          resolve_result_name(result));
 }
 
+// search_again begins again under another configuration: what was asked, and of whom, may be different there.
+static void search_again(struct exchange *exchange)
+{
+    consent_end(exchange);
+    route_end_search(&exchange->route);
+    exchange->route.is_pooled = false;
+    if (admit_again(exchange))
+        begin_search(exchange);
+}
+
 static enum exchange_step step_resolve(struct exchange *exchange)
 {
     struct search *search = exchange->route.search;
@@ -533,21 +553,15 @@ static enum exchange_step step_resolve(struct exchange *exchange)
         return EXCHANGE_STEP_WAIT;
     if (!admit_again(exchange))
         return EXCHANGE_STEP_AGAIN;
+    if (!is_as_searched(exchange)) {
+        search_again(exchange);
+        return EXCHANGE_STEP_AGAIN;
+    }
     if (search->resolved != RESOLVE_OK)
         (void)conclude(exchange, unresolved(search->resolved));
     else if (admit_addresses(exchange))
         consult(exchange);
     return EXCHANGE_STEP_AGAIN;
-}
-
-// search_again begins again under another configuration: what was asked, and of whom, may be different there.
-static void search_again(struct exchange *exchange)
-{
-    consent_end(exchange);
-    route_end_search(&exchange->route);
-    exchange->route.is_pooled = false;
-    if (admit_again(exchange))
-        begin_search(exchange);
 }
 
 static enum exchange_step step_ask(struct exchange *exchange)

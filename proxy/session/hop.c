@@ -22,7 +22,7 @@ struct hop {
     size_t address_count;
     size_t address_at;
     uint32_t attempts;
-    uint16_t port;
+    struct target target;
     struct via_trail trail;
     struct parent *parent;      // held; NULL: none was found
     const struct target *proxy; // borrowed from the parent; that was tried last; NULL: none
@@ -78,6 +78,12 @@ static bool introduced_len(struct hop *hop, size_t *out_len)
     return hop->state != HOP_STATE_DONE;
 }
 
+// is_by_name tells whether a parent is asked for the name.
+static bool is_by_name(const struct hop *hop)
+{
+    return hop_address(hop)->family == IP_NONE;
+}
+
 // write_head writes the CONNECT for the address that has its turn. False: it has failed.
 static bool write_head(struct hop *hop)
 {
@@ -90,9 +96,11 @@ static bool write_head(struct hop *hop)
         fail(hop, 503, REASON_NO_MEMORY, NULL);
         return false;
     }
-    const struct target target = {
-        .kind = TARGET_ADDRESS, .address = hop->addresses[hop->address_at], .port = hop->port};
-    const bool is_v6 = target.address.family == IP_V6;
+    const struct target numbered = {.kind = TARGET_ADDRESS,
+                                    .address = hop->addresses[hop->address_at],
+                                    .port = hop->target.port};
+    const struct target target = is_by_name(hop) ? hop->target : numbered;
+    const bool is_v6 = target.kind == TARGET_ADDRESS && target.address.family == IP_V6;
     char host[TARGET_TEXT_CAP];
     char authority[TARGET_TEXT_CAP];
     struct text text;
@@ -140,7 +148,9 @@ static bool hold(struct hop *hop)
 static bool try_parent(struct hop *hop)
 {
     drop_uplink(hop);
-    if (hold(hop))
+    if (hold(hop) && is_by_name(hop) && !hop->parent->resolves) // it is no more
+        fail(hop, 403, REASON_POLICY_CHANGED, NULL);
+    else if (hop->parent != NULL)
         begin(hop);
     else if (snapshot_find_parent(context_of(hop)->snapshot, hop->names[hop->at]) == NULL)
         fail(hop, 403, REASON_POLICY_CHANGED, NULL);
@@ -195,7 +205,7 @@ struct hop *hop_create(const struct hop_request *request)
         return NULL;
     hop->channel = request->channel;
     hop->peer = request->peer;
-    hop->port = request->port;
+    hop->target = *request->target;
     hop->trail = *request->trail;
     for (size_t i = 0; i < request->via->count; i++) {
         const char *name = request->via->parents[i];

@@ -41,7 +41,7 @@ struct hop_request {
     const struct via *via;          // begins with a parent
     const struct candidate *judged; // those that are admitted, and of this way, are asked for
     size_t judged_count;
-    uint16_t port;
+    const struct target *target; // asked for by its name, where a candidate is that
     const struct via_trail *trail;
 };
 

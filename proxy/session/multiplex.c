@@ -60,8 +60,10 @@ static enum http2_end end_of(const struct exchange *exchange)
     if (ending->reason == REASON_UPSTREAM_RESET || ending->reason == REASON_UPSTREAM_CLOSED ||
         ending->reason == REASON_UPSTREAM_TRUNCATED)
         return HTTP2_END_TARGET;
-    return ending->status == 0 && exchange->route.upstream.family == IP_NONE ? HTTP2_END_REFUSED
-                                                                             : HTTP2_END_CANCEL;
+    const struct route *route = &exchange->route;
+    return ending->status == 0 && route->upstream.family == IP_NONE && route->attempts == 0
+               ? HTTP2_END_REFUSED
+               : HTTP2_END_CANCEL;
 }
 
 // reset_call ends a call whose stream the client must not take for a finished one.

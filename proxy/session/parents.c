@@ -35,6 +35,7 @@ static void add(struct parents *parents, const struct parent_config *config, int
         return;
     (void)string_copy(parent->name, sizeof parent->name, slice_of_string(config->name));
     parent->tells_client = config->tells_client;
+    parent->resolves = config->resolves;
     fill_options(parent, config, attempt_ms);
     proxy_route_init(&parent->route, &parent->options, parents->loop, parents->buffers, resolver,
                      config->credentials);
@@ -100,12 +101,13 @@ void parents_stop(struct parents *parents)
         destroy(parents, TAILQ_FIRST(&parents->all));
 }
 
-// take_board goes by another board, which may be NULL, from now on.
-static void take_board(struct parent *parent, struct proxy_board *board)
+// follow takes over what changes nothing about the connections: another board, which may be NULL, and what it is asked for.
+static void follow(struct parent *parent, const struct parent_config *config)
 {
     struct proxy_board *before = parent->options.board;
-    parent->options.board = proxy_board_ref(board);
+    parent->options.board = proxy_board_ref(config->board);
     proxy_board_unref(before);
+    parent->resolves = config->resolves;
 }
 
 void parents_adopt(struct parents *parents, struct resolver *resolver,
@@ -120,7 +122,7 @@ void parents_adopt(struct parents *parents, struct resolver *resolver,
         if (!parent->is_retired && (config == NULL || !is_same(parent, config, attempt_ms)))
             retire(parent);
         else if (!parent->is_retired)
-            take_board(parent, config->board);
+            follow(parent, config);
     }
     for (size_t i = 0; i < snapshot->parent_count; i++) {
         if (parents_find(parents, snapshot->parents[i].name) == NULL)

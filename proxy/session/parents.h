@@ -11,6 +11,7 @@
 struct parent {
     TAILQ_ENTRY(parent) link;
     char name[PARENT_NAME_MAX + 1];
+    bool resolves; // it may be asked for names; may be read
     struct proxy_route_options options;
     struct proxy_route route; // private to parents.c
     struct connection_pool pool;

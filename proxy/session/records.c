@@ -55,7 +55,9 @@ static void submit_decision(struct exchange *exchange)
                                  .port = exchange->request->url.target.port,
                                  .address = exchange->request->asked};
     struct audit_consent consent;
-    const size_t judged_count = search == NULL ? 0 : search->candidate_count;
+    const size_t known_count = search == NULL ? 0 : search->candidate_count;
+    // A name that a parent resolves was judged without an address: an empty list.
+    const size_t judged_count = known_count > 0 && search_is_by_name(search) ? 0 : known_count;
     const struct audit_decision decision = {
         .now_ms = wall_clock_ms(),
         .id = exchange->id,
@@ -71,7 +73,7 @@ static void submit_decision(struct exchange *exchange)
         .target = exchange->request->has_target ? &exchange->request->url.target : NULL,
         .asked = exchange->request->is_routed ? &asked : NULL,
         .decision = &ruled,
-        .judged = judged_count == 0 ? NULL : search->candidates,
+        .judged = known_count == 0 ? NULL : search->candidates,
         .judged_count = judged_count,
         .aliases = search == NULL ? (struct slice){0}
                                   : slice_of(search->aliases.text, search->aliases.len),

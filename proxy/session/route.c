@@ -3,10 +3,16 @@
 
 #include "proxy/session/upstream_pool.h"
 
-enum err route_search(struct route *route, struct channel *channel, const struct request *request)
+enum err route_search(struct route *route, struct channel *channel, const struct request *request,
+                      bool by_name)
 {
     route->search = search_create(channel, &request->url.target, &route->quota);
-    return route->search == NULL ? ERR_MEMORY : search_resolve(route->search);
+    if (route->search == NULL)
+        return ERR_MEMORY;
+    if (!by_name)
+        return search_resolve(route->search);
+    search_leave_name(route->search);
+    return ERR_OK;
 }
 
 enum err route_announce(struct route *route, struct slice header)
@@ -29,7 +35,7 @@ enum err route_dial(struct route *route, struct channel *channel, const struct p
         .via = via,
         .judged = search->candidates,
         .judged_count = search->candidate_count,
-        .port = request->url.target.port,
+        .target = &request->url.target,
         .trail = &request->trail,
     };
     route->hop = hop_create(&wanted);

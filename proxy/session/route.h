@@ -32,9 +32,10 @@ struct route {
     uint64_t bytes_down;     // of its response's
 };
 
-// route_search goes for the addresses of the target: one that is written, or those that DNS knows. ERR_MEMORY.
-enum err route_search(struct route *route, struct channel *channel,
-                      const struct request *request) MUST_USE;
+// route_search goes for the addresses of the target: one that is written, or those that DNS knows; or, `by_name`, leaves that
+// to a parent. ERR_MEMORY.
+enum err route_search(struct route *route, struct channel *channel, const struct request *request,
+                      bool by_name) MUST_USE;
 
 // route_dial connects to the admitted addresses, or goes for a parent that may be asked for them: as the way says that the
 // search has found. `peer` is whose request it is. ERR_MEMORY.

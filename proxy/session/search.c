@@ -109,6 +109,17 @@ void search_assume(struct search *search, const struct ip_addr *address, int fd)
     search->fd = fd;
 }
 
+void search_leave_name(struct search *search)
+{
+    static const struct ip_addr none = {.family = IP_NONE};
+    search_assume(search, &none, -1);
+}
+
+bool search_is_by_name(const struct search *search)
+{
+    return search->candidate_count == 1 && search->candidates[0].address.family == IP_NONE;
+}
+
 enum err search_resolve(struct search *search)
 {
     const struct peer *peer = search->channel->peer;
@@ -141,7 +152,7 @@ static void note_local(const struct admission *admission, struct candidate *cand
 {
     if (!policy_is_own_port(admission->snapshot->policy, admission->target->port))
         return;
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count && candidates[i].address.family != IP_NONE; i++)
         candidates[i].is_local = address_is_local(&candidates[i].address);
 }
 

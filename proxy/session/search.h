@@ -46,6 +46,10 @@ void search_destroy(struct search *search);
 // search_resolve asks for the addresses of a name; a written address is its own answer, at once. ERR_MEMORY.
 enum err search_resolve(struct search *search) MUST_USE;
 
+// search_leave_name takes the name for the answer: a parent resolves it. search_is_by_name tells whether that is so.
+void search_leave_name(struct search *search);
+bool search_is_by_name(const struct search *search);
+
 // search_resolve_all does the same, and is not resolved before the last word. search_has_found tells then whether the
 // target has this address.
 enum err search_resolve_all(struct search *search) MUST_USE;

@@ -425,7 +425,6 @@ BAD = {
     "the name of no parent": ({"name": "direct"}, "no name for a parent"),
     "told by nobody": ({"identity": "client_cert", "certificate": ...}, "needs `certificate`"),
     "told in the clear": ({"identity": "client_cert", "to": ["http://127.0.0.1:1"]}, "and http://"),
-    "later: resolve": ({"resolve": "parent"}, "not supported by this version"),
     "health: too often": ({"health": {"every": "1ms"}}, "`every`"),
     "health: never": ({"health": {"fall": 0}}, "`fall`"),
     "later: SRV": ({"to": [{"srv": "_p._tcp.a.test"}]}, "not supported by this version"),

@@ -463,6 +463,87 @@ static void the_way_is_that_of_the_rule_that_admits_and_else_of_the_client(void 
     }
 }
 
+static void a_name_goes_on_only_by_the_first_rule_that_needs_no_address(void **state)
+{
+    (void)state;
+    static const struct via up = {.parents = {"up"}, .count = 1, .by_name = true};
+    static const struct via here = {.parents = {"paris"}, .count = 1};
+    struct rule none = allow_all();
+    struct rule addressed = allow_all();
+    struct rule elsewhere = allow_all();
+    struct rule other_port = allow_all();
+    struct rule named = allow_all();
+    none.hosts = make_hosts(sets, "b.example");
+    addressed.has_addresses = true;
+    addressed.addresses = make_addresses(sets, "0.0.0.0/0,::/0,0.0.0.0/8,public");
+    elsewhere.via = &here;
+    other_port.ports = &(const struct port_range){80, 80};
+    other_port.port_count = 1;
+    named.name = "named";
+    const struct rule bad_name = {
+        .name = "bad", .hosts = make_hosts(sets, "a.example"), .has_hosts = true};
+    const struct rule bad_address = {
+        .name = "bad", .has_addresses = true, .addresses = make_addresses(sets, "0.0.0.0/0,::/0")};
+    const struct {
+        const struct rule *first; // before `named`; NULL: only that
+        const struct rule *deny;
+        const struct via *via; // of the client
+        enum policy_mode mode;
+        bool goes_on;
+    } rows[] = {
+        {NULL, NULL, &up, POLICY_ENFORCE, true},
+        {&none, NULL, &up, POLICY_ENFORCE, true},
+        {&other_port, NULL, &up, POLICY_ENFORCE, true},
+        {&addressed, NULL, &up, POLICY_ENFORCE, true},
+        {&named, &bad_address, &up, POLICY_ENFORCE, true},
+        {&elsewhere, NULL, &up, POLICY_ENFORCE, false},
+        {NULL, &bad_name, &up, POLICY_ENFORCE, false},
+        {NULL, NULL, &here, POLICY_ENFORCE, false},
+        {NULL, NULL, NULL, POLICY_ENFORCE, false},
+        {NULL, NULL, &here, POLICY_OPEN, false},
+        {NULL, NULL, NULL, POLICY_REPORT, false},
+    };
+    const struct ip_addr source = address("192.0.2.1");
+    const struct target asked = target("a.example:443");
+    const struct target written = target("192.0.2.7:443");
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const struct rule allows[] = {rows[i].first == NULL ? none : *rows[i].first, named};
+        const struct client client = {.name = "c",
+                                      .allow = allows,
+                                      .allow_count = 2,
+                                      .deny = rows[i].deny,
+                                      .deny_count = rows[i].deny == NULL ? 0 : 1,
+                                      .mode = rows[i].mode,
+                                      .via = rows[i].via,
+                                      .has_names = true};
+        const struct endpoint own = {address("0.0.0.0"), 443};
+        const struct policy policy = {
+            .clients = &client, .client_count = 1, .own = &own, .own_count = 1};
+        assert_int_equal(policy_goes_by_name(&policy, &client, &source, 0, &asked),
+                         rows[i].goes_on);
+        assert_false(policy_goes_by_name(&policy, &client, &source, 0, &written));
+        struct candidate name = {0};
+        struct decision decision;
+        policy_decide_addresses(&policy, &client, &source, 0, &asked, &name, 1, NULL, &decision);
+        assert_int_equal(decision.action == ACTION_ALLOW, rows[i].goes_on);
+        assert_int_equal(name.is_admitted && name.via->by_name, rows[i].goes_on);
+    }
+    assert_false(policy_goes_by_name(&(struct policy){0}, NULL, &source, 0, &asked));
+}
+
+static void no_mode_admits_a_name_without_a_rule(void **state)
+{
+    (void)state;
+    static const struct via up = {.parents = {"up"}, .count = 1, .by_name = true};
+    const struct ip_addr source = address("192.0.2.1");
+    const struct target asked = target("a.example:443");
+    for (enum policy_mode mode = POLICY_ENFORCE; mode <= POLICY_OPEN; mode++) {
+        const struct client client = {.name = "c", .mode = mode, .via = &up, .has_names = true};
+        const struct policy policy = {.clients = &client, .client_count = 1};
+        assert_false(policy_goes_by_name(&policy, &client, &source, 0, &asked));
+    }
+}
+
 static void ways_are_equal_where_they_lead_through_the_same_parents_in_the_same_order(void **state)
 {
     (void)state;
@@ -685,6 +766,9 @@ int main(void)
             end_sets),
         cmocka_unit_test_setup_teardown(
             the_way_is_that_of_the_rule_that_admits_and_else_of_the_client, begin_sets, end_sets),
+        cmocka_unit_test_setup_teardown(a_name_goes_on_only_by_the_first_rule_that_needs_no_address,
+                                        begin_sets, end_sets),
+        cmocka_unit_test(no_mode_admits_a_name_without_a_rule),
         cmocka_unit_test(ways_are_equal_where_they_lead_through_the_same_parents_in_the_same_order),
         cmocka_unit_test(what_is_denied_is_told_nothing),
         cmocka_unit_test(the_extensions_that_entries_name_are_a_set_of_each_profile),
