@@ -259,6 +259,12 @@ static bool is_still_refused(const struct replay *replay, const struct history_d
            strcmp(past->reason, reason_name(REASON_NOT_AUTHORIZED)) == 0;
 }
 
+// went_by_name tells whether a parent got the name, so that no address was judged, and the policy now needs one.
+static bool went_by_name(const struct replay *replay, const struct history_decision *past)
+{
+    return past->action == ACTION_ALLOW && past->judged_count == 0 && !replay->is_routed;
+}
+
 enum replay_change replay_change(const struct replay *replay, const struct history_decision *past,
                                  const char *ended)
 {
@@ -269,7 +275,8 @@ enum replay_change replay_change(const struct replay *replay, const struct histo
     case REPLAY_SKIPPED:
         return REPLAY_SAME;
     case REPLAY_UNKNOWN:
-        return past->action == ACTION_DENY ? REPLAY_OUTCOME : REPLAY_SAME;
+        return past->action == ACTION_DENY || went_by_name(replay, past) ? REPLAY_OUTCOME
+                                                                         : REPLAY_SAME;
     case REPLAY_JUDGED:
         break;
     }
