@@ -9,6 +9,7 @@ from support.origin import echo
 from support.parents import ScriptedParent, parent
 from support.plain import PlainClient, StrictOrigin, url
 from support.proxy import run
+from support.wire import connect_head
 
 NAME = "only.up.test"  # that nobody here can resolve
 
@@ -118,6 +119,22 @@ def test_a_reload_ends_tunnels_whose_name_would_be_resolved_elsewhere(start, pki
     proxy.reload(client(reach(NAME, server.port), via=["paris"]), parents=[by_name])
     tunnel.echo(b"an address was judged, and is still good")
     tunnel.close()
+
+
+@pytest.mark.parametrize("waits_for", ["an address", "the parent"])
+def test_a_reload_while_a_name_is_resolved_has_it_resolved_where_it_is_to_be_now(start, pki, dns, above, waits_for):
+    held = dns.hold(NAME, "127.0.0.1")
+    rule = reach(NAME, 443)
+    proxy = start(client(rule, via=["paris"]), parents=[resolving(pki, above.port)], workers=1)
+    requester = proxy.connect().send(connect_head(f"{NAME}:443"))
+    dns.wait_asked(NAME)
+    if waits_for == "the parent":
+        proxy.reload(client(named(443), via=["paris"]), parents=[resolving(pki, above.port)])
+    held.set()
+    answer = requester.read_answer()
+    assert answer.status == 200, answer
+    asked = f"{NAME}:443" if waits_for == "the parent" else "127.0.0.1:443"
+    assert first_lines(above) == [f"CONNECT {asked} HTTP/1.1"]
 
 
 def test_a_plain_request_goes_on_by_name_with_its_host(start, pki):
