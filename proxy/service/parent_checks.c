@@ -175,6 +175,17 @@ static void stop_all(struct parent_checks *checks)
     checks->resolver = NULL;
 }
 
+// forget_all takes back what was found: nobody checks any more whether it is still so.
+static void forget_all(struct parent_checks *checks)
+{
+    const struct item *item = NULL;
+    stop_all(checks);
+    TAILQ_FOREACH(item, &checks->items, link)
+    {
+        proxy_board_set(item->board, item->at, false);
+    }
+}
+
 void parent_checks_destroy(struct parent_checks *checks)
 {
     if (checks == NULL)
@@ -266,7 +277,7 @@ void parent_checks_adopt(struct parent_checks *checks, const struct snapshot *sn
         return;
     if (resolver_create(checks->loop, &snapshot->resolver, &checks->resolver, &info) != ERR_OK) {
         log_error(LOG_RESOLVER_FAILED, "checks of parents: %s", info.text);
-        stop_all(checks);
+        forget_all(checks);
     }
 }
 

@@ -564,11 +564,17 @@ static enum exchange_step step_resolve(struct exchange *exchange)
     return EXCHANGE_STEP_AGAIN;
 }
 
+// is_outdated tells whether what was admitted was so under another configuration, where the client may have been allowed more.
+static bool is_outdated(const struct exchange *exchange)
+{
+    return exchange->generation != exchange->peer->context->snapshot->generation;
+}
+
 static enum exchange_step step_ask(struct exchange *exchange)
 {
     if (!watch_client(exchange))
         return EXCHANGE_STEP_AGAIN;
-    if (exchange->generation != exchange->peer->context->snapshot->generation) {
+    if (is_outdated(exchange)) {
         search_again(exchange);
         return EXCHANGE_STEP_AGAIN;
     }
@@ -655,24 +661,31 @@ static void refuse_hop(struct exchange *exchange, struct hop_failure failure)
     (void)conclude(exchange, verdict);
 }
 
-// go_direct goes to the target itself where no parent could be reached. What was admitted was so under the configuration of
-// then: under another one, where the client may be nobody any more, it begins again.
+// hop_again leaves the way to a parent, and begins with the search.
+static void hop_again(struct exchange *exchange)
+{
+    route_end_hop(&exchange->route);
+    route_release(&exchange->route);
+    search_again(exchange);
+}
+
+// go_direct goes to the target itself where no parent could be reached.
 static void go_direct(struct exchange *exchange)
 {
-    struct route *route = &exchange->route;
-    if (exchange->generation != exchange->peer->context->snapshot->generation) {
-        route_end_hop(route);
-        route_release(route);
-        search_again(exchange);
-    } else if (route_dial_direct(route) != ERR_OK) {
+    if (is_outdated(exchange))
+        hop_again(exchange);
+    else if (route_dial_direct(&exchange->route) != ERR_OK)
         exchange_end(exchange, REASON_NO_MEMORY);
-    }
 }
 
 // step_hop goes on with the way through a parent.
 static enum exchange_step step_hop(struct exchange *exchange)
 {
     struct route *route = &exchange->route;
+    if (is_outdated(exchange) && hop_may_begin_again(route->hop)) {
+        hop_again(exchange);
+        return EXCHANGE_STEP_AGAIN;
+    }
     switch (hop_step(route->hop)) {
     case HOP_WAITS:
         return EXCHANGE_STEP_WAIT;

@@ -21,6 +21,8 @@ struct hop {
     struct ip_addr addresses[HOP_ADDRESSES_MAX];
     size_t address_count;
     size_t address_at;
+    size_t left;      // names to try, with the one that has its turn
+    int64_t began_ms; // monotonic; with the parent that has its turn
     uint32_t attempts;
     struct target target;
     struct via_trail trail;
@@ -126,6 +128,7 @@ static void begin(struct hop *hop)
     if (!write_head(hop))
         return;
     hop->attempts++;
+    hop->began_ms = context_of(hop)->now_ms;
     hop->state = HOP_STATE_REACH;
     hop->uplink = uplink_create(&hop->parent->pool, slice_of(hop->head, hop->head_len), false,
                                 client->on_ready, client->owner);
@@ -163,15 +166,16 @@ static bool try_parent(struct hop *hop)
 static void go_on(struct hop *hop)
 {
     drop_uplink(hop);
-    hop->at++;
-    if (hop->at == hop->name_count)
+    hop->left--;
+    hop->at = hop->at + 1 == hop->name_count ? 0 : hop->at + 1;
+    if (hop->left == 0)
         end(hop, hop->ends_direct ? HOP_DIRECT : HOP_FAILED);
     else
         (void)try_parent(hop);
 }
 
-// skip_down begins with the first parent that is not known to be out of reach. Where all are, they are tried as written, or
-// left out where the way allows to go without.
+// skip_down begins with the first parent that is not known to be out of reach. Those before it are tried last, or left out
+// where the way allows to go without.
 static void skip_down(struct hop *hop)
 {
     struct session_context *context = context_of(hop);
@@ -182,10 +186,10 @@ static void skip_down(struct hop *hop)
             break;
         at++;
     }
-    if (at == hop->name_count && hop->ends_direct)
+    hop->left = hop->ends_direct ? hop->name_count - at : hop->name_count;
+    hop->at = at == hop->name_count ? 0 : at;
+    if (hop->left == 0)
         end(hop, HOP_DIRECT);
-    else
-        hop->at = at == hop->name_count ? 0 : at;
 }
 
 // take_addresses takes those that are admitted and of this way.
@@ -415,13 +419,25 @@ enum hop_status hop_step(struct hop *hop)
     return HOP_WAITS;
 }
 
+// has_had_its_time tells whether the parent is late, and not the one that was tried before it.
+static bool has_had_its_time(const struct hop *hop)
+{
+    return hop->parent != NULL &&
+           context_of(hop)->now_ms - hop->began_ms >= hop->parent->options.attempt_ms;
+}
+
+bool hop_may_begin_again(const struct hop *hop)
+{
+    return !has_asked(hop);
+}
+
 struct hop_failure hop_fail_late(struct hop *hop)
 {
     const bool is_unreached = !has_asked(hop);
     if (hop->uplink != NULL)
         uplink_shun(hop->uplink); // who is silent may be dead
     drop_uplink(hop);
-    if (is_unreached && hop->parent != NULL)
+    if (is_unreached && has_had_its_time(hop))
         parent_note_unreachable(hop->parent, "no answer in time", context_of(hop)->now_ms);
     if (is_unreached)
         return (struct hop_failure){REASON_PARENT_UNREACHABLE, 504, "no answer"};

@@ -54,6 +54,9 @@ void hop_destroy(struct hop *hop);
 // hop_step does what can be done now.
 enum hop_status hop_step(struct hop *hop);
 
+// hop_may_begin_again tells whether no parent has been asked yet: the way may be left without a trace.
+bool hop_may_begin_again(const struct hop *hop);
+
 // hop_fail_late ends it where the time for all of it is over, and gives the failure.
 struct hop_failure hop_fail_late(struct hop *hop);
 

@@ -340,6 +340,29 @@ def test_each_try_goes_to_a_parent_as_it_is_configured_by_then(start, pki, serve
     assert outcome(before_tls=[untrusting]) == (0, 0, 502)
 
 
+def test_a_parent_that_a_reload_takes_from_a_client_is_not_asked_any_more(start, pki, server, scripted):
+    above = scripted(leaf=pki.server, ca=pki.ca.path)
+    paris = parent(pki, above.port)
+    proxy = downstairs(start, server, paris)
+    allowed = reach("origin.test", server.port)
+    above.before_tls = lambda: proxy.reload(client(allowed, via="direct"), parents=[paris])
+    tunnel = proxy.tunnel(f"origin.test:{server.port}")
+    tunnel.echo(b"straight there")
+    tunnel.close()
+    assert above.asked == [] and "parent" not in proxy.audit.wait("close", id=tunnel.id)
+
+
+def test_a_parent_that_was_out_of_reach_is_tried_after_the_others(start, pki, server, scripted):
+    first, second = scripted(), scripted()
+    first.is_silent = True
+    ways = [parent(pki, first.port), parent(pki, second.port, name="rome", scheme="http")]
+    proxy = downstairs(start, server, *ways, timeouts={"attempt": "1s"}, workers=1)
+    assert proxy.ask(f"origin.test:{server.port}").status == 200
+    second.stop()
+    answer = proxy.ask(f"origin.test:{server.port}")
+    assert (answer.status, proxy.audit.wait("close", id=answer.id)["parent"]["name"]) == (504, "paris"), answer
+
+
 @BOTH
 def test_a_plain_request_goes_through_a_parent_with_its_host(start, pki, protocol):
     web = StrictOrigin()
