@@ -205,6 +205,8 @@ def check_text(path, text, pages):
     for number, line in enumerate(text.split("\n"), 1):
         if "\t" in line:
             find(path, number, "a tab; indent with spaces")
+        if line.startswith(("<<<<<<< ", ">>>>>>> ")):
+            find(path, number, "a conflict of a merge; settle it")
         if line != line.rstrip():
             find(path, number, "blanks at the end of the line; remove them")
         # The pages and this file speak about the word.
