@@ -221,6 +221,7 @@ static enum consent_step put(struct exchange *exchange, struct consent_book *boo
     authorization_question_append(&question, &text);
     ASSERT(!text.is_cut);
     authorization_key(&question, request.key);
+    authorization_scope(&question, request.scope);
     consent->wait = (struct consent_wait){.on_answer = on_answer, .arg = consent};
     request.content = text_slice(&text);
     const enum consent_step step = consent_book_ask(book, &request, &consent->wait, &answer);

@@ -20,17 +20,20 @@ struct consent_question {
     struct consent_book *book;        // borrowed
     struct fetch *fetch;              // owned
     uint8_t key[AUTHORIZATION_DIGEST_LEN];
+    uint8_t scope[AUTHORIZATION_DIGEST_LEN];
     uint8_t asked_of[AUTHORIZATION_DIGEST_LEN]; // digest of the settings
     uint64_t generation;
     uint64_t account;
     int64_t asked_ms;   // monotonic
     int64_t ttl_max_ms; // of the settings
     bool is_told;       // it is in no list any more, and freed once all know
+    bool is_denied;     // there was a no about its scope while it was under way
 };
 
 // kept is a yes that serves others.
 struct kept {
     uint8_t key[AUTHORIZATION_DIGEST_LEN];
+    uint8_t scope[AUTHORIZATION_DIGEST_LEN];
     uint64_t account;
     int64_t ends_ms;   // monotonic; the yes itself
     int64_t serves_ms; // until when it serves others; 0: the place is free
@@ -41,7 +44,7 @@ struct consent_book {
     struct fetcher *fetcher; // owned
     TAILQ_HEAD(, consent_question) questions;
     size_t question_count;
-    uint32_t failures; // questions after each other without a usable answer
+    uint32_t failures; // questions that nobody answered, since the last yes or no
     bool is_down;
     bool is_said;                    // the log has it
     int64_t said_ms;                 // monotonic; when it was told last
@@ -138,13 +141,15 @@ static void keep(struct consent_book *book, const struct consent_question *quest
                  int64_t ttl_ms)
 {
     struct kept *kept = find_kept(book, question->key, now_ms);
-    if (question->generation != book->options.generation)
-        return; // it was asked under another configuration
+    if (question->generation != book->options.generation || question->is_denied)
+        return; // it was asked under another configuration, or before a no
     if (kept == NULL)
         kept = find_place(book, question->account, now_ms);
     if (kept == NULL)
         return;
     (void)bytes_copy(kept->key, sizeof kept->key, slice_of(question->key, sizeof question->key));
+    (void)bytes_copy(kept->scope, sizeof kept->scope,
+                     slice_of(question->scope, sizeof question->scope));
     kept->account = question->account;
     kept->ends_ms = now_ms + ttl_ms;
     kept->serves_ms = now_ms + ttl_ms / 2;
@@ -159,13 +164,38 @@ static void forget(struct consent_book *book, const struct consent_question *que
         kept->serves_ms = 0;
 }
 
+// deny forgets each yes of the scope that was denied, whatever its addresses, and has none kept that is asked for already.
+static void deny(struct consent_book *book, const uint8_t scope[AUTHORIZATION_DIGEST_LEN])
+{
+    struct consent_question *question = NULL;
+    for (size_t i = 0; i < CONSENT_KEPT_MAX; i++) {
+        struct kept *kept = &book->kept[i];
+        if (kept->serves_ms != 0 && memcmp(kept->scope, scope, sizeof kept->scope) == 0)
+            kept->serves_ms = 0;
+    }
+    TAILQ_FOREACH(question, &book->questions, link)
+    {
+        if (memcmp(question->scope, scope, sizeof question->scope) == 0)
+            question->is_denied = true;
+    }
+}
+
 // ---- answers ------------------------------------------------------------------------------------
 
-// note_health notes whether there are usable answers, and says so where that changes.
-static void note_health(struct consent_book *book, enum authorizer_answer answer, const char *why,
-                        int64_t now_ms)
+// is_from_nobody tells that the authorizer itself has said nothing: there is no answer, or a gateway's own (RFC 9110 15.6.3 to
+// 15.6.5). Any other answer that is of no use may be about its one question.
+static bool is_from_nobody(const struct fetch_result *result)
 {
-    if (answer != AUTHORIZER_NONE) {
+    if (result->outcome != FETCH_OK)
+        return result->outcome != FETCH_TOO_LARGE;
+    return result->status >= 502 && result->status <= 504;
+}
+
+// note_health notes whether the authorizer answers, and says so where that changes.
+static void note_health(struct consent_book *book, const struct fetch_result *result,
+                        const struct consent_answer *answer, int64_t now_ms)
+{
+    if (answer->answer != AUTHORIZER_NONE) {
         if (book->is_said)
             log_info(LOG_AUTHORIZER_WORKS, "the authorizer answers again");
         book->is_down = false;
@@ -173,6 +203,8 @@ static void note_health(struct consent_book *book, enum authorizer_answer answer
         book->failures = 0;
         return;
     }
+    if (!is_from_nobody(result))
+        return;
     if (book->failures < CONSENT_DOWN_AFTER)
         book->failures++;
     if (book->failures < CONSENT_DOWN_AFTER || book->is_down)
@@ -183,9 +215,9 @@ static void note_health(struct consent_book *book, enum authorizer_answer answer
     book->is_said = true;
     book->said_ms = now_ms;
     log_warning(LOG_AUTHORIZER_FAILING,
-                "the authorizer gives no usable answer: %s; requests whose rule says `ask: "
+                "the authorizer gives no answer: %s; requests whose rule says `ask: "
                 "true` are refused with authorizer_failed",
-                why);
+                answer->why);
 }
 
 static void drop(struct consent_question *question)
@@ -228,11 +260,13 @@ static void on_done(void *arg, const struct fetch_result *result)
     answer.ends_ms = now_ms + ttl_ms;
     counters->asked[answer.answer]++;
     histogram_note(&counters->asked_time, &histogram_waits, now_ms - question->asked_ms);
-    note_health(book, answer.answer, answer.why, now_ms);
+    note_health(book, result, &answer, now_ms);
     if (answer.answer == AUTHORIZER_YES && ttl_s > 0)
         keep(book, question, now_ms, ttl_ms);
     else
         forget(book, question, now_ms);
+    if (answer.answer == AUTHORIZER_NO)
+        deny(book, question->scope);
     drop(question);
     tell(question, &answer);
     free(question);
@@ -291,6 +325,8 @@ static struct consent_question *start(struct consent_book *book,
     question->ttl_max_ms = settings->ttl_max_ms;
     (void)bytes_copy(question->key, sizeof question->key,
                      slice_of(request->key, sizeof request->key));
+    (void)bytes_copy(question->scope, sizeof question->scope,
+                     slice_of(request->scope, sizeof request->scope));
     (void)bytes_copy(question->asked_of, sizeof question->asked_of,
                      slice_of(settings->digest, sizeof settings->digest));
     question->fetch = fetch_start(book->fetcher, &fetch, on_done, question);

@@ -4,11 +4,13 @@
 // Two questions are equal if their `key` is, which says everything that an answer may depend on, and if they were put under the
 // same generation of the configuration and to the same authorizer. A yes serves others where the authorizer has given a `ttl`,
 // for the first half of it: what begins with it has time to be asked about again before it ends. A no, a yes without `ttl`, and
-// no usable answer are for those alone who have asked. Everything that is kept is forgotten with the next generation.
+// no usable answer are for those alone who have asked. Everything that is kept is forgotten with the next generation. After a no
+// nothing of the same `scope` is served that was asked before it: the keys of two questions may differ and their subject not.
 //
-// One client has no more places than the others leave free, of questions and of kept answers (auth/base/share.h). Where
-// CONSENT_DOWN_AFTER questions after each other had no usable answer, the authorizer counts as down up to the next one: no more
-// than CONSENT_PROBES questions are then under way, and for what has no place that is the answer, at once.
+// One client has no more places than the others leave free, of questions and of kept answers (auth/base/share.h). Where nobody
+// answered CONSENT_DOWN_AFTER questions after each other, the authorizer counts as down up to the next yes or no: no more than
+// CONSENT_PROBES questions are then under way, and for what has no place that is the answer, at once. An answer that comes and is
+// of no use changes nothing of this: one client may be what makes the authorizer give it.
 //
 // Of one worker, on its thread. Knows no exchanges and no policy.
 #pragma once
@@ -23,7 +25,7 @@
 enum {
     CONSENT_QUESTIONS_MAX = 64, // under way
     CONSENT_KEPT_MAX = 1024,    // answers
-    CONSENT_DOWN_AFTER = 3,     // questions without a usable answer
+    CONSENT_DOWN_AFTER = 3,     // questions that nobody answers
     CONSENT_PROBES = 4,         // questions under way while it is down
 };
 
@@ -49,9 +51,10 @@ struct consent_wait {
 
 // consent_request is a question. All borrowed.
 struct consent_request {
-    uint8_t key[AUTHORIZATION_DIGEST_LEN];
-    uint64_t generation; // of the configuration that it is put under
-    uint64_t account;    // id of who has it asked
+    uint8_t key[AUTHORIZATION_DIGEST_LEN];   // authorization_key
+    uint8_t scope[AUTHORIZATION_DIGEST_LEN]; // authorization_scope
+    uint64_t generation;                     // of the configuration that it is put under
+    uint64_t account;                        // id of who has it asked
     const struct authorizer_settings *settings;
     struct slice content; // JSON
     int64_t now_ms;       // monotonic

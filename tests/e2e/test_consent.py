@@ -156,7 +156,7 @@ def test_equal_questions_are_asked_once_and_go_on_when_who_asked_first_leaves(st
 def test_while_nobody_answers_all_are_refused_for_that_and_the_log_says_so_once(start, dns, origin, authorizer, pki):
     dns.addresses("origin.test", HERE)
     server = origin(echo)
-    says = {"flood": http(YES, "500 Internal Server Error"), "workers": YES}
+    says = {"flood": http(YES, "503 Service Unavailable"), "workers": YES}
     asked = authorizer(lambda question: says[question["client"]["name"]])
     flood = client(reach("origin.test", "1-65535", ask=True), name="flood", match=[{"cn": "worker-2"}])
     proxy = start(flood, client(reach("origin.test", server.port, ask=True)), workers=1, **settings(asked))
@@ -164,7 +164,7 @@ def test_while_nobody_answers_all_are_refused_for_that_and_the_log_says_so_once(
     for _ in range(4):
         refused = proxy.connect(other).ask(place)
         proxy.assert_refused(refused, 503, "authorizer_failed", "error", rule="flood.allow[0]")
-    assert proxy.stderr.text().count("the authorizer gives no usable answer: its status is not 200") == 1
+    assert proxy.stderr.text().count("the authorizer gives no answer: its status is not 200") == 1
     says["flood"] = None  # silence
     first = len(asked.asked)
     waiting = [proxy.connect(other) for _ in range(10)]
@@ -176,6 +176,75 @@ def test_while_nobody_answers_all_are_refused_for_that_and_the_log_says_so_once(
     proxy.tunnel(place).echo(b"it does, for others")
     assert proxy.stderr.wait("the authorizer answers again")
     waiting[0].close()
+
+
+def test_answers_that_are_of_no_use_to_one_client_leave_the_authorizer_up_for_others(
+    start, dns, origin, authorizer, pki
+):
+    names = [f"{number}.test" for number in range(10)]
+    for name in ("origin.test", *names):
+        dns.addresses(name, HERE)
+    server = origin(echo)
+    released = threading.Event()
+    useless = [http({}), http(YES, "500 Internal Server Error"), http(b" " * (65 << 10)), *[http({})] * 3]
+
+    def says(question):
+        if question["client"]["name"] == "odd":
+            return useless[len(asked.asked) - 1]
+        assert released.wait(PATIENCE)
+        return YES
+
+    asked = authorizer(says)
+    odd = client(reach("origin.test", server.port, ask=True), name="odd", match=[{"cn": "worker-2"}])
+    proxy = start(odd, client(reach("*.test", server.port, ask=True)), workers=1, **settings(asked))
+    other = pki.ca.leaf("worker-2")
+    for _ in useless:
+        refused = proxy.connect(other).ask(f"origin.test:{server.port}")
+        proxy.assert_refused(refused, 503, "authorizer_failed", "error", rule="odd.allow[0]")
+    waiting = [proxy.connect() for _ in names]
+    for name, one in zip(names, waiting):
+        one.send(connect_head(f"{name}:{server.port}"))
+    asked.wait_asked(len(useless) + len(names))
+    released.set()
+    assert [one.read_answer().status for one in waiting] == [200] * len(names)
+    assert "the authorizer gives no" not in proxy.stderr.text()
+
+
+@pytest.mark.parametrize("a_yes", ["kept", "under way"])
+def test_no_yes_is_kept_beyond_a_no_about_the_same(start, dns, origin, authorizer, a_yes):
+    """The no is about tunnels that are open, the yes about one that is not: each of the eight is asked about within 5 seconds."""
+    dns.addresses("origin.test", HERE)
+    server = origin(echo)
+    may_say_no, may_say_yes = threading.Event(), threading.Event()
+
+    def says(question):
+        if question["rule"] == "before":
+            return allow(3600)
+        assert (may_say_no if question["again"] else may_say_yes).wait(PATIENCE)
+        return NO if question["again"] else allow(3600)
+
+    asked = authorizer(says)
+    rule = reach("origin.test", server.port, ask=True)
+    proxy = start(client({**rule, "name": "before"}), workers=1, **settings(asked))
+    place = f"origin.test:{server.port}"
+    tunnels = [proxy.tunnel(place) for _ in range(8)]
+    proxy.reload(client({**rule, "name": "after"}))
+    one = proxy.connect()
+    if a_yes == "kept":
+        may_say_yes.set()
+    one.send(connect_head(place))
+    if a_yes == "kept":
+        assert one.read_answer().status == 200
+        assert origin_of(proxy, proxy.tunnel(place)) == "kept"
+    else:
+        eventually(lambda: any(not each["again"] for each in asked.asked[1:]), lambda: "the question of the new tunnel")
+    may_say_no.set()
+    closed = proxy.audit.wait("close", **{"reason": "not_authorized"})
+    assert closed["id"] in {tunnel.id for tunnel in tunnels}
+    may_say_yes.set()
+    if a_yes == "under way":
+        assert one.read_answer().status == 200, "its own answer is a yes"
+    assert origin_of(proxy, proxy.tunnel(place)) == "asked"
 
 
 # -- what has changed before the 200 ----------------------------------------------------------
