@@ -14,7 +14,8 @@ from support.authorizer import NO, YES, Authorizer, allow, http
 from support.config import client, merge, reach, write_config
 from support.origin import dead_port, echo
 from support.pages import PAGES
-from support.plain import PlainClient, StrictOrigin, url
+from support.parents import ScriptedParent, parent
+from support.plain import PlainClient, Reader, StrictOrigin, head, url
 from support.proxy import run
 from support.readers import free_port
 from support.scale import eventually
@@ -108,6 +109,46 @@ def test_each_plain_request_is_asked_also_on_a_kept_connection(start, authorizer
     assert [each["method"] for each in asked.asked] == ["GET"] * 4
     assert [request.connection for request in web.requests][:2] == [1, 1]
     web.stop()
+
+
+def test_what_goes_through_a_parent_is_asked_about_before_the_parent_hears_of_it(start, server, authorizer, pki):
+    said = [NO, YES]
+    asked = authorizer(lambda _: said[len(asked.asked) - 1])
+    above = ScriptedParent()
+    rule = reach("origin.test", server.port, ask=True)
+    proxy = start(client(rule, via=["paris"]), parents=[parent(pki, above.port, scheme="http")], **settings(asked))
+    place = f"origin.test:{server.port}"
+    proxy.assert_refused(proxy.ask(place), 403, "not_authorized", rule="workers.allow[0]")
+    assert above.accepted == 0
+    proxy.tunnel(place).echo(b"through the parent, after a yes")
+    assert above.accepted == 1 and server.accepted == 0
+    assert [(each["target"]["host"], each["addresses"]) for each in asked.asked] == [("origin.test", ["127.0.0.1"])] * 2
+    above.stop()
+
+
+def test_a_websocket_is_asked_about_before_and_while_it_is_open(start, origin, authorizer):
+    def habit(conn):
+        Reader(lambda: conn.recv(65536)).request()
+        conn.sendall(b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n")
+        echo(conn)
+
+    web = origin(habit)
+    said = [NO, YES, NO]
+    asked = authorizer(lambda _: said[len(asked.asked) - 1])
+    proxy = start(asking(web.port), **settings(asked))
+    fields = ("Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Key: k")
+    one = PlainClient(proxy.connect())
+    one.send(head("GET", url(web).replace("http://", "ws://"), *fields))
+    assert one.read().status == 403
+    assert web.accepted == 0
+    one.send(head("GET", url(web).replace("http://", "ws://"), *fields))
+    assert one.read().status == 101
+    one.send(b"frames")
+    assert one.reader.take(6) == b"frames"
+    proxy.reload(**settings(asked, ttl_max="1h"))
+    asked.wait_asked(3)
+    proxy.assert_closed(asked.asked[1]["id"], "not_authorized", status=101)
+    assert [(each["method"], each["again"]) for each in asked.asked] == [("GET", False), ("GET", False), ("GET", True)]
 
 
 def place_of(proxy):
