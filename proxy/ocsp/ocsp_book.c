@@ -6,7 +6,7 @@
 
 #include "proxy/ocsp/ocsp_store.h"
 
-enum { TICK_BUCKETS = 512 }; // that are walked with the lock held
+enum { LOCKED_BUCKETS = 512 }; // that are walked with the lock held
 
 struct ocsp_book {
     pthread_mutex_t lock;
@@ -107,10 +107,40 @@ static bool has_current(const struct ocsp_entry *entry, int64_t now_s)
            now_s + OCSP_SKEW_S >= entry->this_update_s;
 }
 
-// standing_of tells what is known. Who was revoked stays so until a newer answer says otherwise.
-static enum ocsp_standing standing_of(const struct ocsp_entry *entry, int64_t now_s, int64_t now_ms)
+// is_revoked tells whether a certificate was revoked and no newer answer says otherwise. `entry` is the one of the query;
+// NULL: there is none, and other places may have said so.
+static bool is_revoked(const struct ocsp_book *book, const struct ocsp_query *query,
+                       const struct ocsp_entry *entry)
 {
-    if (entry->has_answer && entry->status == OCSP_REVOKED)
+    if (entry != NULL && entry->has_answer && entry->status == OCSP_REVOKED)
+        return true;
+    const struct ocsp_entry *revoked = ocsp_store_revocation(&book->store, query);
+    return revoked != NULL &&
+           (entry == NULL || !entry->has_answer || entry->this_update_s <= revoked->this_update_s);
+}
+
+// query_of gives the query of an entry, borrowed from it.
+static struct ocsp_query query_of(const struct ocsp_entry *entry)
+{
+    const struct ocsp_place *place = entry->place;
+    return (struct ocsp_query){
+        .authority = place->authority,
+        .anchor = place->anchor,
+        .subject = {.issuer_name = place->issuer_name,
+                    .issuer_key = place->issuer_key,
+                    .serial = ocsp_store_serial(entry)},
+        .url = &place->url,
+        .timeout_ms = place->timeout_ms,
+        .has_nonce = place->has_nonce,
+    };
+}
+
+// standing_of tells what is known. Who was revoked stays so until a newer answer says otherwise.
+static enum ocsp_standing standing_of(const struct ocsp_book *book, const struct ocsp_entry *entry,
+                                      int64_t now_s, int64_t now_ms)
+{
+    const struct ocsp_query query = query_of(entry);
+    if (is_revoked(book, &query, entry))
         return OCSP_STANDS_REVOKED;
     if (has_current(entry, now_s))
         return entry->status == OCSP_GOOD ? OCSP_STANDS_GOOD : OCSP_STANDS_UNKNOWN;
@@ -126,7 +156,7 @@ enum ocsp_standing ocsp_book_standing(struct ocsp_book *book, const struct ocsp_
                                       int64_t now_s, int64_t now_ms, struct ocsp_delegate *out)
 {
     pthread_mutex_lock(&book->lock);
-    const enum ocsp_standing standing = standing_of(entry, now_s, now_ms);
+    const enum ocsp_standing standing = standing_of(book, entry, now_s, now_ms);
     if (out != NULL)
         *out = entry->delegate;
     pthread_mutex_unlock(&book->lock);
@@ -138,8 +168,11 @@ enum ocsp_standing ocsp_book_look(struct ocsp_book *book, const struct ocsp_quer
 {
     pthread_mutex_lock(&book->lock);
     const struct ocsp_entry *entry = ocsp_store_find(&book->store, query);
-    const enum ocsp_standing standing =
-        entry == NULL ? OCSP_STANDS_UNASKED : standing_of(entry, now_s, now_ms);
+    enum ocsp_standing standing = OCSP_STANDS_UNASKED;
+    if (entry != NULL)
+        standing = standing_of(book, entry, now_s, now_ms);
+    else if (is_revoked(book, query, NULL))
+        standing = OCSP_STANDS_REVOKED;
     if (out != NULL)
         *out = entry == NULL ? (struct ocsp_delegate){0} : entry->delegate;
     pthread_mutex_unlock(&book->lock);
@@ -253,9 +286,7 @@ bool ocsp_book_take(struct ocsp_book *book, int64_t now_ms, struct ocsp_task *ou
         book->figures.under_way++;
         *out = (struct ocsp_task){
             .entry = entry,
-            .subject = {.issuer_name = place->issuer_name,
-                        .issuer_key = place->issuer_key,
-                        .serial = ocsp_store_serial(entry)},
+            .subject = query_of(entry).subject,
             .url = &place->url,
             .timeout_ms = place->timeout_ms,
             .has_nonce = place->has_nonce,
@@ -296,19 +327,25 @@ static bool is_news(const struct ocsp_entry *entry, const struct ocsp_answer *an
     return answer->this_update_s == entry->this_update_s && answer->status >= entry->status;
 }
 
-// note_answer takes an answer, unless it is older than the one that is known.
+// take_answer notes an answer, unless it is older than the one that is known.
+static void take_answer(struct ocsp_entry *entry, const struct ocsp_answer *answer)
+{
+    if (!is_news(entry, answer))
+        return;
+    entry->has_answer = true;
+    entry->status = (uint8_t)answer->status;
+    entry->this_update_s = answer->this_update_s;
+    entry->next_update_s = answer->next_update_s;
+    entry->delegate = answer->delegate;
+}
+
+// note_answer takes an answer, and says when to ask again.
 static void note_answer(struct ocsp_entry *entry, const struct ocsp_answer *answer, int64_t now_s,
                         int64_t now_ms)
 {
     entry->place->failures = 0;
     entry->place->down_until_ms = 0;
-    if (is_news(entry, answer)) {
-        entry->has_answer = true;
-        entry->status = (uint8_t)answer->status;
-        entry->this_update_s = answer->this_update_s;
-        entry->next_update_s = answer->next_update_s;
-        entry->delegate = answer->delegate;
-    }
+    take_answer(entry, answer);
     if (!has_current(entry, now_s)) {
         put_off(entry, now_ms);
         return;
@@ -361,9 +398,9 @@ bool ocsp_book_tick(struct ocsp_book *book, int64_t now_s, int64_t now_ms)
     bool has_work = false;
     bool is_in_use = false;
     uint64_t unanswered = 0;
-    for (size_t from = 0; from < OCSP_STORE_BUCKETS; from += TICK_BUCKETS) {
+    for (size_t from = 0; from < OCSP_STORE_BUCKETS; from += LOCKED_BUCKETS) {
         pthread_mutex_lock(&book->lock);
-        for (size_t i = from; i < from + TICK_BUCKETS; i++) {
+        for (size_t i = from; i < from + LOCKED_BUCKETS; i++) {
             for (struct ocsp_entry *entry = book->store.buckets[i]; entry != NULL;
                  entry = entry->next) {
                 if (entry->holders == 0)
@@ -384,6 +421,74 @@ bool ocsp_book_tick(struct ocsp_book *book, int64_t now_s, int64_t now_ms)
     if (has_work)
         book->on_work(book->arg);
     return is_in_use;
+}
+
+// ---- what another process knows ------------------------------------------------------------------
+
+// tell_bucket tells what is known of the certificates of one bucket; `*left` is how many more may be told.
+static bool tell_bucket(const struct ocsp_entry *entry, enum ocsp_status status, size_t *left,
+                        bool (*tell)(void *arg, const struct ocsp_note *note), void *arg)
+{
+    for (; entry != NULL && *left > 0; entry = entry->next) {
+        const struct ocsp_query query = query_of(entry);
+        if (!entry->has_answer || entry->status != status)
+            continue;
+        const struct ocsp_note note = {
+            .status = status,
+            .has_nonce = query.has_nonce,
+            .this_update_s = entry->this_update_s,
+            .next_update_s = entry->next_update_s,
+            .timeout_ms = query.timeout_ms,
+            .authority = query.authority,
+            .anchor = query.anchor,
+            .subject = query.subject,
+            .url = *query.url,
+        };
+        (*left)--;
+        if (!tell(arg, &note))
+            return false;
+    }
+    return true;
+}
+
+bool ocsp_book_tell(struct ocsp_book *book, bool (*tell)(void *arg, const struct ocsp_note *note),
+                    void *arg)
+{
+    static const enum ocsp_status told[] = {OCSP_REVOKED, OCSP_UNKNOWN};
+    size_t left = OCSP_BOOK_MAX_KEPT;
+    bool is_told = true;
+    for (size_t t = 0; t < sizeof told / sizeof *told; t++) {
+        for (size_t from = 0; from < OCSP_STORE_BUCKETS; from += LOCKED_BUCKETS) {
+            pthread_mutex_lock(&book->lock);
+            for (size_t i = from; is_told && i < from + LOCKED_BUCKETS; i++)
+                is_told = tell_bucket(book->store.buckets[i], told[t], &left, tell, arg);
+            pthread_mutex_unlock(&book->lock);
+        }
+    }
+    return is_told;
+}
+
+bool ocsp_book_hear(struct ocsp_book *book, const struct ocsp_note *note)
+{
+    const struct ocsp_query query = {
+        .authority = note->authority,
+        .anchor = note->anchor,
+        .subject = note->subject,
+        .url = &note->url,
+        .timeout_ms = note->timeout_ms,
+        .has_nonce = note->has_nonce,
+    };
+    const struct ocsp_answer answer = {.status = note->status,
+                                       .this_update_s = note->this_update_s,
+                                       .next_update_s = note->next_update_s};
+    struct ocsp_entry *entry = ocsp_book_hold(book, &query);
+    if (entry == NULL)
+        return false;
+    pthread_mutex_lock(&book->lock);
+    take_answer(entry, &answer);
+    release(book, entry);
+    pthread_mutex_unlock(&book->lock);
+    return true;
 }
 
 void ocsp_book_figures(struct ocsp_book *book, struct ocsp_figures *out)

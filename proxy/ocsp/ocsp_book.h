@@ -9,7 +9,8 @@
 // Asking is fair and bounded: one question for a certificate at a time, whoever wants to know; OCSP_BOOK_EACH questions at a
 // time for each place, and places take turns, so that a responder that is dead costs the clients of another nothing. A place
 // that has failed OCSP_BOOK_FAILURES times in a row is left alone for OCSP_BOOK_DOWN_MS, but for one question. After an answer
-// comes none older than it, and none of the same second that is better.
+// comes none older than it, and none of the same second that is better. Who is revoked at one place of its issuer is so at
+// all others that have said nothing newer: whom to ask changes with a reload, and what was said stays.
 //
 // Two clocks: the wall clock (`now_s`, Unix seconds) says whether an answer is over, and nothing else. When to ask again goes
 // by the monotonic one (`now_ms`), so that setting the clock neither stops questions nor brings them all at once.
@@ -23,6 +24,7 @@
 
 #include "auth/ocsp_response.h"
 #include "auth/ocsp_settings.h"
+#include "proxy/ocsp/ocsp_note.h"
 #include "proxy/ocsp/ocsp_query.h"
 
 enum {
@@ -116,6 +118,14 @@ bool ocsp_book_settle(struct ocsp_book *book, const struct ocsp_task *task,
 // ocsp_book_tick has asked again what is in use and ends soon, or has no answer. Once a second, while it is true: something
 // is in use.
 bool ocsp_book_tick(struct ocsp_book *book, int64_t now_s, int64_t now_ms);
+
+// ocsp_book_tell calls `tell` with each certificate that is revoked, and then with each that is unknown, OCSP_BOOK_MAX_KEPT at
+// most, with the lock held. False as soon as `tell` gives false.
+bool ocsp_book_tell(struct ocsp_book *book, bool (*tell)(void *arg, const struct ocsp_note *note),
+                    void *arg) MUST_USE;
+
+// ocsp_book_hear takes what the book of another process has told, unless a newer answer is known. False without memory.
+bool ocsp_book_hear(struct ocsp_book *book, const struct ocsp_note *note) MUST_USE;
 
 // ocsp_book_figures counts.
 void ocsp_book_figures(struct ocsp_book *book, struct ocsp_figures *out);

@@ -259,6 +259,22 @@ struct ocsp_entry *ocsp_store_find(const struct ocsp_store *store, const struct 
     return entry;
 }
 
+const struct ocsp_entry *ocsp_store_revocation(const struct ocsp_store *store,
+                                               const struct ocsp_query *query)
+{
+    const struct ocsp_entry *found = NULL;
+    const struct ocsp_entry *entry = *bucket_of(store, query->authority, query->subject.serial);
+    for (; entry != NULL; entry = entry->next) {
+        if (entry->has_answer && entry->status == OCSP_REVOKED &&
+            slice_equal(ocsp_store_serial(entry), query->subject.serial) &&
+            is_same_digest(entry->place->authority, query->authority) &&
+            slice_equal(entry->place->issuer_name, query->subject.issuer_name) &&
+            (found == NULL || entry->this_update_s > found->this_update_s))
+            found = entry;
+    }
+    return found;
+}
+
 static void note_held(struct ocsp_store *store, struct ocsp_entry *entry)
 {
     entry->holders = 1;

@@ -102,6 +102,11 @@ void ocsp_store_deinit(struct ocsp_store *store);
 // ocsp_store_find gives the entry of a query; NULL: there is none.
 struct ocsp_entry *ocsp_store_find(const struct ocsp_store *store, const struct ocsp_query *query);
 
+// ocsp_store_revocation gives, of the entries of the same certificate at any place, the revoked one with the newest answer;
+// NULL: there is none. A query's URL and nonce do not matter.
+const struct ocsp_entry *ocsp_store_revocation(const struct ocsp_store *store,
+                                               const struct ocsp_query *query);
+
 // ocsp_store_make makes the entry of a query, of which there is none, held once. NULL without memory, or where no room can
 // be made (`*out_is_crowded`).
 struct ocsp_entry *ocsp_store_make(struct ocsp_store *store, const struct ocsp_query *query,

@@ -8,10 +8,17 @@
 #include <unistd.h>
 
 #include "proxy/admin/block_state.h"
+#include "proxy/service/ocsp_message.h"
 
 enum {
     RECEIVE_PATIENCE_MS = 30 * 1000, // all of the first part is on its way
     TEXT_MAX_BYTES = 64 * 1024 * 1024,
+};
+
+// heirs is where goes what may have changed meanwhile: the second part.
+struct heirs {
+    struct ticket_keys *tickets; // borrowed
+    struct ocsp_book *book;      // likewise
 };
 
 // received is a message with its memory.
@@ -184,11 +191,11 @@ static enum err take_ancestor(struct inheritance *inheritance, struct received *
 
 // take does what a message asks for. ERR_INPUT for those that have no place here.
 static enum err take(struct inheritance *inheritance, struct received *received,
-                     struct ticket_keys *tickets, struct errinfo *info)
+                     const struct heirs *heirs, struct errinfo *info)
 {
     const struct handover_message *message = &received->message;
     const enum handover_kind kind = message->kind;
-    const bool is_second_part = tickets != NULL;
+    const bool is_second_part = heirs != NULL;
     if (!is_second_part && kind == HANDOVER_HELLO)
         return take_hello(inheritance, message, info);
     if (!is_second_part && inheritance->control != NULL && kind == HANDOVER_LISTENER)
@@ -202,19 +209,22 @@ static enum err take(struct inheritance *inheritance, struct received *received,
     }
     if (is_second_part && kind == HANDOVER_BLOCKS)
         return add_blocks(inheritance, message, info);
+    if (is_second_part && kind == HANDOVER_OCSP)
+        return ocsp_message_take(heirs->book, message, &inheritance->is_ocsp_strange, info);
     if (is_second_part && kind == HANDOVER_COUNTS)
         return append(&inheritance->counts, &inheritance->counts_len, message->bytes, info);
     if (is_second_part && kind == HANDOVER_PREDECESSOR)
         return take_ancestor(inheritance, received, info);
-    if (is_second_part && kind == HANDOVER_TICKETS && ticket_keys_import(tickets, message->bytes))
+    if (is_second_part && kind == HANDOVER_TICKETS &&
+        ticket_keys_import(heirs->tickets, message->bytes))
         return ERR_OK;
     return errinfo_set(info, ERR_INPUT, "the running process says `%s`, which does not fit here",
                        handover_kind_name(kind));
 }
 
-// hear takes messages until `last`; its number goes to `*out_number`.
+// hear takes messages until `last`; those of the first part where `heirs` is NULL. Its number goes to `*out_number`.
 static enum err hear(struct inheritance *inheritance, int patience_ms, enum handover_kind last,
-                     struct ticket_keys *tickets, uint64_t *out_number, struct errinfo *info)
+                     const struct heirs *heirs, uint64_t *out_number, struct errinfo *info)
 {
     struct received *received = calloc(1, sizeof *received);
     enum err error = received == NULL ? no_memory(info) : ERR_OK;
@@ -227,7 +237,7 @@ static enum err hear(struct inheritance *inheritance, int patience_ms, enum hand
         is_over = received->message.kind == last;
         *out_number = received->message.number;
         if (!is_over)
-            error = take(inheritance, received, tickets, info);
+            error = take(inheritance, received, heirs, info);
         close_all(received->fds, received->fd_count);
     }
     if (received != NULL)
@@ -246,15 +256,16 @@ enum err inheritance_receive(struct inheritance *inheritance, struct errinfo *in
 }
 
 enum err inheritance_await(struct inheritance *inheritance, struct ticket_keys *tickets,
-                           struct blocklist **out, struct errinfo *info)
+                           struct ocsp_book *book, struct blocklist **out, struct errinfo *info)
 {
     const struct handover_message prepared = {.kind = HANDOVER_PREPARED};
+    const struct heirs heirs = {.tickets = tickets, .book = book};
     uint64_t is_kept = 0;
     *out = NULL;
     if (!handover_tell(inheritance->fd, &prepared))
         return errinfo_set(info, ERR_INPUT, "the running process has ended: %m");
     // The other one has the patience, and ends us when it is over.
-    TRY(hear(inheritance, -1, HANDOVER_COMMIT, tickets, &is_kept, info));
+    TRY(hear(inheritance, -1, HANDOVER_COMMIT, &heirs, &is_kept, info));
     inheritance->is_state_kept = is_kept == 1;
     if (inheritance->blocks == NULL)
         return ERR_OK;

@@ -6,6 +6,7 @@
 
 #include "auth/blocklist.h"
 #include "proxy/handover/handover_link.h"
+#include "proxy/ocsp/ocsp_book.h"
 #include "proxy/service/monitor_place.h"
 #include "proxy/tls/ticket_keys.h"
 
@@ -34,8 +35,9 @@ struct inheritance {
     char *state;   // owned; path of the file of blocks
     char *blocks;  // owned; text of the state, as it comes
     size_t blocks_len;
-    bool is_state_kept; // the file says the same
-    char *counts;       // owned; what the process before has, as lines; see handover_counts.h
+    bool is_state_kept;   // the file says the same
+    bool is_ocsp_strange; // notes of OCSP came in a format of another version
+    char *counts;         // owned; what the process before has, as lines; see handover_counts.h
     size_t counts_len;
     struct ancestor ancestors[PREDECESSORS_MAX];
     size_t ancestor_count;
@@ -48,10 +50,11 @@ enum err inheritance_find(struct inheritance *out, struct errinfo *info) MUST_US
 // inheritance_receive takes what is needed to prepare: sockets, and where things are. ERR_INPUT or ERR_MEMORY.
 enum err inheritance_receive(struct inheritance *inheritance, struct errinfo *info) MUST_USE;
 
-// inheritance_await says that all is prepared, and takes what may have changed meanwhile: ticket keys go to `tickets`, and
-// `*out` gets the blocks, a reference. ERR_INPUT or ERR_MEMORY.
+// inheritance_await says that all is prepared, and takes what may have changed meanwhile: ticket keys go to `tickets`, what
+// OCSP has said to `book`, and `*out` gets the blocks, a reference. ERR_INPUT or ERR_MEMORY.
 enum err inheritance_await(struct inheritance *inheritance, struct ticket_keys *tickets,
-                           struct blocklist **out, struct errinfo *info) MUST_USE;
+                           struct ocsp_book *book, struct blocklist **out,
+                           struct errinfo *info) MUST_USE;
 
 // inheritance_refuse tells the other process why this one cannot take its place. Does nothing where there is no link.
 void inheritance_refuse(const struct inheritance *inheritance, const char *why);

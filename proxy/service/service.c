@@ -477,7 +477,8 @@ static enum err take_place(struct service *service, struct errinfo *info)
     if (inheritance->fd < 0)
         return ERR_OK;
     static const int endings[] = {SIGTERM, SIGINT};
-    TRY(inheritance_await(inheritance, service->shared.tickets, &service->blocks, info));
+    TRY(inheritance_await(inheritance, service->shared.tickets, service->shared.ocsp,
+                          &service->blocks, info));
     if (signals_are_pending(endings, sizeof endings / sizeof *endings))
         return errinfo_set(info, ERR_INPUT,
                            "the new process was told to end before it served (SIGTERM or SIGINT)");

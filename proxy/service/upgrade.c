@@ -17,6 +17,7 @@
 #include "proxy/process/notify.h"
 #include "proxy/service/blocks_message.h"
 #include "proxy/service/counts_message.h"
+#include "proxy/service/ocsp_message.h"
 #include "proxy/service/state.h"
 
 // What the new process gets of the signals that have come meanwhile, and in which order.
@@ -321,7 +322,8 @@ static bool send_rest(const struct upgrade *upgrade)
     const struct service *service = upgrade->service;
     if (service->blocks != NULL && !blocks_message_send(link, service->blocks))
         return false;
-    return send_tickets(link, service) && counts_message_send(link, service->shared.ledger, true) &&
+    return send_tickets(link, service) && ocsp_message_send(link, service->shared.ocsp) &&
+           counts_message_send(link, service->shared.ledger, true) &&
            predecessors_pass_on(&service->succession.predecessors, link) &&
            handover_link_say(link, HANDOVER_COMMIT, service->blocks_problem.text[0] == '\0');
 }

@@ -500,6 +500,39 @@ def test_a_revocation_reaches_the_process_before_an_upgrade(
         made.kill()
 
 
+@pytest.mark.usefixtures("dns")
+def test_who_was_revoked_stays_so_over_a_reload_and_an_upgrade_while_nobody_answers(
+    start, pki, responder, leaf, tmp_path
+):
+    stranger = pki.ca.leaf("nobody-was-ever-asked-about")
+    asks = {"mode": "soft", "responder": responder.knows(leaf).url}
+    responder.revoke(leaf)
+    made = start_upgradable(
+        start,
+        tmp_path,
+        client(reach(ORIGIN, 443), match=[{"any": True}]),
+        trust={"staff": {"ca": [pki.ca.path], "ocsp": asks}},
+    )
+
+    def is_refused(count):
+        assert REVOKED in made.proxy.dial(leaf).refusal()
+        made.proxy.audit.wait_count(count, "handshake_refused", reason="revoked")
+
+    try:
+        is_refused(1)
+        responder.stop()
+        is_refused(2)
+        made.proxy.reload(trust={"staff": {"ocsp": {"responder": responder.url + "elsewhere"}}})
+        is_refused(3)
+        made.upgrade()
+        is_refused(4)
+        assert made.proxy.connect(stranger).ask("nowhere.test:443").status == 403
+        assert made.proxy.audit.wait("decision")["client"]["ocsp"] == "unanswered"
+    finally:
+        made.proxy.stop(expected=None)
+        made.kill()
+
+
 # -- what the commands say ----------------------------------------------------------------------
 
 

@@ -75,7 +75,7 @@ LAYERS = {
     ),
     "proxy/ocsp": (
         ["auth/", "proxy/clock/", "proxy/fetch/", "proxy/log/", "proxy/loop/", "proxy/metrics/histogram.h", "proxy/net/"],
-        ["ev.h", "openssl/rand.h", "pthread.h"],
+        ["ev.h", "openssl/bytestring.h", "openssl/rand.h", "pthread.h"],
     ),
     "proxy/outlet": (
         ["auth/", "proxy/clock/", "proxy/net/buffer.h", "proxy/net/sockaddr.h", "proxy/net/stream.h", "proxy/tls/"],

@@ -200,6 +200,95 @@ static void who_was_revoked_comes_back_by_a_newer_answer_only(void **state)
     ocsp_book_release(bench->book, entry);
 }
 
+static void keep_answer(struct ocsp_book *book, const struct issuer *issuer, uint32_t serial)
+{
+    struct ocsp_entry *entry = hold(book, issuer, serial);
+    ocsp_book_ask(book, entry);
+    assert_true(answer_next(book, OCSP_GOOD, NOW_S));
+    ocsp_book_release(book, entry);
+}
+
+// revoke_one has the book know that a certificate is revoked, and holds it no more.
+static void revoke_one(struct ocsp_book *book, const struct issuer *issuer, uint32_t serial)
+{
+    struct ocsp_entry *entry = hold(book, issuer, serial);
+    ocsp_book_ask(book, entry);
+    assert_true(answer_next(book, OCSP_REVOKED, NOW_S));
+    ocsp_book_release(book, entry);
+}
+
+static void who_was_revoked_stays_so_when_another_responder_is_asked(void **state)
+{
+    struct bench *bench = *state;
+    struct issuer moved = bench->one;
+    moved.url = bench->other.url;
+    revoke_one(bench->book, &bench->one, 1);
+    assert_int_equal(look(bench->book, &moved, 1, NOW_S + LIFE_S), OCSP_STANDS_REVOKED);
+    assert_int_equal(look(bench->book, &moved, 2, NOW_S), OCSP_STANDS_UNASKED);
+    assert_int_equal(look(bench->book, &bench->other, 1, NOW_S), OCSP_STANDS_UNASKED);
+    struct ocsp_entry *entry = hold(bench->book, &moved, 1);
+    ocsp_book_ask(bench->book, entry);
+    assert_true(answer_next(bench->book, OCSP_GOOD, NOW_S));
+    assert_int_equal(look(bench->book, &moved, 1, NOW_S), OCSP_STANDS_REVOKED);
+    ocsp_book_ask(bench->book, entry);
+    assert_true(answer_next(bench->book, OCSP_GOOD, NOW_S + 1));
+    assert_int_equal(look(bench->book, &moved, 1, NOW_S + 1), OCSP_STANDS_GOOD);
+    assert_int_equal(look(bench->book, &bench->one, 1, NOW_S + 1), OCSP_STANDS_REVOKED);
+    ocsp_book_release(bench->book, entry);
+}
+
+// pass_on has another book hear what one tells, as bytes.
+static bool pass_on(void *arg, const struct ocsp_note *note)
+{
+    uint8_t bytes[OCSP_NOTE_MAX] = {0};
+    struct ocsp_note heard;
+    const size_t len = ocsp_note_format(note, bytes);
+    assert_int_equal(ocsp_note_parse(slice_of(bytes, len), &heard), ERR_OK);
+    for (size_t cut = 0; cut < len; cut++)
+        assert_int_equal(ocsp_note_parse(slice_of(bytes, cut), &heard), ERR_INPUT);
+    assert_int_equal(ocsp_note_parse(slice_of(bytes, len + 1), &heard), ERR_INPUT);
+    assert_int_equal(ocsp_note_parse(slice_of(bytes, len), &heard), ERR_OK);
+    return ocsp_book_hear(arg, &heard);
+}
+
+static void another_process_hears_who_was_revoked_or_unknown(void **state)
+{
+    struct bench *bench = *state;
+    struct ocsp_book *next = ocsp_book_create(on_work, &bench->work);
+    struct ocsp_figures figures;
+    revoke_one(bench->book, &bench->one, 1);
+    struct ocsp_entry *unknown = hold(bench->book, &bench->other, 2);
+    ocsp_book_ask(bench->book, unknown);
+    assert_true(answer_next(bench->book, OCSP_UNKNOWN, NOW_S));
+    keep_answer(bench->book, &bench->one, 3);
+    assert_true(ocsp_book_tell(bench->book, pass_on, next));
+    ocsp_book_release(bench->book, unknown);
+    ocsp_book_figures(next, &figures);
+    assert_int_equal(figures.entries, 2);
+    assert_int_equal(figures.held, 0);
+    assert_int_equal(look(next, &bench->one, 1, NOW_S + 2 * LIFE_S), OCSP_STANDS_REVOKED);
+    assert_int_equal(look(next, &bench->other, 2, NOW_S), OCSP_STANDS_UNKNOWN);
+    assert_int_equal(look(next, &bench->other, 2, NOW_S + 2 * LIFE_S), OCSP_STANDS_UNASKED);
+    assert_int_equal(look(next, &bench->one, 3, NOW_S), OCSP_STANDS_UNASKED);
+    ocsp_book_destroy(next);
+}
+
+static bool count_note(void *arg, const struct ocsp_note *note)
+{
+    (void)note;
+    return ++*(size_t *)arg < 3;
+}
+
+static void who_does_not_take_what_is_told_is_told_no_more(void **state)
+{
+    struct bench *bench = *state;
+    size_t count = 0;
+    for (uint32_t i = 1; i < 10; i++)
+        revoke_one(bench->book, &bench->one, i);
+    assert_false(ocsp_book_tell(bench->book, count_note, &count));
+    assert_int_equal(count, 3);
+}
+
 static void of_two_answers_of_one_second_the_worse_counts(void **state)
 {
     struct bench *bench = *state;
@@ -478,14 +567,6 @@ static void a_fault_that_concerns_one_certificate_does_not_take_its_place_down(v
     ocsp_book_release(bench->book, next);
 }
 
-static void keep_answer(struct ocsp_book *book, const struct issuer *issuer, uint32_t serial)
-{
-    struct ocsp_entry *entry = hold(book, issuer, serial);
-    ocsp_book_ask(book, entry);
-    assert_true(answer_next(book, OCSP_GOOD, NOW_S));
-    ocsp_book_release(book, entry);
-}
-
 static void ten_thousand_answers_take_less_than_four_mebibytes(void **state)
 {
     struct bench *bench = *state;
@@ -515,15 +596,6 @@ static void a_ca_with_many_clients_takes_no_room_of_another(void **state)
     assert_int_equal(look(bench->book, &bench->one, 0, NOW_S), OCSP_STANDS_UNASKED);
     assert_int_equal(look(bench->book, &bench->one, 2 * OCSP_BOOK_MAX - 1, NOW_S),
                      OCSP_STANDS_GOOD);
-}
-
-// revoke_one has the book know that a certificate is revoked, and holds it no more.
-static void revoke_one(struct ocsp_book *book, const struct issuer *issuer, uint32_t serial)
-{
-    struct ocsp_entry *entry = hold(book, issuer, serial);
-    ocsp_book_ask(book, entry);
-    assert_true(answer_next(book, OCSP_REVOKED, NOW_S));
-    ocsp_book_release(book, entry);
 }
 
 static void who_was_revoked_is_not_forgotten_for_those_who_are_good(void **state)
@@ -609,11 +681,11 @@ static void a_responder_in_nobodys_use_makes_room_the_one_without_revocations_fi
         if (i == 0)
             revoke_one(bench->book, &bench->one, 1);
         else
-            keep_answer(bench->book, &bench->one, 1);
+            keep_answer(bench->book, &bench->one, 2);
     }
     for (unsigned i = 0; i < 3 * OCSP_BOOK_URLS; i++) {
         name_place(&bench->one, 1, 0, OCSP_BOOK_URLS + i);
-        keep_answer(bench->book, &bench->one, 1);
+        keep_answer(bench->book, &bench->one, 2);
     }
     struct ocsp_figures figures;
     ocsp_book_figures(bench->book, &figures);
@@ -622,7 +694,7 @@ static void a_responder_in_nobodys_use_makes_room_the_one_without_revocations_fi
     name_place(&bench->one, 1, 0, 0);
     assert_int_equal(look(bench->book, &bench->one, 1, NOW_S), OCSP_STANDS_REVOKED);
     name_place(&bench->one, 1, 0, 1);
-    assert_int_equal(look(bench->book, &bench->one, 1, NOW_S), OCSP_STANDS_UNASKED);
+    assert_int_equal(look(bench->book, &bench->one, 2, NOW_S), OCSP_STANDS_UNASKED);
 }
 
 static void
@@ -758,6 +830,9 @@ int main(void)
         TEST(an_answer_is_kept_until_it_ends_and_no_longer),
         TEST(an_answer_of_another_responder_or_without_the_nonce_is_another),
         TEST(who_was_revoked_comes_back_by_a_newer_answer_only),
+        TEST(who_was_revoked_stays_so_when_another_responder_is_asked),
+        TEST(another_process_hears_who_was_revoked_or_unknown),
+        TEST(who_does_not_take_what_is_told_is_told_no_more),
         TEST(of_two_answers_of_one_second_the_worse_counts),
         TEST(who_was_revoked_and_comes_again_after_the_answers_end_is_asked_about),
         TEST(a_book_may_end_while_somebody_is_to_be_asked_about_again),
