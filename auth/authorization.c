@@ -45,6 +45,8 @@ void authorization_question_append(const struct authorization_question *question
     json_add_string(out, "session", question->session);
     json_add_string(out, "listener", question->listener);
     json_add_raw(out, "client", question->client_json);
+    if (question->via_client_json.len > 0)
+        json_add_raw(out, "via_client", question->via_client_json);
     json_add_string(out, "protocol", question->is_http2 ? "h2" : "h1");
     json_add_bytes(out, "method", question->method, METHOD_TEXT_MAX);
     add_target(question->target, out);
@@ -102,6 +104,8 @@ void authorization_scope(const struct authorization_question *question,
     SHA256_CTX hash;
     (void)SHA256_Init(&hash);
     add_client(&hash, question->client_json);
+    if (question->via_client_json.len > 0)
+        add_client(&hash, question->via_client_json);
     add_part(&hash, slice_of_string(question->listener));
     add_part(&hash, question->is_http2 ? SLICE_LITERAL("h2") : SLICE_LITERAL("h1"));
     add_part(&hash, question->method);

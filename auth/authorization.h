@@ -43,6 +43,7 @@ struct authorization_question {
     const char *session;             // of the connection
     const char *listener;            // its name
     struct slice client_json;        // an object, JSON already: the audit's `client`
+    struct slice via_client_json;    // likewise, the audit's `via_client`; empty: there is none
     bool is_http2;                   // what the client speaks
     struct slice method;             // of at most 32 bytes
     const struct target *target;     // what was asked for
@@ -53,7 +54,7 @@ struct authorization_question {
     bool is_again;      // about a tunnel that is open
 };
 
-// authorization_question_append writes the question as JSON: at most AUTHORIZATION_EXTRA_CAP bytes and the client's part.
+// authorization_question_append writes the question as JSON: at most AUTHORIZATION_EXTRA_CAP bytes and both objects.
 void authorization_question_append(const struct authorization_question *question, struct text *out);
 
 // authorization_scope gives a digest of what a question is about, beside its addresses: the client without its port, what it

@@ -213,6 +213,19 @@ static bool client_may_ask(const struct client *client, const struct ip_addr *so
     return state == SCHEDULE_OPEN;
 }
 
+enum reason policy_decide_speaker(const struct client *speaker, const struct client *guest,
+                                  const struct ip_addr *source, int64_t now_s, int64_t *out_until_s)
+{
+    struct decision decision;
+    *out_until_s = INT64_MAX;
+    if (speaker == NULL || speaker->speaks_for == NULL)
+        return REASON_BAD_REQUEST;
+    if (!client_may_ask(speaker, source, now_s, NULL, &decision))
+        return decision.reason;
+    *out_until_s = decision.changes_s;
+    return guest != NULL && guest->speaks_for != NULL ? REASON_NOT_SPOKEN_FOR : REASON_NONE;
+}
+
 // find_denial_in gives the first rule of a list that denies the name and port whatever the address.
 static const struct rule *find_denial_in(struct rule_span span, const struct target *target,
                                          const struct policy_trace *trace)

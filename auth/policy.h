@@ -67,6 +67,13 @@ const struct client *policy_find_client(const struct policy *policy,
                                         const struct identity *identity,
                                         const struct policy_trace *trace);
 
+// policy_decide_speaker decides whether `speaker`, whose connection comes from `source` (canonical), may pass on the certificate
+// of `guest` (NULL: no entry fits it): REASON_NONE, or source_not_allowed and the reasons of time of the speaker's own entry,
+// not_spoken_for, and bad_request where it speaks for nobody. `*out_until_s` is when time may end it; INT64_MAX: never.
+enum reason policy_decide_speaker(const struct client *speaker, const struct client *guest,
+                                  const struct ip_addr *source, int64_t now_s,
+                                  int64_t *out_until_s);
+
 // policy_decide_target decides what can be decided before DNS: source, client, denials by name and
 // port, and whether any allow could apply. `client` may be NULL (no_client). `source` is canonical.
 // With ACTION_ALLOW (and REASON_NONE) the addresses still have to be judged by

@@ -36,6 +36,7 @@
     X(REASON_RULE, "rule")                                                                         \
     X(REASON_NO_CLIENT, "no_client")                                                               \
     X(REASON_BAD_ACCOUNT, "bad_account")                                                           \
+    X(REASON_NOT_SPOKEN_FOR, "not_spoken_for")                                                     \
     X(REASON_SOURCE_NOT_ALLOWED, "source_not_allowed")                                             \
     X(REASON_NOT_VALID_NOW, "not_valid_now")                                                       \
     X(REASON_OUTSIDE_HOURS, "outside_hours")                                                       \

@@ -155,6 +155,8 @@ struct client {
     const struct via *via;        // NULL: to the target itself
     const struct ip_addr *egress; // ours, to dial from, in turns; none: the kernel chooses
     size_t egress_count;
+    const char
+        *speaks_for; // profile that judges the certificates that it passes on; NULL: for nobody
 };
 
 enum { EGRESS_MAX_ADDRESSES = 16 };

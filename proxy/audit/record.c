@@ -193,6 +193,20 @@ static void add_consent(struct text *text, const struct audit_consent *consent)
     json_end_object(text);
 }
 
+// add_presented adds what a certificate claims, if that is not too much: rather nothing than half.
+static void add_presented(const struct identity *identity, struct text *out)
+{
+    char data[AUDIT_PRESENTED_MAX];
+    struct text presented;
+    text_init(&presented, data, sizeof data);
+    identity_append_json(identity, &presented);
+    if (presented.is_cut || presented.len == 0)
+        return;
+    json_begin_object(out, "presented");
+    text_append(out, text_slice(&presented));
+    json_end_object(out);
+}
+
 void audit_decision_format(const struct audit_decision *decision, struct audit_record *out)
 {
     struct text text = begin(out, decision->now_ms, AUDIT_EVENT_DECISION);
@@ -200,6 +214,10 @@ void audit_decision_format(const struct audit_decision *decision, struct audit_r
     add_member(&text, "listener", decision->listener);
     add_member(&text, "session", decision->session);
     json_add_raw(&text, "client", decision->client_json);
+    if (decision->via_client_json.len > 0)
+        json_add_raw(&text, "via_client", decision->via_client_json);
+    if (decision->presented != NULL)
+        add_presented(decision->presented, &text);
     json_begin_object(&text, "tls");
     json_add_bool(&text, "resumed", decision->is_resumed);
     add_member(&text, "version", decision->tls_version);

@@ -40,6 +40,8 @@ enum {
     AUDIT_MAX_ADDRESSES = 32,        // of a `decision`; further ones are not written
     AUDIT_ALIASES_MAX = 512,
     AUDIT_PRESENTED_MAX = 8192, // bytes of a certificate's own claims
+    AUDIT_VIA_CLIENT_EXTRA =
+        32, // more bytes of a `decision` with `via_client_json`, or with `presented`
 };
 
 // audit_record_create makes room for a text of `cap` bytes; NULL when there is no memory.
@@ -86,6 +88,10 @@ struct audit_decision {
     bool is_http2;
     uint32_t stream;          // of HTTP/2; 0: none
     struct slice client_json; // as made by audit_client_format
+    // likewise, of the proxy that has passed on the client's certificate; empty: it is connected itself
+    struct slice via_client_json;
+    const struct identity
+        *presented; // what a certificate claims that was passed on and refused, or NULL
     const char *tls_version;
     const char *tls_cipher;
     bool is_resumed;             // the handshake resumed a session
@@ -104,7 +110,8 @@ struct audit_decision {
     const char *config;                  // id of the snapshot
 };
 
-// audit_decision_format fills a record of at least AUDIT_DECISION_EXTRA_CAP + client_json.len bytes.
+// audit_decision_format fills a record of at least AUDIT_DECISION_EXTRA_CAP + client_json.len bytes; with `via_client_json` of
+// its length and AUDIT_VIA_CLIENT_EXTRA more, with `presented` of AUDIT_PRESENTED_MAX and AUDIT_VIA_CLIENT_EXTRA more.
 void audit_decision_format(const struct audit_decision *decision, struct audit_record *out);
 
 struct audit_close {

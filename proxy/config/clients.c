@@ -44,6 +44,7 @@ static const struct key keys[] = {
     KEY_KNOWN("inner", KEY_OPTIONAL),
     KEY_KNOWN("valid", KEY_OPTIONAL),
     KEY_KNOWN("hours", KEY_OPTIONAL),
+    KEY_KNOWN("speaks_for", KEY_OPTIONAL),
 };
 
 const struct section client_section = SECTION("a client", keys);
@@ -166,6 +167,28 @@ static void egress_read(struct reader *reader, const struct node *node, struct c
             reader_items(reader, node_get(node, "addresses"), &addresses, &client->egress_count);
 }
 
+static const struct key speaks_for_keys[] = {KEY_KNOWN("trust", KEY_REQUIRED)};
+
+const struct section speaks_for_section = SECTION("`speaks_for`", speaks_for_keys);
+
+// speaks_for_read reads by which profile the certificates are judged that the client passes on. Nobody speaks for others who
+// has not shown a certificate.
+static void speaks_for_read(struct reader *reader, const struct node *node,
+                            const struct name_list *trusts, struct client *client)
+{
+    size_t index = 0;
+    if (!section_read(reader, node, &speaks_for_section, NULL))
+        return;
+    if (trust_reference_read(reader, node_get(node, "trust"), trusts, &index))
+        client->speaks_for = trusts->names[index];
+    for (size_t i = 0; i < client->match_count; i++) {
+        if (client->matches[i].anonymous)
+            reader_error(reader, node,
+                         "`speaks_for` of a client without certificate: everybody would be believed"
+                         "\nname the proxy by its certificate in `match`");
+    }
+}
+
 // scope is what all clients share while they are read.
 struct scope {
     const struct name_list *trusts;
@@ -247,6 +270,7 @@ static bool client_read(struct reader *reader, const struct node *node, void *ou
                &scope->rule_names, &client->allow, &client->allow_count);
     rules_read(reader, scope->sets, NULL, node_get(node, "deny"), RULE_DENY, client->name,
                &scope->rule_names, &client->deny, &client->deny_count);
+    speaks_for_read(reader, node_get(node, "speaks_for"), scope->trusts, client);
     client->schedule = schedule_read(reader, node);
     client->has_times = client->schedule != NULL;
     for (size_t i = 0; i < client->allow_count; i++) {
@@ -259,7 +283,8 @@ static bool client_read(struct reader *reader, const struct node *node, void *ou
     check_via(reader, node, client);
     client->inner = inner_rules_read(reader, node_get(node, "inner"), true);
     client_limits_read(reader, node_get(node, "limits"), &client->limits);
-    if (client->mode == POLICY_ENFORCE && (allow == NULL || allow->child == NULL))
+    if (client->mode == POLICY_ENFORCE && client->speaks_for == NULL &&
+        (allow == NULL || allow->child == NULL))
         reader_warning(reader, node,
                        "client `%s` has no `allow`: each of its requests will be denied"
                        "\nadd `allow: [{hosts: [api.example.com]}]`",

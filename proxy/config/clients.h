@@ -11,6 +11,7 @@ enum { CLIENTS_MAX = 1000000 };
 
 extern const struct section client_section;
 extern const struct section egress_section;
+extern const struct section speaks_for_section;
 
 // clients_read reads `sets`, `clients` and the global `deny` of the configuration `root` (each may
 // be left out) into `policy`. What is kept goes into the reader's arena, which must be the policy's. `parents` is what a

@@ -373,6 +373,15 @@ static void check_addresses(struct reader *reader, const struct node *list,
     }
 }
 
+// is_for_guests tells whether some client passes on certificates of the profile.
+static bool is_for_guests(const struct policy *policy, const char *name)
+{
+    bool is_used = false;
+    for (size_t i = 0; i < policy->client_count; i++)
+        is_used |= policy->clients[i].speaks_for == name;
+    return is_used;
+}
+
 static bool uses_trust(const struct listener_config *listener, const char *name)
 {
     bool is_used = false;
@@ -386,12 +395,13 @@ void listeners_check_trusts(struct reader *reader, const struct node *list,
 {
     const char *admin = snapshot->admin == NULL ? NULL : snapshot->admin->trust_name;
     for (size_t i = 0; i < trusts->count && list != NULL && snapshot->listeners != NULL; i++) {
-        bool is_used = admin == trusts->names[i];
+        bool is_used =
+            admin == trusts->names[i] || is_for_guests(snapshot->policy, trusts->names[i]);
         for (size_t j = 0; j < snapshot->listener_count; j++)
             is_used |= uses_trust(&snapshot->listeners[j], trusts->names[i]);
         if (!is_used)
             reader_warning(reader, list,
-                           "the trust profile `%s` is used by no listener"
+                           "the trust profile `%s` is used by no listener, and in no `speaks_for`"
                            "\nname it in a listener, or remove it",
                            trusts->names[i]);
     }

@@ -21,6 +21,6 @@ void listeners_read_site(struct reader *reader, const struct node *node,
                          const struct name_list *trusts, struct snapshot *snapshot,
                          bool is_certificate_optional, struct site *out);
 
-// listeners_check_trusts warns of profiles that no listener uses, and not `admin` either. `node` is the list of listeners.
+// listeners_check_trusts warns of profiles that no listener uses, no `speaks_for`, and not `admin` either. After the clients. `node` is the list of listeners.
 void listeners_check_trusts(struct reader *reader, const struct node *node,
                             const struct name_list *trusts, const struct snapshot *snapshot);

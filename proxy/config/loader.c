@@ -67,7 +67,6 @@ static void sections_read(struct reader *reader, const struct node *root,
     trust_profiles_read(reader, node_get(root, "trust"), in_force, snapshot, &trusts);
     listeners_read(reader, node_get(root, "listeners"), &trusts, snapshot);
     admin_read(reader, node_get(root, "admin"), &trusts, snapshot);
-    listeners_check_trusts(reader, node_get(root, "listeners"), &trusts, snapshot);
     parents_read(reader, node_get(root, "parents"), snapshot);
     authorizer_read(reader, node_get(root, "authorizer"), snapshot);
     bool is_used[PARENTS_MAX] = {false};
@@ -75,6 +74,7 @@ static void sections_read(struct reader *reader, const struct node *root,
         .parents = snapshot->parents, .count = snapshot->parent_count, .is_used = is_used};
     reader->arena = snapshot->policy->arena; // the policy owns what it is made of
     clients_read(reader, root, &trusts, &parents, snapshot->policy);
+    listeners_check_trusts(reader, node_get(root, "listeners"), &trusts, snapshot);
     parent_names_warn_unused(reader, node_get(root, "parents"), &parents);
     authorizer_check(reader, root, snapshot);
     for (size_t i = 0; i < snapshot->trust_count; i++) {

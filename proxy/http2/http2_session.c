@@ -566,6 +566,7 @@ struct http2_stream *http2_session_add_stream(struct http2_session *session)
     stream->session = session;
     stream->window = HTTP2_FIRST_WINDOW;
     stream->upload.content.pool = session->pool;
+    stream->upload.fields.max_size = session->options.fields;
     TAILQ_INSERT_TAIL(&session->live, stream, link);
     session->live_count++;
     return stream;
@@ -848,7 +849,8 @@ static bool say_settings(struct http2_session *session)
     const nghttp2_settings_entry entries[] = {
         {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, is_client(session) ? 0 : INT32_MAX},
         {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, HTTP2_FIRST_WINDOW},
-        {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, REQUEST_FIELDS_MAX_SIZE},
+        {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE,
+         session->options.fields == 0 ? REQUEST_FIELDS_MAX_SIZE : session->options.fields},
         {NGHTTP2_SETTINGS_ENABLE_PUSH, 0}, // last: of a client's side alone (RFC 9113 6.5.2)
     };
     const size_t count = sizeof entries / sizeof *entries - (is_client(session) ? 0 : 1);

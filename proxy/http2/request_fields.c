@@ -112,9 +112,11 @@ enum err request_fields_add(struct request_fields *fields, struct slice name, st
     const struct field field = {name, value};
     if (fields->why != NULL)
         return fields->is_too_large ? ERR_LIMIT : ERR_INPUT;
-    if (name.len + value.len + FIELD_OVERHEAD > REQUEST_FIELDS_MAX_SIZE - fields->size) {
+    const size_t max = fields->max_size == 0 ? REQUEST_FIELDS_MAX_SIZE : fields->max_size;
+    if (name.len + value.len + FIELD_OVERHEAD > max - fields->size) {
         fields->is_too_large = true;
-        fields->why = "the header list is larger than 16 KiB";
+        fields->why = fields->max_size == 0 ? "the header list is larger than 16 KiB"
+                                            : "the header list is larger than `limits.head`";
         return ERR_LIMIT;
     }
     fields->why = misfit(&field);

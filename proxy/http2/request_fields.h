@@ -9,8 +9,9 @@
 #include "proxy/http/field.h"
 
 enum {
-    REQUEST_FIELDS_MAX_SIZE = 16 * 1024, // bytes of a header list, counted as in RFC 9113 10.5.1
-    REQUEST_FIELDS_MAX_AUTHORITY = 384,  // bytes
+    // bytes of a header list, counted as in RFC 9113 10.5.1, where its owner allows no more
+    REQUEST_FIELDS_MAX_SIZE = 16 * 1024,
+    REQUEST_FIELDS_MAX_AUTHORITY = 384, // bytes
     // bytes by which the head in HTTP/1.1 may be longer than the list, with the NUL
     REQUEST_FIELDS_EXTRA = 512,
     REQUEST_FIELDS_HEAD_CAP = REQUEST_FIELDS_MAX_SIZE + REQUEST_FIELDS_EXTRA,
@@ -18,10 +19,12 @@ enum {
 
 // Zeroed: no field has come. Private to request_fields.c.
 struct request_fields {
-    uint8_t *bytes;    // owned
-    size_t len;        // bytes
-    size_t cap;        // bytes
-    size_t size;       // as in RFC 9113 10.5.1
+    uint8_t *bytes; // owned
+    size_t len;     // bytes
+    size_t cap;     // bytes
+    size_t size;    // as in RFC 9113 10.5.1
+    size_t
+        max_size; // that may come; 0: REQUEST_FIELDS_MAX_SIZE; set by the owner, before the first one
     const char *why;   // what is wrong with a field that has come; static memory; NULL: nothing
     bool is_too_large; // with `why`; may be read
 };

@@ -28,6 +28,11 @@ static bool uses_trust(const struct snapshot *snapshot, const char *name)
                 return true;
         }
     }
+    for (size_t i = 0; i < snapshot->policy->client_count; i++) {
+        const char *guests = snapshot->policy->clients[i].speaks_for;
+        if (guests != NULL && strcmp(guests, name) == 0)
+            return true;
+    }
     return false;
 }
 
@@ -84,10 +89,11 @@ static bool look_at_entry(struct lint *lint, size_t client, size_t number)
     const struct match_entry *entry = &owner->matches[number];
     const struct node *node = places_item(node_get(lint->places.clients[client], "match"), number);
     if (entry->trust != NULL && !uses_trust(lint->snapshot, entry->trust)) {
-        lint_find(lint, SEVERITY_WARNING, node,
-                  "match[%zu] of client `%s` never fits: no listener uses the trust profile `%s`"
-                  "\ngive a listener this `trust`, or remove the entry",
-                  number, owner->name, entry->trust);
+        lint_find(
+            lint, SEVERITY_WARNING, node,
+            "match[%zu] of client `%s` never fits: no listener uses the trust profile `%s`, and no `speaks_for`"
+            "\ngive a listener this `trust`, or remove the entry",
+            number, owner->name, entry->trust);
         return false;
     }
     if (!look_at_domain(lint, owner, number, node))

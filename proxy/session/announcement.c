@@ -20,8 +20,8 @@ enum err announcement_send(struct exchange *exchange)
         .target = search_last_dialled(exchange->route.search),
         .target_port = exchange->request->url.target.port,
         .id = slice_of_string(exchange->id),
-        .tls_version = tls_stream_version_name(peer->tls),
-        .tls_cipher = tls_stream_cipher_name(peer->tls),
+        .tls_version = tls_stream_version_name(peer_connected(peer)->tls),
+        .tls_cipher = tls_stream_cipher_name(peer_connected(peer)->tls),
         .has_certificate = peer->identity != NULL,
         .is_resumed = peer->is_resumed,
         .cert_name =

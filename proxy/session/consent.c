@@ -71,6 +71,8 @@ static struct authorization_question question_of(const struct exchange *exchange
         .session = peer->id,
         .listener = peer->listener->name,
         .client_json = slice_of(peer->json, peer->json_len),
+        .via_client_json = peer->edge == NULL ? (struct slice){0}
+                                              : slice_of(peer->edge->json, peer->edge->json_len),
         .is_http2 = exchange->channel->is_http2,
         .method = exchange->request == NULL ? SLICE_LITERAL("CONNECT") : exchange->request->method,
         .target = target,
@@ -199,7 +201,9 @@ static struct consent_book *book_of(struct session_context *context)
 static enum consent_step put(struct exchange *exchange, struct consent_book *book,
                              const struct authorizer_settings *settings)
 {
-    const size_t cap = exchange->peer->json_len + AUTHORIZATION_EXTRA_CAP + 1;
+    const struct peer *peer = exchange->peer;
+    const size_t via_len = peer->edge == NULL ? 0 : peer->edge->json_len;
+    const size_t cap = peer->json_len + via_len + AUTHORIZATION_EXTRA_CAP + 1;
     struct consent *consent = exchange->consent;
     const struct target target = exchange_target(exchange);
     struct ip_addr addresses[AUTHORIZATION_ADDRESSES_MAX];

@@ -25,7 +25,9 @@ struct session;
 struct scan;
 struct ocsp_book;
 struct consent_book;
+struct exchange;
 TAILQ_HEAD(session_list, session);
+TAILQ_HEAD(exchange_list, exchange);
 
 // session_mark is a session's place in a list of those that have something in common.
 struct session_mark {
@@ -52,6 +54,7 @@ enum session_state {
 
 #define EXCHANGE_STATE_TABLE(X)                                                                    \
     X(EXCHANGE_READ_REQUEST, "read_request") /* the head is not complete */                        \
+    X(EXCHANGE_INTRODUCE, "introduce")       /* OCSP, about a certificate that is passed on */     \
     X(EXCHANGE_READ_HELLO, "read_hello")     /* the 200 is out, the name inside is not known */    \
     X(EXCHANGE_RESOLVE, "resolve")           /* DNS */                                             \
     X(EXCHANGE_ASK, "ask")                   /* the authorizer */                                  \
@@ -119,6 +122,9 @@ struct session_context {
     struct session_marks idle;   // wait for a request, the longest first
     struct session_marks asking; // handshakes that wait for OCSP, the longest first
     size_t asking_count;
+    int64_t guests_us; // microseconds of this pass that went into certificates that are passed on
+    struct exchange_list
+        introducing; // requests that wait for OCSP about a guest, the longest first
     // the loop does not watch their socket at the moment: a reset is found out each second
     struct session_marks unwatched;
     struct turn ready;            // move much; driven again in the next pass, after all others

@@ -5,10 +5,12 @@
 #include <stddef.h>
 #include <stdlib.h>
 
+#include "auth/base/share.h"
 #include "proxy/http/answer.h"
 #include "proxy/loop/deadline.h"
 #include "proxy/session/announcement.h"
 #include "proxy/session/consent.h"
+#include "proxy/session/guest.h"
 #include "proxy/session/inside.h"
 #include "proxy/session/ocsp_hold.h"
 #include "proxy/session/records.h"
@@ -17,7 +19,10 @@
 #include "proxy/session/tally.h"
 #include "proxy/session/whoami.h"
 
-enum { HEAVY_LEN = 32 * 1024 }; // bytes of a step, see exchange_is_heavy
+enum {
+    HEAVY_LEN = 32 * 1024,  // bytes of a step, see exchange_is_heavy
+    INTRODUCING_MAX = 1024, // requests of a worker that wait for OCSP; more do not wait
+};
 
 // A state: what is done in it, what it waits for, for how long, what it means when that is over, and what may follow.
 struct state_row {
@@ -42,6 +47,10 @@ static void enter(struct exchange *exchange, enum exchange_state state)
         timing->connect_ms = context->now_ms - timing->since_ms;
     context->exchange_counts[exchange->state]--;
     context->exchange_counts[state]++;
+    if (exchange->state == EXCHANGE_INTRODUCE)
+        TAILQ_REMOVE(&context->introducing, exchange, introducing);
+    if (state == EXCHANGE_INTRODUCE)
+        TAILQ_INSERT_TAIL(&context->introducing, exchange, introducing);
     exchange->state = state;
     timing->since_ms = context->now_ms;
 }
@@ -174,7 +183,7 @@ static struct verdict judge_right(struct exchange *exchange)
     struct peer *peer = exchange->peer;
     const enum reason reason = peer_revalidate(peer, false);
     exchange->generation = peer->snapshot->generation;
-    return admission_decide_right(peer->snapshot, reason, peer->not_after_s,
+    return admission_decide_right(peer->snapshot, reason, peer_ends_s(peer),
                                   wall_clock_ms() / 1000);
 }
 
@@ -223,7 +232,10 @@ static struct standing standing_of(const struct exchange *exchange,
 {
     const struct route *route = &exchange->route;
     struct standing standing = search_judge_address(admission, address, route_parent_name(route));
+    int64_t until_s = INT64_MAX;
     standing.is_admitted = standing.is_admitted && route_is_configured(route, admission->snapshot);
+    (void)peer_judge_speaker(exchange->peer, &until_s);
+    standing.until_s = until_s < standing.until_s ? until_s : standing.until_s;
     return standing;
 }
 
@@ -247,10 +259,10 @@ static struct verdict judge_today(struct exchange *exchange)
     enum reason reason = REASON_NONE;
     const bool is_old = exchange->generation != peer->context->snapshot->generation;
     // What a responder says comes without a new snapshot.
-    if (is_old || ocsp_hold_count(peer->ocsp) > 0)
+    if (is_old || ocsp_hold_count(peer->ocsp) > 0 || peer->edge != NULL)
         reason = peer_revalidate(peer, false);
     exchange->generation = peer->context->snapshot->generation;
-    if (reason == REASON_NONE && (is_old || peer->client->has_times)) {
+    if (reason == REASON_NONE && (is_old || peer->client->has_times || peer->edge != NULL)) {
         const struct ip_addr address = route_address(&exchange->route);
         const struct admission admission = admission_of(exchange);
         const struct standing standing = standing_of(exchange, &admission, &address);
@@ -259,7 +271,7 @@ static struct verdict judge_today(struct exchange *exchange)
         if (reason == REASON_NONE)
             reason = renew_consent(exchange, &admission, &address, is_old);
     }
-    return admission_decide_today(reason, peer->not_after_s, wall_clock_ms() / 1000);
+    return admission_decide_today(reason, peer_ends_s(peer), wall_clock_ms() / 1000);
 }
 
 // judge_inside acts on a verdict about what is inside a tunnel. False: DNS has not answered yet.
@@ -275,6 +287,13 @@ void exchange_judge_again(struct exchange *exchange)
 {
     if (!exchange_is_tunnel(exchange))
         return;
+    // Of one that is connected itself the session has asked.
+    const enum reason lost =
+        exchange->guest == NULL ? REASON_NONE : peer_revalidate(exchange->guest, true);
+    if (lost != REASON_NONE) {
+        exchange_end(exchange, reason_of_end(lost));
+        return;
+    }
     exchange->generation = exchange->peer->snapshot->generation;
     const struct target target = exchange_target(exchange);
     struct admission admission = admission_of(exchange);
@@ -287,12 +306,20 @@ void exchange_judge_again(struct exchange *exchange)
         exchange_end(exchange, REASON_POLICY_CHANGED);
     else if (consent_renew(exchange, &admission, &exchange->route.upstream) != ERR_OK)
         exchange_end(exchange, REASON_NO_MEMORY);
+    else if (exchange->guest != NULL)
+        peer_note_expiry(exchange->guest); // the clock may have been set
 }
 
 void exchange_doubt(struct exchange *exchange)
 {
     const struct client *client = exchange->peer->client;
     if (exchange_is_tunnel(exchange) && client != NULL && client->has_times)
+        exchange->generation = GENERATION_NONE;
+}
+
+void exchange_doubt_guest(struct exchange *exchange)
+{
+    if (exchange_is_tunnel(exchange) && exchange->guest != NULL)
         exchange->generation = GENERATION_NONE;
 }
 
@@ -328,11 +355,16 @@ static enum err dial(struct exchange *exchange)
     return route_dial(&exchange->route, exchange->channel, exchange->peer, exchange->request);
 }
 
-// approach records the decision, and goes for the target: not a packet goes there before.
+// approach records the decision, and goes for the target: not a packet goes there before. What is known of the client may have
+// become longer than it was when the record was made.
 static void approach(struct exchange *exchange)
 {
-    records_submit_decision(exchange);
-    if (!exchange->route.is_pooled)
+    const enum err error = records_fit_decision(exchange);
+    if (error == ERR_OK)
+        records_submit_decision(exchange);
+    if (error != ERR_OK)
+        (void)conclude(exchange, verdict_error(503, REASON_NO_MEMORY, NULL));
+    else if (!exchange->route.is_pooled)
         enter_if_ok(exchange, dial(exchange), EXCHANGE_DIAL);
     else if (conclude(exchange, judge_today(exchange)))
         begin_forward(exchange);
@@ -397,23 +429,11 @@ static void answer_whoami(struct exchange *exchange)
     enter_if_ok(exchange, reply_json(exchange, text_slice(&text)), EXCHANGE_REFUSE);
 }
 
-// take_request looks at a complete head, and goes on from there.
-static void take_request(struct exchange *exchange, struct message_head *head)
+// pursue goes on with a request of which it is known whose it is.
+static void pursue(struct exchange *exchange)
 {
-    struct request *request = exchange->request;
+    const struct request *request = exchange->request;
     const bool is_draining = exchange->peer->context->is_draining;
-    const bool is_connect = head->method == METHOD_CONNECT; // nothing of its head is sent on
-    if (!is_connect && channel_take_head(exchange->channel, head) != ERR_OK) {
-        exchange_end(exchange, REASON_NO_MEMORY);
-        return;
-    }
-    const struct verdict taken = request_take(request, head);
-    if (is_connect)
-        channel_consume(exchange->channel, head->len);
-    if (!conclude(exchange, taken) ||
-        !conclude(exchange, admission_decide_loop(&request->trail, exchange->peer->context->token)))
-        return;
-    exchange->ending.may_keep = head->is_persistent;
     if (whoami_is_for(&request->url.target))
         answer_whoami(exchange);
     else if (conclude(exchange, admission_decide_room(is_draining, take_record_room(exchange))) &&
@@ -425,14 +445,99 @@ static void take_request(struct exchange *exchange, struct message_head *head)
     }
 }
 
+// introduce finds out whose request it is. What follows is judged by that.
+static struct verdict introduce(struct exchange *exchange, const struct message_head *head)
+{
+    struct peer *guest = NULL;
+    const struct verdict verdict =
+        guest_introduce(exchange->peer, head, &guest, &exchange->presented);
+    const enum err error = guest == NULL ? ERR_OK : records_reserve_guest(exchange, guest);
+    if (verdict.kind != VERDICT_GO || error != ERR_OK) {
+        guest_destroy(guest);
+        if (exchange->presented != NULL && records_reserve_presented(exchange) != ERR_OK) {
+            identity_destroy(exchange->presented);
+            exchange->presented = NULL;
+        }
+        return error == ERR_OK ? verdict : verdict_error(503, REASON_NO_MEMORY, NULL);
+    }
+    if (guest != NULL) {
+        exchange->guest = guest;
+        exchange->peer = guest;
+        exchange->channel->peer = guest;
+    }
+    return verdict;
+}
+
+// count_introducing tells how many requests of an edge's account wait for OCSP: at most INTRODUCING_MAX.
+static size_t count_introducing(const struct session_context *context,
+                                const struct account *account)
+{
+    const struct exchange *at = NULL;
+    size_t count = 0;
+    TAILQ_FOREACH(at, &context->introducing, introducing)
+    {
+        count += at->guest->edge->account == account;
+    }
+    return count;
+}
+
+// await_ocsp waits where something is still to be heard about the guest, unless too many do: of all, or of its edge. False:
+// there is nothing to wait for.
+static bool await_ocsp(struct exchange *exchange)
+{
+    const struct session_context *context = exchange->peer->context;
+    if (exchange->guest == NULL || !guest_waits(exchange->guest))
+        return false;
+    if (!share_may_take(count_introducing(context, exchange->guest->edge->account),
+                        context->exchange_counts[EXCHANGE_INTRODUCE], INTRODUCING_MAX))
+        return false;
+    enter(exchange, EXCHANGE_INTRODUCE);
+    return true;
+}
+
+// take_request looks at a complete head, and goes on from there.
+static void take_request(struct exchange *exchange, struct message_head *head)
+{
+    struct request *request = exchange->request;
+    const bool is_connect = head->method == METHOD_CONNECT; // nothing of its head is sent on
+    if (!is_connect && channel_take_head(exchange->channel, head) != ERR_OK) {
+        exchange_end(exchange, REASON_NO_MEMORY);
+        return;
+    }
+    const struct verdict taken = request_take(request, head);
+    struct verdict introduced = {.kind = VERDICT_GO};
+    if (taken.kind == VERDICT_GO)
+        introduced = introduce(exchange, head);
+    if (is_connect)
+        channel_consume(exchange->channel, head->len);
+    if (!conclude(exchange, taken) ||
+        !conclude(exchange, admission_decide_loop(&request->trail, exchange->peer->context->token)))
+        return;
+    exchange->ending.may_keep = head->is_persistent;
+    if (conclude(exchange, introduced) && !await_ocsp(exchange))
+        pursue(exchange);
+}
+
+// parse_head reads the head of the next request. One who speaks for others may need more room for it.
+static enum head_result parse_head(const struct channel *channel, struct message_head *out,
+                                   const char **out_why)
+{
+    const struct peer *peer = channel->peer;
+    const size_t max_len = peer_head_max_len(peer);
+    return peer->client != NULL && peer->client->speaks_for != NULL
+               ? request_head_parse_introduced(channel_unread(channel), max_len, out, out_why)
+               : request_head_parse(channel_unread(channel), max_len, out, out_why);
+}
+
 static enum exchange_step step_read_request(struct exchange *exchange)
 {
     struct channel *channel = exchange->channel;
+    if (!guest_has_turn(channel->peer))
+        return EXCHANGE_STEP_MORE;
     const enum err error = channel_fill(channel);
     struct message_head head;
     const char *why = "";
-    switch (request_head_parse(channel_unread(channel), peer_head_max_len(channel->peer), &head,
-                               &why)) {
+    switch (parse_head(channel, &head, &why)) {
     case HEAD_OK:
         take_request(exchange, &head);
         break;
@@ -461,6 +566,16 @@ static bool watch_client(struct exchange *exchange)
         return true;
     client_left(exchange, error);
     return false;
+}
+
+static enum exchange_step step_introduce(struct exchange *exchange)
+{
+    if (!watch_client(exchange))
+        return EXCHANGE_STEP_AGAIN;
+    if (guest_waits(exchange->guest))
+        return EXCHANGE_STEP_WAIT;
+    pursue(exchange);
+    return EXCHANGE_STEP_AGAIN;
 }
 
 static void refuse_unnamed(struct exchange *exchange, enum reason reason)
@@ -907,6 +1022,11 @@ static void read_request_is_late(struct exchange *exchange)
     (void)conclude(exchange, verdict_error(408, REASON_TIMEOUT, "the head did not arrive in time"));
 }
 
+static int64_t introduce_ends_ms(const struct exchange *exchange)
+{
+    return exchange->timing.since_ms + guest_wait_ms(exchange->guest);
+}
+
 // read_hello_deadline_ms: it waits for the first flight no longer than the client's certificate is good.
 static int64_t read_hello_deadline_ms(const struct exchange *exchange)
 {
@@ -990,12 +1110,15 @@ static void refuse_is_late(struct exchange *exchange)
 }
 
 #define STATE(name) (1 << EXCHANGE_##name)
+#define PURSUED                                                                                    \
+    (STATE(READ_HELLO) | STATE(RESOLVE) | STATE(ASK) | STATE(FORWARD) | STATE(REFUSE) | STATE(DONE))
 
 static const struct state_row states[EXCHANGE_STATE_COUNT] = {
     [EXCHANGE_READ_REQUEST] = {step_read_request, want_client,
                                offsetof(struct timeouts, request_ms), NULL, read_request_is_late,
-                               STATE(READ_HELLO) | STATE(RESOLVE) | STATE(ASK) | STATE(FORWARD) |
-                                   STATE(REFUSE) | STATE(DONE)},
+                               STATE(INTRODUCE) | PURSUED},
+    // Nobody has answered: it goes on without.
+    [EXCHANGE_INTRODUCE] = {step_introduce, want_client, 0, introduce_ends_ms, pursue, PURSUED},
     [EXCHANGE_READ_HELLO] = {step_read_hello, want_read_hello, offsetof(struct timeouts, inner_ms),
                              read_hello_deadline_ms, read_hello_is_late,
                              STATE(RESOLVE) | STATE(DONE)},
@@ -1161,6 +1284,10 @@ void exchange_destroy(struct exchange *exchange)
     exchange->peer->context->exchange_counts[EXCHANGE_DONE]--;
     channel_drop_head(exchange->channel);
     tunnel_deinit(&exchange->route.tunnel);
+    if (exchange->guest != NULL)
+        exchange->channel->peer = exchange->guest->edge;
+    guest_destroy(exchange->guest);
+    identity_destroy(exchange->presented);
     free(exchange->request);
     free(exchange->target);
     free(exchange);

@@ -5,7 +5,8 @@
 //          +--bad, denied--> REFUSE <--denied, failed, timed out+---------------------------+
 //
 // A client that is routed by name goes through READ_HELLO first: the 200 is out, and the name inside its tunnel becomes the
-// target. From there on a refusal is a reset.
+// target. From there on a refusal is a reset. Where a proxy passes on its client's certificate, INTRODUCE comes before all of it,
+// if OCSP is still to be heard about that.
 //
 // A state is a place where we wait; a decision is a function between states. Every exchange submits
 // exactly one `decision` record, before the first packet goes upstream, and one `close` record.
@@ -35,6 +36,10 @@ void exchange_judge_again(struct exchange *exchange);
 // exchange_doubt makes a live tunnel one that was judged under no snapshot, so that it is judged again by the time that it is
 // now where that may say something else than before: the wall clock was set.
 void exchange_doubt(struct exchange *exchange);
+
+// exchange_doubt_guest does so with every tunnel of a client whose certificate is passed on: what is known of that has
+// changed without a new snapshot.
+void exchange_doubt_guest(struct exchange *exchange);
 
 // exchange_create begins an exchange with the bytes in the channel's inbox. `channel` is borrowed until destroy.
 // NULL when there is no memory.

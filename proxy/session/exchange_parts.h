@@ -49,12 +49,17 @@ static const uint64_t GENERATION_NONE = UINT64_MAX; // that no snapshot has
 struct exchange {
     enum exchange_state state;
     char id[17];
-    struct peer *peer;          // borrowed
-    struct channel *channel;    // borrowed; the way to the peer
-    uint64_t generation;        // of the snapshot that it was last judged under
-    struct verdict verdict;     // the last one that decided something
-    struct request *request;    // owned; NULL once it is a tunnel that nobody looks into
-    struct kept_target *target; // owned; then its target; NULL before
+    struct peer *peer; // borrowed; whose request it is
+    struct peer
+        *guest; // owned; the same, where a proxy passes its certificate on; NULL: it does not
+    struct identity
+        *presented; // owned; what a certificate claims that was passed on and refused; or NULL
+    TAILQ_ENTRY(exchange) introducing; // in the context's list, in the state INTRODUCE
+    struct channel *channel;           // borrowed; the way to the peer
+    uint64_t generation;               // of the snapshot that it was last judged under
+    struct verdict verdict;            // the last one that decided something
+    struct request *request;           // owned; NULL once it is a tunnel that nobody looks into
+    struct kept_target *target;        // owned; then its target; NULL before
     struct route route;
     struct consent *consent; // owned; the authorizer's; NULL: it is not asked
     struct exchange_timing timing;

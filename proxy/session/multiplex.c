@@ -89,11 +89,11 @@ static bool say_end(struct call *call)
 
 static void finish_call(struct call *call)
 {
-    const struct peer *peer = call->channel.peer;
     const bool is_reset = call->exchange->ending.outcome == EXCHANGE_RESET;
     const enum http2_end end = end_of(call->exchange);
     exchange_destroy(call->exchange);
     call->exchange = NULL;
+    const struct peer *peer = call->channel.peer;
     deadline_stop(&call->deadline, peer->context->loop);
     if (is_reset)
         reset_call(call, end);
@@ -245,16 +245,19 @@ struct multiplex *multiplex_create(struct peer *peer, struct stream *below,
 {
     static const struct http2_events events = {
         .ops = &http2_stream_ops, .on_request = on_request, .on_missed = on_missed};
+    struct http2_options options = peer->listener->http2;
     struct multiplex *multiplex = calloc(1, sizeof *multiplex);
     if (multiplex == NULL)
         return NULL;
+    if (peer->client != NULL && peer->client->speaks_for != NULL)
+        options.fields = (uint32_t)peer->snapshot->limits.head;
     multiplex->peer = peer;
     multiplex->on_output = on_output;
     multiplex->owner = owner;
     multiplex->begun_ms = peer->context->now_ms;
     TAILQ_INIT(&multiplex->calls);
-    multiplex->http2 = http2_session_create(&peer->listener->http2, below, &peer->context->buffers,
-                                            &events, multiplex);
+    multiplex->http2 =
+        http2_session_create(&options, below, &peer->context->buffers, &events, multiplex);
     if (multiplex->http2 == NULL) {
         free(multiplex);
         return NULL;

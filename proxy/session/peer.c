@@ -13,6 +13,12 @@ bool peer_is_current(const struct peer *peer)
     return peer->snapshot == peer->context->snapshot;
 }
 
+int64_t peer_ends_s(const struct peer *peer)
+{
+    const int64_t edge_s = peer_connected(peer)->not_after_s;
+    return peer->not_after_s < edge_s ? peer->not_after_s : edge_s;
+}
+
 const struct ip_addr *peer_source(const struct peer *peer)
 {
     static const struct ip_addr unknown = {.family = IP_NONE};
@@ -21,7 +27,7 @@ const struct ip_addr *peer_source(const struct peer *peer)
 
 const STACK_OF(CRYPTO_BUFFER) *peer_chain(const struct peer *peer)
 {
-    return tls_stream_peer_chain(peer->tls);
+    return peer->edge == NULL ? tls_stream_peer_chain(peer->tls) : peer->passed_on;
 }
 
 const char *peer_limit_detail(enum reason reason)
@@ -72,6 +78,7 @@ size_t peer_head_max_len(const struct peer *peer)
 void peer_deinit(struct peer *peer)
 {
     free(peer->json);
+    sk_CRYPTO_BUFFER_pop_free(peer->passed_on, CRYPTO_BUFFER_free);
     ocsp_hold_destroy(peer->ocsp);
     identity_destroy(peer->identity);
     tls_stream_destroy(peer->tls);

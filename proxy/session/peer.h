@@ -31,15 +31,27 @@ struct peer {
     struct account *account;
     enum reason account_refusal; // REASON_NONE, or why it has no account: no request is served
     struct identity *identity;   // owned; NULL: no certificate, or none that was verified
-    struct ocsp_hold *ocsp;      // owned; NULL: nobody is asked about it
-    bool is_unanswered;          // nobody had answered when it was judged last
-    int64_t not_after_s;         // Unix seconds; when the certificate's right ends
-    int64_t expires_ms;          // the same, monotonic, unless the clock is set
-    char *json;                  // owned; the audit's `client` object
-    size_t json_len;             // bytes
+    struct peer *
+        edge; // borrowed; the proxy that is connected, and passes its certificates on; NULL: it is itself
+    STACK_OF(CRYPTO_BUFFER) *passed_on; // owned; with `edge`: these certificates, its own first
+    struct ocsp_hold *ocsp;             // owned; NULL: nobody is asked about it
+    bool is_unanswered;                 // nobody had answered when it was judged last
+    int64_t not_after_s;                // Unix seconds; when the certificate's right ends
+    int64_t expires_ms;                 // the same, monotonic, unless the clock is set
+    char *json;                         // owned; the audit's `client` object
+    size_t json_len;                    // bytes
     // owned; connections that the next request may use; NULL: none yet
     struct upstream_pool *upstreams;
 };
+
+// peer_connected gives who is at the other end of the connection.
+static inline const struct peer *peer_connected(const struct peer *peer)
+{
+    return peer->edge == NULL ? peer : peer->edge;
+}
+
+// peer_ends_s gives when, in Unix seconds, the right ends of its certificate, or of that of its edge.
+int64_t peer_ends_s(const struct peer *peer);
 
 // peer_is_current tells whether the client was judged under today's snapshot.
 bool peer_is_current(const struct peer *peer);

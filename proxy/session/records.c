@@ -37,13 +37,47 @@ static void count_refusal(struct exchange *exchange)
     count_request(exchange->peer, exchange->verdict.reason);
 }
 
-// submit_decision formats the record, and queues it.
+// decision_cap gives how much room the `decision` needs at most, by what is known of the client now.
+static size_t decision_cap(const struct exchange *exchange)
+{
+    const struct peer *peer = exchange->peer;
+    size_t cap = AUDIT_DECISION_EXTRA_CAP + peer->json_len;
+    if (peer->edge != NULL)
+        cap += peer->edge->json_len + AUDIT_VIA_CLIENT_EXTRA;
+    if (exchange->presented != NULL)
+        cap += AUDIT_PRESENTED_MAX + AUDIT_VIA_CLIENT_EXTRA;
+    return cap;
+}
+
+// widen_decision gives the `decision` record room for `cap` bytes. Nothing has been written into it yet.
+static enum err widen_decision(struct exchange *exchange, size_t cap)
+{
+    struct audit_record *wider = audit_record_create(cap);
+    if (wider == NULL)
+        return ERR_MEMORY;
+    audit_record_destroy(exchange->records.decision);
+    exchange->records.decision = wider;
+    return ERR_OK;
+}
+
+enum err records_fit_decision(struct exchange *exchange)
+{
+    const struct audit_record *record = exchange->records.decision;
+    const size_t cap = decision_cap(exchange);
+    if (record == NULL || record->cap >= cap)
+        return ERR_OK;
+    return widen_decision(exchange, cap);
+}
+
+// submit_decision formats the record, and queues it. One that there is no room for is lost, and counted.
 static void submit_decision(struct exchange *exchange)
 {
     struct peer *peer = exchange->peer;
+    const bool fits = records_fit_decision(exchange) == ERR_OK;
     struct audit_record *record = exchange->records.decision;
     exchange->records.decision = NULL;
-    if (!quota_take_record(&exchange->route.quota, peer)) {
+    if (!fits || !quota_take_record(&exchange->route.quota, peer)) {
+        quota_give_record(&exchange->route.quota, peer->context);
         audit_record_destroy(record);
         audit_log_note_lost(peer->context->audit, 1);
         exchange->records.is_unrecorded = true;
@@ -66,8 +100,11 @@ static void submit_decision(struct exchange *exchange)
         .is_http2 = exchange->channel->is_http2,
         .stream = exchange->channel->stream_id,
         .client_json = slice_of(peer->json, peer->json_len),
-        .tls_version = tls_stream_version_name(peer->tls),
-        .tls_cipher = tls_stream_cipher_name(peer->tls),
+        .via_client_json = peer->edge == NULL ? (struct slice){0}
+                                              : slice_of(peer->edge->json, peer->edge->json_len),
+        .presented = exchange->presented,
+        .tls_version = tls_stream_version_name(peer_connected(peer)->tls),
+        .tls_cipher = tls_stream_cipher_name(peer_connected(peer)->tls),
         .is_resumed = peer->is_resumed,
         .method = exchange->request->method,
         .target = exchange->request->has_target ? &exchange->request->url.target : NULL,
@@ -128,6 +165,17 @@ static enum err widen(struct exchange *exchange, size_t cap)
     audit_record_destroy(exchange->records.close);
     exchange->records.close = wider;
     return ERR_OK;
+}
+
+enum err records_reserve_guest(struct exchange *exchange, const struct peer *guest)
+{
+    return widen_decision(exchange, AUDIT_DECISION_EXTRA_CAP + guest->json_len +
+                                        guest->edge->json_len + AUDIT_VIA_CLIENT_EXTRA);
+}
+
+enum err records_reserve_presented(struct exchange *exchange)
+{
+    return records_fit_decision(exchange);
 }
 
 enum err records_reserve_parent(struct exchange *exchange)

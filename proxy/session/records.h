@@ -16,6 +16,15 @@ enum err records_reserve_inside(struct exchange *exchange) MUST_USE;
 // records_reserve_detail gives the `close` record room for the words about its reason. False: without memory it has none.
 bool records_reserve_detail(struct exchange *exchange) MUST_USE;
 
+// records_reserve_guest gives the `decision` record room for a guest and its edge, records_reserve_presented for what a certificate
+// claims. Before it is submitted. ERR_MEMORY: it stays as it is.
+enum err records_reserve_guest(struct exchange *exchange, const struct peer *guest) MUST_USE;
+enum err records_reserve_presented(struct exchange *exchange) MUST_USE;
+
+// records_fit_decision gives the `decision` record, where it is not submitted, room for what is known of the client now. Call it
+// before something is allowed. ERR_MEMORY: it stays as it is.
+enum err records_fit_decision(struct exchange *exchange) MUST_USE;
+
 // records_count_unmade counts a request that has ended before there was memory for its two records, with REASON_NO_MEMORY.
 void records_count_unmade(const struct peer *peer);
 

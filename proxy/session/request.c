@@ -1,8 +1,6 @@
 // From a head to what is to be done about it, or a refusal that says what would have been right.
 #include "proxy/session/request.h"
 
-#include "proxy/http/client_cert.h"
-
 static const char malformed_host[] = "malformed Host";
 
 static const char what_this_is[] =
@@ -26,13 +24,9 @@ static struct verdict bad(const char *detail)
 
 static struct verdict take_connect(struct request *request, const struct message_head *head)
 {
-    struct client_cert cert;
-    const char *why = NULL;
     request->has_target = target_parse(head->target, &request->url.target) == ERR_OK;
     if (!request->has_target)
         return verdict_error(400, REASON_BAD_TARGET, "expected host:port");
-    if (client_cert_find(head->fields, &cert, &why) != CLIENT_CERT_NONE)
-        return bad("Client-Cert of one that speaks for nobody");
     return is_good_host(head) ? (struct verdict){.kind = VERDICT_GO} : bad(malformed_host);
 }
 

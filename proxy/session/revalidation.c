@@ -12,8 +12,9 @@ enum { CLIENT_JSON_CAP = 8192 + IDENTITY_EXTENSIONS_JSON_CAP }; // bytes
 void peer_note_expiry(struct peer *peer)
 {
     peer->expires_ms = INT64_MAX;
-    if (peer->not_after_s != NEVER_S)
-        peer->expires_ms = peer->context->now_ms + (peer->not_after_s + 1) * 1000 - wall_clock_ms();
+    const int64_t ends_s = peer_ends_s(peer);
+    if (ends_s != NEVER_S)
+        peer->expires_ms = peer->context->now_ms + (ends_s + 1) * 1000 - wall_clock_ms();
 }
 
 // open_account opens the account that counts `found` (NULL: no client; these share one). `name` is that of the account; if
@@ -98,8 +99,8 @@ bool peer_identify(struct peer *peer, const struct snapshot *snapshot)
     peer->account_refusal = refusal;
     peer->json = (char *)json.data;
     peer->json_len = json.len;
-    account->sessions++;
-    peer->is_counted = true;
+    peer->is_counted = peer->edge == NULL; // one that is passed on has no connection
+    account->sessions += peer->is_counted;
     peer_note_expiry(peer);
     return true;
 }
@@ -117,6 +118,17 @@ static enum reason recheck_record(const struct peer *peer, const struct trust *t
     return trust_recheck(trust, peer->identity, now_s, &detail);
 }
 
+// verify_chain verifies the shown certificates by `trust`, which is of today. Of guests there may be many on one connection:
+// what was verified for one of them holds for all.
+static enum err verify_chain(struct peer *peer, const struct trust *trust,
+                             const STACK_OF(CRYPTO_BUFFER) *chain, int64_t now_s,
+                             struct trust_verdict *out)
+{
+    return peer->edge == NULL
+               ? trust_verify(trust, chain, now_s, out)
+               : chain_cache_verify(&peer->context->chains, trust, chain, now_s, out);
+}
+
 // recheck_chain judges the shown certificates by `trust` as it is now. What was verified once needs no
 // second verification as long as the record says enough.
 static enum reason recheck_chain(struct peer *peer, const struct trust *trust,
@@ -127,7 +139,7 @@ static enum reason recheck_chain(struct peer *peer, const struct trust *trust,
     const enum reason reason = recheck_record(peer, trust, now_s);
     if (reason != REASON_UNKNOWN_CA || chain == NULL)
         return reason;
-    if (trust_verify(trust, chain, now_s, &verdict) != ERR_OK) {
+    if (verify_chain(peer, trust, chain, now_s, &verdict) != ERR_OK) {
         identity_destroy(verdict.presented);
         return verdict.reason;
     }
@@ -189,35 +201,80 @@ static enum reason move_to_today(struct peer *peer, const struct listener_config
     return REASON_NONE;
 }
 
-enum reason peer_revalidate(struct peer *peer, bool is_live)
+// judge_by judges the client by this listener and profile of today's.
+static enum reason judge_by(struct peer *peer, const struct listener_config *listener,
+                            const struct trust *trust, bool is_live)
 {
-    struct snapshot *today = peer->context->snapshot;
-    const struct listener_config *listener = snapshot_find_listener(today, peer->listener);
-    const STACK_OF(CRYPTO_BUFFER) *chain = tls_stream_peer_chain(peer->tls);
-    if (listener == NULL)
-        return REASON_POLICY_CHANGED;
-    if (peer->via.family != IP_NONE && !listener_config_is_balancer(listener, &peer->via))
-        return REASON_POLICY_CHANGED; // what it has said about the client counts no more
-    if (chain == NULL && !listener->is_certificate_optional)
-        return REASON_NO_CERTIFICATE;
-    const struct site *site =
-        listener_config_find_site(listener, tls_stream_server_name(peer->tls));
-    enum reason reason = recheck_chain(peer, site->trust, chain);
+    enum reason reason = recheck_chain(peer, trust, peer_chain(peer));
     if (is_live && (reason == REASON_CRL_MISSING || reason == REASON_CRL_EXPIRED))
         reason = REASON_NONE; // nobody knows: that takes no tunnel away
     if (reason == REASON_NONE)
-        reason = recheck_ocsp(peer, site->trust, is_live);
+        reason = recheck_ocsp(peer, trust, is_live);
     if (reason == REASON_NONE && is_blocked(peer))
         reason = REASON_BLOCKED;
     // Only a client that still has its right moves on: the others stay to be judged again.
     if (reason == REASON_NONE)
-        reason = move_to_today(peer, listener, site->trust);
+        reason = move_to_today(peer, listener, trust);
     return reason == REASON_NONE ? peer->account_refusal : reason;
+}
+
+// revalidate_connected judges a client that is connected itself.
+static enum reason revalidate_connected(struct peer *peer, bool is_live)
+{
+    const struct snapshot *today = peer->context->snapshot;
+    const struct listener_config *listener = snapshot_find_listener(today, peer->listener);
+    if (listener == NULL)
+        return REASON_POLICY_CHANGED;
+    if (peer->via.family != IP_NONE && !listener_config_is_balancer(listener, &peer->via))
+        return REASON_POLICY_CHANGED; // what it has said about the client counts no more
+    if (peer_chain(peer) == NULL && !listener->is_certificate_optional)
+        return REASON_NO_CERTIFICATE;
+    const struct site *site =
+        listener_config_find_site(listener, tls_stream_server_name(peer->tls));
+    return judge_by(peer, listener, site->trust, is_live);
+}
+
+const struct trust *peer_trust_of_guests(const struct peer *edge)
+{
+    const struct client *speaker = edge->client;
+    return speaker == NULL || speaker->speaks_for == NULL
+               ? NULL
+               : snapshot_find_trust(edge->snapshot, speaker->speaks_for);
+}
+
+enum reason peer_judge_speaker(const struct peer *guest, int64_t *out_until_s)
+{
+    const struct peer *edge = guest->edge;
+    *out_until_s = INT64_MAX;
+    if (edge == NULL)
+        return REASON_NONE;
+    return policy_decide_speaker(edge->client, guest->client, peer_source(edge),
+                                 wall_clock_ms() / 1000, out_until_s);
+}
+
+// revalidate_guest judges a client whose certificate is passed on: first the one who does that.
+static enum reason revalidate_guest(struct peer *peer, bool is_live)
+{
+    int64_t until_s = 0;
+    enum reason reason = revalidate_connected(peer->edge, is_live);
+    if (reason != REASON_NONE)
+        return reason;
+    const struct trust *trust = peer_trust_of_guests(peer->edge);
+    if (trust == NULL)
+        return REASON_POLICY_CHANGED;
+    reason = judge_by(peer, peer->edge->listener, trust, is_live);
+    return reason == REASON_NONE ? peer_judge_speaker(peer, &until_s) : reason;
+}
+
+enum reason peer_revalidate(struct peer *peer, bool is_live)
+{
+    return peer->edge == NULL ? revalidate_connected(peer, is_live)
+                              : revalidate_guest(peer, is_live);
 }
 
 bool peer_is_expired(struct peer *peer)
 {
-    if (wall_clock_ms() / 1000 > peer->not_after_s)
+    if (wall_clock_ms() / 1000 > peer_ends_s(peer))
         return true;
     peer_note_expiry(peer);
     return false;

@@ -14,9 +14,17 @@
 // False without memory: nothing changes.
 bool peer_identify(struct peer *peer, const struct snapshot *snapshot) MUST_USE;
 
-// peer_revalidate judges the client as if it came today, and makes today's snapshot the peer's. REASON_NONE, or
+// peer_revalidate judges the client, and the edge that it has, as if it came today, and makes today's snapshot the peer's. REASON_NONE, or
 // why it has no right, or no account, any more. For a live tunnel only what takes trust away counts.
 enum reason peer_revalidate(struct peer *peer, bool is_live);
+
+// peer_trust_of_guests gives the profile by which the certificates are judged that a client passes on; NULL: it speaks for
+// nobody.
+const struct trust *peer_trust_of_guests(const struct peer *edge);
+
+// peer_judge_speaker tells whether the edge of a guest may speak for it: policy_decide_speaker. A client that is connected
+// itself needs nobody.
+enum reason peer_judge_speaker(const struct peer *guest, int64_t *out_until_s);
 
 // peer_needs_signatures tells whether peer_revalidate would have to verify the chain again.
 bool peer_needs_signatures(const struct peer *peer);

@@ -172,6 +172,11 @@ void route_keep_upstream(struct route *route, struct peer *peer, const struct ta
     };
     if (upstream.fd < 0)
         return;
+    if (peer->edge !=
+        NULL) { // its next request may come over another connection, and that of another over this one
+        tcp_stream_discard(context->loop, upstream.fd, false);
+        return;
+    }
     if (peer->upstreams == NULL)
         peer->upstreams = upstream_pool_create(context->loop, &context->upstreams);
     if (peer->upstreams == NULL)

@@ -150,11 +150,12 @@ void scan_add(struct scan *sum, const struct scan *part)
     sum->is_partial |= part->is_partial;
 }
 
-// is_of_client tells whether somebody is this account, or one of this template.
+// is_of_client tells whether somebody is this account, or one of this template, or asks through one that is.
 static bool is_of_client(const struct peer *peer, const char *name)
 {
-    return peer->client != NULL &&
-           (strcmp(peer->client->name, name) == 0 || strcmp(peer->account->name, name) == 0);
+    const bool is_it = peer->client != NULL && (strcmp(peer->client->name, name) == 0 ||
+                                                strcmp(peer->account->name, name) == 0);
+    return is_it || (peer->edge != NULL && is_of_client(peer->edge, name));
 }
 
 static void list_tunnel(const struct exchange *exchange, const char *client, struct scan *scan)
@@ -177,18 +178,28 @@ static void list_tunnel(const struct exchange *exchange, const char *client, str
     scan->open_count++;
 }
 
-// name_of gives the name that a session is counted by; NULL: no client fits.
-static const char *name_of(const struct session *session, const struct scan *scan)
+// name_of gives the name that somebody is counted by; NULL: no client fits.
+static const char *name_of(const struct peer *peer, const struct scan *scan)
 {
-    const struct client *client = session->peer.client;
     if (scan->kind == SCAN_METRICS || scan->kind == SCAN_PAGE)
-        return client == NULL ? NULL : client->name;
-    return peer_client_name(&session->peer);
+        return peer->client == NULL ? NULL : peer->client->name;
+    return peer_client_name(peer);
+}
+
+// count_of_client counts for a client.
+static void count_of_client(struct scan *scan, const char *name, uint32_t sessions,
+                            uint32_t tunnels)
+{
+    struct scan_client *place = name == NULL ? NULL : take_place(scan, name);
+    if (place == NULL)
+        return;
+    place->sessions += sessions;
+    place->tunnels += tunnels;
 }
 
 static void count_session(const struct session *session, struct scan *scan)
 {
-    const char *client = name_of(session, scan);
+    const char *client = name_of(&session->peer, scan);
     const struct exchange *exchange = NULL;
     const bool is_http2 = session->multiplex != NULL;
     uint32_t tunnels = 0;
@@ -197,18 +208,17 @@ static void count_session(const struct session *session, struct scan *scan)
         scan->http2_streams += is_http2;
         if (!exchange_is_tunnel(exchange))
             continue;
-        tunnels++;
+        const char *name = name_of(exchange->peer, scan);
+        if (exchange->guest == NULL)
+            tunnels++;
+        else
+            count_of_client(scan, name, 0, 1);
         if (scan->kind == SCAN_TUNNELS &&
-            (scan->client[0] == '\0' || is_of_client(&session->peer, scan->client)))
-            list_tunnel(exchange, client == NULL ? "" : client, scan);
+            (scan->client[0] == '\0' || is_of_client(exchange->peer, scan->client)))
+            list_tunnel(exchange, name == NULL ? "" : name, scan);
     }
-    struct scan_client *place = NULL;
-    if (client == NULL)
-        scan->nobody_sessions++;
-    else if ((place = take_place(scan, client)) != NULL) {
-        place->sessions++;
-        place->tunnels += tunnels;
-    }
+    scan->nobody_sessions += client == NULL;
+    count_of_client(scan, client, 1, tunnels);
 }
 
 // is_meant tells whether an exchange is to be ended.

@@ -6,6 +6,7 @@
 
 #include "proxy/session/arrival.h"
 #include "proxy/session/consent_book.h"
+#include "proxy/session/guest.h"
 #include "proxy/session/ocsp_hold.h"
 #include "proxy/session/parents.h"
 #include "proxy/session/session.h"
@@ -19,6 +20,7 @@ enum {
     SWEEP_TURN_US = 4000,      // into judging again
     SCAN_TURN_US = 2000,
     SWEEP_REQUESTS = 128, // of one connection that are judged again at once
+    GUEST_WEIGHT = 8,     // so many of them is one whose certificate was passed on
 };
 
 static const ev_tstamp tick_s = 1.;
@@ -115,6 +117,17 @@ void sessions_reap(struct session_context *context)
 
 // ---- today's snapshot ---------------------------------------------------------------------------
 
+// doubt_guests has the tunnels of clients judged again whose certificates this one passes on.
+static void doubt_guests(const struct session *session)
+{
+    struct exchange *exchange = NULL;
+    const struct client *client = session->peer.client;
+    if (client == NULL || client->speaks_for == NULL)
+        return;
+    while ((exchange = session_next_exchange(session, exchange)) != NULL)
+        exchange_doubt_guest(exchange);
+}
+
 void sessions_judge_again(struct session_context *context)
 {
     struct session *session = NULL;
@@ -122,6 +135,7 @@ void sessions_judge_again(struct session_context *context)
     TAILQ_FOREACH(session, &context->by_state[SESSION_SERVING], link)
     {
         session->is_deferred = false;
+        doubt_guests(session);
         if (!session_is_idle(session) || session->multiplex != NULL)
             turn_enqueue(&context->sweep, &session->sweep, session);
     }
@@ -147,6 +161,13 @@ void sessions_note_answers(struct session_context *context)
         if (!ocsp_hold_waits(mark->session->peer.ocsp, context->now_ms))
             session_drive(mark->session);
         mark = next;
+    }
+    struct exchange *exchange = TAILQ_FIRST(&context->introducing);
+    while (exchange != NULL) {
+        struct exchange *next = TAILQ_NEXT(exchange, introducing);
+        if (!guest_waits(exchange->guest))
+            channel_drive(exchange->channel);
+        exchange = next;
     }
 }
 
@@ -214,8 +235,10 @@ static bool judge_exchanges(const struct session *session, enum reason reason)
         next = session_next_exchange(session, exchange);
         if (is_judged && !exchange_ends_by_time(exchange))
             continue;
-        if (!is_judged && is_tunnel && left-- == 0)
+        const size_t weight = exchange->guest == NULL ? 1 : GUEST_WEIGHT;
+        if (!is_judged && is_tunnel && left < weight)
             return false;
+        left -= !is_judged && is_tunnel ? weight : 0;
         if (reason == REASON_NONE && !is_judged)
             exchange_judge_again(exchange);
         else if (is_tunnel && !is_judged)
@@ -272,6 +295,7 @@ static void on_clock(struct ev_loop *loop, ev_check *check, int events)
     struct session_context *context = check->data;
     context->now_ms = monotonic_ms();
     turn_begin_pass(&context->handshakes);
+    context->guests_us = 0;
 }
 
 static void on_reap(struct ev_loop *loop, ev_prepare *prepare, int events)
@@ -361,6 +385,7 @@ void sessions_start(struct session_context *context)
     TAILQ_INIT(&context->idle);
     TAILQ_INIT(&context->unwatched);
     TAILQ_INIT(&context->asking);
+    TAILQ_INIT(&context->introducing);
     context->now_ms = monotonic_ms();
     parents_start(&context->parents, loop, &context->buffers, context->resolver, context->snapshot);
     count_for(context, context->snapshot);

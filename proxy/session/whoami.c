@@ -31,8 +31,8 @@ static void add_certificate(const struct peer *peer, struct text *out)
     identity_append_json(peer->identity, out);
     identity_append_extensions(peer->identity, peer->snapshot->policy->extensions, out);
     json_end_object(out);
-    json_add_number(out, "expires_in_s", peer->not_after_s - now_s);
-    json_add_number(out, "days_left", date_days_left(now_s, peer->not_after_s));
+    json_add_number(out, "expires_in_s", peer_ends_s(peer) - now_s);
+    json_add_number(out, "days_left", date_days_left(now_s, peer_ends_s(peer)));
 }
 
 static void add_limit(struct text *out, const char *name, bool is_limited, uint64_t value)
@@ -78,12 +78,14 @@ void whoami_append(const struct peer *peer, const char *id, struct text *out)
     json_add_count(out, "port", peer->port);
     if (peer->via.family != IP_NONE)
         json_add_string(out, "via", ip_addr_format(&peer->via, address));
+    if (peer->edge != NULL)
+        json_add_string(out, "via_client", peer_client_name(peer->edge));
     json_add_string(out, "listener", peer->listener->name);
-    json_add_string(out, "protocol", tls_stream_is_http2(peer->tls) ? "h2" : "h1");
+    json_add_string(out, "protocol", tls_stream_is_http2(peer_connected(peer)->tls) ? "h2" : "h1");
     json_add_string(out, "session", peer->id);
     json_begin_object(out, "tls");
-    json_add_string(out, "version", tls_stream_version_name(peer->tls));
-    json_add_string(out, "cipher", tls_stream_cipher_name(peer->tls));
+    json_add_string(out, "version", tls_stream_version_name(peer_connected(peer)->tls));
+    json_add_string(out, "cipher", tls_stream_cipher_name(peer_connected(peer)->tls));
     json_add_bool(out, "resumed", peer->is_resumed);
     json_end_object(out);
     add_limits(peer, out);

@@ -105,6 +105,7 @@ enum cause cause_of_verdict(enum reason reason)
     X(REASON_BLOCKED, CAUSE_BLOCKED)                                                               \
     X(REASON_NO_CLIENT, CAUSE_DENIED)                                                              \
     X(REASON_BAD_ACCOUNT, CAUSE_DENIED)                                                            \
+    X(REASON_NOT_SPOKEN_FOR, CAUSE_DENIED)                                                         \
     X(REASON_SOURCE_NOT_ALLOWED, CAUSE_DENIED)                                                     \
     X(REASON_NOT_VALID_NOW, CAUSE_DENIED)                                                          \
     X(REASON_OUTSIDE_HOURS, CAUSE_DENIED)                                                          \

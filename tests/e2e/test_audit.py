@@ -345,6 +345,27 @@ def test_what_waited_for_dns_while_the_queue_filled_has_its_record(start, dns, o
     proxy.assert_closed(answer.id, "client_closed")
 
 
+def test_a_record_has_room_for_what_a_reload_adds_to_it_while_the_request_waits(start, dns, origin, pki):
+    server = origin()
+    addresses = [each for n in range(16) for each in (f"127.100.100.{200 + n}", f"2001:db8:aaaa:bbbb:cccc:dddd:eeee:{1000 + n}")]
+    released = dns.hold("slow.test", *addresses)
+    oids = [f"1.3.6.1.4.1.99999.{number}" for number in range(8)]
+    long = tuple((oid, b"\x0c\x81\xdf" + b'"' * 223, False) for oid in oids)
+    known = client(reach("slow.test", server.port))
+    proxy = start(known, control=CONTROL)
+    waiting = proxy.connect(pki.ca.leaf("worker-1", extensions=long)).send(connect_head(f"slow.test:{server.port}"))
+    dns.wait_asked("slow.test")
+    wants = [client(name=f"other-{n}", match=[{"extension": {"oid": oid, "text": "y"}}]) for n, oid in enumerate(oids)]
+    proxy.reload(clients=[known, *wants])
+    released.set()
+    answer = waiting.read_answer()
+    decision = proxy.decision(answer.id)
+    assert decision["decision"]["action"] == "allow" and len(decision["addresses"]) == 32, decision
+    told = decision["client"]["extensions"]
+    assert [each["oid"] for each in told] == oids and told[0]["text"] == '"' * 223, told
+    waiting.close()
+
+
 def test_ids_differ_between_runs_and_workers(start, tmp_path):
     ids = []
     for run in range(3):

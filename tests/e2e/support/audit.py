@@ -20,7 +20,7 @@ HANDSHAKE_REASONS = set(
     "limit_sessions limit_memory limit_half_open limit_failed_handshakes".split()
 )
 DECISION_REASONS = set(
-    "rule no_client bad_account source_not_allowed not_valid_now outside_hours no_rule denied_by_rule special_range metadata own_listener "
+    "rule no_client bad_account not_spoken_for source_not_allowed not_valid_now outside_hours no_rule denied_by_rule special_range metadata own_listener "
     "bad_request bad_target dns_failed egress_unavailable not_authorized authorizer_failed audit_full draining no_memory timeout "
     "policy_changed whoami not_found loop "
     "limit_accounts limit_tunnels limit_new_tunnels limit_proxy_tunnels limit_streams limit_questions limit_memory "

@@ -733,6 +733,36 @@ static void a_way_is_written_with_all_its_proxies_and_nothing_else(void **state)
     }
 }
 
+static void a_client_speaks_for_others_at_its_own_place_and_time(void **state)
+{
+    (void)state;
+    const struct schedule times = {.from_s = 100, .until_s = 200};
+    const struct ip_sets none = {.items = NULL};
+    const struct ip_addr source = {.family = IP_V4, .bytes = {192, 0, 2, 1}};
+    const struct client guest = {.name = "guest"};
+    const struct client speaker = {.name = "s", .speaks_for = "staff", .schedule = &times};
+    const struct client elsewhere = {
+        .name = "e", .speaks_for = "staff", .has_sources = true, .sources = none};
+    static const int64_t now_s[] = {99, 100, 199, 200};
+    static const enum reason expected[] = {REASON_NOT_VALID_NOW, REASON_NONE, REASON_NONE,
+                                           REASON_NOT_VALID_NOW};
+    int64_t until_s = 0;
+    for (size_t i = 0; i < sizeof now_s / sizeof *now_s; i++) {
+        assert_int_equal(policy_decide_speaker(&speaker, &guest, &source, now_s[i], &until_s),
+                         expected[i]);
+        assert_int_equal(until_s, expected[i] == REASON_NONE ? 200 : INT64_MAX);
+    }
+    assert_int_equal(policy_decide_speaker(&speaker, NULL, &source, 150, &until_s), REASON_NONE);
+    assert_int_equal(policy_decide_speaker(&speaker, &speaker, &source, 150, &until_s),
+                     REASON_NOT_SPOKEN_FOR);
+    assert_int_equal(policy_decide_speaker(&elsewhere, &guest, &source, 150, &until_s),
+                     REASON_SOURCE_NOT_ALLOWED);
+    assert_int_equal(policy_decide_speaker(&guest, &guest, &source, 150, &until_s),
+                     REASON_BAD_REQUEST);
+    assert_int_equal(policy_decide_speaker(NULL, &guest, &source, 150, &until_s),
+                     REASON_BAD_REQUEST);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -774,6 +804,7 @@ int main(void)
         cmocka_unit_test(the_extensions_that_entries_name_are_a_set_of_each_profile),
         cmocka_unit_test(more_extensions_than_a_set_holds_are_an_error),
         cmocka_unit_test(a_sealed_policy_has_what_its_entries_name_and_its_names),
+        cmocka_unit_test(a_client_speaks_for_others_at_its_own_place_and_time),
         cmocka_unit_test(destroying_no_policy_does_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

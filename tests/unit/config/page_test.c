@@ -57,6 +57,7 @@ static const struct place places[] = {
     {.section = &crl_source_section, .heading = "### Fetched lists"},
     {.section = &client_section, .heading = "## `clients`"},
     {.section = &egress_section, .heading = "## `clients`", .row = "egress"},
+    {.section = &speaks_for_section, .heading = "## `clients`", .row = "speaks_for"},
     // `anonymous: true` has a paragraph of its own.
     {.section = &extension_section, .heading = "#### Extensions"},
     {.section = &match_section, .heading = "### `match`", .elsewhere = {"anonymous"}},

@@ -115,6 +115,7 @@ static void every_reason_of_an_answer_leads_to_the_side_that_can_mend_it(void **
         {REASON_BLOCKED, "blocked", "policy"},
         {REASON_NO_CLIENT, "denied", "policy"},
         {REASON_BAD_ACCOUNT, "denied", "policy"},
+        {REASON_NOT_SPOKEN_FOR, "denied", "policy"},
         {REASON_SOURCE_NOT_ALLOWED, "denied", "policy"},
         {REASON_NOT_VALID_NOW, "denied", "policy"},
         {REASON_OUTSIDE_HOURS, "denied", "policy"},

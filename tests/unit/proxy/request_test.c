@@ -16,7 +16,6 @@
 #define BODY        "Content-Length: 3\r\n"
 #define CHUNKS      "Transfer-Encoding: chunked\r\n"
 #define NO_FORWARDS "Max-Forwards: 0\r\n"
-#define SPEAKS      "Client-Cert of one that speaks for nobody"
 #define ODD_EXPECT  "Expect: the-unexpected\r\n"
 
 // The head of the last request that was taken.
@@ -139,9 +138,6 @@ static const struct {
     {"CONNECT a.example:443 HTTP/1.1", "Host: a:0\r\n", BAD, "malformed Host", NULL, TARGET},
     {"CONNECT a.example:443 HTTP/1.0", "Host: u@a\r\n", BAD, "malformed Host", NULL, TARGET},
     {"CONNECT a.example HTTP/1.1", "Host: a b\r\n", NO_TARGET, "expected host:port", NULL, NOTHING},
-    {"CONNECT a.example:443 HTTP/1.1", "client-cert:\r\n", BAD, SPEAKS, NULL, TARGET},
-    {"CONNECT a.example:443 HTTP/1.1", "Client_Cert: :AAEC:\r\n", BAD, SPEAKS, NULL, TARGET},
-    {"CONNECT a.example:443 HTTP/1.1", "Client-Cert-Chain: :AAEC:\r\n", BAD, SPEAKS, NULL, TARGET},
     // A plain request, one cause each.
     {"GET http://a.example/ HTTP/1.1", "", BAD, "no Host field", NULL, PLAIN_TARGET},
     {"GET http://a.example/ HTTP/1.1", "Host: a b\r\n", BAD, "malformed Host", NULL, PLAIN_TARGET},
