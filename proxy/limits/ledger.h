@@ -29,9 +29,9 @@ struct ledger;
 // account is what one client uses. It is valid as long as the caller's reference. Any thread may read what is not private.
 // The owner of a session or a dial counts it: up with `++`, down with count_down. The rest is written by ledger.c only.
 struct account {
-    uint64_t id;                // of the name; different in each process
-    _Atomic uint32_t sessions;  // that have begun
-    _Atomic uint32_t dials;     // connects under way beside others
+    uint64_t id;               // of the name; different in each process
+    _Atomic uint32_t sessions; // that have begun
+    _Atomic uint32_t dials;    // connects under way beside others
     struct bandwidth up;
     struct bandwidth down;
     struct account *next; // private; in its chain; under the lock

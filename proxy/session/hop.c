@@ -10,18 +10,23 @@ enum hop_state { HOP_STATE_REACH, HOP_STATE_ASK, HOP_STATE_READ, HOP_STATE_DONE 
 
 enum { HOP_HEAD_CAP = 2 * TARGET_TEXT_CAP + VIA_TEXT_MAX + 128 };
 
+// turns are the parents of a way, and which of them has its turn.
+struct turns {
+    char names[VIA_MAX][PARENT_NAME_MAX + 1];
+    size_t count;
+    size_t at;
+    size_t left;      // to try, with the one that has its turn
+    bool ends_direct; // after the names
+};
+
 struct hop {
     enum hop_state state;
     struct channel *channel; // borrowed
     const struct peer *peer; // borrowed
-    char names[VIA_MAX][PARENT_NAME_MAX + 1];
-    size_t name_count;
-    bool ends_direct; // after the names
-    size_t at;        // of the names
+    struct turns turns;
     struct ip_addr addresses[HOP_ADDRESSES_MAX];
     size_t address_count;
     size_t address_at;
-    size_t left;      // names to try, with the one that has its turn
     int64_t began_ms; // monotonic; with the parent that has its turn
     uint32_t attempts;
     struct target target;
@@ -141,7 +146,7 @@ static bool hold(struct hop *hop)
 {
     parent_release(hop->parent);
     hop->proxy = NULL;
-    hop->parent = parents_find(&context_of(hop)->parents, hop->names[hop->at]);
+    hop->parent = parents_find(&context_of(hop)->parents, hop->turns.names[hop->turns.at]);
     if (hop->parent != NULL)
         parent_hold(hop->parent);
     return hop->parent != NULL;
@@ -155,7 +160,8 @@ static bool try_parent(struct hop *hop)
         fail(hop, 403, REASON_POLICY_CHANGED, NULL);
     else if (hop->parent != NULL)
         begin(hop);
-    else if (snapshot_find_parent(context_of(hop)->snapshot, hop->names[hop->at]) == NULL)
+    else if (snapshot_find_parent(context_of(hop)->snapshot, hop->turns.names[hop->turns.at]) ==
+             NULL)
         fail(hop, 403, REASON_POLICY_CHANGED, NULL);
     else
         fail(hop, 503, REASON_NO_MEMORY, NULL);
@@ -166,10 +172,10 @@ static bool try_parent(struct hop *hop)
 static void go_on(struct hop *hop)
 {
     drop_uplink(hop);
-    hop->left--;
-    hop->at = hop->at + 1 == hop->name_count ? 0 : hop->at + 1;
-    if (hop->left == 0)
-        end(hop, hop->ends_direct ? HOP_DIRECT : HOP_FAILED);
+    hop->turns.left--;
+    hop->turns.at = hop->turns.at + 1 == hop->turns.count ? 0 : hop->turns.at + 1;
+    if (hop->turns.left == 0)
+        end(hop, hop->turns.ends_direct ? HOP_DIRECT : HOP_FAILED);
     else
         (void)try_parent(hop);
 }
@@ -180,15 +186,15 @@ static void skip_down(struct hop *hop)
 {
     struct session_context *context = context_of(hop);
     size_t at = 0;
-    while (at < hop->name_count) {
-        const struct parent *parent = parents_find(&context->parents, hop->names[at]);
+    while (at < hop->turns.count) {
+        const struct parent *parent = parents_find(&context->parents, hop->turns.names[at]);
         if (parent == NULL || !parent_is_down(parent, context->now_ms))
             break;
         at++;
     }
-    hop->left = hop->ends_direct ? hop->name_count - at : hop->name_count;
-    hop->at = at == hop->name_count ? 0 : at;
-    if (hop->left == 0)
+    hop->turns.left = hop->turns.ends_direct ? hop->turns.count - at : hop->turns.count;
+    hop->turns.at = at == hop->turns.count ? 0 : at;
+    if (hop->turns.left == 0)
         end(hop, HOP_DIRECT);
 }
 
@@ -214,13 +220,13 @@ struct hop *hop_create(const struct hop_request *request)
     for (size_t i = 0; i < request->via->count; i++) {
         const char *name = request->via->parents[i];
         if (name == NULL)
-            hop->ends_direct = true;
+            hop->turns.ends_direct = true;
         else
-            (void)string_copy(hop->names[hop->name_count++], sizeof hop->names[0],
+            (void)string_copy(hop->turns.names[hop->turns.count++], sizeof hop->turns.names[0],
                               slice_of_string(name));
     }
     take_addresses(hop, request);
-    ASSERT(hop->name_count > 0 && hop->address_count > 0);
+    ASSERT(hop->turns.count > 0 && hop->address_count > 0);
     skip_down(hop);
     if (hop->state != HOP_STATE_DONE)
         (void)try_parent(hop);
