@@ -227,7 +227,7 @@ class Refusal:
     """A stream's answer as Proxy.assert_refused takes it."""
 
     def __init__(self, stream):
-        self.status, self.id = stream.status, stream.fields["x-request-id"]
+        self.status, self.fields, self.id = stream.status, stream.fields, stream.fields["x-request-id"]
 
 
 def test_a_reload_ends_the_streams_that_have_lost_their_rule_and_no_others(start, dns, origin):
@@ -273,7 +273,7 @@ def test_a_certificate_that_is_no_longer_good_ends_all_streams_and_the_connectio
 
 
 def test_a_connection_says_goodbye_before_its_certificate_ends_and_its_streams_end_with_it(rig, pki):
-    session = rig.session(pki.ca.leaf("guest", ends=4 / 86400))
+    session = rig.session(pki.ca.leaf("guest", ends=7 / 86400))
     streams = [session.tunnel(rig.target) for _ in range(3)]
     session.wait(lambda: session.goaway is not None)
     assert session.goaway == 0
