@@ -62,9 +62,13 @@ def test_no_descriptor_goes_into_a_program_that_is_started(watched):
     tunnel = proxy.tunnel(proxy.target)
     get(proxy.admin, "/metrics")
     folder = Path(f"/proc/{proxy.process.pid}")
+    seen = 0
     for info in (folder / "fdinfo").iterdir():
-        flags = int(re.search(r"^flags:\s+(\d+)", info.read_text(), re.MULTILINE)[1], 8)
-        assert int(info.name) < 3 or flags & os.O_CLOEXEC, os.readlink(folder / "fd" / info.name)
+        with contextlib.suppress(FileNotFoundError):  # the sink closes one now and then
+            flags = int(re.search(r"^flags:\s+(\d+)", info.read_text(), re.MULTILINE)[1], 8)
+            assert int(info.name) < 3 or flags & os.O_CLOEXEC, os.readlink(folder / "fd" / info.name)
+            seen += 1
+    assert seen > 10
     tunnel.close()
 
 

@@ -172,6 +172,7 @@ def test_while_nobody_answers_all_are_refused_for_that_and_the_log_says_so_once(
         one.send(connect_head(f"origin.test:{number + 1}"))
     refused = proxy.audit.wait_count(4 + 8, "decision", **{"decision.reason": "authorizer_failed"})
     assert {each["authorizer"]["from"] for each in refused[4:]} == {"nobody"}
+    eventually(lambda: len(asked.asked[first:]) >= 2, "both questions to come")
     assert len(asked.asked[first:]) == 2, "no more than the client's share of what finds out whether it works"
     proxy.tunnel(place).echo(b"it does, for others")
     assert proxy.stderr.wait("the authorizer answers again")

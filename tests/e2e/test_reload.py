@@ -211,8 +211,9 @@ def test_a_listener_that_gets_another_profile_makes_its_clients_others(start, se
 
 def test_a_handshake_held_open_over_a_reload_is_judged_anew(start, server, pki):
     other = pki.authority("Second CA")
-    proxy = start(client(rule(server)), trust={"staff": {"ca": [pki.ca.path, other.path]}})
+    proxy = start(client(rule(server)), trust={"staff": {"ca": [pki.ca.path, other.path]}}, workers=1)
     guest = proxy.dial(other.leaf("guest"))
+    proxy.connect()  # it is accepted after the guest
     proxy.reload(trust={"staff": {"ca": [pki.ca.path]}})
     guest.handshake()
     assert guest.ask(place(server)).status == 403
