@@ -255,8 +255,8 @@ def test_who_follows_an_old_process_learns_that_it_has_ended(upgradable):
     tunnel = made.proxy.tunnel(upgradable.target)
     with made.control.connect(b"tail\n") as following:
         made.control.admin("tail")
-        made.upgrade()
         assert made.proxy.ask(DENIED).status == 403
+        made.upgrade()
         tunnel.close()
         made.wait_old_ended()
         *records, last = read_lines(following)
