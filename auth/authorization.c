@@ -74,7 +74,8 @@ static void add_part(SHA256_CTX *hash, struct slice part)
 static struct slice port_of(struct slice json)
 {
     static const char name[] = ",\"port\":";
-    const uint8_t *found = memmem(json.data, json.len, name, sizeof name - 1);
+    const uint8_t *found =
+        json.len == 0 ? NULL : memmem(json.data, json.len, name, sizeof name - 1);
     if (found == NULL)
         return (struct slice){0};
     const size_t at = (size_t)(found - json.data) + sizeof name - 1;
