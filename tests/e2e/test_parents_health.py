@@ -255,7 +255,7 @@ def test_tunnels_through_parents_outlive_an_upgrade(upgradable, pki, server, scr
 
 
 def test_an_operator_sees_when_the_certificates_of_a_parent_end(start, pki, server):
-    soon = pki.ca.leaf("soon", ends=3)
+    soon = pki.ca.leaf("soon", ends=3 + 6 / 86400)  # the word of this day comes once the proxy is up
     rule = reach("origin.test", server.port)
     proxy = start(client(rule, via=["paris"]), parents=[parent(pki, 1, identity=soon)], admin={"address": "127.0.0.1:0"})
     said = proxy.stderr.wait(r"metrics and health at http://(.*):(\d+)/")

@@ -221,7 +221,7 @@ def test_an_operator_sees_how_sinks_are_and_when_their_certificates_end(start, p
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         away = "tcp:127.0.0.1:%d" % probe.getsockname()[1]
-    soon = pki.ca.leaf("soon", ends=3)
+    soon = pki.ca.leaf("soon", ends=3 + 6 / 86400)  # the word of this day comes once the proxy is up
     own = {"chain": soon.chain, "key": soon.key}
     sink = {"lines": good.place, "tls": {**tls, "certificate": own}}
     proxy = start(audit=sinks(sink, {"syslog": away}), admin={"address": "127.0.0.1:0"})
