@@ -179,6 +179,14 @@ enum ocsp_standing ocsp_book_look(struct ocsp_book *book, const struct ocsp_quer
     return standing;
 }
 
+bool ocsp_book_is_revoked(struct ocsp_book *book, const struct ocsp_query *query)
+{
+    pthread_mutex_lock(&book->lock);
+    const bool is = is_revoked(book, query, NULL);
+    pthread_mutex_unlock(&book->lock);
+    return is;
+}
+
 enum ocsp_standing ocsp_book_doubt(struct ocsp_book *book, struct ocsp_entry *entry, int64_t now_ms)
 {
     pthread_mutex_lock(&book->lock);
@@ -319,9 +327,11 @@ static void note_failure(struct ocsp_entry *entry, const struct ocsp_result *res
 }
 
 // is_news tells whether an answer takes the place of the one that is known. Of two of one second nobody knows which is the
-// newer: the worse counts.
+// newer: the worse counts. Who does not know a certificate takes no revocation back.
 static bool is_news(const struct ocsp_entry *entry, const struct ocsp_answer *answer)
 {
+    if (entry->has_answer && entry->status == OCSP_REVOKED && answer->status == OCSP_UNKNOWN)
+        return false;
     if (!entry->has_answer || answer->this_update_s > entry->this_update_s)
         return true;
     return answer->this_update_s == entry->this_update_s && answer->status >= entry->status;

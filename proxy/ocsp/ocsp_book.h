@@ -87,6 +87,10 @@ void ocsp_book_release(struct ocsp_book *book, struct ocsp_entry *entry);
 enum ocsp_standing ocsp_book_standing(struct ocsp_book *book, const struct ocsp_entry *entry,
                                       int64_t now_s, int64_t now_ms, struct ocsp_delegate *out);
 
+// ocsp_book_is_revoked tells whether somebody has said so, and nobody anything newer, wherever it is asked. The query may have
+// no URL.
+bool ocsp_book_is_revoked(struct ocsp_book *book, const struct ocsp_query *query);
+
 // ocsp_book_look does so without holding anything.
 enum ocsp_standing ocsp_book_look(struct ocsp_book *book, const struct ocsp_query *query,
                                   int64_t now_s, int64_t now_ms, struct ocsp_delegate *out);

@@ -27,23 +27,32 @@ static size_t asked_count(const struct ocsp_settings *settings, const struct cha
     return settings->is_for_leaves && below > 1 ? 1 : below;
 }
 
-// make_query makes the query about one certificate of a chain. False: there is nobody to ask.
-static bool make_query(const struct ocsp_settings *settings, const struct chain_record *record,
-                       size_t index, struct http_url *url, struct ocsp_query *out)
+// name_certificate makes a query about one certificate of a chain, without a URL. False: it has no number that could be asked
+// about.
+static bool name_certificate(const struct chain_record *record, size_t index,
+                             struct ocsp_query *out)
 {
     const struct chain_link *link = &record->links[index];
-    if (!link->has_serial || !ocsp_settings_find_url(settings, link->ocsp_urls, url))
-        return false;
     *out = (struct ocsp_query){
         .authority = link->authority,
         .anchor = record->links[record->count - 1].sha256,
         .subject = {.issuer_name = link->issuer_name,
                     .issuer_key = record->links[index + 1].key,
                     .serial = slice_of(link->serial, link->serial_len)},
-        .url = url,
-        .timeout_ms = settings->timeout_ms,
-        .has_nonce = settings->has_nonce,
     };
+    return link->has_serial;
+}
+
+// make_query makes the query about one certificate of a chain. False: there is nobody to ask.
+static bool make_query(const struct ocsp_settings *settings, const struct chain_record *record,
+                       size_t index, struct http_url *url, struct ocsp_query *out)
+{
+    if (!name_certificate(record, index, out) ||
+        !ocsp_settings_find_url(settings, record->links[index].ocsp_urls, url))
+        return false;
+    out->url = url;
+    out->timeout_ms = settings->timeout_ms;
+    out->has_nonce = settings->has_nonce;
     return true;
 }
 
@@ -97,6 +106,17 @@ static struct ocsp_hold *create(struct ocsp_book *book, struct ocsp_settings *se
     return hold;
 }
 
+// standing_of_nobody tells how a certificate stands about which nobody is asked, for want of a place or of a URL. What was said
+// of it elsewhere counts.
+static enum ocsp_standing standing_of_nobody(const struct ocsp_hold *hold, size_t index,
+                                             const struct chain_record *record)
+{
+    struct ocsp_query query;
+    if (name_certificate(record, index, &query) && ocsp_book_is_revoked(hold->book, &query))
+        return OCSP_STANDS_REVOKED;
+    return hold->is_crowded[index] ? OCSP_STANDS_CROWDED : OCSP_STANDS_UNPLACED;
+}
+
 // standing_at tells how a certificate of the chain stands under `trust`. That it is good one may have said in whose name
 // nobody may speak any more.
 static enum ocsp_standing standing_at(struct ocsp_hold *hold, size_t index,
@@ -108,7 +128,7 @@ static enum ocsp_standing standing_at(struct ocsp_hold *hold, size_t index,
     struct ocsp_entry *entry = hold->entries[index];
     hold->is_doubted[index] = false;
     if (entry == NULL)
-        return hold->is_crowded[index] ? OCSP_STANDS_CROWDED : OCSP_STANDS_UNPLACED;
+        return standing_of_nobody(hold, index, record);
     const enum ocsp_standing standing =
         ocsp_book_standing(hold->book, entry, now_s, now_ms, &delegate);
     if (standing != OCSP_STANDS_GOOD ||
@@ -142,7 +162,7 @@ struct ocsp_verdict ocsp_hold_judge(struct ocsp_hold **hold, struct ocsp_book *b
         standings[i] = standing_at(*hold, i, trust, identity->record, now_ms);
         if (standings[i] == OCSP_STANDS_UNASKED)
             ocsp_book_ask(book, (*hold)->entries[i]);
-        if (standings[i] == OCSP_STANDS_REVOKED)
+        if (standings[i] == OCSP_STANDS_REVOKED && (*hold)->entries[i] != NULL)
             ocsp_book_ask_again(book, (*hold)->entries[i], now_s, now_ms);
     }
     return ocsp_decide(settings->mode, standings, (*hold)->count);

@@ -524,8 +524,10 @@ def test_who_was_revoked_stays_so_over_a_reload_and_an_upgrade_while_nobody_answ
         is_refused(2)
         made.proxy.reload(trust={"staff": {"ocsp": {"responder": responder.url + "elsewhere"}}})
         is_refused(3)
+        made.proxy.reload(trust={"staff": {"ocsp": {"responder": ..., "aia": ["http://127.0.0.1:1/"]}}})
+        is_refused(4)  # though its certificate names nobody below that
         made.upgrade()
-        is_refused(4)
+        is_refused(5)
         assert made.proxy.connect(stranger).ask("nowhere.test:443").status == 403
         assert made.proxy.audit.wait("decision")["client"]["ocsp"] == "unanswered"
     finally:

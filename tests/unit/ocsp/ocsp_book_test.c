@@ -181,7 +181,8 @@ static void who_was_revoked_comes_back_by_a_newer_answer_only(void **state)
     struct ocsp_task task;
     const struct ocsp_result revoked = answer_of(OCSP_REVOKED, NOW_S, NOW_S + 10);
     const struct ocsp_result replayed = answer_of(OCSP_GOOD, NOW_S - 1, NOW_S + LIFE_S);
-    const struct ocsp_result newer = answer_of(OCSP_GOOD, NOW_S + 1, NOW_S + LIFE_S);
+    const struct ocsp_result unknown = answer_of(OCSP_UNKNOWN, NOW_S + 1, NOW_S + LIFE_S);
+    const struct ocsp_result newer = answer_of(OCSP_GOOD, NOW_S + 2, NOW_S + LIFE_S);
     ocsp_book_ask(bench->book, entry);
     assert_true(ocsp_book_take(bench->book, NOW_MS, &task));
     assert_true(ocsp_book_settle(bench->book, &task, &revoked, NOW_S, NOW_MS));
@@ -194,8 +195,13 @@ static void who_was_revoked_comes_back_by_a_newer_answer_only(void **state)
                      OCSP_STANDS_REVOKED);
     ocsp_book_ask(bench->book, entry);
     assert_true(ocsp_book_take(bench->book, NOW_MS, &task));
-    assert_false(ocsp_book_settle(bench->book, &task, &newer, NOW_S + 1, NOW_MS));
-    assert_int_equal(ocsp_book_standing(bench->book, entry, NOW_S + 1, NOW_MS, NULL),
+    assert_true(ocsp_book_settle(bench->book, &task, &unknown, NOW_S + 1, NOW_MS));
+    assert_int_equal(ocsp_book_standing(bench->book, entry, NOW_S + LIFE_S, NOW_MS, NULL),
+                     OCSP_STANDS_REVOKED);
+    ocsp_book_ask(bench->book, entry);
+    assert_true(ocsp_book_take(bench->book, NOW_MS, &task));
+    assert_false(ocsp_book_settle(bench->book, &task, &newer, NOW_S + 2, NOW_MS));
+    assert_int_equal(ocsp_book_standing(bench->book, entry, NOW_S + 2, NOW_MS, NULL),
                      OCSP_STANDS_GOOD);
     ocsp_book_release(bench->book, entry);
 }
@@ -225,6 +231,12 @@ static void who_was_revoked_stays_so_when_another_responder_is_asked(void **stat
     revoke_one(bench->book, &bench->one, 1);
     assert_int_equal(look(bench->book, &moved, 1, NOW_S + LIFE_S), OCSP_STANDS_REVOKED);
     assert_int_equal(look(bench->book, &moved, 2, NOW_S), OCSP_STANDS_UNASKED);
+    uint32_t serial = 1;
+    struct ocsp_query nowhere = query_of(&bench->one, &serial);
+    nowhere.url = NULL;
+    assert_true(ocsp_book_is_revoked(bench->book, &nowhere));
+    serial = 2;
+    assert_false(ocsp_book_is_revoked(bench->book, &nowhere));
     assert_int_equal(look(bench->book, &bench->other, 1, NOW_S), OCSP_STANDS_UNASKED);
     struct ocsp_entry *entry = hold(bench->book, &moved, 1);
     ocsp_book_ask(bench->book, entry);
