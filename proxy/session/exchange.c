@@ -208,13 +208,18 @@ static bool admit(struct exchange *exchange)
            conclude(exchange, quota_take(&exchange->route.quota, exchange->peer));
 }
 
+// is_outdated tells whether it was last judged under another configuration, where the client may have been allowed more.
+static bool is_outdated(const struct exchange *exchange)
+{
+    return exchange->generation != exchange->peer->context->snapshot->generation;
+}
+
 // admit_again asks it again, where the snapshot is no longer the one that it was asked under, or an OCSP responder may have
 // said something since.
 static bool admit_again(struct exchange *exchange)
 {
-    const struct peer *peer = exchange->peer;
-    const bool is_same = exchange->generation == peer->context->snapshot->generation;
-    return (is_same && ocsp_hold_count(peer->ocsp) == 0) || admit(exchange);
+    const bool has_ocsp = ocsp_hold_count(exchange->peer->ocsp) > 0;
+    return (!is_outdated(exchange) && !has_ocsp) || admit(exchange);
 }
 
 // admit_addresses asks which addresses may be dialled. False: it has been refused, or addresses are still to come that it
@@ -257,7 +262,7 @@ static struct verdict judge_today(struct exchange *exchange)
 {
     struct peer *peer = exchange->peer;
     enum reason reason = REASON_NONE;
-    const bool is_old = exchange->generation != peer->context->snapshot->generation;
+    const bool is_old = is_outdated(exchange);
     // What a responder says comes without a new snapshot.
     if (is_old || ocsp_hold_count(peer->ocsp) > 0 || peer->edge != NULL)
         reason = peer_revalidate(peer, false);
@@ -677,12 +682,6 @@ static enum exchange_step step_resolve(struct exchange *exchange)
     else if (admit_addresses(exchange))
         consult(exchange);
     return EXCHANGE_STEP_AGAIN;
-}
-
-// is_outdated tells whether what was admitted was so under another configuration, where the client may have been allowed more.
-static bool is_outdated(const struct exchange *exchange)
-{
-    return exchange->generation != exchange->peer->context->snapshot->generation;
 }
 
 static enum exchange_step step_ask(struct exchange *exchange)

@@ -199,3 +199,19 @@ def upgradable(start, server, tmp_path):
     for each in made:
         each.proxy.stop(expected=None)
         each.kill()
+
+
+@pytest.fixture
+def scripted():
+    """Makes parents that answer as a test wants, and stops them."""
+    from support.parents import ScriptedParent  # few tests need what it needs
+
+    made = []
+
+    def make(*arguments, **options):
+        made.append(ScriptedParent(*arguments, **options))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.stop()

@@ -8,7 +8,7 @@ from support.config import client, reach
 from support.control import CONTROL, Control
 from support.inner import hello
 from support.origin import dead_port, echo
-from support.parents import ScriptedParent, parent
+from support.parents import parent
 from support.pki import SERVER_AUTH
 from support.plain import PlainClient, StrictOrigin, url
 from support.proxy import run
@@ -27,20 +27,6 @@ def names(dns):
 @pytest.fixture
 def server(origin):
     return origin(echo)
-
-
-@pytest.fixture
-def scripted():
-    """Makes parents of ours."""
-    made = []
-
-    def make(*arguments, **options):
-        made.append(ScriptedParent(*arguments, **options))
-        return made[-1]
-
-    yield make
-    for each in made:
-        each.stop()
 
 
 def upstairs(start, server, **changes):

@@ -11,7 +11,7 @@ from support.admin import get
 from support.config import client, reach
 from support.control import CONTROL, Control
 from support.origin import dead_port, echo
-from support.parents import ScriptedParent, parent
+from support.parents import parent
 from support.proxy import run
 from support.scale import eventually
 from support.wire import Ending
@@ -27,19 +27,6 @@ def names(dns):
 @pytest.fixture
 def server(origin):
     return origin(echo)
-
-
-@pytest.fixture
-def scripted():
-    made = []
-
-    def make(*arguments, **options):
-        made.append(ScriptedParent(*arguments, **options))
-        return made[-1]
-
-    yield make
-    for each in made:
-        each.stop()
 
 
 def states(control):
