@@ -215,7 +215,9 @@ class Run:
         config["listeners"] = [{**site, "name": part.name, "trust": part.name} for part in self.parts]
         config["trust"] = {part.name: part.profile() for part in self.parts}
         rule = {"addresses": ["127.0.0.0/8"], "ports": ["any"]}
-        config["clients"] = [configs.client(rule)]
+        config["clients"] = [
+            configs.client(rule, name=part.name, match=({"any": True, "trust": part.name},)) for part in self.parts
+        ]
         return config
 
     def _round(self, seconds):
