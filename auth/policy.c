@@ -519,14 +519,20 @@ static void judge_denials(struct judgement *j, struct rule_span span)
     }
 }
 
+// goes_by_name tells whether an allow sends names on as they are.
+static bool goes_by_name(const struct judgement *j, const struct rule *rule)
+{
+    const struct via *via = rule->via != NULL ? rule->via : j->client->via;
+    return via != NULL && via->by_name;
+}
+
 // apply_allow_to_name lets the first allow that speaks about a name decide. One that needs an address does not.
 static void apply_allow_to_name(struct judgement *j, const struct rule *rule,
                                 struct candidate *candidate, int64_t until_s)
 {
-    const struct via *via = rule->via != NULL ? rule->via : j->client->via;
     if (rule->has_addresses)
         return;
-    if (via != NULL && via->by_name)
+    if (goes_by_name(j, rule))
         admit(j, candidate, rule, until_s);
     else
         deny(j, candidate, REASON_NO_RULE, NULL, &candidate->address);
@@ -561,7 +567,15 @@ static void judge_allows(struct judgement *j)
     }
 }
 
-// find_untimely finds the allow that would admit an address at another time.
+// would_admit tells whether an allow that speaks about the target admits this candidate while it counts.
+static bool would_admit(struct judgement *j, const struct rule *rule, size_t index)
+{
+    if (is_name(j, &j->candidates[index]))
+        return !rule->has_addresses && goes_by_name(j, rule);
+    return allow_find_closed(rule, forms_at(j, index)) == NULL;
+}
+
+// find_untimely finds the allow that would admit a candidate at another time.
 static void find_untimely(struct judgement *j, size_t index, struct untimely *out)
 {
     for (size_t i = 0; i < j->client->allow_count; i++) {
@@ -570,20 +584,26 @@ static void find_untimely(struct judgement *j, size_t index, struct untimely *ou
         int64_t opens_s = INT64_MAX;
         if (rule->schedule != NULL &&
             allow_part(rule, j->target, j->now_s, &opens_s, &state) == RULE_NOT_NOW &&
-            allow_find_closed(rule, forms_at(j, index)) == NULL)
+            would_admit(j, rule, index))
             note_untimely(out, rule, state, opens_s);
     }
 }
 
-// judge_untimely settles what only an allow outside its time would admit. A mode that lets ordinary addresses pass without a
-// rule does so then, too.
+// may_pass tells whether a mode may let a candidate pass without a rule: an ordinary address, and never a name.
+static bool may_pass(struct judgement *j, size_t index)
+{
+    return j->client->mode != POLICY_ENFORCE && !is_name(j, &j->candidates[index]) &&
+           forms_find_special(forms_at(j, index)) == NULL;
+}
+
+// judge_untimely settles what only an allow outside its time would admit. What a mode may let pass without a rule it lets pass
+// then, too.
 static void judge_untimely(struct judgement *j)
 {
     for (size_t k = 0; j->client->has_times && k < j->count; k++) {
         struct candidate *candidate = &j->candidates[k];
         struct untimely untimely = {0};
-        if (!has_address_to_judge(j, candidate) ||
-            (j->client->mode != POLICY_ENFORCE && forms_find_special(forms_at(j, k)) == NULL))
+        if (!is_open(candidate) || may_pass(j, k))
             continue;
         find_untimely(j, k, &untimely);
         if (untimely.rule == NULL)

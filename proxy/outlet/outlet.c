@@ -46,6 +46,8 @@ struct line_queue {
     struct outlet_line **end;
     struct outlet_line *unsent; // the first one that is not on its way; NULL: none
     size_t bytes;               // of all of them
+    uint64_t queued;            // lines that were ever put here
+    uint64_t arrived;           // those of them that have arrived
     bool must_wake; // nothing waited when a line came, and outlet_flush was not called yet
 };
 
@@ -76,7 +78,8 @@ struct outlet {
     struct outlet_link link;
     char *message; // owned; that is sent
     size_t message_cap;
-    bool has_stalled;     // it took nothing for a while, and has not taken all that waited since
+    bool has_stalled;     // it took nothing for a while, and has not taken what waited then
+    uint64_t stalled_at;  // lines that were ever queued by then
     struct errinfo told;  // the problem that was told last; empty: none
     int64_t backoff_ms;   // before the next try
     int64_t retry_at_ms;  // monotonic
@@ -118,6 +121,7 @@ void outlet_offer(struct outlet *outlet, struct slice body, struct slice end)
         *queue->end = line;
         queue->end = &line->next;
         queue->bytes += len;
+        queue->queued++;
     }
     (void)pthread_mutex_unlock(&queue->mutex);
     if (!has_room) {
@@ -187,16 +191,27 @@ static void drop_arrived(struct outlet *outlet)
         struct outlet_line *line = queue->first;
         queue->first = line->next;
         queue->bytes -= line->len;
+        queue->arrived++;
         line->next = dropped;
         dropped = line;
     }
-    const bool is_empty = queue->first == NULL;
-    if (is_empty)
+    if (queue->first == NULL)
         queue->end = &queue->first;
+    const bool is_over = queue->arrived >= outlet->stalled_at;
     (void)pthread_mutex_unlock(&queue->mutex);
     free_lines(dropped);
-    if (is_empty && outlet->has_stalled)
+    if (is_over && outlet->has_stalled)
         be_up(outlet);
+}
+
+// be_stalled notes that the receiver takes nothing. What is queued by now has to arrive before it counts as up again; what
+// comes later does not, or a receiver that keeps up with a steady stream would be down for ever.
+static void be_stalled(struct outlet *outlet)
+{
+    (void)pthread_mutex_lock(&outlet->queue.mutex);
+    outlet->stalled_at = outlet->queue.queued;
+    (void)pthread_mutex_unlock(&outlet->queue.mutex);
+    outlet->has_stalled = true;
 }
 
 // be_sent notes that this many lines are on their way.
@@ -265,8 +280,8 @@ static void be_down(struct outlet *outlet, const char *problem)
     tell(outlet, OUTLET_FAILS, problem);
 }
 
-// note_connected notes a connection. Who took nothing in the one before has to take all that waits first: each connection has
-// room in the kernels for something, also where nobody reads.
+// note_connected notes a connection. Who took nothing in the one before has to take what waited then: each connection has room
+// in the kernels for something, also where nobody reads.
 static void note_connected(struct outlet *outlet)
 {
     outlet->connected_ms = monotonic_ms();
@@ -378,7 +393,7 @@ static void send_lines(struct outlet *outlet)
     if (error == ERR_LIMIT)
         lose(outlet);
     if (error == ERR_TIMEOUT)
-        outlet->has_stalled = true;
+        be_stalled(outlet);
     if (error == ERR_OK || error == ERR_LIMIT)
         be_sent(outlet, batch.count);
     else

@@ -201,7 +201,7 @@ void parent_checks_leave(struct parent_checks *checks)
     if (checks == NULL)
         return;
     checks->has_left = true;
-    stop_all(checks);
+    forget_all(checks);
 }
 
 static bool is_same_way(const struct item *a, const struct item *b)

@@ -22,7 +22,8 @@ void parent_checks_destroy(struct parent_checks *checks);
 // on its board when this returns.
 void parent_checks_adopt(struct parent_checks *checks, const struct snapshot *snapshot);
 
-// parent_checks_leave ends all asking for good. The boards stay as they are. NULL is allowed.
+// parent_checks_leave ends all asking for good. Nothing is down on the boards then, for nobody finds out any more
+// whether it still is. NULL is allowed.
 void parent_checks_leave(struct parent_checks *checks);
 
 // parent_checks_status adds the array `parents`: each proxy of each parent that is asked.

@@ -531,6 +531,56 @@ static void a_name_goes_on_only_by_the_first_rule_that_needs_no_address(void **s
     assert_false(policy_goes_by_name(&(struct policy){0}, NULL, &source, 0, &asked));
 }
 
+// Another rule speaks about the name, but needs an address: it is not what a name was refused for.
+static void a_name_outside_the_time_of_its_rule_is_refused_for_that(void **state)
+{
+    (void)state;
+    static const struct via up = {.parents = {"up"}, .count = 1, .by_name = true};
+    static const struct via here = {.parents = {"paris"}, .count = 1};
+    static const struct schedule later = {.from_s = 100, .until_s = INT64_MAX};
+    const struct ip_addr source = address("192.0.2.1");
+    const struct target asked = target("a.example:443");
+    struct rule addressed = allow_all();
+    addressed.has_addresses = true;
+    addressed.addresses = make_addresses(sets, "10.0.0.0/8");
+    const struct {
+        bool needs_address; // the rule with the time
+        const struct via *via;
+        int64_t now_s;
+        enum reason reason;
+    } rows[] = {
+        {false, &up, 100, REASON_RULE},     {false, &up, 99, REASON_NOT_VALID_NOW},
+        {false, &here, 99, REASON_NO_RULE}, {true, &up, 99, REASON_NO_RULE},
+        {false, NULL, 99, REASON_NO_RULE},
+    };
+    for (enum policy_mode mode = POLICY_ENFORCE; mode <= POLICY_OPEN; mode++) {
+        for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+            struct rule timed = allow_all();
+            timed.name = "timed";
+            timed.schedule = &later;
+            timed.has_addresses = rows[i].needs_address;
+            timed.addresses = addressed.addresses;
+            timed.via = rows[i].via;
+            const struct rule allows[] = {addressed, timed};
+            const struct client client = {.name = "c",
+                                          .mode = mode,
+                                          .allow = allows,
+                                          .allow_count = 2,
+                                          .has_names = true,
+                                          .has_times = true};
+            const struct policy policy = {.clients = &client, .client_count = 1};
+            struct candidate name = {0};
+            struct decision decision;
+            policy_decide_addresses(&policy, &client, &source, rows[i].now_s, &asked, &name, 1,
+                                    NULL, &decision);
+            assert_int_equal(decision.reason, rows[i].reason);
+            assert_int_equal(decision.action == ACTION_ALLOW, rows[i].reason == REASON_RULE);
+            if (rows[i].reason == REASON_NOT_VALID_NOW)
+                assert_int_equal(decision.changes_s, 100);
+        }
+    }
+}
+
 static void no_mode_admits_a_name_without_a_rule(void **state)
 {
     (void)state;
@@ -799,6 +849,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_name_goes_on_only_by_the_first_rule_that_needs_no_address,
                                         begin_sets, end_sets),
         cmocka_unit_test(no_mode_admits_a_name_without_a_rule),
+        cmocka_unit_test_setup_teardown(a_name_outside_the_time_of_its_rule_is_refused_for_that,
+                                        begin_sets, end_sets),
         cmocka_unit_test(ways_are_equal_where_they_lead_through_the_same_parents_in_the_same_order),
         cmocka_unit_test(what_is_denied_is_told_nothing),
         cmocka_unit_test(the_extensions_that_entries_name_are_a_set_of_each_profile),
