@@ -107,16 +107,35 @@ static bool has_current(const struct ocsp_entry *entry, int64_t now_s)
            now_s + OCSP_SKEW_S >= entry->this_update_s;
 }
 
-// is_revoked tells whether a certificate was revoked and no newer answer says otherwise. `entry` is the one of the query;
-// NULL: there is none, and other places may have said so.
-static bool is_revoked(const struct ocsp_book *book, const struct ocsp_query *query,
-                       const struct ocsp_entry *entry)
+// takes_back tells whether the answer of an entry (NULL: none) is a good one that is newer than a revocation.
+static bool takes_back(const struct ocsp_entry *entry, int64_t revoked_s)
 {
-    if (entry != NULL && entry->has_answer && entry->status == OCSP_REVOKED)
+    return entry != NULL && entry->has_answer && entry->status == OCSP_GOOD &&
+           entry->this_update_s > revoked_s;
+}
+
+// is_revoked_here tells whether this place has said so, and has not taken it back.
+static bool is_revoked_here(const struct ocsp_entry *entry)
+{
+    return entry->has_revoked && !takes_back(entry, entry->revoked_s);
+}
+
+// is_revoked tells whether a certificate was revoked and no newer good says otherwise, of this place or of the one that said so.
+// `entry` is the one of the query; NULL: there is none, and other places may have said so.
+static bool is_revoked(const struct ocsp_book *book, const struct ocsp_query *query,
+                       const struct ocsp_entry *entry, struct ocsp_signers *out)
+{
+    if (entry != NULL && is_revoked_here(entry))
         return true;
     const struct ocsp_entry *revoked = ocsp_store_revocation(&book->store, query);
-    return revoked != NULL &&
-           (entry == NULL || !entry->has_answer || entry->this_update_s <= revoked->this_update_s);
+    if (revoked == NULL)
+        return false;
+    const struct ocsp_entry *taker = takes_back(entry, revoked->revoked_s) ? entry : revoked;
+    if (!takes_back(taker, revoked->revoked_s))
+        return true;
+    out->was_revoked = true;
+    out->reinstater = taker->delegate;
+    return false;
 }
 
 // query_of gives the query of an entry, borrowed from it.
@@ -137,10 +156,11 @@ static struct ocsp_query query_of(const struct ocsp_entry *entry)
 
 // standing_of tells what is known. Who was revoked stays so until a newer answer says otherwise.
 static enum ocsp_standing standing_of(const struct ocsp_book *book, const struct ocsp_entry *entry,
-                                      int64_t now_s, int64_t now_ms)
+                                      int64_t now_s, int64_t now_ms, struct ocsp_signers *out)
 {
     const struct ocsp_query query = query_of(entry);
-    if (is_revoked(book, &query, entry))
+    out->good = entry->delegate;
+    if (is_revoked(book, &query, entry, out))
         return OCSP_STANDS_REVOKED;
     if (has_current(entry, now_s))
         return entry->status == OCSP_GOOD ? OCSP_STANDS_GOOD : OCSP_STANDS_UNKNOWN;
@@ -153,38 +173,33 @@ static enum ocsp_standing standing_of(const struct ocsp_book *book, const struct
 }
 
 enum ocsp_standing ocsp_book_standing(struct ocsp_book *book, const struct ocsp_entry *entry,
-                                      int64_t now_s, int64_t now_ms, struct ocsp_delegate *out)
+                                      int64_t now_s, int64_t now_ms, struct ocsp_signers *out)
 {
+    struct ocsp_signers signers = {0};
     pthread_mutex_lock(&book->lock);
-    const enum ocsp_standing standing = standing_of(book, entry, now_s, now_ms);
-    if (out != NULL)
-        *out = entry->delegate;
+    const enum ocsp_standing standing = standing_of(book, entry, now_s, now_ms, &signers);
     pthread_mutex_unlock(&book->lock);
+    if (out != NULL)
+        *out = signers;
     return standing;
 }
 
 enum ocsp_standing ocsp_book_look(struct ocsp_book *book, const struct ocsp_query *query,
-                                  int64_t now_s, int64_t now_ms, struct ocsp_delegate *out)
+                                  int64_t now_s, int64_t now_ms, struct ocsp_signers *out)
 {
-    pthread_mutex_lock(&book->lock);
-    const struct ocsp_entry *entry = ocsp_store_find(&book->store, query);
+    struct ocsp_signers signers = {0};
     enum ocsp_standing standing = OCSP_STANDS_UNASKED;
-    if (entry != NULL)
-        standing = standing_of(book, entry, now_s, now_ms);
-    else if (is_revoked(book, query, NULL))
-        standing = OCSP_STANDS_REVOKED;
-    if (out != NULL)
-        *out = entry == NULL ? (struct ocsp_delegate){0} : entry->delegate;
-    pthread_mutex_unlock(&book->lock);
-    return standing;
-}
-
-bool ocsp_book_is_revoked(struct ocsp_book *book, const struct ocsp_query *query)
-{
     pthread_mutex_lock(&book->lock);
-    const bool is = is_revoked(book, query, NULL);
+    const struct ocsp_entry *entry =
+        query->url == NULL ? NULL : ocsp_store_find(&book->store, query);
+    if (entry != NULL)
+        standing = standing_of(book, entry, now_s, now_ms, &signers);
+    else if (is_revoked(book, query, NULL, &signers))
+        standing = OCSP_STANDS_REVOKED;
     pthread_mutex_unlock(&book->lock);
-    return is;
+    if (out != NULL)
+        *out = signers;
+    return standing;
 }
 
 enum ocsp_standing ocsp_book_doubt(struct ocsp_book *book, struct ocsp_entry *entry, int64_t now_ms)
@@ -337,9 +352,23 @@ static bool is_news(const struct ocsp_entry *entry, const struct ocsp_answer *an
     return answer->this_update_s == entry->this_update_s && answer->status >= entry->status;
 }
 
+// note_revocation keeps the newest revocation until the issuer itself says otherwise. What a delegate says stands beside it: see
+// is_revoked.
+static void note_revocation(struct ocsp_entry *entry, const struct ocsp_answer *answer)
+{
+    const bool is_revoked = answer->status == OCSP_REVOKED;
+    const bool is_lifted = answer->status == OCSP_GOOD && !answer->delegate.is_there;
+    if ((is_revoked && answer->this_update_s >= entry->revoked_s) ||
+        (is_lifted && answer->this_update_s > entry->revoked_s)) {
+        entry->has_revoked = is_revoked;
+        entry->revoked_s = answer->this_update_s;
+    }
+}
+
 // take_answer notes an answer, unless it is older than the one that is known.
 static void take_answer(struct ocsp_entry *entry, const struct ocsp_answer *answer)
 {
+    note_revocation(entry, answer);
     if (!is_news(entry, answer))
         return;
     entry->has_answer = true;
@@ -389,8 +418,13 @@ bool ocsp_book_settle(struct ocsp_book *book, const struct ocsp_task *task,
 {
     struct ocsp_entry *entry = task->entry;
     pthread_mutex_lock(&book->lock);
+    const bool was_revoked = is_revoked_here(entry);
     note_result(book, entry, result, now_s, now_ms);
-    const bool is_lost = entry->has_answer && entry->status != OCSP_GOOD && entry->holders > 1;
+    const bool is_revoked = is_revoked_here(entry);
+    const bool is_unknown = entry->has_answer && entry->status == OCSP_UNKNOWN;
+    const bool is_lost =
+        (is_revoked && (!was_revoked || ocsp_store_is_held_elsewhere(&book->store, entry))) ||
+        ((is_revoked || is_unknown) && entry->holders > 1);
     release(book, entry);
     pthread_mutex_unlock(&book->lock);
     return is_lost;
@@ -441,13 +475,17 @@ static bool tell_bucket(const struct ocsp_entry *entry, enum ocsp_status status,
 {
     for (; entry != NULL && *left > 0; entry = entry->next) {
         const struct ocsp_query query = query_of(entry);
-        if (!entry->has_answer || entry->status != status)
+        const bool is_told = status == OCSP_REVOKED ? entry->has_revoked
+                                                    : entry->has_answer && !entry->has_revoked &&
+                                                          entry->status == status;
+        const bool is_last_word = entry->status == status;
+        if (!is_told)
             continue;
         const struct ocsp_note note = {
             .status = status,
             .has_nonce = query.has_nonce,
-            .this_update_s = entry->this_update_s,
-            .next_update_s = entry->next_update_s,
+            .this_update_s = status == OCSP_REVOKED ? entry->revoked_s : entry->this_update_s,
+            .next_update_s = is_last_word ? entry->next_update_s : entry->revoked_s,
             .timeout_ms = query.timeout_ms,
             .authority = query.authority,
             .anchor = query.anchor,

@@ -12,6 +12,10 @@
 // comes none older than it, and none of the same second that is better. Who is revoked at one place of its issuer is so at
 // all others that have said nothing newer: whom to ask changes with a reload, and what was said stays.
 //
+// A revocation is kept beside the answers until the issuer itself has signed a newer *good*. A newer good of a delegate takes it
+// back too, but only for those who believe that delegate: profiles differ in that, and one that denies it, today or
+// tomorrow, must find the revocation there (struct ocsp_signers).
+//
 // Two clocks: the wall clock (`now_s`, Unix seconds) says whether an answer is over, and nothing else. When to ask again goes
 // by the monotonic one (`now_ms`), so that setting the clock neither stops questions nor brings them all at once.
 //
@@ -82,18 +86,22 @@ void ocsp_book_destroy(struct ocsp_book *book);
 struct ocsp_entry *ocsp_book_hold(struct ocsp_book *book, const struct ocsp_query *query) MUST_USE;
 void ocsp_book_release(struct ocsp_book *book, struct ocsp_entry *entry);
 
+// ocsp_signers is on whose word a certificate stands as it does.
+struct ocsp_signers {
+    struct ocsp_delegate good; // where it stands as good: who has signed that
+    bool
+        was_revoked; // it was revoked, and `reinstater` has signed a newer good: who does not believe that has a revoked one
+    struct ocsp_delegate reinstater;
+};
+
 // ocsp_book_standing tells what is known, at `now_s` of the wall clock and `now_ms` of the monotonic one. `*out` (NULL: not
-// wanted) becomes whoever has signed a good answer: profiles differ in whom they believe.
+// wanted) becomes those who have signed it: profiles differ in whom they believe.
 enum ocsp_standing ocsp_book_standing(struct ocsp_book *book, const struct ocsp_entry *entry,
-                                      int64_t now_s, int64_t now_ms, struct ocsp_delegate *out);
+                                      int64_t now_s, int64_t now_ms, struct ocsp_signers *out);
 
-// ocsp_book_is_revoked tells whether somebody has said so, and nobody anything newer, wherever it is asked. The query may have
-// no URL.
-bool ocsp_book_is_revoked(struct ocsp_book *book, const struct ocsp_query *query);
-
-// ocsp_book_look does so without holding anything.
+// ocsp_book_look does so without holding anything. A query without a URL is for what was said elsewhere.
 enum ocsp_standing ocsp_book_look(struct ocsp_book *book, const struct ocsp_query *query,
-                                  int64_t now_s, int64_t now_ms, struct ocsp_delegate *out);
+                                  int64_t now_s, int64_t now_ms, struct ocsp_signers *out);
 
 // ocsp_book_doubt tells what is known for one who does not take a good answer: OCSP_STANDS_UNASKED, and it is to be asked
 // about once in OCSP_BOOK_RETRY_MS, or OCSP_STANDS_SILENT.
@@ -114,8 +122,8 @@ void ocsp_book_ask_again(struct ocsp_book *book, struct ocsp_entry *entry, int64
 // ocsp_book_take gives the next question to put; false: there is none, or enough are under way. Each is settled once.
 bool ocsp_book_take(struct ocsp_book *book, int64_t now_ms, struct ocsp_task *out);
 
-// ocsp_book_settle notes the result. True: the certificate is in use, and is not good: whoever holds it is to be judged
-// again.
+// ocsp_book_settle notes the result. True: the certificate is not good, and is in use at this place or another, or it is
+// revoked only now, and may be in use where nobody can be asked: whoever has it is to be judged again.
 bool ocsp_book_settle(struct ocsp_book *book, const struct ocsp_task *task,
                       const struct ocsp_result *result, int64_t now_s, int64_t now_ms);
 
@@ -124,7 +132,8 @@ bool ocsp_book_settle(struct ocsp_book *book, const struct ocsp_task *task,
 bool ocsp_book_tick(struct ocsp_book *book, int64_t now_s, int64_t now_ms);
 
 // ocsp_book_tell calls `tell` with each certificate that is revoked, and then with each that is unknown, OCSP_BOOK_MAX_KEPT at
-// most, with the lock held. False as soon as `tell` gives false.
+// most, with the lock held. One that only a delegate's good has taken back is told as revoked, by an answer that is over: the
+// responder is asked about it as soon as it comes. False as soon as `tell` gives false.
 bool ocsp_book_tell(struct ocsp_book *book, bool (*tell)(void *arg, const struct ocsp_note *note),
                     void *arg) MUST_USE;
 

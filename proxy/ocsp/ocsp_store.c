@@ -259,20 +259,38 @@ struct ocsp_entry *ocsp_store_find(const struct ocsp_store *store, const struct 
     return entry;
 }
 
+// is_about tells whether an entry is of a certificate, whoever is asked about it.
+static bool is_about(const struct ocsp_entry *entry, const uint8_t *authority,
+                     struct slice issuer_name, struct slice serial)
+{
+    return slice_equal(ocsp_store_serial(entry), serial) &&
+           is_same_digest(entry->place->authority, authority) &&
+           slice_equal(entry->place->issuer_name, issuer_name);
+}
+
 const struct ocsp_entry *ocsp_store_revocation(const struct ocsp_store *store,
                                                const struct ocsp_query *query)
 {
     const struct ocsp_entry *found = NULL;
     const struct ocsp_entry *entry = *bucket_of(store, query->authority, query->subject.serial);
     for (; entry != NULL; entry = entry->next) {
-        if (entry->has_answer && entry->status == OCSP_REVOKED &&
-            slice_equal(ocsp_store_serial(entry), query->subject.serial) &&
-            is_same_digest(entry->place->authority, query->authority) &&
-            slice_equal(entry->place->issuer_name, query->subject.issuer_name) &&
-            (found == NULL || entry->this_update_s > found->this_update_s))
+        if (entry->has_revoked &&
+            is_about(entry, query->authority, query->subject.issuer_name, query->subject.serial) &&
+            (found == NULL || entry->revoked_s > found->revoked_s))
             found = entry;
     }
     return found;
+}
+
+bool ocsp_store_is_held_elsewhere(const struct ocsp_store *store, const struct ocsp_entry *entry)
+{
+    const struct ocsp_place *place = entry->place;
+    const struct slice serial = ocsp_store_serial(entry);
+    const struct ocsp_entry *other = *bucket_of(store, place->authority, serial);
+    while (other != NULL && !(other != entry && other->holders > 0 &&
+                              is_about(other, place->authority, place->issuer_name, serial)))
+        other = other->next;
+    return other != NULL;
 }
 
 static void note_held(struct ocsp_store *store, struct ocsp_entry *entry)
@@ -326,9 +344,9 @@ void ocsp_store_hold(struct ocsp_store *store, struct ocsp_entry *entry)
 
 static enum ocsp_rank rank_of(const struct ocsp_entry *entry)
 {
-    if (!entry->has_answer || entry->status == OCSP_GOOD)
-        return OCSP_RANK_OTHER;
-    return entry->status == OCSP_REVOKED ? OCSP_RANK_REVOKED : OCSP_RANK_UNKNOWN;
+    if (entry->has_revoked)
+        return OCSP_RANK_REVOKED;
+    return entry->has_answer && entry->status == OCSP_UNKNOWN ? OCSP_RANK_UNKNOWN : OCSP_RANK_OTHER;
 }
 
 void ocsp_store_release(struct ocsp_store *store, struct ocsp_entry *entry)

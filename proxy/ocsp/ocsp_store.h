@@ -66,15 +66,18 @@ struct ocsp_entry {
     struct ocsp_place *place;
     int64_t this_update_s;
     int64_t next_update_s;
-    int64_t retry_ms;              // monotonic; after a failure: not before
-    int64_t refresh_ms;            // monotonic; when it is asked again, where it is held
-    int64_t doubt_ms;              // monotonic; who doubts it before asks nobody
+    int64_t retry_ms;   // monotonic; after a failure: not before
+    int64_t refresh_ms; // monotonic; when it is asked again, where it is held
+    int64_t doubt_ms;   // monotonic; who doubts it before asks nobody
+    int64_t
+        revoked_s; // with has_revoked its thisUpdate; else of the good that took the last one back, or 0
     struct ocsp_delegate delegate; // who has signed the answer
     uint32_t holders;
     uint16_t failures; // in a row
     uint8_t status;    // enum ocsp_status, with an answer
     uint8_t rank;      // enum ocsp_rank, while nobody holds it
     bool has_answer;
+    bool has_revoked;      // somebody has said revoked, and the issuer itself nothing newer
     bool is_queued;        // of the book, like the two that follow
     bool is_held_by_queue; // one of the holders is the queue itself
     bool is_under_way;
@@ -102,10 +105,13 @@ void ocsp_store_deinit(struct ocsp_store *store);
 // ocsp_store_find gives the entry of a query; NULL: there is none.
 struct ocsp_entry *ocsp_store_find(const struct ocsp_store *store, const struct ocsp_query *query);
 
-// ocsp_store_revocation gives, of the entries of the same certificate at any place, the revoked one with the newest answer;
-// NULL: there is none. A query's URL and nonce do not matter.
+// ocsp_store_revocation gives, of the entries of the same certificate at any place, the one with the newest revocation
+// (has_revoked); NULL: there is none. A query's URL and nonce do not matter.
 const struct ocsp_entry *ocsp_store_revocation(const struct ocsp_store *store,
                                                const struct ocsp_query *query);
+
+// ocsp_store_is_held_elsewhere tells whether another entry of the same certificate, at another place, is held.
+bool ocsp_store_is_held_elsewhere(const struct ocsp_store *store, const struct ocsp_entry *entry);
 
 // ocsp_store_make makes the entry of a query, of which there is none, held once. NULL without memory, or where no room can
 // be made (`*out_is_crowded`).

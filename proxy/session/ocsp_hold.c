@@ -106,15 +106,43 @@ static struct ocsp_hold *create(struct ocsp_book *book, struct ocsp_settings *se
     return hold;
 }
 
+// believer is a profile that hears what the book knows about a certificate of a chain.
+struct believer {
+    const struct trust *trust;
+    const struct chain_record *record;
+    size_t index;
+    int64_t now_s;
+};
+
+// denies tells whether the profile does not believe one who has signed: nobody may speak in that name any more.
+static bool denies(const struct believer *believer, const struct ocsp_delegate *signer)
+{
+    return trust_denies_delegate(believer->trust, believer->record, believer->index, signer,
+                                 believer->now_s);
+}
+
+// is_revoked_for tells whether a certificate that stands like this is revoked for the profile: also where it does not believe the
+// one who has taken that back.
+static bool is_revoked_for(const struct believer *believer, enum ocsp_standing standing,
+                           const struct ocsp_signers *signers)
+{
+    return standing == OCSP_STANDS_REVOKED ||
+           (signers->was_revoked && denies(believer, &signers->reinstater));
+}
+
 // standing_of_nobody tells how a certificate stands about which nobody is asked, for want of a place or of a URL. What was said
 // of it elsewhere counts.
-static enum ocsp_standing standing_of_nobody(const struct ocsp_hold *hold, size_t index,
-                                             const struct chain_record *record)
+static enum ocsp_standing standing_of_nobody(const struct ocsp_hold *hold,
+                                             const struct believer *believer, int64_t now_ms)
 {
     struct ocsp_query query;
-    if (name_certificate(record, index, &query) && ocsp_book_is_revoked(hold->book, &query))
+    struct ocsp_signers signers;
+    if (name_certificate(believer->record, believer->index, &query) &&
+        is_revoked_for(believer,
+                       ocsp_book_look(hold->book, &query, believer->now_s, now_ms, &signers),
+                       &signers))
         return OCSP_STANDS_REVOKED;
-    return hold->is_crowded[index] ? OCSP_STANDS_CROWDED : OCSP_STANDS_UNPLACED;
+    return hold->is_crowded[believer->index] ? OCSP_STANDS_CROWDED : OCSP_STANDS_UNPLACED;
 }
 
 // standing_at tells how a certificate of the chain stands under `trust`. That it is good one may have said in whose name
@@ -123,16 +151,18 @@ static enum ocsp_standing standing_at(struct ocsp_hold *hold, size_t index,
                                       const struct trust *trust, const struct chain_record *record,
                                       int64_t now_ms)
 {
-    struct ocsp_delegate delegate;
-    const int64_t now_s = wall_clock_ms() / 1000;
+    struct ocsp_signers signers;
+    const struct believer believer = {
+        .trust = trust, .record = record, .index = index, .now_s = wall_clock_ms() / 1000};
     struct ocsp_entry *entry = hold->entries[index];
     hold->is_doubted[index] = false;
     if (entry == NULL)
-        return standing_of_nobody(hold, index, record);
+        return standing_of_nobody(hold, &believer, now_ms);
     const enum ocsp_standing standing =
-        ocsp_book_standing(hold->book, entry, now_s, now_ms, &delegate);
-    if (standing != OCSP_STANDS_GOOD ||
-        !trust_denies_delegate(trust, record, index, &delegate, now_s))
+        ocsp_book_standing(hold->book, entry, believer.now_s, now_ms, &signers);
+    if (is_revoked_for(&believer, standing, &signers))
+        return OCSP_STANDS_REVOKED;
+    if (standing != OCSP_STANDS_GOOD || !denies(&believer, &signers.good))
         return standing;
     hold->is_doubted[index] = true;
     return ocsp_book_doubt(hold->book, entry, now_ms);
@@ -179,10 +209,14 @@ bool ocsp_hold_is_good(struct ocsp_book *book, const struct identity *identity,
     for (size_t i = 0; i < count; i++) {
         struct ocsp_query query;
         struct http_url url;
-        struct ocsp_delegate delegate;
-        if (!make_query(settings, identity->record, i, &url, &query) ||
-            ocsp_book_look(book, &query, now_s, now_ms, &delegate) != OCSP_STANDS_GOOD ||
-            trust_denies_delegate(trust, identity->record, i, &delegate, now_s))
+        struct ocsp_signers signers;
+        const struct believer believer = {
+            .trust = trust, .record = identity->record, .index = i, .now_s = now_s};
+        if (!make_query(settings, identity->record, i, &url, &query))
+            return false;
+        const enum ocsp_standing standing = ocsp_book_look(book, &query, now_s, now_ms, &signers);
+        if (standing != OCSP_STANDS_GOOD || is_revoked_for(&believer, standing, &signers) ||
+            denies(&believer, &signers.good))
             return false;
     }
     return true;

@@ -234,9 +234,11 @@ static void who_was_revoked_stays_so_when_another_responder_is_asked(void **stat
     uint32_t serial = 1;
     struct ocsp_query nowhere = query_of(&bench->one, &serial);
     nowhere.url = NULL;
-    assert_true(ocsp_book_is_revoked(bench->book, &nowhere));
+    assert_int_equal(ocsp_book_look(bench->book, &nowhere, NOW_S, NOW_MS, NULL),
+                     OCSP_STANDS_REVOKED);
     serial = 2;
-    assert_false(ocsp_book_is_revoked(bench->book, &nowhere));
+    assert_int_equal(ocsp_book_look(bench->book, &nowhere, NOW_S, NOW_MS, NULL),
+                     OCSP_STANDS_UNASKED);
     assert_int_equal(look(bench->book, &bench->other, 1, NOW_S), OCSP_STANDS_UNASKED);
     struct ocsp_entry *entry = hold(bench->book, &moved, 1);
     ocsp_book_ask(bench->book, entry);
@@ -247,6 +249,51 @@ static void who_was_revoked_stays_so_when_another_responder_is_asked(void **stat
     assert_int_equal(look(bench->book, &moved, 1, NOW_S + 1), OCSP_STANDS_GOOD);
     assert_int_equal(look(bench->book, &bench->one, 1, NOW_S + 1), OCSP_STANDS_REVOKED);
     ocsp_book_release(bench->book, entry);
+}
+
+static void who_is_in_use_at_another_responder_is_judged_again_by_a_revocation(void **state)
+{
+    struct bench *bench = *state;
+    struct issuer moved = bench->one;
+    struct ocsp_task task;
+    const struct ocsp_result revoked = answer_of(OCSP_REVOKED, NOW_S + 1, NOW_S + LIFE_S);
+    moved.url = bench->other.url;
+    struct ocsp_entry *entry = hold(bench->book, &bench->one, 1);
+    ocsp_book_ask(bench->book, entry);
+    assert_true(answer_next(bench->book, OCSP_GOOD, NOW_S));
+    struct ocsp_entry *elsewhere = hold(bench->book, &moved, 1);
+    for (size_t round = 0; round < 2; round++) {
+        ocsp_book_ask(bench->book, elsewhere);
+        assert_true(ocsp_book_take(bench->book, NOW_MS, &task));
+        ocsp_book_release(bench->book, elsewhere); // nobody but the question holds it
+        assert_true(ocsp_book_settle(bench->book, &task, &revoked, NOW_S + 1, NOW_MS));
+        assert_int_equal(look(bench->book, &bench->one, 1, NOW_S + 1), OCSP_STANDS_REVOKED);
+        elsewhere = hold(bench->book, &moved, 1);
+    }
+    ocsp_book_release(bench->book, entry);
+    ocsp_book_ask(bench->book, elsewhere);
+    assert_true(ocsp_book_take(bench->book, NOW_MS, &task));
+    ocsp_book_release(bench->book, elsewhere);
+    // Now nobody is there, and it is no news either.
+    assert_false(ocsp_book_settle(bench->book, &task, &revoked, NOW_S + 1, NOW_MS));
+}
+
+// take_back_by_delegate has a delegate reinstate a certificate that was revoked ten seconds ago.
+static void take_back_by_delegate(struct ocsp_book *book, const struct issuer *issuer,
+                                  uint32_t serial)
+{
+    struct ocsp_result result = answer_of(OCSP_REVOKED, NOW_S - 10, NOW_S + LIFE_S);
+    struct ocsp_task task;
+    struct ocsp_entry *entry = hold(book, issuer, serial);
+    ocsp_book_ask(book, entry);
+    assert_true(ocsp_book_take(book, NOW_MS, &task));
+    assert_true(ocsp_book_settle(book, &task, &result, NOW_S, NOW_MS));
+    result = answer_of(OCSP_GOOD, NOW_S - 5, NOW_S + LIFE_S);
+    result.answer.delegate.is_there = true;
+    ocsp_book_ask(book, entry);
+    assert_true(ocsp_book_take(book, NOW_MS, &task));
+    assert_false(ocsp_book_settle(book, &task, &result, NOW_S, NOW_MS));
+    ocsp_book_release(book, entry);
 }
 
 // pass_on has another book hear what one tells, as bytes.
@@ -273,15 +320,24 @@ static void another_process_hears_who_was_revoked_or_unknown(void **state)
     ocsp_book_ask(bench->book, unknown);
     assert_true(answer_next(bench->book, OCSP_UNKNOWN, NOW_S));
     keep_answer(bench->book, &bench->one, 3);
+    take_back_by_delegate(bench->book, &bench->one, 4);
+    assert_int_equal(look(bench->book, &bench->one, 4, NOW_S), OCSP_STANDS_GOOD);
     assert_true(ocsp_book_tell(bench->book, pass_on, next));
     ocsp_book_release(bench->book, unknown);
     ocsp_book_figures(next, &figures);
-    assert_int_equal(figures.entries, 2);
+    assert_int_equal(figures.entries, 3);
     assert_int_equal(figures.held, 0);
     assert_int_equal(look(next, &bench->one, 1, NOW_S + 2 * LIFE_S), OCSP_STANDS_REVOKED);
     assert_int_equal(look(next, &bench->other, 2, NOW_S), OCSP_STANDS_UNKNOWN);
     assert_int_equal(look(next, &bench->other, 2, NOW_S + 2 * LIFE_S), OCSP_STANDS_UNASKED);
     assert_int_equal(look(next, &bench->one, 3, NOW_S), OCSP_STANDS_UNASKED);
+    // Nobody has said whose good it was: it is asked for again as soon as the client comes.
+    assert_int_equal(look(next, &bench->one, 4, NOW_S), OCSP_STANDS_REVOKED);
+    struct ocsp_entry *entry = hold(next, &bench->one, 4);
+    ocsp_book_ask_again(next, entry, NOW_S, NOW_MS);
+    assert_true(answer_next(next, OCSP_GOOD, NOW_S));
+    assert_int_equal(look(next, &bench->one, 4, NOW_S), OCSP_STANDS_GOOD);
+    ocsp_book_release(next, entry);
     ocsp_book_destroy(next);
 }
 
@@ -370,16 +426,17 @@ static void who_does_not_take_an_answer_has_it_asked_for_again_now_and_then(void
 {
     struct bench *bench = *state;
     struct ocsp_entry *entry = hold(bench->book, &bench->one, 1);
-    struct ocsp_delegate delegate;
+    struct ocsp_signers signers;
     struct ocsp_task task;
     struct ocsp_result good = answer_of(OCSP_GOOD, NOW_S, NOW_S + LIFE_S);
     good.answer.delegate = (struct ocsp_delegate){.is_there = true, .serial_len = 1, .serial = {7}};
     ocsp_book_ask(bench->book, entry);
     assert_true(ocsp_book_take(bench->book, NOW_MS, &task));
     assert_false(ocsp_book_settle(bench->book, &task, &good, NOW_S, NOW_MS));
-    assert_int_equal(ocsp_book_standing(bench->book, entry, NOW_S, NOW_MS, &delegate),
+    assert_int_equal(ocsp_book_standing(bench->book, entry, NOW_S, NOW_MS, &signers),
                      OCSP_STANDS_GOOD);
-    assert_true(delegate.is_there && delegate.serial_len == 1 && delegate.serial[0] == 7);
+    assert_true(signers.good.is_there && signers.good.serial_len == 1 &&
+                signers.good.serial[0] == 7);
     assert_int_equal(ocsp_book_doubt(bench->book, entry, NOW_MS), OCSP_STANDS_UNASKED);
     assert_false(ocsp_book_is_asked(bench->book, entry));
     ocsp_book_ask(bench->book, entry);
@@ -391,8 +448,8 @@ static void who_does_not_take_an_answer_has_it_asked_for_again_now_and_then(void
     assert_int_equal(ocsp_book_doubt(bench->book, entry, NOW_MS + OCSP_BOOK_RETRY_MS),
                      OCSP_STANDS_UNASKED);
     assert_int_equal(look(bench->book, &bench->one, 1, NOW_S), OCSP_STANDS_GOOD);
-    (void)ocsp_book_standing(bench->book, entry, NOW_S, NOW_MS, &delegate);
-    assert_false(delegate.is_there);
+    (void)ocsp_book_standing(bench->book, entry, NOW_S, NOW_MS, &signers);
+    assert_false(signers.good.is_there);
     ocsp_book_release(bench->book, entry);
 }
 
@@ -843,6 +900,7 @@ int main(void)
         TEST(an_answer_of_another_responder_or_without_the_nonce_is_another),
         TEST(who_was_revoked_comes_back_by_a_newer_answer_only),
         TEST(who_was_revoked_stays_so_when_another_responder_is_asked),
+        TEST(who_is_in_use_at_another_responder_is_judged_again_by_a_revocation),
         TEST(another_process_hears_who_was_revoked_or_unknown),
         TEST(who_does_not_take_what_is_told_is_told_no_more),
         TEST(of_two_answers_of_one_second_the_worse_counts),

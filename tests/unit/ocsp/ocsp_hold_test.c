@@ -31,6 +31,11 @@ struct bench {
     struct ocsp_hold *hold;
 };
 
+// The certificate of a delegate that the profile denies.
+static const struct ocsp_delegate denied = {.is_there = true, .serial_len = 1, .serial = {7}};
+static const struct ocsp_delegate allowed = {
+    .is_there = true, .serial_len = 1, .serial = {8}, .sha256 = {8}};
+
 static void set_up(struct bench *bench, void **state)
 {
     struct errinfo info;
@@ -51,6 +56,7 @@ static void set_up(struct bench *bench, void **state)
     assert_int_equal(
         trust_add_ca(bench->trust, forge_pem(*state, (const struct forged *[]){root, NULL}), &info),
         ERR_OK);
+    assert_int_equal(trust_deny_sha256(bench->trust, denied.sha256), ERR_OK);
     assert_int_equal(trust_finish(bench->trust, FORGE_NOW_S, &info), ERR_OK);
     assert_int_equal(trust_verify(bench->trust,
                                   forge_chain(*state, (const struct forged *[]){leaf, root, NULL}),
@@ -122,10 +128,90 @@ static void who_found_no_room_is_asked_about_once_there_is_some(void **state)
     tear_down(&bench);
 }
 
+// answer_client has the responder of the profile say something of the client, `age_s` seconds before now.
+static void answer_client(struct bench *bench, enum ocsp_status status, int64_t age_s,
+                          const struct ocsp_delegate *signer)
+{
+    const struct chain_record *record = bench->verdict.identity->record;
+    const struct chain_link *link = &record->links[0];
+    const int64_t now_s = wall_clock_ms() / 1000;
+    const struct ocsp_query query = {
+        .authority = link->authority,
+        .anchor = record->links[record->count - 1].sha256,
+        .subject = {.issuer_name = link->issuer_name,
+                    .issuer_key = record->links[1].key,
+                    .serial = slice_of(link->serial, link->serial_len)},
+        .url = &bench->settings->responder,
+        .timeout_ms = 1000};
+    const struct ocsp_result result = {.answer = {.status = status,
+                                                  .this_update_s = now_s - age_s,
+                                                  .next_update_s = now_s + 1000,
+                                                  .is_dated = true,
+                                                  .delegate = *signer}};
+    struct ocsp_task task;
+    struct ocsp_entry *entry = ocsp_book_hold(bench->book, &query);
+    assert_non_null(entry);
+    ocsp_book_ask(bench->book, entry);
+    assert_true(ocsp_book_take(bench->book, NOW_MS, &task));
+    (void)ocsp_book_settle(bench->book, &task, &result, now_s, NOW_MS);
+    ocsp_book_release(bench->book, entry);
+}
+
+static void a_good_of_a_denied_delegate_takes_no_revocation_back(void **state)
+{
+    static const struct ocsp_delegate issuer = {0};
+    struct bench bench;
+    set_up(&bench, state);
+    answer_client(&bench, OCSP_REVOKED, 90, &issuer);
+    assert_int_equal(judge(&bench).reason, REASON_REVOKED);
+    answer_client(&bench, OCSP_GOOD, 80, &denied);
+    assert_int_equal(judge(&bench).reason, REASON_REVOKED);
+    assert_false(ocsp_hold_is_good(bench.book, bench.verdict.identity, bench.trust, NOW_MS));
+    // Nor together with one who does not know the certificate.
+    answer_client(&bench, OCSP_UNKNOWN, 70, &issuer);
+    assert_int_equal(judge(&bench).reason, REASON_REVOKED);
+    answer_client(&bench, OCSP_GOOD, 60, &allowed);
+    assert_int_equal(judge(&bench).reason, REASON_NONE);
+    assert_true(ocsp_hold_is_good(bench.book, bench.verdict.identity, bench.trust, NOW_MS));
+    // What was taken back by one who is denied afterwards counts again; by the issuer itself never.
+    answer_client(&bench, OCSP_GOOD, 50, &denied);
+    assert_int_equal(judge(&bench).reason, REASON_REVOKED);
+    answer_client(&bench, OCSP_GOOD, 40, &issuer);
+    assert_int_equal(judge(&bench).reason, REASON_NONE);
+    answer_client(&bench, OCSP_GOOD, 30, &denied);
+    assert_int_equal(judge(&bench).reason, REASON_OCSP_UNAVAILABLE);
+    tear_down(&bench);
+}
+
+static void nor_does_one_that_is_over_where_nobody_answers(void **state)
+{
+    static const struct ocsp_delegate issuer = {0};
+    struct bench bench;
+    set_up(&bench, state);
+    bench.settings->mode = OCSP_SOFT;
+    answer_client(&bench, OCSP_REVOKED, 3000, &issuer);
+    const struct ocsp_result over = {.answer = {.status = OCSP_GOOD,
+                                                .this_update_s = wall_clock_ms() / 1000 - 2000,
+                                                .next_update_s = wall_clock_ms() / 1000 - 1000,
+                                                .is_dated = true,
+                                                .delegate = denied}};
+    struct ocsp_task task;
+    assert_int_equal(judge(&bench).reason, REASON_REVOKED);
+    assert_true(ocsp_book_tick(bench.book, wall_clock_ms() / 1000 + 2000, NOW_MS + 4000000));
+    assert_true(ocsp_book_take(bench.book, NOW_MS, &task));
+    (void)ocsp_book_settle(bench.book, &task, &over, wall_clock_ms() / 1000, NOW_MS);
+    assert_int_equal(judge(&bench).reason, REASON_REVOKED);
+    tear_down(&bench);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(who_found_no_room_is_asked_about_once_there_is_some,
+                                        workshop_create, workshop_destroy),
+        cmocka_unit_test_setup_teardown(a_good_of_a_denied_delegate_takes_no_revocation_back,
+                                        workshop_create, workshop_destroy),
+        cmocka_unit_test_setup_teardown(nor_does_one_that_is_over_where_nobody_answers,
                                         workshop_create, workshop_destroy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
