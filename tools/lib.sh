@@ -24,7 +24,7 @@ PACKAGES_QUICKSTART=(
 PACKAGES_TEST=(
     libcmocka-dev python3-pytest python3-requests python3-cryptography python3-openssl python3-h2
     git iproute2 binutils libnss3-tools nodejs nginx-light libnginx-mod-stream haproxy apache2-bin
-    rsyslog tzdata mandoc zsh fish python3-pexpect
+    rsyslog tzdata mandoc zsh fish python3-pexpect bubblewrap
 )
 # What the tests with real client programs need beside that (tools/test --clients).
 PACKAGES_CLIENTS=(wget python3-scrapy python3-pip openjdk-17-jdk-headless python3-aiohttp
@@ -40,7 +40,7 @@ BESIDE_CLIENTS=(syslog-ng-core libivykis0 libnet1 libwrap0)
 # What clang's builds (sanitizers and fuzzers) and the lints need beside that.
 PACKAGES_ALL=(clang-14 libclang-rt-14-dev llvm-14 clang-format-14 shellcheck)
 # What tools/release needs beside what quickstart does.
-PACKAGES_RELEASE=(debhelper dh-apparmor lintian apparmor mandoc systemd git binutils)
+PACKAGES_RELEASE=(debhelper dh-apparmor lintian apparmor mandoc systemd git binutils tzdata)
 # What tools/test --long needs from npm: what judges whether a page can be used by everybody.
 NODE_PAGE=(axe-core@4)
 # What tools/test --long needs beside that: browsers, larger than all the rest.
