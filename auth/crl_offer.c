@@ -66,20 +66,34 @@ static enum err refuse_older(const struct crl *crl, const char *other, struct er
                        crl->issuer, other);
 }
 
+// judge_successor refuses what is older than the list of the same signer that it would replace, by date or by number: a CA that
+// counts anew, as one restored from a backup, may have forgotten revocations.
+static enum err judge_successor(const struct crl *crl, const struct crl *other, const char *which,
+                                struct errinfo *info)
+{
+    if (crl_is_older(crl, other))
+        return refuse_older(crl, which, info);
+    if (!crl_has_lower_number(crl, other))
+        return ERR_OK;
+    return errinfo_set(
+        info, ERR_INPUT,
+        "the CRL of %.200s that is offered is newer by its date than the one %s, and "
+        "older by its number: it may take revocations back; if the CA counts anew, "
+        "remove the file of the old one from `crl_cache`",
+        crl->issuer, which);
+}
+
 // judge_order refuses what is older than the list in force that it would replace, by date or by number; where nobody knows
 // who has signed it, older than any that says it is of the same issuer.
-static enum err judge_order(const struct offered *offer, const struct trust *alone,
-                            const struct trust *trust, struct errinfo *info)
+static enum err judge_order(const struct offered *offer, const struct trust *trust,
+                            struct errinfo *info)
 {
     static const char in_force[] = "in force";
     const struct crl *crl = offer->crl;
     const struct revocation *now = &trust->revocation;
     const size_t like = revocation_find_like(now, crl, offer->has_signer ? offer->signer : NULL);
     if (like < REVOCATION_MAX_CRLS)
-        return crl->this_update_s < now->lists[like].crl->this_update_s ||
-                       trust_crl_succession(alone, 0, trust) == TRUST_SUCCESSION_OLD
-                   ? refuse_older(crl, in_force, info)
-                   : ERR_OK;
+        return judge_successor(crl, now->lists[like].crl, in_force, info);
     size_t at = offer->has_signer ? REVOCATION_MAX_CRLS : revocation_find_claim(now, crl, 0);
     for (; at < REVOCATION_MAX_CRLS; at = revocation_find_claim(now, crl, at + 1)) {
         if (crl_is_older(crl, now->lists[at].crl))
@@ -88,13 +102,15 @@ static enum err judge_order(const struct offered *offer, const struct trust *alo
     return ERR_OK;
 }
 
-// judge_kept compares with the list that the same place gave before: only a newer one that is known to be signed by the same
-// key may take its place. One that says it is of a key that has not signed it, as another shows that has been, was never true.
+// judge_kept compares with the list that the same place gave before. One of which it is known who has signed it gives way to a newer
+// one of the same key only. One of which nobody knows that was taken because there was nothing else, and may be forged: it
+// gives way to any that was verified, whatever its name and age, and to no other.
 static enum err judge_kept(const struct offered *offer, const struct offered *kept,
                            struct errinfo *info)
 {
     const struct crl *crl = offer->crl;
-    if (kept->crl == NULL || crl_is_same(crl, kept->crl))
+    if (kept->crl == NULL || crl_is_same(crl, kept->crl) ||
+        (offer->has_signer && !kept->has_signer))
         return ERR_OK;
     if (memcmp(crl->name, kept->crl->name, sizeof crl->name) != 0)
         return errinfo_set(info, ERR_INPUT,
@@ -106,16 +122,12 @@ static enum err judge_kept(const struct offered *offer, const struct offered *ke
                            "takes the place of the one that is kept once a client has sent this "
                            "CA along, or `intermediates` has it",
                            crl->issuer);
-    const bool is_same_key = kept->has_signer
-                                 ? memcmp(offer->signer, kept->signer, CERT_DIGEST_LEN) == 0
-                                 : crl_claims_same_issuer(crl, kept->crl);
-    if (!is_same_key)
+    if (memcmp(offer->signer, kept->signer, CERT_DIGEST_LEN) != 0)
         return errinfo_set(info, ERR_INPUT,
                            "the CRL of %.200s that is offered is signed by another key than the "
                            "one that the same place gave before",
                            crl->issuer);
-    return crl_is_older(crl, kept->crl) ? refuse_older(crl, "that the same place gave before", info)
-                                        : ERR_OK;
+    return judge_successor(crl, kept->crl, "that the same place gave before", info);
 }
 
 static enum err judge(const struct trust *alone, const struct trust *before,
@@ -134,7 +146,7 @@ static enum err judge(const struct trust *alone, const struct trust *before,
                            "is too weak",
                            crl->issuer);
     TRY(judge_kept(&offer, &kept, info));
-    return judge_order(&offer, alone, trust, info);
+    return judge_order(&offer, trust, info);
 }
 
 enum err crl_offer_judge(const struct trust *trust, struct slice bytes, struct slice kept,

@@ -3,7 +3,8 @@
 //
 // Pure. What is asked of the list is what is asked of one in a file (crl.h): form, issuer, signature, scope. Beyond that an
 // offer is exactly one list, has begun and not ended, does not go back, and, where there was an earlier one from the same
-// place, is known to be signed by the same key. So what was once taken in is never displaced by what nobody has verified.
+// place, is known to be signed by the same key, or by any where nobody knows that of the earlier one. So what was once taken in is
+// never displaced by what nobody has verified, and what was forged stays no longer than until the true list comes.
 #pragma once
 
 #include "auth/trust.h"

@@ -97,7 +97,7 @@ def der(path):
 
 
 def test_a_fetched_list_comes_into_force_ends_a_live_tunnel_and_survives_a_restart(
-    fetching, publisher, authority, settings
+    fetching, publisher, authority, settings, pki
 ):
     leaf, other = authority.leaf("worker-7"), authority.leaf("other")
     publisher.said = b"HTTP/1.1 503 Not Yet\r\nContent-Length: 0\r\n\r\n"
@@ -107,6 +107,9 @@ def test_a_fetched_list_comes_into_force_ends_a_live_tunnel_and_survives_a_resta
     assert "ALERT" in proxy.dial(leaf).refusal()
     proxy.audit.wait("handshake_refused", reason="crl_missing")
     assert ready(proxy).status == 503 and "no CRL of" in ready(proxy).body
+    # What somebody puts there first, in the name of nobody known, gives way to the true one.
+    publisher.publish(pki.authority("First Stranger CA").crl(number=9))
+    wait_fetch(proxy, lambda state: state["fetched"] == 1, "the list of a stranger")
     publisher.publish(authority.crl(number=1), tag='"one"')
     wait_in_force(proxy, 1)
     assert ready(proxy).status == 200
@@ -125,7 +128,7 @@ def test_a_fetched_list_comes_into_force_ends_a_live_tunnel_and_survives_a_resta
     assert REVOKED in proxy.dial(leaf).refusal()
     samples = admin.read_metrics(admin.get(proxy.folder / "admin.sock", "/metrics").body)
     of = {"of": "staff", "url": publisher.url}
-    assert admin.value(samples, "sallyport_crl_fetches_total", result="fetched", **of) == 2
+    assert admin.value(samples, "sallyport_crl_fetches_total", result="fetched", **of) == 3
     assert admin.value(samples, "sallyport_crl_fetches_total", result="failed", **of) >= 1
     proxy.stop()
     # Without the server: what is on the disk is in force from the first moment.

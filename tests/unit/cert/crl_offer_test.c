@@ -118,6 +118,11 @@ static void a_list_that_goes_back_is_refused(void **state)
                    forge_crl(workshop, CRL(.issuer = bench.root, .number = 4,
                                            .this_update_s = FORGE_NOW_S - 2 * HOUR_S)),
                    "older");
+    // By number also where it is of a newer date.
+    assert_refused(&bench,
+                   forge_crl(workshop, CRL(.issuer = bench.root, .number = 4,
+                                           .this_update_s = FORGE_NOW_S - HOUR_S)),
+                   "older");
     // Also where the place has given nothing before, or its file is gone.
     bench.kept = (struct slice){0};
     assert_refused(&bench,
@@ -225,10 +230,38 @@ static void a_forged_list_that_was_there_first_gives_way_to_the_true_one(void **
     assert_refused(&bench, good, "nobody knows");
     see(workshop, &bench, middle);
     assert_news(&bench, good);
-    // Without a key identifier it may be true, of another key of that name.
-    bench.kept = forge_crl(
-        workshop, CRL(.issuer = middle, .has_no_key_id = true, .has_broken_signature = true));
-    assert_refused(&bench, good, "another key");
+    const struct slice forged[] = {
+        forge_crl(workshop,
+                  CRL(.issuer = middle, .has_no_key_id = true, .has_broken_signature = true)),
+        // Newer than the true one, and of another name: nothing of it was ever true.
+        forge_crl(workshop, CRL(.issuer = middle, .number = 9, .has_broken_signature = true,
+                                .this_update_s = FORGE_NOW_S + 200)),
+        forge_crl(workshop, CRL(.issuer = bench.stranger, .number = 9)),
+    };
+    for (size_t i = 0; i < sizeof forged / sizeof forged[0]; i++) {
+        bench.kept = forged[i];
+        assert_news(&bench, good);
+    }
+    trust_destroy(bench.trust);
+}
+
+static void a_list_of_an_unknown_name_that_was_there_first_gives_way_to_one_of_a_ca(void **state)
+{
+    struct workshop *workshop = *state;
+    struct bench bench = begin(workshop, NULL);
+    const struct slice forged =
+        forge_crl(workshop, CRL(.issuer = bench.stranger, .this_update_s = FORGE_NOW_S + 200));
+    assert_news(&bench, forged); // nothing is displaced
+    bench.kept = forged;
+    assert_news(&bench, forge_crl(workshop, CRL(.issuer = bench.root)));
+    // But to none of which nobody knows, and what was verified gives way to no other name.
+    assert_refused(&bench,
+                   forge_crl(workshop, CRL(.issuer = bench.stranger, .number = 9,
+                                           .this_update_s = FORGE_NOW_S + 250)),
+                   "nobody knows");
+    bench.kept = forge_crl(workshop, CRL(.issuer = bench.root));
+    assert_refused(&bench, forge_crl(workshop, CRL(.issuer = bench.other)), "Other");
+    assert_refused(&bench, forged, "Stranger");
     trust_destroy(bench.trust);
 }
 
@@ -333,6 +366,7 @@ int main(void)
         TEST(a_list_of_another_ca_never_takes_the_place),
         TEST(a_list_that_nobody_has_verified_takes_no_place),
         TEST(a_forged_list_that_was_there_first_gives_way_to_the_true_one),
+        TEST(a_list_of_an_unknown_name_that_was_there_first_gives_way_to_one_of_a_ca),
         TEST(who_was_seen_is_known_after_a_reload_while_its_anchor_is_a_ca),
         TEST(a_list_of_the_same_place_that_goes_back_is_refused_although_none_is_in_force),
         TEST(what_is_no_whole_list_is_refused),
