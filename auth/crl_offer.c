@@ -67,7 +67,7 @@ static enum err refuse_older(const struct crl *crl, const char *other, struct er
 }
 
 // judge_successor refuses what is older than the list of the same signer that it would replace, by date or by number: a CA that
-// counts anew, as one restored from a backup, may have forgotten revocations.
+// counts again from the beginning, as one restored from a backup, may have forgotten revocations.
 static enum err judge_successor(const struct crl *crl, const struct crl *other, const char *which,
                                 struct errinfo *info)
 {
@@ -78,7 +78,7 @@ static enum err judge_successor(const struct crl *crl, const struct crl *other, 
     return errinfo_set(
         info, ERR_INPUT,
         "the CRL of %.200s that is offered is newer by its date than the one %s, and "
-        "older by its number: it may take revocations back; if the CA counts anew, "
+        "older by its number: it may take revocations back; if the CA counts from 1 again, "
         "remove the file of the old one from `crl_cache`",
         crl->issuer, which);
 }
