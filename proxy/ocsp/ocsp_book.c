@@ -259,8 +259,8 @@ void ocsp_book_ask_again(struct ocsp_book *book, struct ocsp_entry *entry, int64
                          int64_t now_ms)
 {
     pthread_mutex_lock(&book->lock);
-    const bool is_due = !has_current(entry, now_s) && entry->retry_ms <= now_ms &&
-                        !entry->is_queued && !entry->is_under_way;
+    const bool is_due = (!has_current(entry, now_s) || entry->again_ms <= now_ms) &&
+                        entry->retry_ms <= now_ms && !entry->is_queued && !entry->is_under_way;
     if (is_due) {
         ocsp_store_hold(&book->store, entry);
         entry->is_held_by_queue = true;
@@ -384,6 +384,7 @@ static void note_answer(struct ocsp_entry *entry, const struct ocsp_answer *answ
 {
     entry->place->failures = 0;
     entry->place->down_until_ms = 0;
+    entry->again_ms = now_ms + OCSP_BOOK_REFUSED_AGAIN_MS;
     take_answer(entry, answer);
     if (!has_current(entry, now_s)) {
         put_off(entry, now_ms);

@@ -38,6 +38,8 @@ enum {
     OCSP_BOOK_DOWN_MS = 5000,  // that it is left alone
     OCSP_BOOK_RETRY_MS = 5000, // after a failure, for one certificate; doubled for each further one
     OCSP_BOOK_RETRY_MAX_MS = 300000,
+    OCSP_BOOK_REFUSED_AGAIN_MS =
+        60000, // who is refused and comes again is asked about so often at most
     OCSP_BOOK_REFRESH_MAX_S = 3600, // an answer in use is asked for again so often at least
 };
 
@@ -114,8 +116,9 @@ bool ocsp_book_is_asked(struct ocsp_book *book, const struct ocsp_entry *entry);
 // ocsp_book_ask has the entry asked about, before those that are only asked about again, unless that is under way.
 void ocsp_book_ask(struct ocsp_book *book, struct ocsp_entry *entry);
 
-// ocsp_book_ask_again has an entry asked about whose answer is over, though it goes on to count, as that of who was revoked:
-// somebody came again, and may be good by now. Nobody waits, and nobody has to hold it.
+// ocsp_book_ask_again has an entry asked about whose answer refuses a client: it came again, and may be good by now. At once
+// where the answer is over, otherwise OCSP_BOOK_REFUSED_AGAIN_MS after the last one; after a failure when its time has come.
+// Nobody waits, and nobody has to hold it.
 void ocsp_book_ask_again(struct ocsp_book *book, struct ocsp_entry *entry, int64_t now_s,
                          int64_t now_ms);
 

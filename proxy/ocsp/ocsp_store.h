@@ -69,8 +69,8 @@ struct ocsp_entry {
     int64_t retry_ms;   // monotonic; after a failure: not before
     int64_t refresh_ms; // monotonic; when it is asked again, where it is held
     int64_t doubt_ms;   // monotonic; who doubts it before asks nobody
-    int64_t
-        revoked_s; // with has_revoked its thisUpdate; else of the good that took the last one back, or 0
+    int64_t again_ms;   // monotonic; nor does one whom it refuses
+    int64_t revoked_s;  // thisUpdate of the revocation, or of the good that took the last one back
     struct ocsp_delegate delegate; // who has signed the answer
     uint32_t holders;
     uint16_t failures; // in a row

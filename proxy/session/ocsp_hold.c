@@ -192,7 +192,7 @@ struct ocsp_verdict ocsp_hold_judge(struct ocsp_hold **hold, struct ocsp_book *b
         standings[i] = standing_at(*hold, i, trust, identity->record, now_ms);
         if (standings[i] == OCSP_STANDS_UNASKED)
             ocsp_book_ask(book, (*hold)->entries[i]);
-        if (standings[i] == OCSP_STANDS_REVOKED && (*hold)->entries[i] != NULL)
+        if (standings[i] >= OCSP_STANDS_UNKNOWN && (*hold)->entries[i] != NULL)
             ocsp_book_ask_again(book, (*hold)->entries[i], now_s, now_ms);
     }
     return ocsp_decide(settings->mode, standings, (*hold)->count);

@@ -409,6 +409,32 @@ static void who_was_revoked_and_comes_again_after_the_answers_end_is_asked_about
     assert_int_equal(look(bench->book, &bench->one, 1, after_s), OCSP_STANDS_GOOD);
 }
 
+static void who_is_refused_and_comes_again_is_asked_about_once_a_minute(void **state)
+{
+    struct bench *bench = *state;
+    const int64_t again_ms = NOW_MS + OCSP_BOOK_REFUSED_AGAIN_MS;
+    struct ocsp_task task;
+    for (uint32_t serial = 1; serial <= 2; serial++) {
+        struct ocsp_entry *entry = hold(bench->book, &bench->one, serial);
+        ocsp_book_ask(bench->book, entry);
+        assert_true(answer_next(bench->book, serial == 1 ? OCSP_REVOKED : OCSP_UNKNOWN, NOW_S));
+        ocsp_book_ask_again(bench->book, entry, NOW_S, again_ms - 1);
+        assert_false(ocsp_book_take(bench->book, again_ms - 1, &task));
+        for (size_t round = 0; round < 3; round++)
+            ocsp_book_ask_again(bench->book, entry, NOW_S + 1, again_ms);
+        assert_true(ocsp_book_take(bench->book, again_ms, &task));
+        assert_false(ocsp_book_take(bench->book, again_ms, &task));
+        // Nobody answers: the next one has its time.
+        (void)ocsp_book_settle(bench->book, &task, &silence, NOW_S + 1, again_ms);
+        ocsp_book_ask_again(bench->book, entry, NOW_S + 1, again_ms + OCSP_BOOK_RETRY_MS - 1);
+        assert_false(ocsp_book_take(bench->book, again_ms, &task));
+        ocsp_book_ask_again(bench->book, entry, NOW_S + 1, again_ms + OCSP_BOOK_RETRY_MS);
+        assert_true(answer_next(bench->book, OCSP_GOOD, NOW_S + 1));
+        ocsp_book_release(bench->book, entry);
+        assert_int_equal(look(bench->book, &bench->one, serial, NOW_S + 1), OCSP_STANDS_GOOD);
+    }
+}
+
 static void a_book_may_end_while_somebody_is_to_be_asked_about_again(void **state)
 {
     struct bench *bench = *state;
@@ -905,6 +931,7 @@ int main(void)
         TEST(who_does_not_take_what_is_told_is_told_no_more),
         TEST(of_two_answers_of_one_second_the_worse_counts),
         TEST(who_was_revoked_and_comes_again_after_the_answers_end_is_asked_about),
+        TEST(who_is_refused_and_comes_again_is_asked_about_once_a_minute),
         TEST(a_book_may_end_while_somebody_is_to_be_asked_about_again),
         TEST(who_does_not_take_an_answer_has_it_asked_for_again_now_and_then),
         TEST(an_old_answer_in_the_place_of_one_that_has_ended_is_not_asked_for_again_at_once),

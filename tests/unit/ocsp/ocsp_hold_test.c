@@ -204,12 +204,37 @@ static void nor_does_one_that_is_over_where_nobody_answers(void **state)
     tear_down(&bench);
 }
 
+static void who_is_refused_and_comes_again_has_the_responder_asked(void **state)
+{
+    static const struct ocsp_delegate issuer = {0};
+    static const enum ocsp_status refusing[] = {OCSP_UNKNOWN, OCSP_REVOKED};
+    struct ocsp_task task;
+    struct bench bench;
+    set_up(&bench, state);
+    for (size_t i = 0; i < 2; i++) {
+        const int64_t later_ms = NOW_MS + OCSP_BOOK_REFUSED_AGAIN_MS;
+        answer_client(&bench, refusing[i], i == 0 ? 90 : 80, &issuer);
+        assert_false(judge(&bench).waits);
+        assert_false(ocsp_book_take(bench.book, NOW_MS, &task));
+        const struct ocsp_verdict again =
+            ocsp_hold_judge(&bench.hold, bench.book, bench.verdict.identity, bench.trust, later_ms);
+        assert_int_equal(again.reason, i == 0 ? REASON_OCSP_UNKNOWN : REASON_REVOKED);
+        assert_false(again.waits);
+        assert_true(ocsp_book_take(bench.book, later_ms, &task));
+        const struct ocsp_result silence = {.fault = OCSP_FAULT_TIMEOUT};
+        (void)ocsp_book_settle(bench.book, &task, &silence, wall_clock_ms() / 1000, later_ms);
+    }
+    tear_down(&bench);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(who_found_no_room_is_asked_about_once_there_is_some,
                                         workshop_create, workshop_destroy),
         cmocka_unit_test_setup_teardown(a_good_of_a_denied_delegate_takes_no_revocation_back,
+                                        workshop_create, workshop_destroy),
+        cmocka_unit_test_setup_teardown(who_is_refused_and_comes_again_has_the_responder_asked,
                                         workshop_create, workshop_destroy),
         cmocka_unit_test_setup_teardown(nor_does_one_that_is_over_where_nobody_answers,
                                         workshop_create, workshop_destroy),
