@@ -62,11 +62,11 @@ die() {
     exit 1
 }
 
-# is_debian_12 is true on the one system that the packages are listed for.
-is_debian_12() {
+# is_debian [VERSION] is true on Debian of that version; without one, on those that the packages are listed for.
+is_debian() {
     [[ -r /etc/os-release ]] || return 1
     # shellcheck source=/dev/null
-    (. /etc/os-release && [[ "${ID:-}" == debian && "${VERSION_ID:-}" == 12 ]])
+    (. /etc/os-release && [[ "${ID:-}" == debian && "${VERSION_ID:-}" =~ ^(${1:-12|13})$ ]])
 }
 
 # missing_packages prints those of its arguments that are not installed.
@@ -86,7 +86,7 @@ install_packages() {
         return
     fi
     if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
-        die "this is not a Debian system, and only Debian 12 is known to work. Needed are the
+        die "this is not a Debian system, and only Debian 12 and 13 are known to work. Needed are the
 equivalents of these packages: $*
 With all of them there, run again with SALLYPORT_SKIP_INSTALL=1."
     fi
@@ -95,8 +95,8 @@ With all of them there, run again with SALLYPORT_SKIP_INSTALL=1."
         say "all ${#} Debian packages that this needs are installed"
         return
     fi
-    if ! is_debian_12; then
-        die "this is not Debian 12, so nothing is installed for you. Missing here: ${missing[*]}
+    if ! is_debian; then
+        die "this is neither Debian 12 nor 13, so nothing is installed for you. Missing here: ${missing[*]}
 Install what corresponds to them; if names differ, run again with SALLYPORT_SKIP_INSTALL=1."
     fi
     if [[ "$(id -u)" != 0 ]]; then

@@ -85,6 +85,10 @@ TEXT_SUFFIXES = {".c", ".h", ".py", ".sh", ".bzl", ".bazel", ".md", ".yaml", ".y
 # system's own configuration's business.
 MACHINE_PATH = re.compile(r"(?<![\w.$}/-])/(?:home|root|work|workspace|mnt|Users)/\w")
 PACKAGE_SERVER = re.compile(r"\bhttps?://[\w.-]*(?:debian|ubuntu|pypi|pythonhosted|npmjs|crates)\.")
+# `c ? p->n + 1 : 1` and `1 + (c ? p->n : 0)`.
+FOLDED = re.compile(r"\?[^?:;]*(?:->|\[|\*\w)[^:;]*[+|^] *(\w+) *: *\1\b"
+                    r"|[+|^] *\([^?;()]*\?[^:;()]*(?:->|\[|\*\w)[^:;()]*: *0\)"
+                    r"|\([^?;()]*\?[^:;()]*(?:->|\[|\*\w)[^:;()]*: *0\) *[+|^] *\w")
 TODO = re.compile(r"\b(?:TODO|FIXME|XXX)\b(?!.{0,3}#\d+)")
 PAGE = re.compile(r"(?<![\w/.:-])((?:docs/)?[A-Za-z][\w-]*\.md)\b")
 
@@ -167,6 +171,10 @@ def check_c(root, path, text, layers):
     """All rules for one C file."""
     check_includes(root, path, text, layers)
     code = code_only(text)
+    for number, line in enumerate(code.split("\n"), 1):
+        if FOLDED.search(line):
+            find(path, number, "GCC 14 reads what stands before the `:` in either case; "
+                 "use `if` (docs/DEVELOPING.md, Compilers)")
     for number, name in calls(code, FORBIDDEN):
         find(path, number, "%s() is not used here: %s" % (name, FORBIDDEN[name]))
     if path.startswith("tests/"):

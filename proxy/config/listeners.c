@@ -315,7 +315,10 @@ static bool listener_read(struct reader *reader, const struct node *node, void *
     if (!section_read(reader, node, &listener_section, listener))
         return true;
     const bool has_sni = reader_list(reader, sni, "`sni`", 0, SNI_ENTRIES_MAX);
-    struct site *own = reader_alloc(reader, has_sni ? sni->child_count + 1 : 1, sizeof *own);
+    size_t site_count = 1;
+    if (has_sni) // not by `?:`: docs/DEVELOPING.md, "Compilers"
+        site_count += sni->child_count;
+    struct site *own = reader_alloc(reader, site_count, sizeof *own);
     if (own == NULL)
         return true;
     listener->sites = own;

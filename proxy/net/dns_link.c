@@ -245,7 +245,7 @@ static enum err take_input(struct dns_link *link)
 static enum err receive(struct dns_link *link)
 {
     enum err error = ERR_OK;
-    for (int i = 0; i < READS_AT_ONCE && error == ERR_OK; i++) {
+    for (unsigned i = 0; i < READS_AT_ONCE && error == ERR_OK; i++) {
         size_t len = 0;
         error = stream_read(stream_of(link), link->input.bytes + link->input.len,
                             INPUT_CAP - link->input.len, &len);

@@ -9,7 +9,7 @@ include which header.
 def _missing(ctx, what):
     fail(("\n\n@{name} is not there: {what} was not found.\n" +
           "  Install it:  apt-get install {package}\n" +
-          "  (or run tools/install, which installs all that is needed on Debian 12)\n").format(
+          "  (or run tools/install, which installs all that is needed on Debian 12 or 13)\n").format(
         name = ctx.name,
         package = ctx.attr.package,
         what = what,

@@ -32,7 +32,7 @@ def _rules_java_impl(ctx):
     source = ctx.path(_RULES_JAVA_DIR)
     if not source.exists:
         fail("\n\n{} is missing.\n  Install it:  apt-get install bazel-rules-java\n".format(_RULES_JAVA_DIR) +
-             "  (or run tools/install, which installs all that is needed on Debian 12)\n")
+             "  (or run tools/install, which installs all that is needed on Debian 12 or 13)\n")
     for entry in source.readdir():
         ctx.symlink(entry, entry.basename)
 
