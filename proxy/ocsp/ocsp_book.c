@@ -470,11 +470,11 @@ bool ocsp_book_tick(struct ocsp_book *book, int64_t now_s, int64_t now_ms)
 
 // ---- what another process knows ------------------------------------------------------------------
 
-// tell_bucket tells what is known of the certificates of one bucket; `*left` is how many more may be told.
-static bool tell_bucket(const struct ocsp_entry *entry, enum ocsp_status status, size_t *left,
+// tell_bucket tells what is known of the certificates of one bucket.
+static bool tell_bucket(const struct ocsp_entry *entry, enum ocsp_status status,
                         bool (*tell)(void *arg, const struct ocsp_note *note), void *arg)
 {
-    for (; entry != NULL && *left > 0; entry = entry->next) {
+    for (; entry != NULL; entry = entry->next) {
         const struct ocsp_query query = query_of(entry);
         const bool is_told = status == OCSP_REVOKED ? entry->has_revoked
                                                     : entry->has_answer && !entry->has_revoked &&
@@ -493,26 +493,21 @@ static bool tell_bucket(const struct ocsp_entry *entry, enum ocsp_status status,
             .subject = query.subject,
             .url = *query.url,
         };
-        (*left)--;
         if (!tell(arg, &note))
             return false;
     }
     return true;
 }
 
-bool ocsp_book_tell(struct ocsp_book *book, bool (*tell)(void *arg, const struct ocsp_note *note),
-                    void *arg)
+bool ocsp_book_tell(struct ocsp_book *book, enum ocsp_status status,
+                    bool (*tell)(void *arg, const struct ocsp_note *note), void *arg)
 {
-    static const enum ocsp_status told[] = {OCSP_REVOKED, OCSP_UNKNOWN};
-    size_t left = OCSP_BOOK_MAX_KEPT;
     bool is_told = true;
-    for (size_t t = 0; t < sizeof told / sizeof *told; t++) {
-        for (size_t from = 0; from < OCSP_STORE_BUCKETS; from += LOCKED_BUCKETS) {
-            pthread_mutex_lock(&book->lock);
-            for (size_t i = from; is_told && i < from + LOCKED_BUCKETS; i++)
-                is_told = tell_bucket(book->store.buckets[i], told[t], &left, tell, arg);
-            pthread_mutex_unlock(&book->lock);
-        }
+    for (size_t from = 0; from < OCSP_STORE_BUCKETS; from += LOCKED_BUCKETS) {
+        pthread_mutex_lock(&book->lock);
+        for (size_t i = from; is_told && i < from + LOCKED_BUCKETS; i++)
+            is_told = tell_bucket(book->store.buckets[i], status, tell, arg);
+        pthread_mutex_unlock(&book->lock);
     }
     return is_told;
 }

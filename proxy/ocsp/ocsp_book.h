@@ -134,11 +134,11 @@ bool ocsp_book_settle(struct ocsp_book *book, const struct ocsp_task *task,
 // is in use.
 bool ocsp_book_tick(struct ocsp_book *book, int64_t now_s, int64_t now_ms);
 
-// ocsp_book_tell calls `tell` with each certificate that is revoked, and then with each that is unknown, OCSP_BOOK_MAX_KEPT at
-// most, with the lock held. One that only a delegate's good has taken back is told as revoked, by an answer that is over: the
-// responder is asked about it as soon as it comes. False as soon as `tell` gives false.
-bool ocsp_book_tell(struct ocsp_book *book, bool (*tell)(void *arg, const struct ocsp_note *note),
-                    void *arg) MUST_USE;
+// ocsp_book_tell calls `tell` with each certificate that is `status`, OCSP_REVOKED or OCSP_UNKNOWN, with the lock held. One that
+// only a delegate's good has taken back is told as revoked, by an answer that is over: the responder is asked about it as soon as
+// it comes. False as soon as `tell` gives false.
+bool ocsp_book_tell(struct ocsp_book *book, enum ocsp_status status,
+                    bool (*tell)(void *arg, const struct ocsp_note *note), void *arg) MUST_USE;
 
 // ocsp_book_hear takes what the book of another process has told, unless a newer answer is known. False without memory.
 bool ocsp_book_hear(struct ocsp_book *book, const struct ocsp_note *note) MUST_USE;

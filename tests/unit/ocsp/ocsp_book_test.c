@@ -322,7 +322,10 @@ static void another_process_hears_who_was_revoked_or_unknown(void **state)
     keep_answer(bench->book, &bench->one, 3);
     take_back_by_delegate(bench->book, &bench->one, 4);
     assert_int_equal(look(bench->book, &bench->one, 4, NOW_S), OCSP_STANDS_GOOD);
-    assert_true(ocsp_book_tell(bench->book, pass_on, next));
+    assert_true(ocsp_book_tell(bench->book, OCSP_REVOKED, pass_on, next));
+    ocsp_book_figures(next, &figures);
+    assert_int_equal(figures.entries, 2);
+    assert_true(ocsp_book_tell(bench->book, OCSP_UNKNOWN, pass_on, next));
     ocsp_book_release(bench->book, unknown);
     ocsp_book_figures(next, &figures);
     assert_int_equal(figures.entries, 3);
@@ -353,7 +356,7 @@ static void who_does_not_take_what_is_told_is_told_no_more(void **state)
     size_t count = 0;
     for (uint32_t i = 1; i < 10; i++)
         revoke_one(bench->book, &bench->one, i);
-    assert_false(ocsp_book_tell(bench->book, count_note, &count));
+    assert_false(ocsp_book_tell(bench->book, OCSP_REVOKED, count_note, &count));
     assert_int_equal(count, 3);
 }
 
