@@ -54,7 +54,7 @@ bool ocsp_message_send(struct handover_link *link, struct ocsp_book *book)
         log_warning(LOG_UPGRADE,
                     "%zu certificates that OCSP responders have called revoked, and %zu that they "
                     "do not know, are not handed over: there is room for %d, and for %d MiB; "
-                    "responders are asked about them again, and whoever must stay out whatever "
+                    "responders are asked about them again, and one that must stay out whatever "
                     "they say belongs into `denied`",
                     sender.lost_revoked, sender.lost - sender.lost_revoked, OCSP_BOOK_MAX_KEPT,
                     OCSP_MESSAGE_BYTES_MAX >> 20);
