@@ -338,24 +338,6 @@ def test_the_ca_is_backed_up_and_restored_as_the_operations_page_says(gate):
     gate.good("cp restored/ca.crl gate/ca.crl; sallyport reload -c gate/sallyport.yaml")
 
 
-def test_the_configuration_for_kubernetes_is_a_good_one(shell):
-    page = PAGES[OPERATIONS].read_text(encoding="utf-8")
-    text = re.search(r"^  sallyport\.yaml: \|\n((?:    .*\n)+)", page, re.M).group(1)
-    shell.beginning = EXPORT.search(page).group().lstrip()
-    shell.good("sallyport quickstart gate")
-    config = re.sub("^    ", "", text, flags=re.M)
-    for mounted, here in (
-        ("/tls/tls.crt", "server.crt"),
-        ("/tls/tls.key", "server.key"),
-        ("/ca/ca.crt", "ca.crt"),
-        ("/run/sallyport/", ""),
-    ):
-        assert mounted in config, config
-        config = config.replace(mounted, here)
-    (shell.folder / "gate" / "pod.yaml").write_text(config, encoding="utf-8")
-    shell.good("rm gate/ca.key\nsallyport check -c gate/pod.yaml --strict")
-
-
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_says_where_the_program_is_before_its_first_command(page):
     """Who pastes `sallyport ...` into a shell after the build finds no such command."""

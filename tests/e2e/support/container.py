@@ -66,6 +66,13 @@ class Image:
                     tar.extract(each, folder, numeric_owner=True)
 
 
+def make_place(place, here):
+    """Where something is mounted there has to be something, as runtimes make it in the layer of the container."""
+    if not place.exists():
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.mkdir() if os.path.isdir(here) else place.touch()
+
+
 class Container:
     """One process of an image. `mounts` are (path here, path there, may be written)."""
 
@@ -77,6 +84,7 @@ class Container:
             command += ["--setenv", *each.split("=", 1)]
         command += ["--ro-bind", root, "/", "--proc", "/proc", "--dev", "/dev", "--remount-ro", "/"]
         for here, there, may_write in mounts:
+            make_place(Path(root, there.lstrip("/")), here)
             command += ["--bind" if may_write else "--ro-bind", str(here), there]
         said, says = os.pipe()
         command += ["--info-fd", str(says), "--", *image.config["config"]["Entrypoint"]]

@@ -1,0 +1,218 @@
+"""The manifests and charts of tools/deliver/kubernetes: what they say is what Kubernetes knows, they fit together, and a broken one is
+refused."""
+
+import copy
+import functools
+import importlib.machinery
+import importlib.util
+import json
+import re
+import subprocess
+
+import pytest
+
+from support.kubernetes import CHARTS, KUBERNETES, MANIFESTS, Chart, Mistake, faults, objects
+from support.pages import PAGES, blocks
+from support.proxy import run
+
+# Further values: each chart in the other ways that it can be.
+VARIANTS = {
+    "proxy": ("sallyport", {}),
+    "proxy, much of it": (
+        "sallyport",
+        {
+            "clientsCa": {"crl": True},
+            "lists": {"blocked.txt": "a.example.com\n"},
+            "config": {"resolver": {"servers": ["192.0.2.53:53"]}, "workers": 2},
+            "certificate": {"names": ["proxy.example.org"]},
+            "service": {"type": "LoadBalancer", "annotations": {"example.org/internal": "true"}},
+            "serviceMonitor": {"labels": {"release": "prometheus"}},
+        },
+    ),
+    "proxy, as little as can be": (
+        "sallyport",
+        {
+            "clients": [],
+            "certificate": {"create": False},
+            "serviceMonitor": {"create": False},
+            "podDisruptionBudget": {"create": False},
+            "networkPolicy": {"create": False},
+        },
+    ),
+    "fleet, csi": ("sallyport-fleet", {"app": {"args": ["--fast"]}}),
+    "fleet, vault": ("sallyport-fleet", {"certificate": {"from": "vault"}}),
+    "fleet, without a policy": ("sallyport-fleet", {"networkPolicy": {"create": False}}),
+}
+
+
+def renderer():
+    """tools/deliver/kubernetes/render as a module."""
+    loader = importlib.machinery.SourceFileLoader("render", str(KUBERNETES / "render"))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("render", loader))
+    loader.exec_module(module)
+    return module
+
+
+@functools.lru_cache(maxsize=None)
+def made(variant):
+    chart, values = VARIANTS[variant]
+    return objects(Chart(CHARTS / chart, [values]).render().values())
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_chart_gives_objects_without_a_fault(variant):
+    assert faults(made(variant)) == []
+
+
+def test_the_plain_manifests_are_what_the_charts_give():
+    there = {str(path.relative_to(MANIFESTS)): path.read_text(encoding="utf-8") for path in MANIFESTS.rglob("*.yaml")}
+    assert there == renderer().plain(), "tools/deliver/kubernetes/render --plain"
+
+
+@pytest.mark.parametrize("folder", ["proxy", "fleet-csi", "fleet-vault"])
+def test_a_folder_of_plain_manifests_has_no_fault_and_its_kustomization_names_all_of_it(folder):
+    texts = {path.name: path.read_text(encoding="utf-8") for path in (MANIFESTS / folder).glob("*.yaml")}
+    [kustomization] = objects([texts["kustomization.yaml"]])
+    assert sorted(kustomization["resources"]) == sorted(set(texts) - {"kustomization.yaml"})
+    assert faults(objects(texts.values())) == []
+
+
+def find(things, kind):
+    return next(each for each in things if each["kind"] == kind)
+
+
+def deployment(things):
+    return find(things, "Deployment")["spec"]["template"]["spec"]
+
+
+def container(things):
+    return deployment(things)["containers"][0]
+
+
+# What somebody could write by mistake, and a word of what is said about it.
+BROKEN = {
+    "a field that nobody knows": (lambda all: container(all).update(privilege=True), "privilege"),
+    "a field in the wrong place": (lambda all: deployment(all).update(readOnlyRootFilesystem=True), "readOnlyRootFilesystem"),
+    "a kind that is not delivered": (lambda all: all.append({"apiVersion": "v1", "kind": "Pod"}), "kind Pod"),
+    "an old version of a kind": (lambda all: find(all, "PodDisruptionBudget").update(apiVersion="policy/v1beta1"), "policy/v1"),
+    "a number as text": (lambda all: find(all, "Deployment")["spec"].update(replicas="3"), "'3' is not of type"),
+    "text that is a number": (lambda all: container(all).update(args=["serve", 1]), "1 is not of type"),
+    "a port that is none": (lambda all: container(all)["ports"][0].update(containerPort=70000), "70000"),
+    "a name of a port that is too long": (lambda all: container(all)["ports"][0].update(name="a-name-of-sixteen"), "too long"),
+    "a volume of two kinds": (lambda all: deployment(all)["volumes"][1].update(configMap={"name": "x"}), "valid under each"),
+    "a mode as text": (lambda all: deployment(all)["volumes"][0]["projected"].update(defaultMode="0440"), "'0440'"),
+    "a probe of two kinds": (lambda all: container(all)["livenessProbe"].update(exec={"command": ["x"]}), "valid under each"),
+    "a budget with both bounds": (lambda all: find(all, "PodDisruptionBudget")["spec"].update(minAvailable=1), "valid under each"),
+    "a quantity that is none": (lambda all: container(all)["resources"]["limits"].update(memory="1GB"), "1GB"),
+    "a label that is none": (lambda all: find(all, "Service")["metadata"]["labels"].update(a="b c"), "b c"),
+    "a peer that is a block and a pod": (
+        lambda all: find(all, "NetworkPolicy")["spec"]["egress"][1]["to"][0].update(podSelector={}),
+        "should not be valid",
+    ),
+    "a selector that selects nothing": (lambda all: find(all, "Service")["spec"]["selector"].update(app="other"), "selects nothing"),
+    "a policy for nobody": (
+        lambda all: find(all, "NetworkPolicy")["spec"]["podSelector"]["matchLabels"].update(app="other"),
+        "selects nothing",
+    ),
+    "a monitor of a port that is not there": (
+        lambda all: find(all, "ServiceMonitor")["spec"]["endpoints"][0].update(port="other"),
+        "port other",
+    ),
+    "a probe of a port that is not there": (lambda all: container(all)["livenessProbe"]["httpGet"].update(port="other"), "other"),
+    "a mount of nothing": (lambda all: container(all)["volumeMounts"][0].update(name="other"), "no volume other"),
+    "a root that can be written": (
+        lambda all: container(all)["securityContext"].update(readOnlyRootFilesystem=False),
+        "readOnlyRootFilesystem",
+    ),
+    "a container that may get rights": (
+        lambda all: container(all)["securityContext"].pop("allowPrivilegeEscalation"),
+        "allowPrivilegeEscalation",
+    ),
+    "a capability": (lambda all: container(all)["securityContext"].update(capabilities={"drop": []}), "[]"),
+    "a pod of root": (lambda all: deployment(all)["securityContext"].update(runAsUser=0), "0 is less than"),
+    "no profile of seccomp": (lambda all: deployment(all)["securityContext"].pop("seccompProfile"), "seccompProfile"),
+}
+
+
+@pytest.mark.parametrize("mistake", BROKEN)
+def test_a_broken_manifest_is_refused(mistake):
+    things = copy.deepcopy(made("proxy, much of it"))
+    spoil, word = BROKEN[mistake]
+    spoil(things)
+    found = faults(things)
+    assert any(word in fault for fault in found), found
+
+
+# What is no template, or none that is known here: Helm would render some of these, and nobody would have tried it.
+STRANGE = {
+    "a value that is not there": ("a: {{ .Values.imagine }}", "there is no .Values.imagine"),
+    "a function": ("a: {{ upper .Values.proxy }}", "not known here"),
+    "a stage": ("a: {{ .Values.proxy | upper }}", "not known here"),
+    "a condition": ("{{ if and .Values.proxy .Values.proxy }}{{ end }}", "not known here"),
+    "a loop": ("{{ range .Values.proxy }}{{ end }}", "not known here"),
+    "an if without its end": ("{{ if .Values.proxy }}", "without its `end`"),
+    "an end without its if": ("{{ end }}", "not known here"),
+    "braces that do not close": ("a: {{ .Values.proxy }", "do not close"),
+    "a map where text is wanted": ("a: {{ .Values.image }}", "is no text"),
+}
+
+
+@pytest.mark.parametrize("mistake", STRANGE)
+def test_a_template_that_is_not_understood_is_refused(mistake):
+    text, word = STRANGE[mistake]
+    with pytest.raises(Mistake, match=re.escape(word)):
+        Chart(CHARTS / "sallyport-fleet").expand(text)
+
+
+def test_what_a_template_says_is_written():
+    text = '{{- if eq .Values.certificate.from "csi" }}\na: {{ .Values.proxy | quote }}\n{{- else }}\nb: {{ .Values.no }}\n{{- end }}\n'
+    chart = Chart(CHARTS / "sallyport-fleet", [{"proxy": 'https://"p"'}])
+    assert chart.expand(text) == '\na: "https://\\"p\\""\n'
+    assert chart.expand("a:\n  {{- toYaml .Values.proxyCa | nindent 2 }}\n") == "a:\n  configMap: sallyport-ca\n"
+    other = '{{ if .Values.app.args }}x{{ else }}{{ .Values.replicas }}{{ end }} {{ .Release.Namespace }}'
+    assert chart.expand(other) == "2 sallyport"
+
+
+@pytest.mark.parametrize("variant", [each for each in VARIANTS if each.startswith("proxy")])
+def test_the_configuration_of_a_chart_is_a_good_one(variant, pki, tmp_path):
+    things = made(variant)
+    for name, text in find(things, "ConfigMap")["data"].items():
+        (tmp_path / name).write_text(text)
+    for name, path in (
+        *(("tls.crt", pki.server.chain), ("tls.key", pki.server.key), ("clients-ca.crt", pki.ca.path)),
+        ("clients-ca.crl", pki.ca.crl()),
+    ):
+        (tmp_path / name).symlink_to(path)
+    text = (tmp_path / "sallyport.yaml").read_text()
+    for folder in ("/run/sallyport/", "/var/lib/sallyport/"):
+        text, count = re.subn(folder, f"{tmp_path}/", text)
+        assert count == 1, text
+    (tmp_path / "sallyport.yaml").write_text(text)
+    result = run("check", "-c", tmp_path / "sallyport.yaml", "--json")
+    warnings = [each["message"] for each in json.loads(result.stdout)["findings"] if each["severity"] == "warning"]
+    expected = ["there are no `clients`"] if "little" in variant else []
+    assert result.returncode == 0, result.stdout
+    assert [each[: len(expected[0])] if expected else each for each in warnings] == expected, warnings
+
+
+def test_the_page_shows_values_of_which_the_chart_makes_something_without_a_fault():
+    text = re.search(r"^```yaml\n(image:.*?)^```", PAGES["docs/KUBERNETES.md"].read_text(encoding="utf-8"), re.M | re.S)[1]
+    things = objects(Chart(CHARTS / "sallyport", objects([text])).render().values())
+    assert faults(things) == []
+    assert "blocked.txt" in find(things, "ConfigMap")["data"]
+
+
+def test_the_renderer_prints_and_makes_a_folder_as_the_page_says(tmp_path):
+    [command] = blocks("docs/KUBERNETES.md")
+    program, chart, option, file = command.split()
+    assert (program, chart) == ("tools/deliver/kubernetes/render", "tools/deliver/kubernetes/charts/sallyport")
+    (tmp_path / file).write_text("replicas: 7\n")
+    render = ["/usr/bin/python3", KUBERNETES / "render", CHARTS / "sallyport", option, tmp_path / file]
+    printed = subprocess.run(render, capture_output=True, text=True, check=True).stdout
+    assert faults(objects([printed])) == [] and find(objects([printed]), "Deployment")["spec"]["replicas"] == 7
+    subprocess.run([*render, "--folder", tmp_path / "made"], check=True)
+    texts = [path.read_text() for path in sorted((tmp_path / "made").glob("*.yaml"))]
+    assert faults(objects(texts)) == []
+    (tmp_path / file).write_text("replicas: [")
+    broken = subprocess.run(render, capture_output=True, text=True, check=False)
+    assert broken.returncode == 1 and broken.stderr.startswith("render: "), broken.stderr
