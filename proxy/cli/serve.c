@@ -1,4 +1,5 @@
-// `sallyport serve`: loads the configuration, and runs the service with it or says what is wrong.
+// `sallyport serve`: the keeper, or, where that has started it, the process that serves: loads the configuration, and runs the
+// service with it or says what is wrong.
 #include "proxy/cli/commands.h"
 
 #include <stdio.h>
@@ -7,6 +8,8 @@
 #include "proxy/cli/options.h"
 #include "proxy/config/loader.h"
 #include "proxy/config/source.h"
+#include "proxy/keeper/keeper.h"
+#include "proxy/keeper/keeper_link.h"
 #include "proxy/log/log.h"
 #include "proxy/service/findings.h"
 #include "proxy/service/service.h"
@@ -21,9 +24,11 @@ static const char usage[] =
     "                      at the working directory, and it cannot be reloaded\n"
     "  -h, --help          this text\n"
     "\n"
+    "It starts a second process, which serves, and looks after it; signals to the first one reach that.\n"
     "Signals: SIGTERM drains and exits, SIGINT exits, SIGHUP reloads the configuration,\n"
     "SIGUSR1 reopens the audit log, SIGUSR2 upgrades to what the program's file is by now.\n"
-    "Exit: 0 stopped, 1 failed or tunnels had to be cut, 2 usage, 3 not loadable.\n";
+    "Exit: 0 stopped, 1 failed or tunnels had to be cut, 2 usage, 3 not loadable; 128 and the number of the\n"
+    "signal if one has ended the process that serves.\n";
 
 // refuse_place tells the process whose place this one should take, if there is one, the first thing that is wrong.
 static void refuse_place(struct inheritance *inheritance, const char *path,
@@ -76,6 +81,9 @@ int serve_command(int argc, char **argv)
         return line.exit_status;
     if (path == NULL)
         return cli_fail_usage("serve", "which configuration? -c FILE is required");
+    const int keeper_fd = keeper_link_find();
+    if (keeper_fd < 0)
+        return keeper_run(path);
     struct inheritance inheritance;
     struct errinfo info;
     if (inheritance_find(&inheritance, &info) != ERR_OK)
@@ -83,7 +91,7 @@ int serve_command(int argc, char **argv)
     log_configure(&(struct log_options){.level = LOG_LEVEL_INFO});
     diagnostics_init(&findings);
     const enum err error = snapshot_load(path, (int64_t)time(NULL), &findings, &snapshot);
-    const int status = error == ERR_OK ? service_run(snapshot, &findings, &inheritance)
+    const int status = error == ERR_OK ? service_run(snapshot, &findings, &inheritance, keeper_fd)
                                        : refuse(path, &findings, &inheritance);
     diagnostics_deinit(&findings);
     return status;

@@ -1,6 +1,6 @@
 // handover_message: what two processes say to each other when one takes the other's place, as datagrams. Pure.
 //
-// The process that has the sockets (the old one) and the one that was started with SALLYPORT_HANDOVER (the new one) talk over
+// The process that has the sockets (the old one) and the one that the keeper has started with SALLYPORT_HANDOVER (the new one) talk over
 // a pair of sockets, in three parts:
 //
 //     old: HELLO, LISTENER..., CONTROL, ADMIN, BEGIN      what there is; the new one prepares itself, and serves nobody

@@ -12,6 +12,7 @@
     X(LOG_STOPPING, "stopping")                                                                    \
     X(LOG_STOPPED, "stopped")                                                                      \
     X(LOG_UPGRADE, "upgrade")                                                                      \
+    X(LOG_KEEPER, "keeper")                                                                        \
     /* the configuration and its files */                                                          \
     X(LOG_FINDING, "finding")                                                                      \
     X(LOG_RELOADING, "reloading")                                                                  \

@@ -4,22 +4,31 @@
 #pragma once
 
 #include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
 #include <sys/types.h>
 
 #include "auth/base/err.h"
 
-enum { PROGRAM_FD = 3 }; // the number of the one descriptor that a started program gets
-
 struct program {
     char path[PATH_MAX]; // absolute; "": unknown
+};
+
+// program_start_options are what a started program gets. All is borrowed for the call.
+struct program_start_options {
+    char *const *argv; // ended by NULL
+    const char *const
+        *added; // NAME=VALUE, ended by NULL; instead of what the environment has of that name
+    const char *const *removed; // names, ended by NULL, that it does not get
+    const int *fds; // that it gets under the same numbers, beside stdin, stdout and stderr
+    size_t fd_count;
+    bool is_self; // the very file that this process runs, whatever is at its path by now
 };
 
 // program_note notes the path as the process was called (argv[0], so that a symbolic link stays one), or where the kernel
 // found it if that has no slash. Called by main, before the working directory could change.
 void program_note(struct program *program);
 
-// program_start starts the file with `argv` (ended by NULL). It gets stdin, stdout and stderr,
-// `fd` as PROGRAM_FD, and the environment, in which `variable` (NAME=VALUE) is added, and what was meant for this process alone
-// (WATCHDOG_PID, LISTEN_*) is missing. No signal is blocked. ERR_SYSTEM or ERR_MEMORY with a sentence in `info`.
-enum err program_start(const struct program *program, char *const *argv, const char *variable,
-                       int fd, pid_t *out_pid, struct errinfo *info) MUST_USE;
+// program_start starts the file. No signal is blocked in it or ignored by it. ERR_SYSTEM or ERR_MEMORY with a sentence in `info`.
+enum err program_start(const struct program *program, const struct program_start_options *options,
+                       pid_t *out_pid, struct errinfo *info) MUST_USE;

@@ -2,9 +2,6 @@
 #include "proxy/process/watchdog.h"
 
 #include <stdlib.h>
-#include <unistd.h>
-
-#include "proxy/process/notify.h"
 
 enum { TURNS = 3 }; // in the time that the manager waits: two may come late
 
@@ -24,20 +21,16 @@ static void on_turn(struct ev_loop *loop, ev_timer *timer, int events)
     (void)loop;
     (void)events;
     const struct watchdog *watchdog = timer->data;
-    if (watchdog->probe(watchdog->arg))
-        notify_send("WATCHDOG=1");
+    watchdog->turn(watchdog->arg);
 }
 
-void watchdog_start(struct watchdog *watchdog, struct ev_loop *loop, watchdog_probe *probe,
-                    void *arg)
+void watchdog_start(struct watchdog *watchdog, struct ev_loop *loop, watchdog_turn *turn, void *arg)
 {
     const unsigned long long patience_us = read_number("WATCHDOG_USEC");
-    const bool is_for_another = getenv("WATCHDOG_PID") != NULL &&
-                                read_number("WATCHDOG_PID") != (unsigned long long)getpid();
-    if (patience_us == 0 || is_for_another)
+    if (patience_us == 0)
         return;
     const double every_s = (double)patience_us / 1e6 / TURNS;
-    watchdog->probe = probe;
+    watchdog->turn = turn;
     watchdog->arg = arg;
     ev_timer_init(&watchdog->timer, on_turn, 0., every_s < 0.001 ? 0.001 : every_s);
     watchdog->timer.data = watchdog;
@@ -46,6 +39,6 @@ void watchdog_start(struct watchdog *watchdog, struct ev_loop *loop, watchdog_pr
 
 void watchdog_stop(struct watchdog *watchdog, struct ev_loop *loop)
 {
-    if (watchdog->probe != NULL)
+    if (watchdog->turn != NULL)
         ev_timer_stop(loop, &watchdog->timer);
 }

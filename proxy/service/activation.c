@@ -125,12 +125,12 @@ static enum err take_one(const struct snapshot *snapshot, struct inheritance *in
     return add(inheritance, listener, &bound, fd, info);
 }
 
-// is_for_us tells whether the sockets are for this process, and not for one that has started it.
+// is_for_us tells whether the sockets are for this process, by way of its keeper, and not for one that has started that.
 static bool is_for_us(const char *pid_text)
 {
     uint64_t pid = 0;
     return pid_text != NULL && decimal_parse(slice_of_string(pid_text), INT32_MAX, &pid) &&
-           pid == (uint64_t)getpid();
+           pid == (uint64_t)getppid();
 }
 
 enum err activation_take(const struct snapshot *snapshot, struct inheritance *inheritance,

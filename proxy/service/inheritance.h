@@ -6,11 +6,10 @@
 
 #include "auth/blocklist.h"
 #include "proxy/handover/handover_link.h"
+#include "proxy/keeper/keeper.h"
 #include "proxy/ocsp/ocsp_book.h"
 #include "proxy/service/monitor_place.h"
 #include "proxy/tls/ticket_keys.h"
-
-#define HANDOVER_VARIABLE "SALLYPORT_HANDOVER"
 
 enum {
     PREDECESSORS_MAX = 4, // processes that still have tunnels, beside the one that serves

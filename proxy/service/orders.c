@@ -5,7 +5,6 @@
 
 #include "proxy/audit/sink.h"
 #include "proxy/log/log.h"
-#include "proxy/process/notify.h"
 #include "proxy/service/upgrade.h"
 
 void service_begin_drain(struct service *service)
@@ -15,7 +14,7 @@ void service_begin_drain(struct service *service)
     if (ev_is_active(&service->lame_duck))
         ev_timer_stop(service->loop, &service->lame_duck);
     if (succession->retirement == NULL) // nobody minds an old process
-        notify_send("STOPPING=1");
+        keeper_link_notify(&service->keeper, "STOPPING=1");
     upgrade_abandon(succession->upgrade);
     sockets_give_up(&service->sockets);
     predecessors_say(&succession->predecessors, HANDOVER_DRAIN);

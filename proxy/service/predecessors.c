@@ -2,9 +2,7 @@
 #include "proxy/service/predecessors.h"
 
 #include <inttypes.h>
-#include <signal.h>
 #include <stdlib.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "proxy/clock/clock.h"
@@ -20,7 +18,6 @@ struct predecessor {
     struct predecessors *all;   // borrowed
     struct handover_link *link; // owned
     int64_t pid;
-    int pidfd;         // owned; -1: there was no descriptor for it
     uint64_t sent;     // number of the list of blocks that it got last
     uint64_t obeyed;   // of the list that it goes by
     int64_t since_ms;  // monotonic; when it got the oldest list that it does not go by
@@ -156,23 +153,11 @@ void predecessors_collect(struct predecessors *predecessors, struct scan *sum)
 
 // ---- the link -----------------------------------------------------------------------------------
 
-static int open_process(int64_t pid)
+// end_process ends a process for certain, or a block would wait for it for ever.
+static void end_process(const struct predecessor *predecessor)
 {
-    return (int)syscall(SYS_pidfd_open, (pid_t)pid, 0);
-}
-
-// end_process ends a process for certain, or a block would wait for it for ever. As long as it has its end of the link its
-// number is its own; asked last, so that a descriptor of before is no other's.
-static void end_process(struct predecessor *predecessor)
-{
-    if (predecessor->pidfd < 0)
-        predecessor->pidfd = open_process(predecessor->pid);
-    if (!handover_link_is_held(predecessor->link))
-        return;
-    if (predecessor->pidfd >= 0)
-        (void)syscall(SYS_pidfd_send_signal, predecessor->pidfd, SIGKILL, NULL, 0);
-    else // no descriptors are left
-        (void)kill((pid_t)predecessor->pid, SIGKILL);
+    const struct predecessors_events *events = &predecessor->all->events;
+    events->end(events->arg, predecessor->pid);
 }
 
 static void take_obeyed(struct predecessor *predecessor, uint64_t number)
@@ -218,8 +203,6 @@ static void on_message(void *arg, const struct handover_message *message, int *f
 static void destroy(struct predecessor *predecessor)
 {
     handover_link_destroy(predecessor->link);
-    if (predecessor->pidfd >= 0)
-        (void)close(predecessor->pidfd);
     free(predecessor->answer);
     free(predecessor);
 }
@@ -339,7 +322,6 @@ void predecessors_add(struct predecessors *predecessors, int64_t pid, int fd, st
     }
     made->all = predecessors;
     made->pid = pid;
-    made->pidfd = open_process(pid);
     made->slot = free_slot(predecessors);
     predecessors->list[predecessors->count++] = made;
     (void)take_counts(made, counts);

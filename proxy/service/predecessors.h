@@ -15,6 +15,8 @@ struct predecessors_events {
     void (*on_less)(void *arg);
     // on_answer tells that one has answered the newest question, or will not any more.
     void (*on_answer)(void *arg);
+    // end ends one for certain.
+    void (*end)(void *arg, int64_t pid);
     void *arg; // borrowed
 };
 

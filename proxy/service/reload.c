@@ -15,7 +15,6 @@
 #include "proxy/config/source.h"
 #include "proxy/log/log.h"
 #include "proxy/ocsp/ocsp_asker.h"
-#include "proxy/process/notify.h"
 #include "proxy/service/crl_fetches.h"
 #include "proxy/service/parent_checks.h"
 #include "proxy/service/monitor.h"
@@ -71,7 +70,7 @@ static void be_done(struct service *service)
 {
     service->reloads.done = service->reloads.begun;
     if (service->reloads.is_told)
-        notify_send("READY=1");
+        keeper_link_notify(&service->keeper, "READY=1");
     service->reloads.is_told = false;
 }
 
@@ -99,7 +98,7 @@ static void begin_load(struct service *service)
         service->reloads.is_told =
             rollout->scope == LOADER_ALL && service->succession.retirement == NULL;
         if (service->reloads.is_told)
-            notify_send_reloading();
+            keeper_link_notify_reloading(&service->keeper);
     }
     if (loader_start(&service->loader, service->snapshot, rollout->scope))
         return;

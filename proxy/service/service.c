@@ -25,7 +25,6 @@
 #include "proxy/net/loop_memory.h"
 #include "proxy/ocsp/ocsp_asker.h"
 #include "proxy/process/limits.h"
-#include "proxy/process/notify.h"
 #include "proxy/service/activation.h"
 #include "proxy/service/control.h"
 #include "proxy/service/crl_fetches.h"
@@ -120,8 +119,8 @@ static void on_hangup(struct service *service)
     if (refusal != NULL) {
         log_warning(LOG_RELOAD_FAILED, "SIGHUP: %s", refusal);
         if (service->stopping_at_s == 0) {
-            notify_send_reloading(); // or the manager would wait for it
-            notify_send("READY=1");
+            keeper_link_notify_reloading(&service->keeper); // or the manager would wait for it
+            keeper_link_notify(&service->keeper, "READY=1");
         }
         return;
     }
@@ -221,12 +220,14 @@ static void on_fewer_predecessors(void *arg)
 
 // say_ready prints the line that scripts wait for, on stderr where stdout is the audit's. One write, so that nobody
 // reads half of it.
-static enum err say_ready(const struct service *service, struct errinfo *info)
+static void say_ready(const struct service *service)
 {
     const size_t cap = 16 + service->snapshot->listener_count * 128;
     char *data = malloc(cap);
-    if (data == NULL)
-        return errinfo_set(info, ERR_MEMORY, "no memory for the ready line");
+    if (data == NULL) {
+        log_warning(LOG_READY_FAILED, "no memory for the ready line");
+        return;
+    }
     struct text line;
     text_init(&line, data, cap);
     text_append_string(&line, "ready");
@@ -240,19 +241,20 @@ static enum err say_ready(const struct service *service, struct errinfo *info)
     if (write(is_audit ? STDERR_FILENO : STDOUT_FILENO, line.data, line.len) < 0)
         log_warning(LOG_READY_FAILED, "cannot write the ready line: %m");
     free(data);
-    return ERR_OK;
 }
 
-// say_serving tells the service manager, or the process before us, which tells the manager that it is us now. Those who served before are led by us from now on.
+// say_serving tells the keeper, scripts, the service manager, and the process before us. Those who served before are led by us from now
+// on.
 static void say_serving(struct service *service)
 {
     struct succession *succession = &service->succession;
     struct inheritance *inheritance = &succession->inheritance;
     const struct handover_message serving = {.kind = HANDOVER_SERVING};
-    if (inheritance->fd < 0) {
-        notify_send("READY=1");
+    keeper_link_serve(&service->keeper, service->snapshot->log.format == LOG_FORMAT_JSON);
+    say_ready(service);
+    keeper_link_notify(&service->keeper, "READY=1");
+    if (inheritance->fd < 0)
         return;
-    }
     predecessors_count_in(&succession->predecessors, service->shared.ledger);
     if (!handover_tell(inheritance->fd, &serving))
         log_warning(LOG_UPGRADE, "the process before us has ended: %m");
@@ -367,6 +369,45 @@ static enum err open_loop(struct service *service, struct errinfo *info)
     return ERR_OK;
 }
 
+static void on_started(void *arg, int64_t pid)
+{
+    const struct service *service = arg;
+    upgrade_on_started(service->succession.upgrade, pid);
+}
+
+static void on_not_started(void *arg, const char *why)
+{
+    const struct service *service = arg;
+    upgrade_on_not_started(service->succession.upgrade, why);
+}
+
+static void on_process_ended(void *arg, int64_t pid, int status)
+{
+    const struct service *service = arg;
+    upgrade_on_ended(service->succession.upgrade, pid, status);
+}
+
+// on_keeper_lost: who looks after the proxy believes that it is gone, and may have started another one already. An old process
+// drains, for the one that leads it ends too.
+static void on_keeper_lost(void *arg)
+{
+    struct service *service = arg;
+    if (service->succession.retirement != NULL)
+        return;
+    log_error(LOG_KEEPER, "the keeper is gone, and so nobody looks after this process: it ends");
+    service_stop_now(service);
+}
+
+static void begin_being_kept(struct service *service, int keeper_fd)
+{
+    const struct keeper_events events = {.on_started = on_started,
+                                         .on_not_started = on_not_started,
+                                         .on_ended = on_process_ended,
+                                         .on_lost = on_keeper_lost,
+                                         .arg = service};
+    keeper_link_begin(&service->keeper, service->loop, keeper_fd, &events);
+}
+
 // close_loop undoes that.
 static void close_loop(struct service *service)
 {
@@ -374,6 +415,7 @@ static void close_loop(struct service *service)
         clock_watch_stop(&service->clock_watch, service->loop);
         watchdog_stop(&service->watchdog, service->loop);
         wakeup_stop(&service->exits);
+        keeper_link_end(&service->keeper, service->loop);
         ev_loop_destroy(service->loop);
     }
 }
@@ -386,14 +428,15 @@ static void on_written(void *arg, void *holder)
     ledger_give_record(service->shared.ledger, holder, monotonic_us() / 1000);
 }
 
-// have_workers_turned is the watchdog's probe. Each worker is asked, also after one that is late.
-static bool have_workers_turned(void *arg)
+// on_watchdog asks each worker, also after one that is late.
+static void on_watchdog(void *arg)
 {
     const struct service *service = arg;
     bool have_all = true;
     for (uint32_t w = 0; w < service->worker_count; w++)
         have_all = worker_take_pulse(service->workers[w]) && have_all;
-    return have_all;
+    if (have_all)
+        keeper_link_notify(&service->keeper, "WATCHDOG=1");
 }
 
 // on_other_answer: an old process has answered what all are asked.
@@ -401,6 +444,12 @@ static void on_other_answer(void *arg)
 {
     struct service *service = arg;
     survey_note_other(&service->survey);
+}
+
+static void end_other(void *arg, int64_t pid)
+{
+    const struct service *service = arg;
+    keeper_link_signal(&service->keeper, pid, SIGKILL);
 }
 
 static size_t ask_others(void *arg, const struct scan *question)
@@ -523,11 +572,15 @@ static enum err begin_asking(struct service *service, struct errinfo *info)
 }
 
 // start begins everything. `place` is where metrics and health will be asked for; the caller closes it after an error.
-static enum err start(struct service *service, struct monitor_place *place, struct errinfo *info)
+static enum err start(struct service *service, int keeper_fd, struct monitor_place *place,
+                      struct errinfo *info)
 {
     TRY(open_loop(service, info));
-    const struct predecessors_events events = {
-        .on_less = on_fewer_predecessors, .on_answer = on_other_answer, .arg = service};
+    begin_being_kept(service, keeper_fd);
+    const struct predecessors_events events = {.on_less = on_fewer_predecessors,
+                                               .on_answer = on_other_answer,
+                                               .end = end_other,
+                                               .arg = service};
     predecessors_init(&service->succession.predecessors, service->loop, &events);
     service->succession.upgrade = upgrade_create(service, &upgrade_events);
     if (service->succession.upgrade == NULL)
@@ -571,9 +624,8 @@ static enum err start(struct service *service, struct monitor_place *place, stru
         (void)reload_request(service, LOADER_FILES);
     if (service->control != NULL)
         TRY(control_serve(service->control, info));
-    watchdog_start(&service->watchdog, service->loop, have_workers_turned, service);
+    watchdog_start(&service->watchdog, service->loop, on_watchdog, service);
     monitor_adopt(service->monitor, place);
-    TRY(say_ready(service, info));
     say_serving(service);
     return ERR_OK;
 }
@@ -628,11 +680,12 @@ static bool stop(struct service *service, uint64_t *out_cut_count)
 }
 
 int service_run(struct snapshot *snapshot, const struct diagnostics *findings,
-                struct inheritance *inheritance)
+                struct inheritance *inheritance, int keeper_fd)
 {
-    struct service service = {.snapshot = snapshot, .place = {.fd = -1, .file = {.fd = -1}}};
+    struct service service = {.snapshot = snapshot,
+                              .place = {.fd = -1, .file = {.fd = -1}},
+                              .keeper = {.io = {.fd = -1}}};
     service.succession.inheritance = *inheritance;
-    program_note(&service.succession.program);
     uint64_t cut_count = 0;
     log_configure(&snapshot->log);
     findings_log(findings, "");
@@ -642,7 +695,7 @@ int service_run(struct snapshot *snapshot, const struct diagnostics *findings,
     service.descriptors = limits_apply();
     signals_block(&service.signals, handled_signals, SIGNAL_COUNT);
     struct monitor_place place = {.fd = -1, .file = {.fd = -1}};
-    const enum err error = start(&service, &place, &info);
+    const enum err error = start(&service, keeper_fd, &place, &info);
     if (error != ERR_OK) {
         monitor_place_close(&place);
         log_error(LOG_START_FAILED, "%s", info.text);

@@ -4,6 +4,7 @@
 
 #include <ev.h>
 
+#include "proxy/keeper/keeper_link.h"
 #include "proxy/loop/wakeup.h"
 #include "proxy/process/signals.h"
 #include "proxy/process/watchdog.h"
@@ -65,6 +66,7 @@ struct service {
     struct parent_checks
         *parent_checks; // owned; of the proxies that `snapshot` sends requests through
     struct clock_watch clock_watch;
+    struct keeper_link keeper; // to the process that has started this one
     struct watchdog watchdog;
     struct survey survey;          // asks the workers
     struct control *control;       // owned; NULL: there is no control socket

@@ -1,7 +1,6 @@
 // succession: all that has to do with the processes before and after this one.
 #pragma once
 
-#include "proxy/process/program.h"
 #include "proxy/service/predecessors.h"
 
 struct retirement;
@@ -9,7 +8,6 @@ struct upgrade;
 
 // Zeroed: the process has started by itself, and serves.
 struct succession {
-    struct program program;           // that is started for an upgrade
     struct inheritance inheritance;   // until it serves
     struct predecessors predecessors; // who served before
     struct upgrade *upgrade;          // owned; to who serves next

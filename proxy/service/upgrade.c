@@ -14,7 +14,6 @@
 #include "proxy/audit/sink.h"
 #include "proxy/config/source.h"
 #include "proxy/log/log.h"
-#include "proxy/process/notify.h"
 #include "proxy/service/blocks_message.h"
 #include "proxy/service/counts_message.h"
 #include "proxy/service/ocsp_message.h"
@@ -38,7 +37,7 @@ struct upgrade {
     struct upgrade_events events;
     enum upgrade_state state;
     struct handover_link *link; // owned; to the new process
-    ev_child child;
+    int64_t pid;                // of the new process; 0: the keeper has not told it yet
     ev_timer patience;
     ev_prepare turn;  // runs while it waits for commands to end
     bool is_ended;    // the process is gone
@@ -100,7 +99,6 @@ static void stop_watching(struct upgrade *upgrade)
     struct ev_loop *loop = upgrade->service->loop;
     ev_timer_stop(loop, &upgrade->patience);
     ev_prepare_stop(loop, &upgrade->turn);
-    ev_child_stop(loop, &upgrade->child);
 }
 
 // conclude ends an upgrade, with what is said about it in `message`.
@@ -133,7 +131,7 @@ static void go_on_serving(struct upgrade *upgrade)
     upgrade->events.pause(service, false);
     if (service->stopping_at_s != 0)
         return;
-    notify_send("READY=1");
+    keeper_link_notify(&service->keeper, "READY=1");
     if (has_come(upgrade, SIGHUP))
         (void)kill(getpid(), SIGHUP);
 }
@@ -143,6 +141,12 @@ static void say_failed(struct upgrade *upgrade, const char *why)
 {
     (void)snprintf(upgrade->outcome.message, sizeof upgrade->outcome.message,
                    "failed, and this process goes on: %.480s", why);
+}
+
+// kill_new ends the new process for certain.
+static void kill_new(const struct upgrade *upgrade)
+{
+    keeper_link_signal(&upgrade->service->keeper, upgrade->pid, SIGKILL);
 }
 
 // fail ends the new process, and the upgrade when that is gone.
@@ -161,7 +165,7 @@ static void fail(struct upgrade *upgrade, const char *why, bool is_ended_at_once
         return;
     }
     if (is_ended_at_once)
-        (void)kill(upgrade->child.pid, SIGKILL);
+        kill_new(upgrade);
     ev_timer_set(&upgrade->patience, grace_s, 0.);
     ev_timer_start(loop, &upgrade->patience);
 }
@@ -172,7 +176,7 @@ static void on_patience_over(struct ev_loop *loop, ev_timer *timer, int events)
     (void)events;
     struct upgrade *upgrade = timer->data;
     if (upgrade->state == UPGRADE_ENDING) {
-        (void)kill(upgrade->child.pid, SIGKILL);
+        kill_new(upgrade);
         return;
     }
     handover_link_hear(
@@ -193,15 +197,29 @@ static void describe_end(int status, struct errinfo *out)
                           WEXITSTATUS(status));
 }
 
-// on_child is told of the end of the new process: before it serves, or much later.
-static void on_child(struct ev_loop *loop, ev_child *child, int events)
+void upgrade_on_started(struct upgrade *upgrade, int64_t pid)
 {
-    (void)events;
-    struct upgrade *upgrade = child->data;
-    struct errinfo info;
-    if (WIFSTOPPED(child->rstatus) || WIFCONTINUED(child->rstatus))
+    upgrade->pid = pid;
+    if (upgrade->state == UPGRADE_ENDING) // it failed before that was known
+        kill_new(upgrade);
+}
+
+void upgrade_on_not_started(struct upgrade *upgrade, const char *why)
+{
+    if (upgrade->state == UPGRADE_NONE)
         return;
-    ev_child_stop(loop, child);
+    upgrade->is_ended = true;
+    if (upgrade->state == UPGRADE_ENDING)
+        go_on_serving(upgrade);
+    else
+        fail(upgrade, why, false);
+}
+
+void upgrade_on_ended(struct upgrade *upgrade, int64_t pid, int status)
+{
+    struct errinfo info;
+    if (pid != upgrade->pid || upgrade->state == UPGRADE_NONE)
+        return;
     if (upgrade->state != UPGRADE_ENDING)
         handover_link_hear(upgrade->link); // it may have said why
     if (upgrade->state == UPGRADE_NONE)
@@ -211,7 +229,7 @@ static void on_child(struct ev_loop *loop, ev_child *child, int events)
         go_on_serving(upgrade);
         return;
     }
-    describe_end(child->rstatus, &info);
+    describe_end(status, &info);
     fail(upgrade, info.text, false);
 }
 
@@ -356,17 +374,13 @@ static void retire(struct upgrade *upgrade)
 {
     struct service *service = upgrade->service;
     struct handover_link *link = upgrade->link;
-    char state[64];
     upgrade->link = NULL;
     (void)snprintf(upgrade->outcome.message, sizeof upgrade->outcome.message,
                    "process %d serves now; this one, %d, goes on until its tunnels have ended",
-                   (int)upgrade->child.pid, (int)getpid());
-    (void)snprintf(state, sizeof state, "MAINPID=%d%s", (int)upgrade->child.pid,
-                   service->stopping_at_s == 0 ? "\nREADY=1" : "");
-    notify_send(state);
+                   (int)upgrade->pid, (int)getpid());
     for (size_t i = 0; i < sizeof passed_on / sizeof *passed_on; i++) {
         if (has_come(upgrade, passed_on[i]))
-            (void)kill(upgrade->child.pid, passed_on[i]);
+            keeper_link_signal(&service->keeper, upgrade->pid, passed_on[i]);
     }
     conclude(upgrade, true);
     upgrade->events.retire(service, link);
@@ -395,26 +409,18 @@ static void on_message(void *arg, const struct handover_message *message, int *f
 
 // ---- the beginning ------------------------------------------------------------------------------
 
-// start starts the program with its end of the link; `fds` are both ends.
+// start has the program started with its end of the link; `fds` are both ends.
 static enum err start(struct upgrade *upgrade, int *fds, struct errinfo *info)
 {
-    char variable[64];
-    char config[] = "-c";
-    char serve[] = "serve";
     struct service *service = upgrade->service;
-    struct program *program = &service->succession.program;
-    char *argv[] = {program->path, serve, config, (char *)(uintptr_t)service->snapshot->path, NULL};
     const struct handover_events events = {
         .on_message = on_message, .on_end = on_link_end, .arg = upgrade};
-    pid_t pid = 0;
     upgrade->link = handover_link_create(service->loop, fds[0], &events);
     fds[0] = -1;
     if (upgrade->link == NULL || !send_start(upgrade))
         return errinfo_set(info, ERR_MEMORY, "no memory, or no descriptors, to hand over");
-    (void)snprintf(variable, sizeof variable, "%s=%d", HANDOVER_VARIABLE, (int)PROGRAM_FD);
-    TRY(program_start(program, argv, variable, fds[1], &pid, info));
-    ev_child_set(&upgrade->child, pid, 0);
-    ev_child_start(service->loop, &upgrade->child);
+    if (!keeper_link_start(&service->keeper, fds[1]))
+        return errinfo_set(info, ERR_SYSTEM, "the keeper cannot be asked for a new process: %m");
     return ERR_OK;
 }
 
@@ -427,15 +433,14 @@ uint64_t upgrade_request(struct service *service, int64_t patience_ms)
     upgrade->is_ended = false;
     upgrade->signals = 0;
     upgrade->state = UPGRADE_STARTED;
-    ev_child_init(&upgrade->child, on_child, 0, 0);
+    upgrade->pid = 0;
     ev_timer_init(&upgrade->patience, on_patience_over, (ev_tstamp)patience_ms / 1000., 0.);
     ev_prepare_init(&upgrade->turn, on_turn);
-    upgrade->child.data = upgrade;
     upgrade->patience.data = upgrade;
     upgrade->turn.data = upgrade;
-    notify_send_reloading();
+    keeper_link_notify_reloading(&service->keeper);
     audit_log_share(service->shared.audit, true);
-    log_info(LOG_UPGRADE, "upgrade: starting %s", service->succession.program.path);
+    log_info(LOG_UPGRADE, "upgrade: the program is started once more");
     enum err error = ERR_SYSTEM;
     if (handover_pair(fds))
         error = start(upgrade, fds, &info);
@@ -482,7 +487,7 @@ void upgrade_destroy(struct upgrade *upgrade)
     if (upgrade == NULL)
         return;
     if (upgrade->state != UPGRADE_NONE) {
-        (void)kill(upgrade->child.pid, SIGKILL);
+        kill_new(upgrade);
         stop_watching(upgrade);
         handover_link_destroy(upgrade->link);
     }

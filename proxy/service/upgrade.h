@@ -1,4 +1,4 @@
-// upgrade: starts the program once more beside this process, hands over what it needs, and retires when it serves.
+// upgrade: has the keeper start the program once more beside this process, hands over what it needs, and retires when it serves.
 //
 // On main's loop. As long as the new process does not say that it serves, this one serves, and says why if that never comes:
 // a program that cannot be started, crashes or hangs, or a configuration that it does not take.
@@ -38,6 +38,11 @@ struct upgrade_events {
 };
 
 struct upgrade;
+
+// upgrade_on_started, upgrade_on_not_started and upgrade_on_ended take what the keeper tells of the new process.
+void upgrade_on_started(struct upgrade *upgrade, int64_t pid);
+void upgrade_on_not_started(struct upgrade *upgrade, const char *why);
+void upgrade_on_ended(struct upgrade *upgrade, int64_t pid, int status);
 
 // upgrade_create prepares one. NULL without memory.
 struct upgrade *upgrade_create(struct service *service,

@@ -228,7 +228,7 @@ class Run:
             time.sleep(0.5)
             check(self.proxy.process.poll() is None, f"it has died: {self.proxy.stderr.text()[-4000:]}")
         self.log.judge()
-        self.pss.append(pss_bytes([self.proxy.process.pid]))
+        self.pss.append(pss_bytes([self.proxy.pid]))
 
     def _note_stall(self, is_counted):
         if self.probe is None:

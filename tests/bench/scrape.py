@@ -36,7 +36,7 @@ def parse_arguments():
 
 def processor_s(proxy):
     """Processor time of all threads of the program."""
-    tasks = Path(f"/proc/{proxy.process.pid}/task").iterdir()
+    tasks = Path(f"/proc/{proxy.pid}/task").iterdir()
     return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
 
 

@@ -132,7 +132,7 @@ class Holders:
 
 def processor_s(proxy):
     """Processor time of all threads of the program."""
-    tasks = Path(f"/proc/{proxy.process.pid}/task").iterdir()
+    tasks = Path(f"/proc/{proxy.pid}/task").iterdir()
     return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
 
 

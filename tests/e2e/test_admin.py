@@ -61,7 +61,7 @@ def test_no_descriptor_goes_into_a_program_that_is_started(watched):
     proxy = watched(control=CONTROL, audit={"also": [{"lines": "tcp:127.0.0.1:9"}]})
     tunnel = proxy.tunnel(proxy.target)
     get(proxy.admin, "/metrics")
-    folder = Path(f"/proc/{proxy.process.pid}")
+    folder = Path(f"/proc/{proxy.pid}")
     seen = 0
     for info in (folder / "fdinfo").iterdir():
         with contextlib.suppress(FileNotFoundError):  # the sink closes one now and then

@@ -281,7 +281,7 @@ SMALL_FILE = {"limits": (resource.RLIMIT_FSIZE, (16 * 1024, resource.RLIM_INFINI
 
 def make_room(proxy):
     unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
-    resource.prlimit(proxy.process.pid, resource.RLIMIT_FSIZE, unlimited)
+    resource.prlimit(proxy.pid, resource.RLIMIT_FSIZE, unlimited)
 
 
 @may_limit_files

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives import hashes
 from support.config import client, reach, write_config
 from support.control import CONTROL, Control
 from support.origin import full_queue, silence
+from support.proxy import BY_SIGNAL
 from support.scale import count, eventually
 from support.wire import Ending, connect_head
 
@@ -369,11 +370,10 @@ def test_a_block_holds_over_a_restart(controlled, start, pki):
 def test_a_block_survives_a_kill(controlled, start, guest):
     proxy = controlled()
     proxy.control.block("guests")
-    proxy.process.kill()
-    proxy.process.wait()
+    proxy.crash()
     second = start(*proxy.config["clients"], folder=proxy.folder, control=CONTROL)
     assert_shut_out(second, guest)
-    proxy.stop(expected=-signal.SIGKILL)
+    proxy.stop(expected=BY_SIGNAL + signal.SIGKILL)
 
 
 def test_the_state_is_its_owners_alone(controlled):

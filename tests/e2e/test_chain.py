@@ -19,7 +19,7 @@ from support import config as configs
 from support.clocks import Clock
 from support.config import client, reach
 from support.control import CONTROL, Control, read_lines
-from support.proxy import BINARY, run
+from support.proxy import BINARY, BY_SIGNAL, run
 from support.scale import IS_SMALL, PATIENCE, eventually
 from support.upgrades import start_upgradable
 
@@ -282,7 +282,8 @@ def test_rotated_excuses_the_beginning_of_the_first_file_and_of_no_other(start, 
 def test_a_killed_proxy_is_covered_by_the_next_and_a_cut_end_by_a_kept_checkpoint(start, tmp_path, key):
     proxy = start(folder=tmp_path, audit=chained())
     ask(proxy, 3)
-    proxy.stop(signal.SIGKILL, expected=-signal.SIGKILL)
+    proxy.crash()
+    proxy.stop(expected=BY_SIGNAL + signal.SIGKILL)
     sums, result = verify(key, proxy.audit.path)
     assert (result.returncode, sums["complete"], sums["uncovered"]) == (1, "no", 6)
     assert "has not ended" in result.stderr and "nothing is proved" in result.stderr
@@ -335,7 +336,7 @@ def test_what_found_no_room_for_a_while_is_in_the_chain_all_the_same(start, tmp_
     for _ in range(60):
         assert proxy.ask(DENIED).status == 403
     proxy.stderr.wait("audit")
-    resource.prlimit(proxy.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
+    resource.prlimit(proxy.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
     proxy.audit.wait_count(60, "close")
     proxy.stop()
     sums, result = verify(key, proxy.audit.path)

@@ -15,7 +15,7 @@ import pytest
 from support import admin
 from support.config import client, reach, write_config
 from support.control import CONTROL, Control, read_lines
-from support.proxy import BINARY, Lines, run
+from support.proxy import BINARY, BY_SIGNAL, Lines, run
 from support.scale import PATIENCE, count, eventually
 from support.wire import Ending, connect_head
 
@@ -102,14 +102,13 @@ def test_another_user_is_refused_even_where_the_mode_lets_it_in(controlled):
 
 def test_a_socket_that_was_left_behind_is_taken_over(controlled, tmp_path):
     first = controlled()
-    first.process.kill()
-    first.process.wait()
+    first.crash()
     first.audit.path.unlink()
     assert first.control.path.exists()
     second = controlled(control={**CONTROL, "socket": str(first.control.path)})
     assert run("status", "--control", first.control.path).returncode == 0
     assert second.process.poll() is None
-    first.stop(expected=-signal.SIGKILL)
+    first.stop(expected=BY_SIGNAL + signal.SIGKILL)
 
 
 def test_a_path_that_was_removed_is_made_again_by_sighup(controlled):
@@ -139,7 +138,7 @@ def test_a_living_socket_is_never_taken_away(controlled, start):
     assert second.wait_exit() == 1
     assert "another sallyport" in second.stderr.text()
     second.stop(expected=1)
-    assert first.control.status()["pid"] == first.process.pid
+    assert first.control.status()["pid"] == first.pid
 
 
 def test_what_is_no_socket_stays_where_it_is(start, tmp_path):
@@ -257,7 +256,7 @@ def test_a_request_may_come_byte_by_byte_and_half_close(controlled):
             slow.sendall(bytes([byte]))
         slow.shutdown(socket.SHUT_WR)
         status, last = read_lines(slow)
-    assert status["pid"] == proxy.process.pid and last["exit"] == 0
+    assert status["pid"] == proxy.pid and last["exit"] == 0
 
 
 # -- the commands -----------------------------------------------------------------------------
@@ -293,7 +292,7 @@ def test_status_tells_what_is_there(controlled, pki):
     idle = proxy.connect()
     idle.ask(DENIED)
     status = proxy.control.status()
-    assert (status["pid"], status["state"], status["workers"]) == (proxy.process.pid, "serving", 2)
+    assert (status["pid"], status["state"], status["workers"]) == (proxy.pid, "serving", 2)
     host, port = proxy.address
     assert status["listeners"] == [{"name": "main", "address": f"{host}:{port}", "trust": "staff"}]
     assert status["requests"]["tunnel"] == 3 and status["sessions"]["serving"] == 4
@@ -353,7 +352,7 @@ def test_many_ask_at_once_and_each_gets_its_answer(controlled):
         thread.start()
     for thread in threads:
         thread.join(PATIENCE)
-    assert [one["pid"] for one in answers] == [proxy.process.pid] * 20
+    assert [one["pid"] for one in answers] == [proxy.pid] * 20
 
 
 def test_reload_answers_when_every_worker_has_the_new_rules(controlled, server):

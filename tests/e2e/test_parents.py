@@ -266,8 +266,7 @@ def test_only_the_tunnels_of_a_parent_that_dies_end(start, pki, server):
     proxy = downstairs(start, server, parent(pki, first.address[1], second.address[1]), workers=1)
     target = f"origin.test:{server.port}"
     lost = [proxy.tunnel(target) for _ in range(5)]
-    first.process.kill()
-    first.process.wait()
+    first.crash()
     for tunnel in lost:
         assert tunnel.read_to_end()[1] in (Ending.RESET, Ending.FIN, Ending.ALERT)
         assert proxy.audit.wait("close", id=tunnel.id)["reason"] in ("upstream_reset", "upstream_closed")

@@ -167,8 +167,8 @@ def test_a_worker_that_cannot_begin_anew_says_so_and_does_when_it_can(start, dns
     proxy = start(client(reach("origin.test", server.port)), workers=1)
     first = proxy.loops()
     crowd = open_crowd(proxy)
-    _, most = resource.prlimit(proxy.process.pid, resource.RLIMIT_NOFILE)
-    resource.prlimit(proxy.process.pid, resource.RLIMIT_NOFILE, (0, most))
+    _, most = resource.prlimit(proxy.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(proxy.pid, resource.RLIMIT_NOFILE, (0, most))
     for one in crowd:
         one.close()
     proxy.stderr.wait("worker 0 keeps the memory of closed connections .*: .*cannot make an event loop")
@@ -176,7 +176,7 @@ def test_a_worker_that_cannot_begin_anew_says_so_and_does_when_it_can(start, dns
         tried = proxy.threads()
         eventually(lambda: proxy.threads() - tried, "another attempt")  # pylint: disable=cell-var-from-loop
     assert proxy.loops() == first
-    resource.prlimit(proxy.process.pid, resource.RLIMIT_NOFILE, (most, most))
+    resource.prlimit(proxy.pid, resource.RLIMIT_NOFILE, (most, most))
     eventually(lambda: proxy.loops() - first, lambda: f"another loop than {first}")
     proxy.tunnel(f"origin.test:{server.port}").echo(b"as before")
     assert proxy.stderr.text().count("keeps the memory") == 1

@@ -117,7 +117,7 @@ def test_one_worker_that_hangs_starves_the_watchdog_until_it_turns_again(start, 
     proxy = start(workers=2, process={"environment": {**environment, "WATCHDOG_USEC": "30000"}})
     assert told(notify) == {"READY": "1"}
     missed = 0
-    for thread in sorted(int(name) for name in os.listdir(f"/proc/{proxy.process.pid}/task")):
+    for thread in sorted(int(name) for name in os.listdir(f"/proc/{proxy.pid}/task")):
         go_on = stop_thread(thread)
         try:
             notify.settimeout(0.5)
@@ -189,7 +189,7 @@ def test_a_key_that_others_can_read_is_an_error(start, pki, tmp_path, mode):
 
 
 def limits_of(proxy):
-    with open(f"/proc/{proxy.process.pid}/limits", encoding="ascii") as file:
+    with open(f"/proc/{proxy.pid}/limits", encoding="ascii") as file:
         return {line[:25].strip(): line[25:].split() for line in file}
 
 
@@ -339,11 +339,11 @@ def test_workers_share_the_load(start):
     proxy = start(workers=2)
     for _ in range(64):
         assert proxy.ask(DENIED).status == 403
-    ticks = [busy(proxy, task) for task in os.listdir(f"/proc/{proxy.process.pid}/task")]
+    ticks = [busy(proxy, task) for task in os.listdir(f"/proc/{proxy.pid}/task")]
     assert sum(1 for tick in ticks if tick) >= 2, ticks
 
 
 def busy(proxy, task):
-    with open(f"/proc/{proxy.process.pid}/task/{task}/schedstat", encoding="ascii") as file:
+    with open(f"/proc/{proxy.pid}/task/{task}/schedstat", encoding="ascii") as file:
         nanoseconds = int(file.read().split()[0])
     return nanoseconds > 5_000_000

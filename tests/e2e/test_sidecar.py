@@ -134,7 +134,7 @@ def test_a_proxy_that_is_killed_in_the_middle_is_no_orderly_end(start, sidecar, 
     with sidecar(proxy).tunnel(f"origin.test:{target.port}") as sock:
         sock.sendall(b"x")
         assert sock.recv(1) == b"x"
-        proxy.process.kill()
+        proxy.crash()
         with pytest.raises(ConnectionResetError):
             sock.recv(1)
     proxy.is_audit_whole = False

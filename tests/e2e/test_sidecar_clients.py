@@ -277,8 +277,7 @@ def test_it_shows_that_its_certificate_has_expired_and_works_once_renewed(
 def test_it_shows_that_the_proxy_is_gone(name, start_strict, through, programs):
     proxy = start_strict(ALLOW)
     through(proxy)
-    proxy.process.kill()
-    proxy.process.wait()
+    proxy.crash()
     proxy._is_checked = True  # it was killed: there is nothing more to be checked
     said = getattr(programs, name)("https://origin.test/page")
     assert shown(name, 502, "Sidecar: the proxy refuses connections (connection_ref") in said, said

@@ -245,10 +245,9 @@ def test_tunnels_come_and_go_while_the_proxy_is_killed_and_comes_back(start, sid
             wait_for_more(proxy)
             proxy.reload()
             place = listener(proxy, address=f"127.0.0.1:{proxy.address[1]}")
-            proxy.process.kill()
+            proxy.crash()
             proxy.is_audit_whole = False
             proxy._is_checked = True  # it was killed: there is nothing more to be checked
-            proxy.process.wait(PATIENCE)
             proxy = start(ALLOW, listeners=place)
         wait_for_more(proxy)
     finally:

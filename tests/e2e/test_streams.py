@@ -103,7 +103,7 @@ def test_check_and_the_control_commands_read_stdin_too(start, pki, dns):
     assert result.stdout.startswith("stdin can be used, with 1 warning (")
     assert "audit stdout (" in result.stdout and "stdin: warning: there are no `clients`" in result.stderr
     asked = run("status", "-c", "-", input=text, cwd=proxy.folder, program=os.path.abspath(BINARY))
-    assert asked.returncode == 0 and f"pid {proxy.process.pid}," in asked.stdout, asked.stderr
+    assert asked.returncode == 0 and f"pid {proxy.pid}," in asked.stdout, asked.stderr
 
 
 def test_a_variable_is_not_replaced(start, tmp_path):

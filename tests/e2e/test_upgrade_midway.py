@@ -11,7 +11,7 @@ import pytest
 from support.config import client, merge, reach, write_config
 from support.proxy import BINARY
 from support.scale import PATIENCE, count, eventually
-from support.upgrades import Successor, open_files
+from support.upgrades import open_files
 
 DENIED = "nowhere.test:443"
 
@@ -53,13 +53,13 @@ class Held:
 
     def prepare(self, file):
         """Lets it go, and stops the old process until the new one has read the configuration and opened `file`."""
-        self.made.proxy.send_signal(signal.SIGSTOP)
+        self.made.now.send_signal(signal.SIGSTOP)
         self.let_go()
         eventually(lambda: os.stat(file).st_ino in open_files(self.pid), "the new process to be prepared")
 
     def finish(self):
         """Lets the old process go on; the new one is the proxy from now on."""
-        self.made.proxy.send_signal(signal.SIGCONT)
+        self.made.now.send_signal(signal.SIGCONT)
         self.made.follow(self.made.proxy.stderr.wait(r"upgrade: process \d+ serves now.*").group(0))
 
 
@@ -97,8 +97,8 @@ def test_a_reload_and_a_rotation_asked_of_the_old_process_reach_the_new_one(upgr
     held.finish()
     eventually(proxy.audit.path.exists, "a new audit log")
     eventually(
-        lambda: os.stat(proxy.audit.path).st_ino in open_files(proxy.process.pid)
-        and os.stat(moved).st_ino not in open_files(proxy.process.pid),
+        lambda: os.stat(proxy.audit.path).st_ino in open_files(proxy.pid)
+        and os.stat(moved).st_ino not in open_files(proxy.pid),
         "the new process to write there",
     )
     guest = pki.ca.leaf("guest")
@@ -118,7 +118,7 @@ def test_a_new_process_that_is_told_to_end_before_it_serves_leaves_the_old_one_i
     held = Held(made, tmp_path)
     held.prepare(proxy.audit.path)
     os.kill(held.pid, signal.SIGTERM)
-    proxy.send_signal(signal.SIGCONT)
+    made.now.send_signal(signal.SIGCONT)
     proxy.stderr.wait("upgrade: failed.*was told to end before it served")
     assert proxy.ask(DENIED).status == 403
     made.upgrade()
@@ -183,7 +183,6 @@ def test_upgrades_may_follow_each_other_at_once(upgradable, tmp_path):
     made = upgradable(resolver={"hosts_file": str(hosts)})
     for _ in range(3):
         said = made.control.run("upgrade").stderr
-        made.old.append(made.proxy.process)
-        made.proxy.process = Successor(int(re.search(r"process (\d+) serves now", said).group(1)))
+        made.note(int(re.search(r"process (\d+) serves now", said).group(1)))
     assert made.proxy.ask(DENIED).status == 403
     made.wait_old_ended()

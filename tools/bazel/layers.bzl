@@ -24,6 +24,7 @@ LAYERS = {
             "proxy/config/",
             "proxy/explain/",
             "proxy/history/",
+            "proxy/keeper/",
             "proxy/lint/",
             "proxy/log/",
             "proxy/net/",
@@ -53,6 +54,10 @@ LAYERS = {
     "proxy/http2": (
         ["auth/base/", "auth/ipaddr.h", "proxy/http/", "proxy/net/stream.h", "proxy/net/buffer.h"],
         ["nghttp2/"],
+    ),
+    "proxy/keeper": (
+        ["auth/base/", "auth/ipaddr.h", "proxy/clock/", "proxy/log/", "proxy/process/"],
+        ["ev.h"],
     ),
     "proxy/limits": (
         ["auth/", "proxy/net/pace.h"],
@@ -94,6 +99,7 @@ LAYERS = {
             "proxy/config/",
             "proxy/fetch/",
             "proxy/handover/",
+            "proxy/keeper/",
             "proxy/limits/",
             "proxy/log/",
             "proxy/loop/",

@@ -234,6 +234,6 @@ def full_queue(address="127.0.0.1", port=0, filled_from=None):
 
 def connecting(proxy, port):
     """How many connects to `port` are under way."""
-    with open(f"/proc/{proxy.process.pid}/net/tcp", encoding="ascii") as file:
+    with open(f"/proc/{proxy.pid}/net/tcp", encoding="ascii") as file:
         rows = [line.split() for line in file.readlines()[1:]]
     return sum(row[2].endswith(f":{port:04X}") and row[3] == "02" for row in rows)

@@ -21,14 +21,23 @@ SANITIZER = re.compile(
 )
 
 
+BY_SIGNAL = 128  # the exit status of a proxy whose serving process was ended by a signal is this and its number
+
+
 def run(*arguments, patience=PATIENCE, program=BINARY, **options):
     """Runs the program to its end. Text in and out; no sanitizer may have complained."""
     options = {"capture_output": True, "text": True, "timeout": patience, **options}
     result = subprocess.run([program, *map(str, arguments)], check=False, **options)
     complaint = SANITIZER.search(result.stderr or "")
     assert not complaint, result.stderr
-    assert result.returncode >= 0, f"died by signal {-result.returncode}: {result.stderr}"
+    assert 0 <= result.returncode < BY_SIGNAL, f"died by a signal ({result.returncode}): {result.stderr}"
     return result
+
+
+def children(pid):
+    """The processes that a process has started, the oldest first."""
+    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+        return [int(word) for word in file.read().split()]
 
 
 class Lines:
@@ -96,7 +105,10 @@ def _prepare(limits, sockets):
 
 
 class Proxy:
-    """`sallyport serve` with one configuration in `folder`."""
+    """`sallyport serve` with one configuration in `folder`.
+
+    `process` is the keeper, to which signals go; `pid` the number of the process that serves.
+    """
 
     protocol = "h1"  # what clients speak; the fixture `protocol` sets it for a test
 
@@ -124,6 +136,7 @@ class Proxy:
         self._clients = []
         self._contexts = {}
         self._is_checked = False
+        self._pid = None
         self.reloads = 0
         self.is_audit_whole = True  # False: a test has taken records away from the file
         self.process = subprocess.Popen(
@@ -143,6 +156,17 @@ class Proxy:
             self.process.stdin.close()
         self.stdout = Lines(self.process.stdout or ())
         self.stderr = Lines(self.process.stderr or ())
+
+    @property
+    def pid(self):
+        """Of the process that serves: the first one that the keeper has started, until somebody says otherwise."""
+        if self._pid is None:
+            self._pid = eventually(lambda: children(self.process.pid), "the keeper to start a process")[0]
+        return self._pid
+
+    @pid.setter
+    def pid(self, pid):
+        self._pid = pid
 
     # -- life ---------------------------------------------------------------------------------
 
@@ -195,7 +219,7 @@ class Proxy:
         try:
             code = self.wait_exit()
         except subprocess.TimeoutExpired:
-            self.process.kill()
+            self.kill()
             raise AssertionError(f"did not end after {number.name}: {self.stderr.text()}") from None
         assert not SANITIZER.search(self.stderr.text()), self.stderr.text()
         allowed = (0, 1) if expected is None else (expected,)
@@ -203,17 +227,24 @@ class Proxy:
         if self.audit.path.is_file():
             check_records(self.audit.records(), self.is_audit_whole)
 
+    def crash(self):
+        """Ends the process that serves as a fault of its own would, and waits for the keeper to end with it."""
+        os.kill(self.pid, signal.SIGKILL)
+        assert self.process.wait(PATIENCE) == BY_SIGNAL + signal.SIGKILL
+
     def kill(self):
         """For a test that has failed already: leaves nothing behind."""
         if self.process.poll() is None:
-            self.process.kill()
+            for pid in [*children(self.process.pid), self.process.pid]:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
             self.process.wait()
 
     # -- what it holds ------------------------------------------------------------------------
 
     def descriptors(self):
         """How many are open, but for the one to a DNS server that each worker may keep."""
-        process = f"/proc/{self.process.pid}"
+        process = f"/proc/{self.pid}"
         datagram = set()
         for table in ("udp", "udp6"):
             with open(f"{process}/net/{table}", encoding="ascii") as file:
@@ -232,7 +263,7 @@ class Proxy:
 
     def loops(self):
         """The descriptors of its event loops."""
-        process = f"/proc/{self.process.pid}/fd"
+        process = f"/proc/{self.pid}/fd"
         found = set()
         for name in os.listdir(process):
             with contextlib.suppress(FileNotFoundError):
@@ -242,11 +273,11 @@ class Proxy:
 
     def threads(self):
         """The numbers of its threads."""
-        return set(os.listdir(f"/proc/{self.process.pid}/task"))
+        return set(os.listdir(f"/proc/{self.pid}/task"))
 
     def resident(self):
         """Bytes of memory in use."""
-        with open(f"/proc/{self.process.pid}/statm", encoding="ascii") as file:
+        with open(f"/proc/{self.pid}/statm", encoding="ascii") as file:
             return int(file.read().split()[1]) * resource.getpagesize()
 
     def wait_read(self):
@@ -254,7 +285,7 @@ class Proxy:
         ports = {port for _, port in self.addresses.values()}
 
         def is_read():
-            with open(f"/proc/{self.process.pid}/net/tcp", encoding="ascii") as file:
+            with open(f"/proc/{self.pid}/net/tcp", encoding="ascii") as file:
                 rows = [line.split() for line in file.readlines()[1:]]
             ours = [row for row in rows if int(row[1].split(":")[1], 16) in ports]
             return all(int(row[4].split(":")[1], 16) == 0 for row in ours)
@@ -262,7 +293,7 @@ class Proxy:
         eventually(is_read, "the proxy to read")
 
     def cpu_seconds(self):
-        return cpu_seconds(self.process.pid)
+        return cpu_seconds(self.pid)
 
     # -- clients ------------------------------------------------------------------------------
 
@@ -373,4 +404,4 @@ class Proxy:
         return close
 
 
-__all__ = ["BINARY", "Proxy", "connect_head", "run"]
+__all__ = ["BINARY", "BY_SIGNAL", "Proxy", "children", "connect_head", "run"]

@@ -1,61 +1,30 @@
 """A proxy whose program is changed while it runs: which of its processes serves, and how the others end."""
 
 import contextlib
-import ctypes
 import os
 import re
 import select
 import shutil
 import signal
-import subprocess
 import threading
 
 from support.control import CONTROL, Control
 from support.proxy import BINARY
 from support.scale import PATIENCE, eventually
 
-PR_SET_CHILD_SUBREAPER = 36
-
-
-def adopt_orphans():
-    """A process whose parent has ended becomes ours, so that its end can be seen."""
-    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-
-
-class Successor:
-    """A process that another one has started: what Proxy needs of a subprocess.Popen."""
+class Version:
+    """A process that serves, or has served; the keeper has started it, and sees its end."""
 
     def __init__(self, pid):
         self.pid = pid
-        self.returncode = None
         self._fd = os.pidfd_open(pid)
 
     def send_signal(self, number):
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(self._fd, number)
 
-    def kill(self):
-        self.send_signal(signal.SIGKILL)
-
-    def poll(self):
-        if self.returncode is None and select.select([self._fd], [], [], 0)[0]:
-            self._reap()
-        return self.returncode
-
-    def wait(self, timeout=None):
-        if self.returncode is None:
-            if not select.select([self._fd], [], [], timeout)[0]:
-                raise subprocess.TimeoutExpired("sallyport", timeout)
-            self._reap()
-        return self.returncode
-
-    def _reap(self):
-        """Its status, where it was left to us; its parent may have taken it."""
-        try:
-            _, status = os.waitpid(self.pid, 0)
-            self.returncode = os.waitstatus_to_exitcode(status)
-        except ChildProcessError:
-            self.returncode = 0
+    def wait_end(self):
+        assert select.select([self._fd], [], [], PATIENCE)[0], f"process {self.pid} goes on"
 
 
 def is_alive(pid):
@@ -102,11 +71,11 @@ class Upgrades:
     """A started proxy, its program and its processes."""
 
     def __init__(self, proxy, program):
-        adopt_orphans()
         self.proxy = proxy
         self.program = program
         self.control = Control(proxy)
-        self.old = []  # processes that have served, the oldest first
+        self.now = Version(proxy.pid)  # that serves
+        self.old = []  # that have served, the oldest first
 
     def change_program(self, path=BINARY, mode=0o755):
         """Another file in the place of the program's, as an installation puts it there."""
@@ -124,11 +93,16 @@ class Upgrades:
     def follow(self, text):
         """The process that serves now, by what is said about it; who comes from now on is served by it."""
         pid = int(re.search(r"process (\d+) serves now", text).group(1))
-        self.old.append(self.proxy.process)
-        self.proxy.process = Successor(pid)
+        self.note(pid)
         old = self.old[-1].pid
         eventually(lambda: not (is_alive(old) and listens(old)), "the old process to listen no more")
         return pid
+
+    def note(self, pid):
+        """That another process serves now."""
+        self.old.append(self.now)
+        self.now = Version(pid)
+        self.proxy.pid = pid
 
     def upgrade(self, *options):
         """By the command; returns when the new process serves."""
@@ -137,7 +111,7 @@ class Upgrades:
 
     def fail(self, *options):
         """An upgrade that does not come about; what the command says."""
-        before = self.proxy.process.pid
+        before = self.proxy.pid
         said = self.control.run("upgrade", *options, expected=1).stderr
         assert self.control.status()["pid"] == before
         return said
@@ -145,13 +119,11 @@ class Upgrades:
     def wait_old_ended(self, count=None):
         """Until the oldest `count` of the old processes have ended; all by default."""
         for process in self.old[:count]:
-            assert process.wait(PATIENCE) in (0, 1), process.returncode
+            process.wait_end()
 
     def kill(self):
-        for process in [*self.old, self.proxy.process]:
-            if process.poll() is None:
-                process.kill()
-                process.wait(PATIENCE)
+        for process in [*self.old, self.now]:
+            process.send_signal(signal.SIGKILL)
 
 
 def start_upgradable(start, folder, *clients, **changes):
