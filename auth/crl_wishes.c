@@ -201,7 +201,9 @@ bool crl_wishes_read(struct crl_wishes *wishes, int64_t now_s, struct http_url *
     if (!begin(wishes))
         return false;
     for (size_t i = 0; i < wishes->count; i++) {
-        if (now_s - wishes->wishes[i].named_s > CRL_WISHES_KEEP_S)
+        int64_t *named_s = &wishes->wishes[i].named_s;
+        *named_s = *named_s > now_s ? now_s : *named_s; // the clock was ahead
+        if (now_s - *named_s > CRL_WISHES_KEEP_S)
             continue;
         out[kept] = wishes->wishes[i].url;
         if (kept != i)

@@ -34,6 +34,7 @@ enum {
 };
 
 static const ev_tstamp look_every_s = 0.5; // for what certificates have named
+static const ev_tstamp again_s = 1.;       // after a lack of memory
 
 enum fetch_step { STEP_WAITING, STEP_ASKING, STEP_JUDGING };
 
@@ -68,6 +69,8 @@ struct crl_fetches {
     struct item *items;      // owned
     bool has_left;
     struct buffer_pool buffers;
+    ev_timer again;                  // while there was no memory to go by the snapshot in force
+    bool is_late;                    // there was none the last time, or the time before
     struct resolver_options options; // of `resolver`; its hosts are a ref
     struct resolver *resolver;       // owned; NULL: nothing was fetched yet
     struct fetcher *fetcher;         // owned; likewise
@@ -382,8 +385,8 @@ static void close_way(struct crl_fetches *fetches)
     }
 }
 
-// open_way makes what questions need, or makes it again where `resolver` is another one. A list that is being judged holds
-// its answer, and so the fetcher: then the next reload, or the next start, goes by the new settings.
+// open_way makes what questions need, or has another resolver asked where its settings have changed. False without memory: the
+// old one, if there is one, stays for now.
 static bool open_way(struct crl_fetches *fetches)
 {
     const struct resolver_options *options = &fetches->service->snapshot->resolver;
@@ -391,25 +394,38 @@ static bool open_way(struct crl_fetches *fetches)
     struct errinfo info;
     if (fetches->fetcher != NULL && resolver_options_equal(&fetches->options, options))
         return true;
-    close_way(fetches);
-    if (fetches->fetcher != NULL && fetcher_live(fetches->fetcher) > 0)
-        return true;
-    if (resolver_create(fetches->service->loop, options, &resolver, &info) != ERR_OK) {
-        log_error(LOG_RESOLVER_FAILED, "CRLs: %s", info.text);
-        return fetches->fetcher != NULL;
-    }
-    fetcher_destroy(fetches->fetcher);
-    resolver_destroy(fetches->resolver);
-    host_table_unref(fetches->options.hosts);
-    fetches->options = *options;
-    (void)host_table_ref(options->hosts);
-    fetches->resolver = resolver;
+    if (resolver_create(fetches->service->loop, options, &resolver, &info) != ERR_OK)
+        return false;
     const struct fetcher_options wanted = {.path = {.loop = fetches->service->loop,
                                                     .resolver = resolver,
                                                     .buffers = &fetches->buffers},
                                            .max_at_once = 2 * AT_ONCE};
-    fetches->fetcher = fetcher_create(&wanted);
-    return fetches->fetcher != NULL;
+    if (fetches->fetcher == NULL)
+        fetches->fetcher = fetcher_create(&wanted);
+    if (fetches->fetcher == NULL) {
+        resolver_destroy(resolver);
+        return false;
+    }
+    close_way(fetches);
+    fetcher_adopt(fetches->fetcher, resolver);
+    if (fetches->resolver != NULL)
+        resolver_retire(fetches->resolver);
+    host_table_unref(fetches->options.hosts);
+    fetches->options = *options;
+    (void)host_table_ref(options->hosts);
+    fetches->resolver = resolver;
+    return true;
+}
+
+// be_late has the snapshot in force adopted again a little later: there was no memory for all of it.
+static void be_late(struct crl_fetches *fetches)
+{
+    if (!fetches->is_late)
+        log_error(LOG_NO_MEMORY, "CRLs: no memory to fetch all of them by the newest "
+                                 "configuration; this is tried again every second");
+    fetches->is_late = true;
+    if (!ev_is_active(&fetches->again))
+        ev_timer_again(fetches->service->loop, &fetches->again);
 }
 
 // drop_others drops what the snapshot in force does not name.
@@ -436,7 +452,7 @@ static void adopt(struct crl_fetches *fetches, const struct crl_source_entry *en
     if (item == NULL)
         item = add_item(fetches, source, url, path);
     if (item == NULL) {
-        log_error(LOG_NO_MEMORY, "no memory to fetch the CRL %s", url->text);
+        be_late(fetches);
         return;
     }
     item->is_adopted = true;
@@ -544,12 +560,13 @@ void crl_fetches_adopt(struct crl_fetches *fetches)
     bool has_learned = false;
     if (fetches->has_left)
         return;
+    ev_timer_stop(fetches->service->loop, &fetches->again);
     for (struct item *item = fetches->items; item != NULL; item = item->next)
         item->is_adopted = false;
-    if (entry != NULL && !open_way(fetches)) {
-        log_error(LOG_NO_MEMORY, "no memory to fetch CRLs; a reload tries again");
+    if (entry != NULL && !open_way(fetches))
+        be_late(fetches);
+    if (fetches->fetcher == NULL)
         entry = NULL;
-    }
     for (; entry != NULL; entry = entry->next) {
         const struct crl_source *source = entry->source;
         has_learned |= source->is_learned;
@@ -560,6 +577,18 @@ void crl_fetches_adopt(struct crl_fetches *fetches)
     }
     drop_others(fetches);
     look_for_more(fetches, has_learned);
+    if (!fetches->is_late || ev_is_active(&fetches->again))
+        return;
+    fetches->is_late = false;
+    log_info(LOG_CRL_FETCHED, "CRLs: there is memory again: all of them are fetched by the newest "
+                              "configuration");
+}
+
+static void on_again(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)loop;
+    (void)events;
+    crl_fetches_adopt(timer->data);
 }
 
 struct crl_fetches *crl_fetches_create(struct service *service)
@@ -570,6 +599,8 @@ struct crl_fetches *crl_fetches_create(struct service *service)
     fetches->service = service;
     ev_timer_init(&fetches->look, on_look, 0., look_every_s);
     fetches->look.data = fetches;
+    ev_timer_init(&fetches->again, on_again, 0., again_s);
+    fetches->again.data = fetches;
     if (wakeup_start(&fetches->keeper.done, service->loop, on_kept, fetches))
         return fetches;
     free(fetches);
@@ -582,6 +613,7 @@ void crl_fetches_leave(struct crl_fetches *fetches)
         return;
     fetches->has_left = true;
     look_for_more(fetches, false);
+    ev_timer_stop(fetches->service->loop, &fetches->again);
     while (fetches->items != NULL) {
         struct item *item = fetches->items;
         fetches->items = item->next;

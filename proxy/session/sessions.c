@@ -201,13 +201,19 @@ static void refuse_arrivals(struct session_context *context)
     }
 }
 
+void sessions_take_resolver(struct session_context *context)
+{
+    const struct snapshot *snapshot = context->snapshot;
+    parents_adopt(&context->parents, context->resolver, snapshot);
+    consent_book_adopt(context->consents, context->resolver, snapshot->generation);
+}
+
 void sessions_adopt(struct session_context *context, struct snapshot *snapshot)
 {
     context->snapshot = snapshot;
     count_for(context, snapshot);
     refuse_arrivals(context);
-    parents_adopt(&context->parents, context->resolver, snapshot);
-    consent_book_adopt(context->consents, context->resolver, snapshot->generation);
+    sessions_take_resolver(context);
     sessions_judge_again(context);
 }
 

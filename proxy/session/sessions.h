@@ -25,6 +25,9 @@ void sessions_end_all(struct session_context *context, enum reason reason);
 // tunnel, and those that have one are judged again, a few each pass of the loop.
 void sessions_adopt(struct session_context *context, struct snapshot *snapshot);
 
+// sessions_take_resolver has everything that asks names go by the context's resolver, which is another one now.
+void sessions_take_resolver(struct session_context *context);
+
 // sessions_judge_again has all live tunnels judged again under today's snapshot, a few each pass of the loop, and
 // what was remembered of certificates forgotten.
 void sessions_judge_again(struct session_context *context);

@@ -17,6 +17,8 @@
 
 enum { WORKER_MAGIC = 0x3E0A4E40 };
 
+static const ev_tstamp late_s = 1.; // between two tries
+
 // message is what others post to a worker beside worker_message.
 enum message {
     MESSAGE_ADOPT = LOOP_FIRST_OWN << 1,
@@ -52,6 +54,7 @@ struct worker {
     _Atomic(struct scan *) scan;     // borrowed; put there by main, taken by the loop
     atomic_bool owes_pulse;          // it was asked for a sign of life, and has not given it
     atomic_bool is_gone;             // the loop has ended: nobody opens the mailbox any more
+    ev_timer late; // while its resolver is that of an older configuration, for lack of memory
     struct headroom headroom;
     uint64_t cut_count;           // exchanges that were ended by us
     const struct wakeup *adopted; // borrowed
@@ -219,21 +222,48 @@ static void adopt_ports(struct worker *worker, const struct update *update)
     worker->port_count = update->port_count;
 }
 
-// adopt_resolver makes a new resolver where its settings have changed. Open questions stay with the old one.
-static void adopt_resolver(struct worker *worker, const struct snapshot *snapshot)
+// take_resolver makes a new resolver by a snapshot. Open questions stay with the old one.
+static enum err take_resolver(struct worker *worker, const struct snapshot *snapshot,
+                              struct errinfo *info)
 {
-    struct errinfo info;
     struct resolver *resolver = NULL;
-    if (resolver_options_equal(&worker->context.snapshot->resolver, &snapshot->resolver))
-        return;
-    if (resolver_create(worker->thread.loop, &snapshot->resolver, &resolver, &info) != ERR_OK) {
-        log_error(LOG_RESOLVER_FAILED, "%s: the old resolver stays: %s", worker->thread.name,
-                  info.text);
-        return;
-    }
+    TRY(resolver_create(worker->thread.loop, &snapshot->resolver, &resolver, info));
     resolver_retire(worker->context.resolver);
     resolver_count_into(resolver, &worker->context.counters.dns);
     worker->context.resolver = resolver;
+    return ERR_OK;
+}
+
+// adopt_resolver takes a new resolver where its settings have changed, or should have before. Without memory it is tried again.
+static void adopt_resolver(struct worker *worker, const struct snapshot *snapshot)
+{
+    struct errinfo info;
+    const bool is_late = ev_is_active(&worker->late);
+    if (!is_late &&
+        resolver_options_equal(&worker->context.snapshot->resolver, &snapshot->resolver))
+        return;
+    if (take_resolver(worker, snapshot, &info) == ERR_OK) {
+        ev_timer_stop(worker->thread.loop, &worker->late);
+        return;
+    }
+    log_error(LOG_RESOLVER_FAILED,
+              "%s: the old resolver stays for now; tried again every second: %s",
+              worker->thread.name, info.text);
+    ev_timer_again(worker->thread.loop, &worker->late);
+}
+
+// on_late tries again what adopt_resolver had no memory for.
+static void on_late(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    struct worker *worker = timer->data;
+    struct session_context *context = &worker->context;
+    struct errinfo info;
+    (void)events;
+    ASSERT(worker->magic == WORKER_MAGIC);
+    if (take_resolver(worker, context->snapshot, &info) != ERR_OK)
+        return;
+    ev_timer_stop(loop, timer);
+    sessions_take_resolver(context);
 }
 
 static void adopt(struct worker *worker)
@@ -339,6 +369,7 @@ static void leave_loop(struct worker *worker)
 {
     if (worker->context.loop == NULL)
         return;
+    ev_timer_stop(worker->context.loop, &worker->late);
     sessions_stop(&worker->context);
     resolver_destroy(worker->context.resolver);
     worker->context.loop = NULL;
@@ -455,6 +486,8 @@ enum err worker_start(const struct worker_options *options, struct worker **out,
         return errinfo_set(info, ERR_MEMORY, "worker %u: no memory", options->index);
     }
     worker->magic = WORKER_MAGIC;
+    ev_timer_init(&worker->late, on_late, 0., late_s);
+    worker->late.data = worker;
     worker->port_count = context->snapshot->listener_count * worker->shares;
     worker->context = *context;
     worker->context.snapshot = snapshot_ref(context->snapshot);

@@ -18,11 +18,12 @@ import h2.exceptions
 import pytest
 
 from support.admin import get, read_metrics, value
-from support.config import client, write_config
+from support.config import client, merge, write_config
 from support.control import CONTROL, Control
 from support.http2 import Http2
 from support.plain import PlainClient, StrictOrigin, head, ok, url
 from support.proxy import BINARY, run
+from support.publisher import Publisher, answer
 from support.scale import IS_SMALL, eventually
 from support.wire import connect_head
 
@@ -365,6 +366,52 @@ def test_a_new_listener_that_a_worker_cannot_open_for_lack_of_memory_is_served_a
             sock.shutdown(socket.SHUT_WR)
             with contextlib.suppress(ConnectionError):
                 sock.recv(1)  # it was accepted, and refused
+
+
+def test_a_resolver_that_there_was_no_memory_for_is_made_a_little_later(starved, pki, tmp_path):
+    publisher, folder = Publisher(), tmp_path / "crls"
+    folder.mkdir()
+    publisher.said = answer(pki.ca.crl(number=1))
+    port = starved.next_target().split(":")[1]
+    lists = {"crl": [{"url": publisher.url, "every": "1s"}], "crl_cache": str(folder)}
+
+    def reload(number, failing):
+        """Reloads with a resolver that alone knows these names, and a call of the allocator fails meanwhile."""
+        hosts = {name: ["127.0.0.1"] for name in ("pki.test", f"late{number}.test") if number}
+        config = merge(starved.config, {"trust": {"staff": lists}, "resolver": {"hosts": hosts}})
+        write_config(starved.config_path, config)
+        starved.allocator.fail(failing, 1)
+        run("reload", "-c", starved.config_path)
+        return starved.allocator.relent()
+
+    def is_fetched():
+        (state,) = Control(starved).status()["crl_fetches"]
+        return state["good_at"] and state["failing_since"] is None
+
+    def is_known(name):
+        with contextlib.suppress(AssertionError):
+            starved.tunnel(f"{name}:{port}").close()
+            return True
+
+    missing = ["worker 0: the old resolver stays for now", "no memory to fetch all"]
+    try:
+        reload(1, 0)
+        eventually(is_fetched, "the first list")
+        reload(0, 0)
+        calls = reload(1, 0) + 4  # their number varies with the turns of the threads
+        for number in range(2, 100):  # this is done last
+            if not missing:
+                break
+            reload(0, 0)
+            said = len(starved.stderr.text())
+            reload(number, calls - number)
+            for words in [each for each in missing if each in starved.stderr.text()[said:]]:
+                missing.remove(words)
+                eventually(lambda name=f"late{number}.test": is_known(name), f"{words}: DNS")
+                eventually(is_fetched, f"{words}: the list")
+        assert not missing, "no call that failed led there"
+    finally:
+        publisher.close()
 
 
 @pytest.mark.parametrize("starved", [2], indirect=True)

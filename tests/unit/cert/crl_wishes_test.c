@@ -124,6 +124,18 @@ static void what_nobody_names_any_more_is_given_back(void **state)
     crl_wishes_unref(wishes);
 }
 
+static void what_was_named_while_the_clock_was_ahead_is_given_back_too(void **state)
+{
+    struct workshop *workshop = *state;
+    struct crl_wishes *wishes = under("http://pki.test/");
+    const int64_t later_s = FORGE_NOW_S + CRL_WISHES_KEEP_S;
+    note_at(workshop, wishes, "http://pki.test/1", 1, FORGE_NOW_S + 20 * CRL_WISHES_KEEP_S);
+    assert_int_equal(count(wishes), 1); // set right: it was named now
+    assert_int_equal(count_at(wishes, later_s), 1);
+    assert_int_equal(count_at(wishes, later_s + 1), 0);
+    crl_wishes_unref(wishes);
+}
+
 static void an_issuer_that_names_many_leaves_room_for_others(void **state)
 {
     struct workshop *workshop = *state;
@@ -265,6 +277,7 @@ int main(void)
         TEST(so_many_are_noted_and_no_more),
         TEST(a_point_for_some_reasons_or_of_another_issuer_names_nothing),
         TEST(what_nobody_names_any_more_is_given_back),
+        TEST(what_was_named_while_the_clock_was_ahead_is_given_back_too),
         TEST(an_issuer_that_names_many_leaves_room_for_others),
         TEST(only_a_verified_chain_is_believed),
         TEST(a_chain_that_is_judged_again_still_names_its_lists),
