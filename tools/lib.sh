@@ -42,6 +42,8 @@ BESIDE_CLIENTS=(syslog-ng-core libivykis0 libnet1 libwrap0)
 PACKAGES_ALL=(clang-14 libclang-rt-14-dev llvm-14 clang-format-14 shellcheck)
 # What tools/release needs beside what quickstart does.
 PACKAGES_RELEASE=(debhelper dh-apparmor lintian apparmor mandoc systemd git binutils tzdata)
+# What tools/check has from npm, where npm is there; an exact version, because another one lays out differently.
+NODE_CHECK=(@bazel/buildifier@8.2.1)
 # What tools/test --long needs from npm: what judges whether a page can be used by everybody.
 NODE_PAGE=(axe-core@4)
 # What tools/test --long needs beside that: browsers, larger than all the rest.
@@ -63,11 +65,11 @@ die() {
     exit 1
 }
 
-# is_debian [VERSION] is true on Debian of that version; without one, on those that the packages are listed for.
+# is_debian is true on the versions of Debian that the packages are listed for.
 is_debian() {
     [[ -r /etc/os-release ]] || return 1
     # shellcheck source=/dev/null
-    (. /etc/os-release && [[ "${ID:-}" == debian && "${VERSION_ID:-}" =~ ^(${1:-12|13})$ ]])
+    (. /etc/os-release && [[ "${ID:-}" == debian && "${VERSION_ID:-}" =~ ^(12|13)$ ]])
 }
 
 # missing_packages prints those of its arguments that are not installed.
@@ -143,6 +145,19 @@ apt_install() {
         apt-get -q -y -o Dpkg::Use-Pty=0 -o APT::Cmd::Disable-Script-Warning=true \
         install --no-install-recommends "${missing[@]}" |
         sed -u -E '/^(Selecting|Preparing|\(Reading|Adding |update-alternatives|Processing|  )/d'
+}
+
+# npm_program NAME PACKAGE... prints the path of a program that npm has installed, now or earlier. Fails where there is no npm, or
+# where npm cannot install it.
+npm_program() {
+    local name="$1" folder
+    shift
+    folder="$CACHE/npm-$(printf '%s' "$*" | tr -c 'A-Za-z0-9.' -)"
+    if [[ ! -x "$folder/node_modules/.bin/$name" ]]; then
+        command -v npm >/dev/null || return 1
+        npm install --silent --no-audit --no-fund --prefix "$folder" "$@" >&2 || return 1
+    fi
+    [[ -x "$folder/node_modules/.bin/$name" ]] && printf '%s\n' "$folder/node_modules/.bin/$name"
 }
 
 # unpack_newer FOLDER PACKAGE... unpacks packages of Debian 12's backports into a folder, without installing them: programs

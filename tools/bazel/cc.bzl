@@ -134,15 +134,18 @@ def sallyport_tests(deps, more = {}, data = {}, threads = []):
         )
 
 def sallyport_fuzzers(deps):
-    """The libFuzzer targets of a folder: each NAME_fuzz.c defines LLVMFuzzerTestOneInput; seeds/NAME has its seeds; all share
-    the headers there.
+    """The libFuzzer targets of a folder.
 
+    Each NAME_fuzz.c defines LLVMFuzzerTestOneInput; seeds/NAME has its seeds; all share the headers there.
     Makes three targets for each:
       NAME_fuzz             the fuzzer itself, for --config=asan; manual, so that //... leaves it out
       NAME_fuzz_seeds       the seed inputs
       NAME_fuzz_seeds_test  a test that feeds every seed to the target once, in every configuration, so
                             that an input that once crashed stays fixed; tagged, for the fuzzers' own step begins
                             with the same inputs under the same sanitizers
+
+    Args:
+      deps: what all of them are linked with.
     """
 
     # libFuzzer declares its entry points nowhere; every target defines them.

@@ -7,6 +7,7 @@ Must never know: how the image is made.
 
 import json
 import re
+from pathlib import Path
 
 from debian import query
 
@@ -30,8 +31,9 @@ def linked_statically(workspace, boringssl):
 
 
 def purl(name, version, architecture):
-    """A package of Debian 12 as package-url writes it."""
-    return f"pkg:deb/debian/{name}@{version.replace('+', '%2B').replace(':', '%3A')}?arch={architecture}&distro=debian-12"
+    """A package of the Debian that is here, as package-url writes it."""
+    release = re.search(r"^VERSION_ID=\"?(\d+)", Path("/usr/lib/os-release").read_text(encoding="utf-8"), re.M)[1]
+    return f"pkg:deb/debian/{name}@{version.replace('+', '%2B').replace(':', '%3A')}?arch={architecture}&distro=debian-{release}"
 
 
 def part(name, version, purpose="LIBRARY", link=None, **more):
