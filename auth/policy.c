@@ -214,15 +214,17 @@ static bool client_may_ask(const struct client *client, const struct ip_addr *so
 }
 
 enum reason policy_decide_speaker(const struct client *speaker, const struct client *guest,
-                                  const struct ip_addr *source, int64_t now_s, int64_t *out_until_s)
+                                  const struct ip_addr *source, int64_t now_s,
+                                  int64_t *out_changes_s)
 {
     struct decision decision;
-    *out_until_s = INT64_MAX;
+    *out_changes_s = INT64_MAX;
     if (speaker == NULL || speaker->speaks_for == NULL)
         return REASON_BAD_REQUEST;
-    if (!client_may_ask(speaker, source, now_s, NULL, &decision))
+    const bool may_ask = client_may_ask(speaker, source, now_s, NULL, &decision);
+    *out_changes_s = decision.changes_s;
+    if (!may_ask)
         return decision.reason;
-    *out_until_s = decision.changes_s;
     return guest != NULL && guest->speaks_for != NULL ? REASON_NOT_SPOKEN_FOR : REASON_NONE;
 }
 

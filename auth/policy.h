@@ -69,10 +69,11 @@ const struct client *policy_find_client(const struct policy *policy,
 
 // policy_decide_speaker decides whether `speaker`, whose connection comes from `source` (canonical), may pass on the certificate
 // of `guest` (NULL: no entry fits it): REASON_NONE, or source_not_allowed and the reasons of time of the speaker's own entry,
-// not_spoken_for, and bad_request where it speaks for nobody. `*out_until_s` is when time may end it; INT64_MAX: never.
+// not_spoken_for, and bad_request where it speaks for nobody. `*out_changes_s` is when time may end it, or with a reason of
+// time when it begins; INT64_MAX: never.
 enum reason policy_decide_speaker(const struct client *speaker, const struct client *guest,
                                   const struct ip_addr *source, int64_t now_s,
-                                  int64_t *out_until_s);
+                                  int64_t *out_changes_s);
 
 // policy_decide_target decides what can be decided before DNS: source, client, denials by name and
 // port, and whether any allow could apply. `client` may be NULL (no_client). `source` is canonical.

@@ -218,6 +218,8 @@ void audit_decision_format(const struct audit_decision *decision, struct audit_r
         json_add_raw(&text, "via_client", decision->via_client_json);
     if (decision->presented != NULL)
         add_presented(decision->presented, &text);
+    if (decision->is_passed_on)
+        json_add_bool(&text, "passed_on", true);
     json_begin_object(&text, "tls");
     json_add_bool(&text, "resumed", decision->is_resumed);
     add_member(&text, "version", decision->tls_version);

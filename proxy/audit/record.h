@@ -36,7 +36,7 @@ enum {
     AUDIT_PARENT_CAP = 416,          // more, of one that went through a parent
     AUDIT_DETAIL_CAP = 112,          // more, of a `close` with a detail
     AUDIT_DETAIL_MAX = 96,           // bytes of a detail in a `decision` or `close`
-    AUDIT_DECISION_EXTRA_CAP = 4912, // for a `decision`, beside the client's part
+    AUDIT_DECISION_EXTRA_CAP = 4930, // for a `decision`, beside the client's part
     AUDIT_MAX_ADDRESSES = 32,        // of a `decision`; further ones are not written
     AUDIT_ALIASES_MAX = 512,
     AUDIT_PRESENTED_MAX = 8192, // bytes of a certificate's own claims
@@ -92,6 +92,8 @@ struct audit_decision {
     struct slice via_client_json;
     const struct identity
         *presented; // what a certificate claims that was passed on and refused, or NULL
+    bool
+        is_passed_on; // the request is somebody else's than `client`, and was refused before that could be said
     const char *tls_version;
     const char *tls_cipher;
     bool is_resumed;             // the handshake resumed a session

@@ -117,12 +117,16 @@ static void format_before(const struct answered *answered, char out[VERDICT_CAP]
                        past->would_deny, out);
 }
 
-static void format_after(const struct replay *replay, char out[VERDICT_CAP])
+static void format_after(const struct answered *answered, char out[VERDICT_CAP])
 {
+    const struct replay *replay = answered->replay;
     const struct decision *decision = &replay->decision;
     char via[VIA_TEXT_CAP];
     if (replay->kind != REPLAY_JUDGED)
-        verdict_format("allow?", "its addresses decide", NULL, "", false, out);
+        verdict_format("allow?",
+                       answered->past->is_passed_on ? "whose request it was decides"
+                                                    : "its addresses decide",
+                       NULL, "", false, out);
     else if (replay->ended != REASON_NONE)
         verdict_format("end", reason_name(replay->ended), NULL, "", false, out);
     else
@@ -156,9 +160,10 @@ static void describe(const struct replay_run *run, const struct answered *answer
     const char *client_now = replay->client == NULL ? NULL : replay->client->name;
     const char *inside = inside_format(answered->close, inside_data);
     const struct target *asked = past->has_asked ? &past->asked : &past->target;
-    (void)snprintf(client, sizeof client, "%s", text_or(past->entry, text_or(past->client, "-")));
+    (void)snprintf(client, sizeof client, "%s",
+                   text_or(past->client.entry, text_or(past->client.name, "-")));
     format_before(answered, before);
-    format_after(replay, after);
+    format_after(answered, after);
     (void)target_format_host(asked, host);
     text_init(&text, out, CHANGE_CAP);
     if (!run->is_json) {
@@ -176,7 +181,7 @@ static void describe(const struct replay_run *run, const struct answered *answer
     json_add_count(&text, "port", asked->port);
     if (inside != NULL)
         json_add_string(&text, "inside", inside);
-    json_add_string(&text, "client_before", text_or(past->entry, past->client));
+    json_add_string(&text, "client_before", text_or(past->client.entry, past->client.name));
     json_add_string(&text, "client_after", client_now);
     json_add_string(&text, "before", before);
     json_add_string(&text, "after", after);

@@ -19,8 +19,8 @@
 
 static const char usage[] =
     "usage: sallyport explain -c FILE (--cert FILE | --as KIND:VALUE... ) [--trust NAME] [--from ADDRESS]\n"
-    "                         --to HOST:PORT [--address ADDRESS]... [--inner-sni NAME | --inner-host HOST]\n"
-    "                         [--at TIME] [--live] [--json]\n"
+    "                         [--for FILE | --for-as KIND:VALUE... ] --to HOST:PORT [--address ADDRESS]...\n"
+    "                         [--inner-sni NAME | --inner-host HOST] [--at TIME] [--live] [--json]\n"
     "       sallyport explain -c FILE --log AUDIT.jsonl [--id ID] [--json]\n"
     "\n"
     "Says why a request would be allowed or denied: the client and why it matches, each rule and whether it applies\n"
@@ -31,6 +31,8 @@ static const char usage[] =
     "  --as KIND:VALUE   who asks: uri, dns, email, ip, cn, ou, o, subject, issuer, serial, sha256 or spki_sha256, as\n"
     "                    in `match`; extension:OID=TEXT; policy:OID; qc:OID; may be repeated; --as anonymous is a client without certificate\n"
     "  --trust NAME      the trust profile, if there is more than one\n"
+    "  --for FILE        who asks is a proxy with `speaks_for`, which passes on this certificate (PEM) of its client\n"
+    "  --for-as K:V      likewise, a certificate of which this is said, as in --as; may be repeated\n"
     "  --from ADDRESS    where the client comes from; needed if it has `sources`\n"
     "  --to HOST:PORT    where it wants to go\n"
     "  --address A       use this as DNS's answer; may be repeated. Without it DNS is asked, as the proxy would. If\n"
@@ -58,7 +60,8 @@ struct explain_run {
     bool has_id;
     uint64_t id;
     struct requester_options requester;
-    struct ip_addr source; // IP_NONE: not said
+    struct requester_options guest; // whose certificate the requester passes on
+    struct ip_addr source;          // IP_NONE: not said
     bool has_time;
     int64_t now_s; // with has_time
     size_t address_count;
@@ -70,6 +73,11 @@ struct explain_run {
     size_t found;             // records of the log that were explained
     int status;
 };
+
+static bool has_requester(const struct requester_options *options)
+{
+    return options->chain_path != NULL || options->claim_count > 0;
+}
 
 // print writes the finished explanation, and gives the exit status.
 static int print(const struct explain_run *run, const struct explanation *explanation)
@@ -138,13 +146,20 @@ static void judge_inside(struct explain_run *run, struct explanation *explanatio
     explanation_judge_inside(explanation, found, run->address_count);
 }
 
+static const struct block *find_block(const struct live *live, const char *name,
+                                      const struct identity *identity)
+{
+    return blocklist_judge(live->blocks, name, identity == NULL ? NULL : identity->record);
+}
+
 // override_by_live lets the running proxy have the last word: who is blocked there, and what is used up.
 static void override_by_live(const struct live *live, struct explanation *explanation)
 {
     const struct client *client = explanation->client;
-    const struct identity *identity = explanation->question->identity;
-    const struct block *block =
-        blocklist_judge(live->blocks, live->client, identity == NULL ? NULL : identity->record);
+    const struct edge *edge = explanation->question->edge;
+    const struct block *block = find_block(live, live->client, explanation->question->identity);
+    if (edge != NULL && find_block(live, explanation->speaker.account.text, edge->identity) != NULL)
+        block = find_block(live, explanation->speaker.account.text, edge->identity);
     if (block != NULL)
         explanation_override(explanation, ACTION_DENY, REASON_BLOCKED, block->text,
                              "`sallyport unblock` takes the block away");
@@ -181,22 +196,36 @@ static int go_by_live(const struct explain_run *run, struct explanation *explana
     return status;
 }
 
+// check_question tells what a question has to say beside what it says.
+static int check_question(const struct explanation *explanation)
+{
+    const struct client *client =
+        explanation->client == NULL ? explanation->speaker.client : explanation->client;
+    if (explanation->lacks_source)
+        return cli_fail_usage("explain",
+                              "client `%s` has `sources`: say where it comes from with --from",
+                              client->name);
+    if (explanation->lacks_name)
+        return cli_fail_usage("explain",
+                              "client `%s` has `route: name`: say with --inner-sni, or "
+                              "--inner-host, what the tunnel carries",
+                              client->name);
+    if (!explanation->lacks_client)
+        return CLI_OK;
+    cli_say("explain",
+            "unknown: client `%s` may speak for others here and now, and the record does not say "
+            "for whom it did",
+            client->name);
+    return CLI_FAILED;
+}
+
 // answer explains one question; the addresses are in `run`, where they are known.
 static int answer(struct explain_run *run, const struct question *question)
 {
     struct explanation explanation;
     explanation_init(&explanation, run->snapshot->policy, question);
-    int status = CLI_OK;
-    if (explanation.lacks_source)
-        status = cli_fail_usage("explain",
-                                "client `%s` has `sources`: say where it comes from with --from",
-                                explanation.client->name);
-    else if (explanation.lacks_name)
-        status = cli_fail_usage("explain",
-                                "client `%s` has `route: name`: say with --inner-sni, or "
-                                "--inner-host, what the tunnel carries",
-                                explanation.client->name);
-    else if (explanation_lacks_addresses(&explanation))
+    int status = check_question(&explanation);
+    if (status == CLI_OK && explanation_lacks_addresses(&explanation))
         judge(run, &explanation, &explanation.target);
     if (explanation_lacks_inside(&explanation) != NULL)
         judge_inside(run, &explanation);
@@ -209,6 +238,39 @@ static int answer(struct explain_run *run, const struct question *question)
 }
 
 // ---- a question from the command line -----------------------------------------------------------
+
+// load_guest reads whose certificate is passed on, and has it judged by the profile that the entry of the one who does that
+// names. Where that is one who speaks for nobody, nobody looks at it.
+static enum err load_guest(struct explain_run *run, const struct identity *speaker,
+                           struct requester *out, struct errinfo *info)
+{
+    const struct client *client = policy_find_client(run->snapshot->policy, speaker, NULL);
+    if (client == NULL || client->speaks_for == NULL)
+        return ERR_OK;
+    run->guest.trust = client->speaks_for;
+    return requester_load(&run->guest, run->snapshot, (int64_t)time(NULL), out, info);
+}
+
+// ask_for answers for a client whose certificate the requester passes on.
+static int ask_for(struct explain_run *run, const struct requester *speaker,
+                   struct question *question)
+{
+    struct requester guest = {0};
+    struct errinfo info = {0};
+    if (load_guest(run, speaker->identity, &guest, &info) != ERR_OK) {
+        cli_say("explain", "%s", info.text);
+        return CLI_UNLOADABLE;
+    }
+    const struct edge edge = {.identity = speaker->identity,
+                              .who = speaker->summary,
+                              .refusal = guest.is_refused ? guest.reason : REASON_NONE};
+    question->edge = &edge;
+    question->identity = guest.identity;
+    question->who = guest.is_refused ? guest.refusal : guest.summary;
+    const int status = answer(run, question);
+    requester_deinit(&guest);
+    return status;
+}
 
 static int ask_once(struct explain_run *run)
 {
@@ -230,7 +292,9 @@ static int ask_once(struct explain_run *run)
     int status = CLI_FAILED;
     question.identity = requester.identity;
     question.who = requester.summary;
-    if (!requester.is_refused)
+    if (!requester.is_refused && has_requester(&run->guest))
+        status = ask_for(run, &requester, &question);
+    else if (!requester.is_refused)
         status = answer(run, &question);
     else if (run->is_json)
         (void)printf("%s\n", requester.refusal);
@@ -248,7 +312,12 @@ static void explain_record(struct explain_run *run, const struct history_entry *
     const char *id = history_text(entry->root, "id");
     const struct recorded recorded = {
         .action = past->action, .reason = past->reason, .rule = past->rule};
-    const struct question question = {.identity = past->identity,
+    const struct history_party *connected = past->has_edge ? &past->edge : &past->client;
+    const struct edge edge = {.identity = connected->identity,
+                              .is_plain = !past->is_tunnel,
+                              .is_for_unknown = past->is_passed_on};
+    const struct question question = {.identity = past->client.identity,
+                                      .edge = past->has_edge || past->is_passed_on ? &edge : NULL,
                                       .id = id,
                                       .recorded = &recorded,
                                       .source = past->source,
@@ -259,7 +328,7 @@ static void explain_record(struct explain_run *run, const struct history_entry *
     const char *problem = NULL;
     if (!past->has_target)
         problem = "the record has no target";
-    else if (!past->is_whole)
+    else if (!history_decision_is_whole(past))
         problem = "the names of its certificate were too long for the record";
     else if (!history_decision_knows(past, run->snapshot->policy->extensions))
         problem = "the record does not say whether its certificate has an extension that `match` "
@@ -421,18 +490,24 @@ static enum err take_id(void *arg, const char *value, struct errinfo *info)
 // check_options tells what is missing, or too much.
 static int check_options(const struct explain_run *run)
 {
-    const bool has_requester = run->requester.chain_path != NULL || run->requester.claim_count > 0;
+    const bool has_guest = has_requester(&run->guest);
     if (run->config == NULL)
         return cli_fail_usage("explain", "which configuration? -c FILE is required");
     if (run->log != NULL)
-        return has_requester || run->to != NULL || run->address_count > 0 || run->is_live ||
-                       run->has_inside || run->has_time
+        return has_requester(&run->requester) || has_guest || run->to != NULL ||
+                       run->address_count > 0 || run->is_live || run->has_inside || run->has_time
                    ? cli_fail_usage("explain", "--log has the questions: leave the others out")
                    : CLI_OK;
     if (run->has_id)
         return cli_fail_usage("explain", "--id is one of a --log");
-    if (!has_requester || (run->requester.chain_path != NULL && run->requester.claim_count > 0))
+    if (!has_requester(&run->requester) ||
+        (run->requester.chain_path != NULL && run->requester.claim_count > 0))
         return cli_fail_usage("explain", "who asks? --cert FILE, or --as KIND:VALUE");
+    if (run->guest.chain_path != NULL && run->guest.claim_count > 0)
+        return cli_fail_usage("explain", "for whom? --for FILE, or --for-as KIND:VALUE");
+    if (requester_is_anonymous(&run->guest))
+        return cli_fail_usage("explain",
+                              "--for-as: nobody speaks for a client without certificate");
     if (run->to == NULL)
         return cli_fail_usage("explain", "where to? --to HOST:PORT is required");
     return CLI_OK;
@@ -449,12 +524,14 @@ static int run_loaded(struct explain_run *run)
 
 int explain_command(int argc, char **argv)
 {
-    struct explain_run run = {0};
+    struct explain_run run = {.requester.option = "--as", .guest.option = "--for-as"};
     const struct cli_option options[] = {
         {"config", .letter = 'c', .text = &run.config},
         {"cert", .text = &run.requester.chain_path},
         {"as", .take = take_claim, .arg = &run.requester},
         {"trust", .text = &run.requester.trust},
+        {"for", .text = &run.guest.chain_path},
+        {"for-as", .take = take_claim, .arg = &run.guest},
         {"from", .take = take_ip, .arg = &run.source},
         {"to", .text = &run.to},
         {"address", .take = take_address, .arg = &run},

@@ -69,6 +69,7 @@ static void refuse(struct requester *requester, enum reason reason, const char *
                    const struct trust *trust)
 {
     requester->is_refused = true;
+    requester->reason = reason;
     (void)snprintf(requester->refusal, sizeof requester->refusal, "%s: %s (trust %s)",
                    reason_name(reason), detail, trust_name(trust));
 }
@@ -266,11 +267,12 @@ static enum err load_claims(const struct requester_options *options, const struc
         const bool is_url = slice_contains(all, SLICE_LITERAL("://"));
         if (!claim_take(slice_first(all, colon), slice_from(all, colon + 1), &claimed))
             return errinfo_set(info, ERR_INPUT,
-                               "--as: `%.100s` is not one of uri:URI, dns:NAME, email:ADDRESS, "
+                               "%s: `%.100s` is not one of uri:URI, dns:NAME, email:ADDRESS, "
                                "ip:ADDRESS, cn:NAME, ou:NAME, o:NAME, extension:OID=TEXT, "
                                "policy:OID, qc:OID, subject:NAME, issuer:NAME, serial:HEX, "
                                "sha256:HEX, spki_sha256:HEX, anonymous%s%.100s%s",
-                               options->claims[i], is_url ? "; did you mean `uri:" : "",
+                               options->option, options->claims[i],
+                               is_url ? "; did you mean `uri:" : "",
                                is_url ? options->claims[i] : "", is_url ? "`?" : "");
     }
     TRY(claim_to_identity(&claimed.claim, &out->identity, info));
@@ -280,11 +282,13 @@ static enum err load_claims(const struct requester_options *options, const struc
         refuse(out, reason, detail, trust);
         return ERR_OK;
     }
-    summarise(out, "somebody with what --as says");
+    char how[64];
+    (void)snprintf(how, sizeof how, "somebody with what %s says", options->option);
+    summarise(out, how);
     return ERR_OK;
 }
 
-static bool is_anonymous(const struct requester_options *options)
+bool requester_is_anonymous(const struct requester_options *options)
 {
     return options->claim_count == 1 && strcmp(options->claims[0], "anonymous") == 0;
 }
@@ -294,7 +298,7 @@ enum err requester_load(const struct requester_options *options, const struct sn
 {
     *out = (struct requester){0};
     enum err error = ERR_OK;
-    if (is_anonymous(options)) {
+    if (requester_is_anonymous(options)) {
         (void)string_copy(out->summary, sizeof out->summary,
                           SLICE_LITERAL("a client without certificate"));
         return ERR_OK;

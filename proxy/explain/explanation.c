@@ -81,6 +81,16 @@ const struct explained *explanation_next(const struct explanation *explanation,
     return NULL;
 }
 
+// end_with_speaker lets an allow end with the time of the proxy that speaks for the client.
+static void end_with_speaker(struct explanation *explanation)
+{
+    const int64_t until_s = explanation->speaker.decision.changes_s;
+    struct decision *decision = &explanation->decision;
+    if (explanation->question->edge != NULL && decision->action == ACTION_ALLOW &&
+        until_s < decision->changes_s)
+        decision->changes_s = until_s;
+}
+
 // find_target finds what is judged: what was asked for, or the name inside, where the client is routed by it.
 static void find_target(struct explanation *explanation)
 {
@@ -104,20 +114,60 @@ static void find_target(struct explanation *explanation)
             .kind = TARGET_NAME, .port = question->target.port, .name = *verdict.name};
 }
 
+// needs_source tells whether a client has `sources`, and the question does not say whence it comes.
+static bool needs_source(const struct client *client, const struct question *question)
+{
+    return client != NULL && client->has_sources && question->source.family == IP_NONE &&
+           !question->is_unannounced;
+}
+
+// find_client finds the client with `identity`, and its account. False: it has none.
+static bool find_client(struct explanation *explanation, const struct identity *identity,
+                        const struct policy_trace *trace)
+{
+    const struct policy *policy = explanation->policy;
+    explanation->client = policy_find_client(policy, identity, trace);
+    const enum reason refusal =
+        account_name_decide(policy, explanation->client, identity, &explanation->account);
+    if (refusal != REASON_NONE)
+        explanation->decision = (struct decision){.action = ACTION_DENY, .reason = refusal};
+    return refusal == REASON_NONE;
+}
+
+// hear asks whether the proxy that is connected may say whose request it is. False: that is the end of it.
+static bool hear(struct explanation *explanation)
+{
+    const struct question *question = explanation->question;
+    const struct edge *edge = question->edge;
+    const struct policy *policy = explanation->policy;
+    struct spoken spoken = {.refusal = edge->refusal, .is_plain = edge->is_plain};
+    if (edge->refusal == REASON_NONE && !edge->is_for_unknown)
+        spoken.client = policy_find_client(policy, question->identity, NULL);
+    speaker_decide(policy, edge->identity, &spoken, &question->source, question->now_s,
+                   &explanation->speaker);
+    explanation->decision = explanation->speaker.decision;
+    explanation->lacks_source = edge->refusal == REASON_NONE &&
+                                needs_source(explanation->speaker.client, question) &&
+                                explanation->speaker.client->speaks_for != NULL;
+    if (explanation->decision.action != ACTION_ALLOW || explanation->lacks_source)
+        return false;
+    explanation->lacks_client = edge->is_for_unknown && !explanation->speaker.is_ignored;
+    return !explanation->lacks_client;
+}
+
 void explanation_init(struct explanation *explanation, const struct policy *policy,
                       const struct question *question)
 {
     const struct policy_trace trace = {.told = told, .arg = explanation};
+    const struct identity *identity = question->identity;
     *explanation = (struct explanation){.policy = policy, .question = question};
-    explanation->client = policy_find_client(policy, question->identity, &trace);
-    const enum reason refusal =
-        account_name_decide(policy, explanation->client, question->identity, &explanation->account);
-    if (refusal != REASON_NONE) {
-        explanation->decision = (struct decision){.action = ACTION_DENY, .reason = refusal};
+    if (question->edge != NULL && !hear(explanation))
         return;
-    }
-    explanation->lacks_source = explanation->client != NULL && explanation->client->has_sources &&
-                                question->source.family == IP_NONE && !question->is_unannounced;
+    if (explanation->speaker.is_ignored)
+        identity = question->edge->identity;
+    if (!find_client(explanation, identity, &trace))
+        return;
+    explanation->lacks_source = needs_source(explanation->client, question);
     find_target(explanation);
     if (!explanation->lacks_source && !explanation->lacks_name &&
         explanation->decision.reason == REASON_NONE)
@@ -133,7 +183,7 @@ void explanation_deinit(struct explanation *explanation)
 
 bool explanation_lacks_addresses(const struct explanation *explanation)
 {
-    return !explanation->lacks_source && !explanation->lacks_name &&
+    return !explanation->lacks_source && !explanation->lacks_name && !explanation->lacks_client &&
            explanation->decision.action == ACTION_ALLOW &&
            explanation->decision.reason == REASON_NONE;
 }
@@ -186,6 +236,7 @@ void explanation_judge(struct explanation *explanation, struct candidate *candid
     policy_decide_addresses(explanation->policy, explanation->client, &question->source,
                             question->now_s, &explanation->target, candidates, count, &trace,
                             &explanation->decision);
+    end_with_speaker(explanation);
     explanation->origin = origin;
     explanation->candidates = candidates;
     explanation->candidate_count = count;
@@ -250,6 +301,10 @@ const char *explanation_advice(const struct explanation *explanation)
         const char *advice;
     } all[] = {
         {REASON_NO_CLIENT, "add an entry under `clients` whose `match` fits the certificate"},
+        {REASON_BAD_REQUEST,
+         "give the proxy's entry `speaks_for`, if it may say whose request it is"},
+        {REASON_NOT_SPOKEN_FOR,
+         "a certificate whose entry has `speaks_for` is not passed on: let that proxy ask for itself"},
         {REASON_BAD_ACCOUNT,
          "issue a certificate that completes the client's name, or change `name` of the client"},
         {REASON_SOURCE_NOT_ALLOWED,

@@ -12,6 +12,7 @@
 #include "auth/inner.h"
 #include "auth/policy.h"
 #include "auth/policy_trace.h"
+#include "auth/speaker.h"
 
 // recorded is what a record says came of its request. What no policy knows may have decided it: the authorizer, DNS, a limit.
 struct recorded {
@@ -20,9 +21,20 @@ struct recorded {
     const char *rule; // or NULL
 };
 
+// edge is the proxy that is connected, where the certificate of the client is passed on. All pointers are borrowed.
+struct edge {
+    const struct identity *identity; // its own; NULL: without certificate
+    const char *who;                 // a line about it for people; NULL: there is none
+    // of the certificate that is passed on, by the profile that judges it; REASON_NONE: it is good
+    enum reason refusal;
+    bool is_plain;       // the request is no CONNECT
+    bool is_for_unknown; // nobody knows whose certificate it was
+};
+
 // question is what is asked about. All pointers are borrowed.
 struct question {
     const struct identity *identity; // NULL: a client without certificate
+    const struct edge *edge;         // NULL: the client is connected itself
     const char *who;                 // a line about it for people; NULL: there is none
     const char *id; // of the record that has the question; NULL: it is none of a log
     const struct recorded *recorded; // with `id`
@@ -57,6 +69,7 @@ struct misfits {
 struct explanation {
     const struct policy *policy;     // borrowed
     const struct question *question; // borrowed
+    struct speaker speaker;          // with `question->edge`
     const struct client *client;     // borrowed from the policy; NULL: no entry fits
     struct account_name account;     // of the client
     struct decision decision;        // the final word
@@ -77,8 +90,9 @@ struct explanation {
     const char *dns;
     char live[BLOCK_TEXT_CAP]; // what only the running proxy knows; "": it was not asked
     const char *advice;        // static memory; NULL: the one for the reason
-    // there is no answer: the client has `sources`, and the question does not say whence
+    // there is no answer: the client, or the proxy that speaks for it, has `sources`, and the question does not say whence
     bool lacks_source;
+    bool lacks_client; // likewise: who it is for decides, and nobody knows
     // likewise: the name inside is the target of this client's tunnels, and the question does not say it
     bool lacks_name;
     bool is_routed;       // the name inside is the target

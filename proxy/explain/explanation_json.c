@@ -24,9 +24,31 @@ static void add_misfits(const struct explanation *explanation, struct text *out)
     json_end_array(out);
 }
 
+// add_edge tells which proxy says whose request it is, and why nobody listens to it.
+static void add_edge(const struct explanation *explanation, struct text *out)
+{
+    const struct edge *edge = explanation->question->edge;
+    const struct speaker *speaker = &explanation->speaker;
+    if (edge == NULL)
+        return;
+    json_begin_object(out, "via_client");
+    json_add_string(out, "name", speaker->client == NULL ? NULL : speaker->client->name);
+    if (speaker->client != NULL && speaker->client->name_template != NULL) {
+        json_add_string(out, "account", speaker->account.text);
+        json_add_string(out, "no_account", speaker->account.why);
+    }
+    json_add_string(out, "speaks_for",
+                    speaker->client == NULL ? NULL : speaker->client->speaks_for);
+    json_add_bool(out, "ignored", speaker->is_ignored);
+    if (edge->who != NULL)
+        json_add_string(out, "summary", edge->who);
+    json_end_object(out);
+}
+
 static void add_client(const struct explanation *explanation, struct text *out)
 {
     const struct client *client = explanation->client;
+    add_edge(explanation, out);
     if (client == NULL) {
         json_add_null(out, "client");
         return;

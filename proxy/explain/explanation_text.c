@@ -46,15 +46,40 @@ static void print_misfits(const struct explanation *explanation, FILE *out)
         (void)fprintf(out, "           nor %zu more\n", explanation->misfits.hidden);
 }
 
+// print_edge tells which proxy says whose request it is, and why nobody listens to it.
+static void print_edge(const struct explanation *explanation, FILE *out)
+{
+    const struct edge *edge = explanation->question->edge;
+    const struct speaker *speaker = &explanation->speaker;
+    const struct client *client = speaker->client;
+    if (edge == NULL)
+        return;
+    if (client == NULL)
+        (void)fprintf(out, "edge       none: no entry of `clients` fits");
+    else if (client->speaks_for == NULL)
+        (void)fprintf(out, "edge       %s, which speaks for nobody", client->name);
+    else
+        (void)fprintf(out, "edge       %s, which speaks for clients of the profile %s",
+                      client->name, client->speaks_for);
+    (void)fprintf(out, "%s%s\n", edge->who == NULL ? "" : ": ", edge->who == NULL ? "" : edge->who);
+    if (speaker->account.why != NULL)
+        (void)fprintf(out, "           it has no account: %s\n", speaker->account.why);
+    if (speaker->is_ignored)
+        (void)fprintf(out, "           what it says is removed: the request is its own\n");
+}
+
 static void print_client(const struct explanation *explanation, FILE *out)
 {
     const struct client *client = explanation->client;
     char source[IP_TEXT_CAP];
+    print_edge(explanation, out);
     if (explanation->question->who != NULL)
         (void)fprintf(out, "who        %s\n", explanation->question->who);
-    if (client == NULL)
+    const bool is_looked_for =
+        explanation->question->edge == NULL || explanation->speaker.decision.action == ACTION_ALLOW;
+    if (client == NULL && is_looked_for)
         (void)fprintf(out, "client     none: no entry of `clients` fits\n");
-    else
+    else if (client != NULL)
         (void)fprintf(out, "client     %s: its match[%zu] is the first that fits; mode %s\n",
                       client->name, explanation->entry, policy_mode_name(client->mode));
     print_misfits(explanation, out);

@@ -156,7 +156,7 @@ static bool sans_read(const json_t *client, const char *name, enum san_kind kind
 }
 
 // oid_keep notes that the record says something about this extension, though it be that the certificate has none.
-static bool oid_keep(struct slice oid, struct history_decision *out)
+static bool oid_keep(struct slice oid, struct history_party *out)
 {
     uint8_t *at = out->extension_oids + out->extension_oids_len;
     const size_t left = sizeof out->extension_oids - out->extension_oids_len;
@@ -168,8 +168,7 @@ static bool oid_keep(struct slice oid, struct history_decision *out)
 }
 
 // extension_read reads one object of `extensions`.
-static bool extension_read(const json_t *object, struct claimed *claimed,
-                           struct history_decision *out)
+static bool extension_read(const json_t *object, struct claimed *claimed, struct history_party *out)
 {
     struct claimed_extension *kept = &claimed->extension_bytes[claimed->claim.extension_count];
     const struct slice oid = slice_of_json(json_object_get(object, "oid"));
@@ -191,7 +190,7 @@ static bool extension_read(const json_t *object, struct claimed *claimed,
 }
 
 static bool extensions_read(const json_t *client, struct claimed *claimed,
-                            struct history_decision *out)
+                            struct history_party *out)
 {
     const json_t *list = json_object_get(client, "extensions");
     if (json_array_size(list) > EXTENSIONS_MAX)
@@ -205,7 +204,7 @@ static bool extensions_read(const json_t *client, struct claimed *claimed,
 
 // oids_read reads `policies` or `qc`; null is one that was too long for the record.
 static bool oids_read(const json_t *client, const char *name, struct slice extension,
-                      struct oid_list *list, struct history_decision *out)
+                      struct oid_list *list, struct history_party *out)
 {
     const json_t *array = json_object_get(client, name);
     uint8_t oid[DN_OID_MAX_LEN];
@@ -231,8 +230,7 @@ static bool digest_read(const json_t *client, const char *name, uint8_t out[IDEN
 }
 
 // identity_read makes the identity that the record's `client` describes.
-static enum err identity_read(const json_t *client, struct history_decision *out,
-                              struct errinfo *info)
+static enum err identity_read(const json_t *client, struct history_party *out, struct errinfo *info)
 {
     struct claimed claimed = {0};
     size_t serial_len = 0;
@@ -275,19 +273,32 @@ static enum err identity_read(const json_t *client, struct history_decision *out
     return claim_to_identity(&claimed.claim, &out->identity, info);
 }
 
-static enum err client_read(const json_t *client, struct history_decision *out,
-                            struct errinfo *info)
+// party_read reads `client` or `via_client`, but for the address.
+static enum err party_read(const json_t *object, struct history_party *out, struct errinfo *info)
 {
     out->is_whole = true;
-    if (!optional_read(client, "name", &out->client))
+    if (!optional_read(object, "name", &out->name))
         return lacks(info, "client.name");
-    if (!optional_read(client, "entry", &out->entry))
+    if (!optional_read(object, "entry", &out->entry))
         return lacks(info, "client.entry");
+    return identity_read(object, out, info);
+}
+
+static enum err client_read(const json_t *root, struct history_decision *out, struct errinfo *info)
+{
+    const json_t *client = json_object_get(root, "client");
+    const json_t *edge = json_object_get(root, "via_client");
+    out->has_edge = edge != NULL;
+    out->is_passed_on = json_is_true(json_object_get(root, "passed_on"));
     if (!address_read(json_object_get(client, "address"), &out->source))
         return lacks(info, "client.address");
     if (json_is_false(json_object_get(client, "announced")))
         out->source = (struct ip_addr){0}; // the balancer's: in no `sources`
-    return identity_read(client, out, info);
+    if (out->has_edge && out->is_passed_on)
+        return lacks(info, "via_client, or else passed_on,");
+    if (out->has_edge)
+        TRY(party_read(edge, &out->edge, info));
+    return party_read(client, &out->client, info);
 }
 
 // host_read reads one of the hosts of a request, with its port. `*has` is false for none.
@@ -391,26 +402,37 @@ enum err history_decision_read(const struct history_entry *entry, struct history
         !action_read(history_text(decision, "action"), &out->action))
         return lacks(info, "decision");
     TRY(time_read(entry->root, out, info));
-    TRY(client_read(json_object_get(entry->root, "client"), out, info));
+    TRY(client_read(entry->root, out, info));
     TRY(target_read(json_object_get(entry->root, "request"), out, info));
     if (!via_read(json_object_get(entry->root, "via"), out->via))
         return lacks(info, "via");
     return addresses_read(json_object_get(entry->root, "addresses"), out, info);
 }
 
-bool history_decision_knows(const struct history_decision *decision, struct slice oids)
+bool history_decision_is_whole(const struct history_decision *decision)
 {
-    const struct slice known = slice_of(decision->extension_oids, decision->extension_oids_len);
+    return decision->client.is_whole && (!decision->has_edge || decision->edge.is_whole);
+}
+
+static bool party_knows(const struct history_party *party, struct slice oids)
+{
+    const struct slice known = slice_of(party->extension_oids, party->extension_oids_len);
     struct slice oid = {0};
     bool knows = true;
-    while (decision->identity != NULL && oid_set_next(&oids, &oid))
+    while (party->identity != NULL && oid_set_next(&oids, &oid))
         knows = knows && oid_set_has(known, oid);
     return knows;
 }
 
+bool history_decision_knows(const struct history_decision *decision, struct slice oids)
+{
+    return party_knows(&decision->client, oids) && party_knows(&decision->edge, oids);
+}
+
 void history_decision_deinit(struct history_decision *decision)
 {
-    identity_destroy(decision->identity);
+    identity_destroy(decision->client.identity);
+    identity_destroy(decision->edge.identity);
     *decision = (struct history_decision){0};
 }
 

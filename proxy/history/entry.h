@@ -35,20 +35,29 @@ bool history_id_parse(const char *text, uint64_t *out);
 // history_entry_deinit frees it; a zeroed one is allowed.
 void history_entry_deinit(struct history_entry *entry);
 
-// history_decision is what a `decision` says: who asked for what, and what came of it. The strings and the text
-// after them are borrowed from the entry.
-struct history_decision {
-    int64_t now_s;      // Unix time of the record, by which it was judged
-    const char *client; // name of the account, or NULL: none fitted
+// history_party is somebody with a certificate: who asked, or the proxy that asked for somebody.
+struct history_party {
+    const char *name; // of the account, or NULL: no entry fitted
     const char
         *entry; // the client's name in the configuration, where certificates complete it, or NULL
-    struct ip_addr source;     // IP_NONE: a balancer had not said it
-    struct identity *identity; // owned; NULL: the client has shown no certificate
+    struct identity *identity; // owned; NULL: no certificate was shown
     uint8_t extension_oids
         [16 * (1 + DN_OID_MAX_LEN)]; // those that the record speaks of, a set (auth/extension.h)
     size_t extension_oids_len;
-    bool is_whole;  // false: a name of the certificate was too long for the record
-    bool is_tunnel; // asked for with CONNECT
+    bool is_whole; // false: a name of the certificate was too long for the record
+};
+
+// history_decision is what a `decision` says: who asked for what, and what came of it. The strings and the text
+// after them are borrowed from the entry.
+struct history_decision {
+    int64_t now_s; // Unix time of the record, by which it was judged
+    struct history_party client;
+    bool has_edge; // `edge` is connected, and has passed the client's certificate on
+    struct history_party edge;
+    bool
+        is_passed_on; // the request was not that of `client`, which is connected, but of somebody that is not named
+    struct ip_addr source; // IP_NONE: a balancer had not said it
+    bool is_tunnel;        // asked for with CONNECT
     bool has_target;
     struct target target; // that was judged
     bool has_asked; // of a tunnel that is routed by name: `asked` is the address in the CONNECT
@@ -69,7 +78,9 @@ struct history_decision {
 enum err history_decision_read(const struct history_entry *entry, struct history_decision *out,
                                struct errinfo *info) MUST_USE;
 
-// history_decision_knows tells whether the record says which of these extensions (a set of OIDs) the certificate has.
+// history_decision_is_whole tells whether all names of the certificates are in the record, and history_decision_knows whether
+// it says which of these extensions (a set of OIDs) they have.
+bool history_decision_is_whole(const struct history_decision *decision);
 bool history_decision_knows(const struct history_decision *decision, struct slice oids);
 
 // history_decision_deinit frees what it owns.

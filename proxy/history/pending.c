@@ -25,11 +25,12 @@ static bool text_keep(const char **text, char copy[PENDING_TEXT_CAP])
 static bool keep(struct pending_request *request)
 {
     struct account_name *account = &request->replay.account;
-    request->past.identity = NULL;
+    request->past.client.identity = NULL;
+    request->past.edge = (struct history_party){0};
     if (account->text != NULL && account->made[0] != '\0')
         account->text = account->made;
-    return text_keep(&request->past.client, request->client) &&
-           text_keep(&request->past.entry, request->entry) &&
+    return text_keep(&request->past.client.name, request->client) &&
+           text_keep(&request->past.client.entry, request->entry) &&
            text_keep(&request->past.reason, request->reason) &&
            text_keep(&request->past.rule, request->rule);
 }

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "auth/speaker.h"
 #include "proxy/net/sockaddr.h"
 
 // is_of_policy tells whether a denial with this reason was one of the policy, not of trust or a block.
@@ -26,7 +27,7 @@ static const char *why_not(const struct policy *policy, const struct history_dec
 {
     if (!past->has_target && !past->has_asked)
         return "the request could not be read";
-    if (!past->is_whole)
+    if (!history_decision_is_whole(past))
         return "the names of its certificate were too long for the record";
     if (!history_decision_knows(past, policy->extensions))
         return "the record does not say whether its certificate has an extension that `match` names";
@@ -36,7 +37,10 @@ static const char *why_not(const struct policy *policy, const struct history_dec
     if (strcmp(past->reason, reason_name(REASON_LIMIT_ACCOUNTS)) == 0)
         return "all accounts of its client were in use";
     if (past->action == ACTION_DENY && !is_of_policy(past->reason))
-        return "it was refused for its certificate";
+        return past->is_passed_on ? "it was refused for the certificate that was passed on"
+                                  : "it was refused for its certificate";
+    if (past->is_passed_on && past->action != ACTION_DENY)
+        return "it did not come to the client that its proxy spoke for";
     return NULL;
 }
 
@@ -109,15 +113,48 @@ static bool has_address(const struct history_decision *past, const struct ip_add
     return has;
 }
 
+// hear asks whether a proxy may say today whose request it is. False: the answer is in `out`.
+static bool hear(const struct policy *policy, const struct history_decision *past,
+                 const struct identity **identity, struct replay *out)
+{
+    struct speaker speaker;
+    const struct spoken spoken = {.client = past->is_passed_on ? NULL : out->client,
+                                  .is_plain = !past->is_tunnel};
+    const struct history_party *connected = past->has_edge ? &past->edge : &past->client;
+    if (!past->has_edge && !past->is_passed_on)
+        return true;
+    speaker_decide(policy, connected->identity, &spoken, &past->source, past->now_s, &speaker);
+    const bool may_speak = speaker.decision.action == ACTION_ALLOW;
+    if (!may_speak || speaker.is_ignored) { // the request is the proxy's, also in the record
+        out->client = speaker.client;
+        *identity = connected->identity;
+    }
+    if (!may_speak) {
+        (void)account_name_decide(policy, out->client, *identity, &out->account);
+        out->decision = speaker.decision;
+    }
+    if (!may_speak || speaker.is_ignored)
+        return may_speak;
+    out->kind = past->is_passed_on ? REPLAY_UNKNOWN : REPLAY_JUDGED;
+    if (past->has_edge && *identity != NULL &&
+        strcmp((*identity)->trust_name, speaker.client->speaks_for) != 0) {
+        out->kind = REPLAY_SKIPPED;
+        out->why = "another trust profile would judge the certificate that was passed on";
+    }
+    return out->kind == REPLAY_JUDGED;
+}
+
 void replay_decision(const struct policy *policy, struct history_decision *past, struct replay *out)
 {
+    const struct identity *identity = past->client.identity;
     *out = (struct replay){.kind = REPLAY_SKIPPED, .why = why_not(policy, past)};
     if (out->why != NULL)
         return;
-    out->client = policy_find_client(policy, past->identity, NULL);
+    out->client = policy_find_client(policy, identity, NULL);
     out->kind = REPLAY_JUDGED;
-    const enum reason refusal =
-        account_name_decide(policy, out->client, past->identity, &out->account);
+    if (!hear(policy, past, &identity, out))
+        return;
+    const enum reason refusal = account_name_decide(policy, out->client, identity, &out->account);
     if (refusal != REASON_NONE) {
         out->decision = (struct decision){.action = ACTION_DENY, .reason = refusal};
         return;
@@ -248,7 +285,7 @@ static bool has_same_reasons(const struct replay *replay, const struct history_d
     return now->would_deny == past->would_deny &&
            strcmp(reason_name(now->reason), past->reason) == 0 &&
            is_same_text(now->rule, past->rule) &&
-           is_same_text(replay->account.text, past->client) &&
+           is_same_text(replay->account.text, past->client.name) &&
            (replay->is_unseen || is_same_text(ends, ended));
 }
 
@@ -283,7 +320,10 @@ enum replay_change replay_change(const struct replay *replay, const struct histo
     if (is_still_refused(replay, past))
         return REPLAY_SAME;
     if (past->action == ACTION_ERROR) // what DNS, a limit or the target did may happen again
-        return replay->decision.action == ACTION_DENY ? REPLAY_OUTCOME : REPLAY_SAME;
+        return replay->decision.action == ACTION_DENY ||
+                       replay->decision.reason == REASON_BAD_REQUEST
+                   ? REPLAY_OUTCOME
+                   : REPLAY_SAME;
     if (is_open != was_open)
         return REPLAY_OUTCOME;
     return has_same_reasons(replay, past, ended) ? REPLAY_SAME : REPLAY_REASON;

@@ -235,9 +235,10 @@ static bool is_wanted(const struct suggestion *suggestion, const struct history_
 static void add_decision(struct suggestion *suggestion, const struct history_entry *entry,
                          const struct history_decision *past)
 {
-    const bool is_meant = (past->client != NULL && strcmp(past->client, suggestion->client) == 0) ||
-                          (past->entry != NULL && strcmp(past->entry, suggestion->client) == 0);
-    if (!past->has_target || !is_meant)
+    const bool is_meant =
+        (past->client.name != NULL && strcmp(past->client.name, suggestion->client) == 0) ||
+        (past->client.entry != NULL && strcmp(past->client.entry, suggestion->client) == 0);
+    if (!past->has_target || !is_meant || past->is_passed_on)
         return;
     suggestion->requests++;
     if (!is_wanted(suggestion, past)) {

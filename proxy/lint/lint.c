@@ -23,6 +23,7 @@ enum err lint_policy(const struct snapshot *snapshot, struct diagnostics *diagno
             &lint, SEVERITY_NOTE, NULL,
             "wildcards are not compared with the list of public suffixes: it is not on this machine (Debian: apt-get install publicsuffix)");
     lint_clients(&lint);
+    lint_speakers(&lint);
     lint_rules(&lint);
     lint_inner(&lint);
     lint_forgery(&lint);

@@ -21,13 +21,8 @@ static const struct client *find_earlier(struct lint *lint, const struct client 
 
 static bool uses_trust(const struct snapshot *snapshot, const char *name)
 {
-    for (size_t i = 0; i < snapshot->listener_count; i++) {
-        const struct listener_config *listener = &snapshot->listeners[i];
-        for (size_t j = 0; j < listener->site_count; j++) {
-            if (strcmp(listener->sites[j].trust_name, name) == 0)
-                return true;
-        }
-    }
+    if (lint_is_listened_to(snapshot, name))
+        return true;
     for (size_t i = 0; i < snapshot->policy->client_count; i++) {
         const char *guests = snapshot->policy->clients[i].speaks_for;
         if (guests != NULL && strcmp(guests, name) == 0)

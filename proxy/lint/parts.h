@@ -15,5 +15,11 @@ void lint_inner(struct lint *lint);
 // lint_start checks what `serve` would find on this machine. Errors are findings that would end it.
 void lint_start(struct lint *lint);
 
+// lint_is_listened_to tells whether a listener takes certificates of this trust profile; NULL: of the only one.
+bool lint_is_listened_to(const struct snapshot *snapshot, const char *trust);
+
+// lint_speakers checks the clients with `speaks_for`, and those that are spoken for.
+void lint_speakers(struct lint *lint);
+
 // lint_rules checks every list of rules.
 void lint_rules(struct lint *lint);

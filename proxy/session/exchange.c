@@ -237,10 +237,11 @@ static struct standing standing_of(const struct exchange *exchange,
 {
     const struct route *route = &exchange->route;
     struct standing standing = search_judge_address(admission, address, route_parent_name(route));
-    int64_t until_s = INT64_MAX;
+    int64_t changes_s = INT64_MAX;
     standing.is_admitted = standing.is_admitted && route_is_configured(route, admission->snapshot);
-    (void)peer_judge_speaker(exchange->peer, &until_s);
-    standing.until_s = until_s < standing.until_s ? until_s : standing.until_s;
+    if (peer_judge_speaker(exchange->peer, &changes_s) == REASON_NONE &&
+        changes_s < standing.until_s)
+        standing.until_s = changes_s;
     return standing;
 }
 
@@ -458,6 +459,7 @@ static struct verdict introduce(struct exchange *exchange, const struct message_
         guest_introduce(exchange->peer, head, &guest, &exchange->presented);
     const enum err error = guest == NULL ? ERR_OK : records_reserve_guest(exchange, guest);
     if (verdict.kind != VERDICT_GO || error != ERR_OK) {
+        exchange->records.is_passed_on = true;
         guest_destroy(guest);
         if (exchange->presented != NULL && records_reserve_presented(exchange) != ERR_OK) {
             identity_destroy(exchange->presented);

@@ -20,6 +20,7 @@ struct exchange_records {
     struct audit_record *close;    // owned until submitted
     bool is_unrecorded;            // there was no room for the decision: both are counted as lost
     bool is_counted;               // it was refused above the rate: it has none
+    bool is_passed_on; // it is somebody else's than the peer's, who has not become its client
 };
 
 // Bytes that the worker's counters have already.

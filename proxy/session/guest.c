@@ -20,17 +20,17 @@ static struct verdict go(void)
     return (struct verdict){.kind = VERDICT_GO};
 }
 
-// deny refuses a request; the connection may bring others.
-static struct verdict deny(const struct peer *edge, enum reason reason)
+// deny refuses a request; the connection may bring others. `opens_s`: with a reason of time, when it may be allowed.
+static struct verdict deny(const struct peer *edge, enum reason reason, int64_t opens_s)
 {
-    const struct decision denial = {.action = ACTION_DENY, .reason = reason};
+    const struct decision denial = {.action = ACTION_DENY, .reason = reason, .changes_s = opens_s};
     return verdict_of_decision(&denial, edge->snapshot->id, 403);
 }
 
 // deny_guest refuses the certificate that is passed on.
 static struct verdict deny_guest(const struct peer *edge, enum reason reason)
 {
-    struct verdict verdict = deny(edge, reason);
+    struct verdict verdict = deny(edge, reason, INT64_MAX);
     verdict.detail = field_name;
     return verdict;
 }
@@ -119,7 +119,7 @@ static struct verdict read_guest(struct peer *edge, const struct trust *trust,
 {
     STACK_OF(CRYPTO_BUFFER) *chain = NULL;
     struct trust_verdict verified = {.reason = REASON_WORK_LIMIT};
-    int64_t until_s = 0;
+    int64_t changes_s = 0;
     enum err error = read_chain(cert, edge->listener->max_chain, &chain);
     if (error == ERR_OK)
         error = verify(edge, trust, chain, &verified);
@@ -137,11 +137,11 @@ static struct verdict read_guest(struct peer *edge, const struct trust *trust,
     *out = make(edge, trust, chain, &verified);
     if (*out == NULL)
         return verdict_error(503, REASON_NO_MEMORY, NULL);
-    const enum reason reason = peer_judge_speaker(*out, &until_s);
+    const enum reason reason = peer_judge_speaker(*out, &changes_s);
     if (reason == REASON_NONE)
         return go();
     if (reason != REASON_NOT_SPOKEN_FOR) // nothing is wrong with the guest
-        return deny(edge, reason);
+        return deny(edge, reason, changes_s);
     *out_presented = (*out)->identity;
     (*out)->identity = NULL;
     return deny_guest(edge, reason);

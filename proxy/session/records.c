@@ -103,6 +103,7 @@ static void submit_decision(struct exchange *exchange)
         .via_client_json = peer->edge == NULL ? (struct slice){0}
                                               : slice_of(peer->edge->json, peer->edge->json_len),
         .presented = exchange->presented,
+        .is_passed_on = exchange->records.is_passed_on,
         .tls_version = tls_stream_version_name(peer_connected(peer)->tls),
         .tls_cipher = tls_stream_cipher_name(peer_connected(peer)->tls),
         .is_resumed = peer->is_resumed,

@@ -242,20 +242,20 @@ const struct trust *peer_trust_of_guests(const struct peer *edge)
                : snapshot_find_trust(edge->snapshot, speaker->speaks_for);
 }
 
-enum reason peer_judge_speaker(const struct peer *guest, int64_t *out_until_s)
+enum reason peer_judge_speaker(const struct peer *guest, int64_t *out_changes_s)
 {
     const struct peer *edge = guest->edge;
-    *out_until_s = INT64_MAX;
+    *out_changes_s = INT64_MAX;
     if (edge == NULL)
         return REASON_NONE;
     return policy_decide_speaker(edge->client, guest->client, peer_source(edge),
-                                 wall_clock_ms() / 1000, out_until_s);
+                                 wall_clock_ms() / 1000, out_changes_s);
 }
 
 // revalidate_guest judges a client whose certificate is passed on: first the one who does that.
 static enum reason revalidate_guest(struct peer *peer, bool is_live)
 {
-    int64_t until_s = 0;
+    int64_t changes_s = 0;
     enum reason reason = revalidate_connected(peer->edge, is_live);
     if (reason != REASON_NONE)
         return reason;
@@ -263,7 +263,7 @@ static enum reason revalidate_guest(struct peer *peer, bool is_live)
     if (trust == NULL)
         return REASON_POLICY_CHANGED;
     reason = judge_by(peer, peer->edge->listener, trust, is_live);
-    return reason == REASON_NONE ? peer_judge_speaker(peer, &until_s) : reason;
+    return reason == REASON_NONE ? peer_judge_speaker(peer, &changes_s) : reason;
 }
 
 enum reason peer_revalidate(struct peer *peer, bool is_live)

@@ -24,7 +24,7 @@ const struct trust *peer_trust_of_guests(const struct peer *edge);
 
 // peer_judge_speaker tells whether the edge of a guest may speak for it: policy_decide_speaker. A client that is connected
 // itself needs nobody.
-enum reason peer_judge_speaker(const struct peer *guest, int64_t *out_until_s);
+enum reason peer_judge_speaker(const struct peer *guest, int64_t *out_changes_s);
 
 // peer_needs_signatures tells whether peer_revalidate would have to verify the chain again.
 bool peer_needs_signatures(const struct peer *peer);

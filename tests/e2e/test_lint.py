@@ -49,6 +49,32 @@ def test_a_policy_that_says_what_is_meant_has_no_finding(findings):
     )
 
 
+# -- who speaks for others ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("edge_trust", "guest", "words"),
+    [
+        ("edges", {"trust": "staff"}, None),
+        ("edges", {"trust": "staff", "sources": ["10.0.0.0/8"]}, "`sources` of client `guests` is about the address of the proxy"),
+        ("edges", {"trust": "edges"}, "everybody that client `edges` speaks for is refused"),
+        ("edges", {"trust": "staff", "speaks_for": {"trust": "staff"}}, "everybody that client `edges` speaks for is refused"),
+        ("staff", {"trust": "staff"}, "client `edges` speaks for nobody: no listener takes its certificates"),
+    ],
+)
+def test_a_client_that_speaks_in_vain_is_found(findings, pki, edge_trust, guest, words):
+    listener = {**configs.base_config(pki, "127.0.0.1:53")["listeners"][0], "trust": "edges"}
+    found = findings(
+        {"name": "edges", "match": [{"cn": "edge", "trust": edge_trust}], "speaks_for": {"trust": "staff"}},
+        client({"hosts": ["a.example"]}, name="guests", match=[{"cn": "x", "trust": guest["trust"]}])
+        | {key: value for key, value in guest.items() if key != "trust"},
+        trust={"edges": {"ca": [pki.ca.path]}},
+        listeners=[listener],
+    )
+    assert [words] * bool(words) == [words for _, _, text in found[:1] if words in text], found
+    assert bool(found) == bool(words), found
+
+
 # -- what can never be reached --------------------------------------------------------------------
 
 NEVER = "never lets anybody reach"

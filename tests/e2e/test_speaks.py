@@ -15,6 +15,7 @@ from support.origin import echo
 from support.parents import ScriptedParent, parent
 from support.pki import SERVER_AUTH
 from support.plain import PlainClient, StrictOrigin, url
+from support.proxy import run
 from support.responder import Responder
 from support.scale import IS_SMALL
 from support.wire import connect_head
@@ -243,6 +244,114 @@ def test_plain_requests_and_upgrades_are_the_guests_too(told, pki, server, edge,
     assert web.accepted == 3, "no connection serves two"
     web.stop()
     assert not web.violations
+
+
+# -- what the tools say of it ---------------------------------------------------------------------
+
+
+AGENT = "spiffe://example.org/agent"
+
+
+def explained(proxy, target, *options):
+    result = run("explain", "-c", proxy.config_path, "--to", target, "--address", "127.0.0.1", "--json", *options)
+    assert result.returncode in (0, 1), result.stderr
+    people = run("explain", "-c", proxy.config_path, "--to", target, "--address", "127.0.0.1", *options)
+    found = json.loads(result.stdout)
+    assert f"answer     {found['decision']['action']}: {found['decision']['reason']}" in people.stdout, people
+    return found, people.stdout
+
+
+def replayed(proxy, config=None):
+    result = run("audit", "replay", "-c", config or proxy.config_path, "--strict", "--each", "--json", proxy.audit.path)
+    assert result.returncode in (0, 1), result.stderr
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def test_explain_and_replay_say_of_a_passed_on_certificate_what_the_proxy_says(told, pki, server, edge, edge_ca, tmp_path):
+    lower = pki.authority("Lower CA", issuer=pki.ca)
+    other_edge, quiet = edge_ca.leaf("edge-2"), edge_ca.leaf("quiet")
+    guests = {
+        "workers": pki.worker,
+        "agent-seven": pki.ca.leaf("seven", uri=(AGENT,)),
+        "bad_account": pki.ca.leaf("no account", uri=(AGENT,)),
+        "no_client": pki.ca.leaf("nobody"),
+        "not_spoken_for": pki.ca.leaf("speaker"),
+        "source_not_allowed": pki.ca.leaf("elsewhere"),
+        "not_valid_now": pki.ca.leaf("asleep"),
+        "expired": pki.ca.leaf("worker-1", begins=-9, ends=-1),
+        "bad_purpose": pki.ca.leaf("worker-1", usages=(SERVER_AUTH,)),
+        "unknown_ca": pki.authority("Foreign CA").leaf("worker-1"),
+        "no_rule": lower.leaf("below", sends=(lower,)),
+    }
+    elsewhere = {"sources": ["192.0.2.0/24"]}
+    speaks = {"speaks_for": {"trust": "staff"}}
+    at = [{"cn": "edge-2", "trust": "edges"}]
+    proxy = told(
+        workers(server),
+        workers(server, "agent-{cn}") | {"match": [{"uri": AGENT, "trust": "staff"}]},
+        workers(server, "speakers", "speaker", **speaks),
+        workers(server, "elsewhere", "elsewhere", **elsewhere),
+        workers(server, "asleep", "asleep", valid={"until": "2020-01-01"}),
+        client({"hosts": ["x.test"]}, name="below", match=[{"cn": "below", "trust": "staff"}]),
+        client({"hosts": ["x.test"]}, name="quiet", match=[{"cn": "quiet", "trust": "edges"}]),
+        client(name="far-edges", match=at, **speaks, **elsewhere),
+    )
+    target = f"origin.test:{server.port}"
+    rows = [(edge, guest, name) for name, guest in guests.items()]
+    rows += [(other_edge, pki.worker, "source_not_allowed"), (other_edge, guests["expired"], "expired"), (quiet, pki.worker, "bad_request")]
+    for speaker, guest, wanted in rows:
+        one = speak(proxy, speaker, target, *told_of(guest.certificate, *([lower.certificate] if wanted == "no_rule" else [])))
+        one.close()
+        made = proxy.audit.wait("decision", id=one.id)
+        found, text = explained(proxy, target, "--cert", speaker.chain, "--trust", "edges", "--from", "127.0.0.1", "--for", guest.chain)
+        assert found["decision"] == made["decision"], (wanted, made, text)
+        if made["decision"]["action"] == "allow":
+            assert made["client"]["name"] == wanted == found["client"].get("account", found["client"]["name"]), text
+        else:
+            assert made["decision"]["reason"] == wanted, made
+        assert found["via_client"]["name"] in text, text
+        logged = run("explain", "-c", proxy.config_path, "--json", "--log", proxy.audit.path, "--id", one.id)
+        if speaker is edge and wanted in ("bad_purpose", "expired", "not_spoken_for", "unknown_ca"):
+            assert "the record does not say for whom" in logged.stderr, logged
+        elif wanted != "expired":
+            assert json.loads(logged.stdout)["decision"] == made["decision"], logged
+    assert replayed(proxy) == []
+    found, text = explained(proxy, target, "--as", "cn:edge", "--trust", "edges", "--from", "127.0.0.1", "--for-as", f"uri:{AGENT}", "--for-as", "cn:eight")
+    assert found["client"]["account"] == "agent-eight" and "edge       edges, which speaks for clients of the profile staff" in text, text
+    for name, change, wanted in (
+        ("edges", {"speaks_for": ...}, {"error (bad_request)"}),
+        ("far-edges", {"sources": ["127.0.0.0/8"]}, {"allow? (whose request it was decides)"}),
+    ):
+        clients = [merge(each, change) if each["name"] == name else each for each in proxy.config["clients"]]
+        write_config(tmp_path / "other.yaml", {**proxy.config, "clients": clients})
+        changes = replayed(proxy, tmp_path / "other.yaml")
+        assert {each["after"] for each in changes} == wanted, changes
+
+
+@pytest.mark.parametrize(
+    "options, status, said",
+    [
+        (("--for-as", "anonymous"), 2, "nobody speaks for a client without certificate"),
+        (("--for-as", "cn:x", "--for", "y"), 2, "for whom?"),
+        (("--for-as", "worker"), 3, "--for-as: `worker` is not one of"),
+        (("--for", "no-such-file"), 3, "no-such-file"),
+    ],
+)
+def test_a_question_for_somebody_that_cannot_be_read_is_refused(pki, tmp_path, options, status, said):
+    edges = client(name="edges", match=[{"cn": "edge"}], speaks_for={"trust": "staff"})
+    config = base_config(pki, "127.0.0.1:53") | {"clients": [edges]}
+    write_config(tmp_path / "sallyport.yaml", config)
+    result = run("explain", "-c", tmp_path / "sallyport.yaml", "--as", "cn:edge", "--to", "a.test:443", *options)
+    assert result.returncode == status and said in result.stderr, result
+
+
+@BOTH
+def test_who_may_speak_later_is_told_when(told, pki, server, edge, protocol):
+    proxy = told(workers(server), speaker={"valid": {"from": "2090-01-01"}})
+    one = speak(proxy, edge, f"origin.test:{server.port}", *told_of(pki.worker.certificate))
+    assert one.answer.status == 403 and b"2090-01-01" in one.answer.body, one.answer
+    assert proxy.audit.wait("decision", id=one.id)["decision"]["reason"] == "not_valid_now"
+    assert proxy.audit.wait("decision", id=one.id)["passed_on"] is True
 
 
 # -- while a tunnel lives -------------------------------------------------------------------------

@@ -213,17 +213,40 @@ def named(rules, prefix):
     return [(rule.get("name", f"{prefix}[{index}]"), rule) for index, rule in enumerate(rules)]
 
 
-def decide(config, identity, source, host, port, addresses, now):
-    """`host` is None for a written address, which is then the one in `addresses`. `now` is a datetime."""
-    fits = [c for c in config["clients"] if any(entry_fits(e, identity) for e in c["match"])]
-    if not fits:
-        return Verdict("deny", "no_client")
-    client = fits[0]
+def find_client(config, identity):
+    return next((c for c in config["clients"] if any(entry_fits(e, identity) for e in c["match"])), None)
+
+
+def may_ask(client, source, now):
+    """Why a client may not ask here and now; None where it may."""
     source = ipaddress.ip_address(source)
     if "sources" in client and not any(contains(entry, source) for entry in client["sources"]):
-        return Verdict("deny", "source_not_allowed")
-    if closed(client, now):
-        return Verdict("deny", closed(client, now))
+        return "source_not_allowed"
+    return closed(client, now)
+
+
+def speak(config, speaker, guest, source, now):
+    """Why one may not pass on the certificate of another; None where it may. `guest` None: nobody knows whose it was."""
+    edge = find_client(config, speaker)
+    if edge is None or "speaks_for" not in edge:
+        return Verdict("error", "bad_request")
+    if may_ask(edge, source, now):
+        return Verdict("deny", may_ask(edge, source, now))
+    client = guest and find_client(config, guest)
+    return Verdict("deny", "not_spoken_for") if client and "speaks_for" in client else None
+
+
+def decide(config, identity, source, host, port, addresses, now, speaker=None):
+    """`host` is None for a written address, which is then the one in `addresses`. `now` is a datetime. `speaker` passes the
+    certificate of `identity` on; None: it is connected itself."""
+    refused = speaker and speak(config, speaker, identity, source, now)
+    if refused:
+        return refused
+    client = find_client(config, identity)
+    if client is None:
+        return Verdict("deny", "no_client")
+    if may_ask(client, source, now):
+        return Verdict("deny", may_ask(client, source, now))
     name = client["name"]
     denials = named(config.get("deny", []), "deny") + named(client.get("deny", []), f"{name}.deny")
     allows = named(client.get("allow", []), f"{name}.allow")

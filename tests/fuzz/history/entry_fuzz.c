@@ -13,9 +13,10 @@ static void check_decision(const struct history_entry *entry)
     if (error == ERR_OK) {
         char text[TARGET_TEXT_CAP];
         struct target again;
-        ASSERT(decision.reason != NULL && decision.source.family != IP_NONE);
+        ASSERT(decision.reason != NULL && !(decision.has_edge && decision.is_passed_on));
         ASSERT(decision.judged_count <= HISTORY_MAX_ADDRESSES);
-        ASSERT(decision.is_whole || decision.identity == NULL);
+        ASSERT(decision.client.is_whole || decision.client.identity == NULL);
+        ASSERT(decision.has_edge || decision.edge.identity == NULL);
         if (decision.has_target) {
             (void)target_format_host(&decision.target, text);
             ASSERT(target_host_parse(slice_of_string(text), &again) == ERR_OK ||

@@ -273,16 +273,65 @@ static void a_name_with_a_nul_is_read_whole(void **state)
         if (history_entry_read(line_of(record), &entry, &info) != ERR_OK ||
             history_decision_read(&entry, &decision, &info) != ERR_OK)
             fail_msg("%.*s: %s", (int)record->len, record->data, info.text);
-        assert_int_equal(decision.identity->san_count, 1);
-        assert_true(slice_equal(decision.identity->sans[0].value, name));
-        assert_false(decision.identity->sans[0].is_usable);
-        assert_true(dn_equal(&decision.identity->subject, &identity->subject));
-        assert_true(dn_equal(&decision.identity->issuer, &identity->issuer));
+        assert_int_equal(decision.client.identity->san_count, 1);
+        assert_true(slice_equal(decision.client.identity->sans[0].value, name));
+        assert_false(decision.client.identity->sans[0].is_usable);
+        assert_true(dn_equal(&decision.client.identity->subject, &identity->subject));
+        assert_true(dn_equal(&decision.client.identity->issuer, &identity->issuer));
         history_decision_deinit(&decision);
         history_entry_deinit(&entry);
         audit_record_destroy(record);
         identity_destroy(identity);
     }
+}
+
+static void a_proxy_that_speaks_for_a_client_is_read_beside_it(void **state)
+{
+    (void)state;
+    struct identity *edge = identity_with(SAN_DNS, SLICE_LITERAL("edge.test"));
+    struct identity *guest = identity_with(SAN_DNS, SLICE_LITERAL("guest.test"));
+    struct identity *const identities[] = {guest, edge};
+    char data[2][2048];
+    struct text parties[2];
+    for (size_t i = 0; i < 2; i++) {
+        const struct audit_client who = {
+            .address = source, .name = i == 0 ? "g" : "e", .trust = "t", .identity = identities[i]};
+        text_init(&parties[i], data[i], sizeof data[i]);
+        audit_client_format(&who, &parties[i]);
+    }
+    for (size_t i = 0; i < 4; i++) {
+        const bool has_edge = i % 2 == 1;
+        const bool is_passed_on = i / 2 == 1;
+        const struct decision verdict = {.action = ACTION_DENY, .reason = REASON_NO_RULE};
+        const struct audit_decision written = {.id = id,
+                                               .client_json = text_slice(&parties[0]),
+                                               .via_client_json = has_edge ? text_slice(&parties[1])
+                                                                           : (struct slice){0},
+                                               .is_passed_on = is_passed_on,
+                                               .decision = &verdict};
+        struct audit_record *record =
+            audit_record_create(AUDIT_DECISION_EXTRA_CAP + AUDIT_VIA_CLIENT_EXTRA + sizeof data);
+        struct history_entry entry;
+        struct history_decision read;
+        struct errinfo info = {0};
+        assert_non_null(record);
+        audit_decision_format(&written, record);
+        assert_int_equal(history_entry_read(line_of(record), &entry, &info), ERR_OK);
+        assert_int_equal(history_decision_read(&entry, &read, &info),
+                         has_edge && is_passed_on ? ERR_INPUT : ERR_OK);
+        assert_int_equal(read.has_edge, has_edge);
+        assert_int_equal(read.is_passed_on, is_passed_on);
+        if (has_edge && !is_passed_on) {
+            assert_string_equal(read.edge.name, "e");
+            assert_true(slice_equal(read.edge.identity->sans[0].value, SLICE_LITERAL("edge.test")));
+            assert_string_equal(read.client.name, "g");
+        }
+        history_decision_deinit(&read);
+        history_entry_deinit(&entry);
+        audit_record_destroy(record);
+    }
+    identity_destroy(edge);
+    identity_destroy(guest);
 }
 
 static void a_refused_certificate_with_a_nul_in_its_names_is_a_record(void **state)
@@ -352,6 +401,7 @@ int main(void)
         cmocka_unit_test(what_is_wrong_before_its_end_is_no_torn_record),
         cmocka_unit_test(an_event_of_a_later_version_is_no_fault),
         cmocka_unit_test(a_name_with_a_nul_is_read_whole),
+        cmocka_unit_test(a_proxy_that_speaks_for_a_client_is_read_beside_it),
         cmocka_unit_test(a_refused_certificate_with_a_nul_in_its_names_is_a_record),
         cmocka_unit_test(a_nul_in_any_other_member_is_refused),
     };

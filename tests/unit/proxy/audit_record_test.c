@@ -242,6 +242,7 @@ static struct audit_record *longest_decision(struct slice client_json, struct sl
         .method = method,
         .target = &target,
         .asked = &asked,
+        .is_passed_on = true,
         .decision = &verdict,
         .detail = DETAIL_96,
         .via = &longest_via,
