@@ -21,7 +21,7 @@ LAYERS_FILE = "tools/bazel/layers.bzl"
 # Names on pages that look like ours and are examples, or somebody else's.
 FOREIGN_NAMES = {"noun_verb_object", "on_xxx", "a_reset_of_the_target_resets_the_client", "sched_setattr",
                  "grpc_proxy", "no_grpc_proxy", "never_direct", "sni_verification", "sni_require_tls",
-                 "on_unsupported_protocol", "tls_interception", "tls_inspector"}
+                 "on_unsupported_protocol", "urlpath_regex", "proxy_auth", "external_acl_type", "delay_pools", "tls_interception", "tls_inspector"}
 
 # Headers that few files may use.
 ONLY_IN = {

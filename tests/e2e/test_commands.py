@@ -49,8 +49,9 @@ COMMANDS = (
 ).split()
 COMMANDS += [f"ca {verb}" for verb in "init issue renew revoke crl list inspect".split()]
 COMMANDS += [f"audit {verb}" for verb in "verify prove keygen replay suggest".split()]
-COMMANDS_OF_VERBS = ["", "ca", "audit"]
-HAS_ARGUMENTS = {"quickstart": 1, "kill": 2, "block": 1, "unblock": 1}
+COMMANDS += ["import squid"]
+COMMANDS_OF_VERBS = ["", "ca", "audit", "import"]
+HAS_ARGUMENTS = {"quickstart": 1, "import squid": 1, "kill": 2, "block": 1, "unblock": 1}
 HAS_ARGUMENTS |= {"audit keygen": 1, "ca issue": 1, "ca renew": 1, "ca revoke": 1, "ca inspect": 1}
 HAS_LOGS = [command for command in COMMANDS if command.startswith("audit ") and command != "audit keygen"]
 
@@ -130,6 +131,7 @@ def test_one_argument_too_many_is_named(command, tmp_path):
         ("audit replay x", "-c FILE"),
         ("audit suggest x", "--client NAME"),
         ("audit verify", "which log?"),
+        ("import squid", "which file?"),
         ("audit verify --kept x a", "which key?"),
         ("audit prove 0123456789abcdef a", "which key?"),
         ("audit replay -c x", "which log?"),
@@ -150,7 +152,7 @@ def test_one_argument_too_many_is_named(command, tmp_path):
     ],
 )
 def test_what_is_missing_is_said(command, complaint, tmp_path):
-    name = " ".join(command.split()[: 2 if f"{command} ".startswith(("ca ", "audit ")) else 1])
+    name = " ".join(command.split()[: 2 if f"{command} ".startswith(("ca ", "audit ", "import ")) else 1])
     name = name if name in COMMANDS else name.split()[0]
     assert_usage(run(*command.split(), cwd=tmp_path), name, complaint)
     assert os.listdir(tmp_path) == []

@@ -94,6 +94,8 @@ def listed(child, text):
     ("sallyport audit verify gate.c<TAB>", "sallyport audit verify gate.crt "),
     ("sallyport connect --http2 o<TAB>", "sallyport connect --http2 off "),
     ("sallyport help unb<TAB>", "sallyport help unblock "),
+    ("sallyport import squ<TAB>", "sallyport import squid "),
+    ("sallyport import squid --one<TAB>gate.y<TAB>", "sallyport import squid --one-ou gate.yaml "),
     ("sallyport status -c gate.yaml --js<TAB>", "sallyport status -c gate.yaml --json "),
 ])
 def test_tab_completes_what_is_unique(shell, before, after):

@@ -24,6 +24,7 @@ LAYERS = {
             "proxy/config/",
             "proxy/explain/",
             "proxy/history/",
+            "proxy/import/",
             "proxy/keeper/",
             "proxy/lint/",
             "proxy/log/",
@@ -55,6 +56,7 @@ LAYERS = {
         ["auth/base/", "auth/ipaddr.h", "proxy/http/", "proxy/net/stream.h", "proxy/net/buffer.h"],
         ["nghttp2/"],
     ),
+    "proxy/import": (["auth/"], []),
     "proxy/keeper": (
         ["auth/base/", "auth/ipaddr.h", "proxy/clock/", "proxy/log/", "proxy/process/"],
         ["ev.h"],

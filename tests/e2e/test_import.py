@@ -1,0 +1,84 @@
+"""Configurations of other programs: what they become is one that `check` takes, and what is left out is said."""
+
+import pytest
+
+from support.proxy import run
+
+SQUID = """https_port 8443 tls-cert=server.crt tls-key=server.key clientca=ca.crt
+acl scrapers user_cert CN scraper
+acl sites dstdomain .example.com
+acl bad dstdomain "bad.txt"
+acl safe port 80 443
+include conf.d/*.conf
+http_access deny !safe
+http_access deny bad
+http_access allow scrapers sites
+http_access deny all
+cache_dir ufs /var/spool/squid 100 16 256
+"""
+
+
+@pytest.fixture(scope="module")
+def gate(tmp_path_factory):
+    """A folder with the files of `quickstart`, and Squid's."""
+    folder = tmp_path_factory.mktemp("import") / "gate"
+    assert run("quickstart", folder).returncode == 0
+    (folder / "squid.conf").write_text(SQUID)
+    (folder / "bad.txt").write_text("bad.example.com # not this one\n")
+    (folder / "conf.d").mkdir()
+    (folder / "conf.d" / "one.conf").write_text("acl lab src 10.0.0.0/8\nhttp_access allow lab sites\nvisible_hostname a\n")
+    return folder
+
+
+def imported(gate, *arguments, **options):
+    result = run("import", *arguments, cwd=gate, **options)
+    return result.returncode, result.stdout, result.stderr
+
+
+def checked(gate, text):
+    """What `check` says of a configuration."""
+    (gate / "imported.yaml").write_text(text)
+    result = run("check", "-c", "imported.yaml", cwd=gate)
+    return result.returncode, result.stdout + result.stderr
+
+
+def test_what_becomes_of_a_squid_conf_passes_check(gate):
+    status, text, said = imported(gate, "squid", "squid.conf")
+    assert status == 1, said
+    assert "conf.d/one.conf:3: note: visible_hostname: not needed" in said
+    assert "squid.conf:11: note: cache_dir: not needed: nothing is cached here" in said
+    assert "conf.d/one.conf:1: acl lab: an address is no identity here" in said
+    assert "not everything was taken" in said
+    assert '{hosts: ["bad.example.com"]}    # line 8' in text
+    status, said = checked(gate, text)
+    assert status == 0, said
+
+
+def test_a_file_that_is_taken_whole_says_so(gate):
+    lines = [line for line in SQUID.splitlines(True) if not line.startswith("include")]
+    (gate / "whole.conf").write_text("".join(lines))
+    status, text, said = imported(gate, "squid", "whole.conf")
+    assert (status, all(": note: " in line for line in said.splitlines())) == (0, True), said
+    assert checked(gate, text)[0] == 0
+    piped = imported(gate, "squid", "-", input="".join(lines))
+    assert piped[:2] == (0, text)
+
+
+@pytest.mark.parametrize("text, words", [
+    ("http_access allow nobody\n", "bad.conf:1: there is no acl `nobody`"),
+    ("include none/*.conf\n", "bad.conf:1: include: there is no file none/*.conf"),
+    ("acl a dstdomain \"none.txt\"\n", "none.txt"),
+])
+def test_what_squid_would_not_start_with_is_not_imported(gate, text, words):
+    (gate / "bad.conf").write_text(text)
+    status, written, said = imported(gate, "squid", "bad.conf")
+    assert (status, written) == (3, "") and words in said, said
+
+
+def test_nothing_open_becomes_open(gate):
+    (gate / "open.conf").write_text("http_access allow all\n")
+    status, text, said = imported(gate, "squid", "open.conf")
+    assert status == 1 and "left out: it allows every target" in said
+    assert "clients:\n  - name" not in text
+    status, said = checked(gate, text)
+    assert status == 0 and "every request will be denied" in said, said

@@ -1,0 +1,308 @@
+// What a squid.conf becomes, and what is said about the lines that cannot be taken.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "proxy/import/squid.h"
+#include "tests/unit/import/sources.h"
+
+#define ACLS                                                                                       \
+    "acl scrapers user_cert CN scraper\n"                                                          \
+    "acl builders user_cert CN builder\n"                                                          \
+    "acl office src 10.0.0.0/8\n"                                                                  \
+    "acl lab src 10.1.0.0/16\n"                                                                    \
+    "acl sites dstdomain .example.com\n"                                                           \
+    "acl bad dstdomain bad.example.com\n"                                                          \
+    "acl repos dstdomain deb.example.org\n"                                                        \
+    "acl private dst 10.2.0.0/16\n"                                                                \
+    "acl secure port 443\n"                                                                        \
+    "acl web port 80 443\n"                                                                        \
+    "acl odd dstdom_regex ^x\n"                                                                    \
+    "acl many maxconn 20\n"
+
+// row is lines after those acls; what the output has and has not; what is said.
+struct row {
+    const char *lines;
+    const char *has[3];
+    const char *has_not[2];
+    const char *says[2];
+};
+
+static const struct row rows[] = {
+    // the first line that fits
+    {"http_access deny bad\nhttp_access allow scrapers sites\nhttp_access deny all\n",
+     {"{cn: \"scraper\"}", "- {hosts: [\"example.com\", \"*.example.com\"], ports: [any]}",
+      "deny:\n      - {hosts: [\"bad.example.com\"]}"},
+     {"builder"},
+     {NULL}},
+    {"http_access allow scrapers sites\nhttp_access deny bad\n",
+     {"scraper"},
+     {"bad"},
+     {"the last line denies"}},
+    {"http_access allow scrapers sites\nhttp_access deny bad\nhttp_access allow scrapers repos\n",
+     {"deb.example.org"},
+     {"bad"},
+     {NULL}},
+    {"http_access allow scrapers repos\nhttp_access deny bad\nhttp_access allow scrapers sites\n",
+     {"deny:\n      - {hosts: [\"bad"},
+     {NULL},
+     {NULL}},
+    {"http_access allow scrapers bad\nhttp_access deny bad\nhttp_access allow scrapers sites\n",
+     {"deny:\n      - {hosts: [\"bad"},
+     {NULL},
+     {"denies more than in Squid"}},
+    // ports
+    {"http_access deny !web\nhttp_access allow scrapers sites\nhttp_access deny all\n",
+     {"ports: [80, 443]"},
+     {"deny"},
+     {NULL}},
+    {"http_access deny !web\nhttp_access deny CONNECT !secure\nhttp_access allow scrapers sites\n",
+     {"ports: [443]"},
+     {"80"},
+     {"plain http:// requests to the ports"}},
+    {"http_access deny sites !secure\nhttp_access allow scrapers sites\n",
+     {"deny:\n      - {hosts: [\"example.com\", \"*.example.com\"], ports: [1-442, 444-65535]}"},
+     {NULL},
+     {NULL}},
+    // negations
+    {"http_access deny !sites\nhttp_access allow scrapers secure\n",
+     {"hosts: [\"example.com\", \"*.example.com\"], ports: [443]"},
+     {"deny"},
+     {NULL}},
+    {"http_access allow scrapers sites !bad\n",
+     {"deny:\n      - {hosts: [\"bad.example.com\"], ports: [any]}"},
+     {NULL},
+     {NULL}},
+    {"http_access allow !scrapers sites\n", {"No client"}, {"any: true"}, {"cannot be told"}},
+    {"http_access deny !scrapers\nhttp_access allow sites\n",
+     {"{cn: \"scraper\"}"},
+     {"any: true"},
+     {NULL}},
+    // what is open
+    {"http_access allow scrapers\n", {"No client"}, {"hosts"}, {"it allows every target"}},
+    {"http_access allow all\n", {"No client"}, {"hosts"}, {"it allows every target"}},
+    {"http_access allow scrapers secure\n", {"No client"}, {"hosts"}, {"it allows every target"}},
+    {"http_access allow scrapers !bad\n", {"No client"}, {"hosts"}, {"it allows every target"}},
+    {"http_access deny bad\n", {"No client"}, {"hosts"}, {"the last line denies"}},
+    // what nothing here can say
+    {"http_access allow scrapers odd\n", {"No client"}, {"hosts"}, {"`odd` (dstdom_regex)"}},
+    {"http_access deny odd\nhttp_access allow scrapers sites\n",
+     {"No client"},
+     {"hosts"},
+     {"denies as if `odd`"}},
+    {"http_access allow builders repos\nhttp_access deny odd\nhttp_access allow scrapers sites\n",
+     {"builder"},
+     {"scraper"},
+     {"denies as if `odd`"}},
+    {"http_access deny scrapers many\nhttp_access allow scrapers sites\n",
+     {"limits: {tunnels: 20}"},
+     {NULL},
+     {"becomes `limits"}},
+    {"adapted_http_access deny bad\nhttp_access allow scrapers sites\n",
+     {"No client"},
+     {"hosts"},
+     {"no client is written"}},
+    {"ssl_bump splice all\nhttp_access allow scrapers sites\n", {"scraper"}, {NULL}, {NULL}},
+    {"acl some dstdomain .example.com *.example.net\nhttp_access allow scrapers some\n",
+     {"example.com"},
+     {"example.net"},
+     {"neither a host name"}},
+    {"acl some dstdomain .example.com *.example.net\nhttp_access deny some\nhttp_access allow scrapers repos\n",
+     {"No client"},
+     {"hosts"},
+     {"not understood"}},
+    {"acl get method GET\nhttp_access allow get sites\n",
+     {"No client"},
+     {NULL},
+     {"it allows no CONNECT"}},
+    {"acl post method POST\nhttp_access deny post\nhttp_access allow scrapers sites\n",
+     {"No client"},
+     {NULL},
+     {"denies as if `post`"}},
+    // addresses
+    {"http_access allow scrapers private\n",
+     {"- {hosts: [\"*\"], addresses: [\"10.2.0.0/16\"], ports: [any]}",
+      "- {addresses: [\"10.2.0.0/16\"], ports: [any]}"},
+     {NULL},
+     {NULL}},
+    {"http_access allow scrapers sites private\n",
+     {"\"*.example.com\"], addresses: [\"10.2.0.0/16\"]"},
+     {"[\"*\"]"},
+     {NULL}},
+    {"http_access deny to_localhost\nhttp_access allow scrapers sites\n",
+     {"scraper"},
+     {"deny"},
+     {NULL}},
+    {"http_access allow scrapers sites\nhttp_access allow scrapers !private\n",
+     {"scraper"},
+     {"[\"*\"]"},
+     {"it allows every target"}},
+    // sources
+    {"http_access allow scrapers office sites\n",
+     {"{cn: \"scraper\"}", "sources: [\"10.0.0.0/8\"]"},
+     {NULL},
+     {NULL}},
+    {"http_access allow office sites\n",
+     {"spiffe://sallyport.internal/office", "sources: [\"10.0.0.0/8\"]"},
+     {"any: true"},
+     {"an address is no identity"}},
+    {"http_access deny lab\nhttp_access allow office sites\n",
+     {"No client"},
+     {NULL},
+     {"denies as if `lab`"}},
+    {"http_access deny office\nhttp_access allow lab sites\n", {"No client"}, {NULL}, {NULL}},
+    {"http_access allow sites\n", {"{any: true}"}, {NULL}, {NULL}},
+    // who Squid sees in another way
+    {"acl unit user_cert OU web\nhttp_access allow unit sites\n",
+     {"No client"},
+     {"ou:"},
+     {"--one-ou"}},
+    {"acl dn user_cert DN /CN=x\nhttp_access allow dn sites\n",
+     {"No client"},
+     {NULL},
+     {"no key of `match`"}},
+    // other directives
+    {"cache_peer up.example.org parent 3128 0 no-query\nnever_direct allow all\nhttp_access allow scrapers sites\n",
+     {"to: [\"http://up.example.org:3128\"]", "via: [\"up.example.org\"]"},
+     {NULL},
+     {"resolve: parent"}},
+    {"never_direct allow all\nhttp_access allow scrapers sites\n",
+     {"No client"},
+     {NULL},
+     {"nothing may go to the targets"}},
+    {"cache_peer up.example.org parent 3128 0 login=a:b\nnever_direct allow all\nhttp_access allow scrapers sites\n",
+     {"No client"},
+     {NULL},
+     {"nothing may go to the targets"}},
+    {"connect_timeout 1 minute\ndns_nameservers 192.0.2.53\nworkers 2\n",
+     {"connect: 60000ms", "servers: [\"192.0.2.53:53\"]", "workers: 2"},
+     {NULL},
+     {NULL}},
+    {"cache_dir ufs /var/spool/squid 1 1 1\nfrobnicate on\n",
+     {"version: 1"},
+     {NULL},
+     {"note: cache_dir", "frobnicate: not known"}},
+    {"https_port 8443 tls-cert=a.pem clientca=b.pem crlfile=c.pem sslflags=VERIFY_CRL tls-min-version=1.3\n",
+     {"chain: \"a.pem\", key: \"a.pem\"", "crl: [\"c.pem\"]\n    crl_scope: leaf",
+      "tls: {min: \"1.3\"}"},
+     {NULL},
+     {NULL}},
+    {"http_port 127.0.0.1:3128\n",
+     {"address: \"127.0.0.1:3128\""},
+     {NULL},
+     {"clients in the clear"}},
+};
+
+static void check_row(const struct row *row)
+{
+    char text[8192];
+    const struct memory_file files[] = {{"squid.conf", text}, {NULL, NULL}};
+    const struct import_sources sources = memory_sources(files);
+    const struct squid_options options = {0};
+    struct import_notes notes = {.arena = arena_create()};
+    struct imported imported = {0};
+    struct errinfo info = {.text = ""};
+    (void)snprintf(text, sizeof text, "%s%s", ACLS, row->lines);
+    assert_non_null(notes.arena);
+    if (squid_import("squid.conf", &options, &sources, &notes, &imported, &info) != ERR_OK)
+        fail_msg("%s%s", row->lines, info.text);
+    char *yaml = imported_text(&imported);
+    char *said = notes_text(&notes);
+    for (size_t i = 0; i < 3; i++) {
+        if (row->has[i] != NULL && strstr(yaml, row->has[i]) == NULL)
+            fail_msg("%shas not %s\n%s%s", row->lines, row->has[i], yaml, said);
+    }
+    for (size_t i = 0; i < 2; i++) {
+        if (row->has_not[i] != NULL && strstr(yaml, row->has_not[i]) != NULL)
+            fail_msg("%shas %s\n%s%s", row->lines, row->has_not[i], yaml, said);
+        if (row->says[i] != NULL && strstr(said, row->says[i]) == NULL)
+            fail_msg("%sdoes not say %s\n%s", row->lines, row->says[i], said);
+    }
+    free(yaml);
+    free(said);
+    arena_destroy(notes.arena);
+}
+
+static void lines_become_rules_that_allow_no_more(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        check_row(&rows[i]);
+}
+
+// import_files imports the first of `files`.
+static enum err import_files(const struct memory_file *files, char **yaml, struct errinfo *info)
+{
+    const struct import_sources sources = memory_sources(files);
+    const struct squid_options options = {.has_one_ou = true};
+    struct import_notes notes = {.arena = arena_create()};
+    struct imported imported = {0};
+    const enum err err = squid_import(files[0].path, &options, &sources, &notes, &imported, info);
+    *yaml = err == ERR_OK ? imported_text(&imported) : NULL;
+    arena_destroy(notes.arena);
+    return err;
+}
+
+static void includes_lists_and_joined_lines_are_read(void **state)
+{
+    static const struct memory_file files[] = {
+        {"squid.conf",
+         "include conf.d/*.conf\nhttp_access allow units \\\n# in between\n\n   sites\n"},
+        {"conf.d/1.conf",
+         "acl sites dstdomain \"sites.txt\" .example.net # more\r\nacl units user_cert OU web\n"},
+        {"sites.txt", "# names\n.example.com # all\n\nexample.org\n"},
+        {NULL, NULL}};
+    struct errinfo info;
+    char *yaml = NULL;
+    (void)state;
+    assert_int_equal(import_files(files, &yaml, &info), ERR_OK);
+    assert_non_null(strstr(yaml, "{ou: \"web\"}"));
+    assert_non_null(strstr(
+        yaml,
+        "[\"example.com\", \"*.example.com\", \"example.org\", \"example.net\", \"*.example.net\"]"));
+    free(yaml);
+}
+
+static void what_squid_would_not_start_with_is_an_error(void **state)
+{
+    static const char *const bad[][2] = {
+        {"http_access allow nobody\n", "squid.conf:1: there is no acl"},
+        {"\nacl a src 10.0.0.0/8\nacl a dst 10.0.0.0/8\n",
+         "squid.conf:3: the acl is of another type"},
+        {"acl a\n", "needs a name and a type"},
+        {"http_access maybe all\n", "needs allow or deny"},
+        {"http_access allow\n", "needs an acl"},
+        {"acl a dstdomain \"missing.txt\"\n", "cannot open missing.txt"},
+        {"acl a dstdomain \"missing\n", "a quote without its end"},
+        {"include missing.conf\n", "there is no file"},
+        {"include squid.conf\n", "inside one another"},
+        {"if 1\nendif\n", "a conditional"},
+        {"acl a src ${name}\n", "a macro"},
+        {"acl a src 10.0.0.0/8\\\n", "ends after a backslash"},
+        {"acl a src \x01\n", "a control character"},
+        {"acl a src 10.0.0.0/8\rhttp_access allow all\n", "a control character"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        const struct memory_file files[] = {{"squid.conf", bad[i][0]}, {NULL, NULL}};
+        struct errinfo info = {.text = ""};
+        char *yaml = NULL;
+        assert_int_not_equal(import_files(files, &yaml, &info), ERR_OK);
+        if (strstr(info.text, bad[i][1]) == NULL)
+            fail_msg("%s%s", bad[i][0], info.text);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(lines_become_rules_that_allow_no_more),
+        cmocka_unit_test(includes_lists_and_joined_lines_are_read),
+        cmocka_unit_test(what_squid_would_not_start_with_is_an_error),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
