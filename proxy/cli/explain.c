@@ -20,7 +20,7 @@
 static const char usage[] =
     "usage: sallyport explain -c FILE (--cert FILE | --as KIND:VALUE... ) [--trust NAME] [--from ADDRESS]\n"
     "                         [--for FILE | --for-as KIND:VALUE... ] --to HOST:PORT [--address ADDRESS]...\n"
-    "                         [--inner-sni NAME | --inner-host HOST] [--at TIME] [--live] [--json]\n"
+    "                         [--inner-sni NAME | --inner-host HOST] [--answer ANSWER] [--at TIME] [--live] [--json]\n"
     "       sallyport explain -c FILE --log AUDIT.jsonl [--id ID] [--json]\n"
     "\n"
     "Says why a request would be allowed or denied: the client and why it matches, each rule and whether it applies\n"
@@ -39,6 +39,8 @@ static const char usage[] =
     "                    --to is an address, it is the answer for the name inside the tunnel\n"
     "  --inner-sni NAME  the tunnel carries TLS with this server name; `-` for one without\n"
     "  --inner-host HOST the tunnel carries HTTP in the clear with this Host; `-` for none\n"
+    "  --answer ANSWER   what the authorizer says where a rule asks it: yes, no, or none. Without it nobody is asked, and\n"
+    "                    the answer is that of the policy alone\n"
     "  --at TIME         as if it were then: 2027-01-01T08:00 (UTC), or with an offset such as +01:00\n"
     "  --live            ask the running proxy, over its control socket, for blocks and for what is in use\n"
     "  --log FILE        explain the requests of an audit log, with the addresses of then\n"
@@ -64,6 +66,8 @@ struct explain_run {
     struct ip_addr source;          // IP_NONE: not said
     bool has_time;
     int64_t now_s; // with has_time
+    bool has_answer;
+    enum authorizer_answer answer; // with has_answer
     size_t address_count;
     struct candidate addresses[ADDRESSES_MAX];
     struct candidate written;  // the target, where it is an address
@@ -276,7 +280,9 @@ static int ask_once(struct explain_run *run)
 {
     struct question question = {.source = run->source,
                                 .now_s = run->has_time ? run->now_s : (int64_t)time(NULL),
-                                .inside = run->has_inside ? &run->inside : NULL};
+                                .inside = run->has_inside ? &run->inside : NULL,
+                                .has_answer = run->has_answer,
+                                .answer = run->answer};
     struct requester requester;
     struct errinfo info = {0};
     if (target_parse(slice_of_string(run->to), &question.target) != ERR_OK)
@@ -470,6 +476,18 @@ static enum err take_time(void *arg, const char *value, struct errinfo *info)
     return ERR_OK;
 }
 
+static enum err take_answer(void *arg, const char *value, struct errinfo *info)
+{
+    struct explain_run *run = arg;
+    for (size_t i = AUTHORIZER_NONE; i <= AUTHORIZER_YES; i++) {
+        run->answer = (enum authorizer_answer)i;
+        run->has_answer = strcmp(value, authorizer_answer_name(run->answer)) == 0;
+        if (run->has_answer)
+            return ERR_OK;
+    }
+    return errinfo_set(info, ERR_INPUT, "`%.40s` is not yes, no or none", value);
+}
+
 static enum err take_claim(void *arg, const char *value, struct errinfo *info)
 {
     struct requester_options *requester = arg;
@@ -495,7 +513,8 @@ static int check_options(const struct explain_run *run)
         return cli_fail_usage("explain", "which configuration? -c FILE is required");
     if (run->log != NULL)
         return has_requester(&run->requester) || has_guest || run->to != NULL ||
-                       run->address_count > 0 || run->is_live || run->has_inside || run->has_time
+                       run->address_count > 0 || run->is_live || run->has_inside || run->has_time ||
+                       run->has_answer
                    ? cli_fail_usage("explain", "--log has the questions: leave the others out")
                    : CLI_OK;
     if (run->has_id)
@@ -537,6 +556,7 @@ int explain_command(int argc, char **argv)
         {"address", .take = take_address, .arg = &run},
         {"inner-sni", .take = take_sni, .arg = &run},
         {"inner-host", .take = take_inner_host, .arg = &run},
+        {"answer", .take = take_answer, .arg = &run},
         {"at", .take = take_time, .arg = &run},
         {"log", .text = &run.log},
         {"id", .take = take_id, .arg = &run},

@@ -44,11 +44,22 @@ static void summarise(struct requester *requester, const char *how)
     text_append_format(&text, " (trust %s)", requester->identity->trust_name);
 }
 
-// add_ocsp says whom the proxy would ask about a verified chain.
-static void add_ocsp(struct requester *requester, const struct trust *trust)
+static void refuse(struct requester *requester, enum reason reason, const char *detail,
+                   const struct trust *trust)
+{
+    requester->is_refused = true;
+    requester->reason = reason;
+    (void)snprintf(requester->refusal, sizeof requester->refusal, "%s: %s (trust %s)",
+                   reason_name(reason), detail, trust_name(trust));
+}
+
+// judge_ocsp says whom the proxy would ask about a verified chain. It refuses one about which there is nobody to ask, where the
+// mode wants an answer.
+static void judge_ocsp(struct requester *requester, const struct trust *trust)
 {
     const struct ocsp_settings *settings = trust_ocsp(trust);
     const struct chain_record *record = requester->identity->record;
+    const enum ocsp_standing unplaced = OCSP_STANDS_UNPLACED;
     struct text text = {.data = requester->summary,
                         .len = strlen(requester->summary),
                         .cap = sizeof requester->summary};
@@ -58,20 +69,14 @@ static void add_ocsp(struct requester *requester, const struct trust *trust)
     for (size_t i = 0; i + 1 < record->count && (i == 0 || !settings->is_for_leaves); i++) {
         struct http_url url;
         const bool is_found = ocsp_settings_find_url(settings, record->links[i].ocsp_urls, &url);
+        const struct ocsp_verdict verdict = ocsp_decide(settings->mode, &unplaced, 1);
         text_append_format(&text, "%s asks %.200s about %s", i == 0 ? "" : ",",
                            is_found ? url.text : "nobody",
                            i == 0 ? "its certificate" : "a CA of its chain");
+        if (!is_found && !requester->is_refused && verdict.reason != REASON_NONE)
+            refuse(requester, verdict.reason, verdict.detail, trust);
     }
     text_append_string(&text, ", which is not done here");
-}
-
-static void refuse(struct requester *requester, enum reason reason, const char *detail,
-                   const struct trust *trust)
-{
-    requester->is_refused = true;
-    requester->reason = reason;
-    (void)snprintf(requester->refusal, sizeof requester->refusal, "%s: %s (trust %s)",
-                   reason_name(reason), detail, trust_name(trust));
 }
 
 // ---- a certificate ------------------------------------------------------------------------------
@@ -98,7 +103,7 @@ static enum err judge(const struct trust *trust, const STACK_OF(CRYPTO_BUFFER) *
     if (error == ERR_OK) {
         out->identity = verdict.identity;
         summarise(out, "a certificate that is good today");
-        add_ocsp(out, trust);
+        judge_ocsp(out, trust);
         return ERR_OK;
     }
     refuse(out, verdict.reason, verdict.detail, trust);

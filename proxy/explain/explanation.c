@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "auth/asking.h"
 #include "auth/base/array.h"
 
 // Of the entries and rules that do not fit, so many are kept.
@@ -208,7 +209,7 @@ static void rule_inside(struct explanation *explanation)
         struct candidate dialled = *candidate;
         struct inner held = {0};
         struct inner_ruling ruling;
-        if (!candidate->is_admitted)
+        if (!explanation_dials(explanation, candidate))
             continue;
         if (explanation->is_routed) {
             held = inner_of_named(candidate->inner == NULL ? &held : candidate->inner);
@@ -227,6 +228,20 @@ static void rule_inside(struct explanation *explanation)
         conclude_inside(explanation);
 }
 
+// conclude_answer lets the authorizer have the last word, where it is asked and what it says is known.
+static void conclude_answer(struct explanation *explanation)
+{
+    const struct question *question = explanation->question;
+    struct decision *decision = &explanation->decision;
+    if (explanation->asking == NULL || !question->has_answer || question->answer == AUTHORIZER_YES)
+        return;
+    const bool is_no = question->answer == AUTHORIZER_NO;
+    decision->action = is_no ? ACTION_DENY : ACTION_ERROR;
+    decision->reason = is_no ? REASON_NOT_AUTHORIZED : REASON_AUTHORIZER_FAILED;
+    decision->rule = explanation->asking->rule;
+    decision->would_deny = false;
+}
+
 void explanation_judge(struct explanation *explanation, struct candidate *candidates, size_t count,
                        const char *origin)
 {
@@ -240,7 +255,9 @@ void explanation_judge(struct explanation *explanation, struct candidate *candid
     explanation->origin = origin;
     explanation->candidates = candidates;
     explanation->candidate_count = count;
-    if (question->inside != NULL)
+    explanation->asking = asking_find(candidates, count);
+    conclude_answer(explanation);
+    if (question->inside != NULL && explanation->decision.action == ACTION_ALLOW)
         rule_inside(explanation);
 }
 
@@ -262,16 +279,21 @@ void explanation_judge_inside(struct explanation *explanation, const struct ip_a
     conclude_inside(explanation);
 }
 
+bool explanation_dials(const struct explanation *explanation, const struct candidate *candidate)
+{
+    return asking_is_dialled(explanation->candidates, explanation->candidate_count, candidate);
+}
+
 const struct inner *explanation_inner(const struct explanation *explanation, size_t index)
 {
     static const struct inner anything = {0};
     const struct candidate *candidate = &explanation->candidates[index];
     for (size_t i = 0; i < index; i++) {
-        if (explanation->candidates[i].is_admitted &&
+        if (explanation_dials(explanation, &explanation->candidates[i]) &&
             explanation->candidates[i].inner == candidate->inner)
             return NULL;
     }
-    if (!candidate->is_admitted)
+    if (!explanation_dials(explanation, candidate))
         return NULL;
     return candidate->inner == NULL ? &anything : candidate->inner;
 }
@@ -319,6 +341,8 @@ const char *explanation_advice(const struct explanation *explanation)
          "private and reserved addresses open only to a rule that names them under `addresses`"},
         {REASON_METADATA, "this address is closed whatever the configuration says"},
         {REASON_OWN_LISTENER, "this address is closed whatever the configuration says"},
+        {REASON_NOT_AUTHORIZED, "ask those who run the authorizer"},
+        {REASON_AUTHORIZER_FAILED, "look at the authorizer: without its yes nothing is dialled"},
         {REASON_DNS_FAILED, "look at the name, and at `resolver`"},
         {REASON_INNER_MISMATCH,
          "ask for the name that the handshake has, or accept it: a rule for it, and `names: listed` where a "

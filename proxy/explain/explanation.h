@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "auth/account.h"
+#include "auth/authorization.h"
 #include "auth/blocklist.h"
 #include "auth/inner.h"
 #include "auth/policy.h"
@@ -43,6 +44,8 @@ struct question {
     int64_t now_s;                   // Unix time at which it is asked
     struct target target;
     const struct inner_seen *inside; // what the client says in the tunnel; NULL: that is not asked
+    bool has_answer;                 // what the authorizer says is known
+    enum authorizer_answer answer;   // with has_answer
 };
 
 // explained is one step that the policy told of: an entry that does not fit, a rule, an address, a verdict.
@@ -83,6 +86,7 @@ struct explanation {
     size_t candidate_count;
     // of the candidates: `dns`, `given` or `target`; NULL: it did not come to them
     const char *origin;
+    const struct candidate *asking; // because of which the authorizer is asked; NULL: it is not
     // with `question->inside`, of the address that ends the tunnel, or of the first; NULL: it did not come to that
     const struct candidate *carrier; // of the candidates
     struct inner_ruling ruling;
@@ -136,6 +140,10 @@ const struct explained *explanation_next(const struct explanation *explanation,
 const char *explanation_advice(const struct explanation *explanation);
 const char *explained_list(const struct explained *explained);
 const char *explained_result(const struct explained *explained);
+
+// explanation_dials tells whether a candidate is dialled by an allowed request. One that is admitted is not where the request takes
+// another way, or is asked about because of another rule.
+bool explanation_dials(const struct explanation *explanation, const struct candidate *candidate);
 
 // explanation_inner gives the `inner` of a candidate that says otherwise than those before it; NULL: it says the same, or
 // may not be dialled. Where nothing is written it is what holds then.

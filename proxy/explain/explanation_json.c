@@ -105,6 +105,7 @@ static void add_address(const struct explanation *explanation, const struct cand
     }
     json_end_array(out);
     json_add_bool(out, "admitted", candidate->is_admitted);
+    json_add_bool(out, "dialled", explanation_dials(explanation, candidate));
     json_add_string(out, "reason", reason_name(candidate->reason));
     json_add_string(out, "rule", candidate->rule);
     if (candidate->is_admitted)
@@ -133,6 +134,14 @@ static void add_addresses(const struct explanation *explanation, struct text *ou
     for (size_t i = 0; i < explanation->candidate_count; i++)
         add_address(explanation, &explanation->candidates[i], out);
     json_end_array(out);
+    if (explanation->asking == NULL)
+        return;
+    const struct question *question = explanation->question;
+    json_begin_object(out, "authorizer");
+    json_add_string(out, "rule", explanation->asking->rule);
+    json_add_string(out, "answer",
+                    question->has_answer ? authorizer_answer_name(question->answer) : NULL);
+    json_end_object(out);
 }
 
 // add_inside tells what comes of what the client says in the tunnel.

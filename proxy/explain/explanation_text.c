@@ -1,6 +1,7 @@
 // An explanation for people: a paragraph for each question that was asked, the answer last.
 #include <inttypes.h>
 
+#include "auth/asking.h"
 #include "auth/base/date.h"
 #include "proxy/explain/explanation.h"
 
@@ -118,6 +119,20 @@ static void print_embedded(const char *before, const struct ip_addr *embedded, F
         (void)fprintf(out, "%s%s", before, ip_addr_format(embedded, text));
 }
 
+// may_dial tells what a request does with an address.
+static const char *may_dial(const struct explanation *explanation,
+                            const struct candidate *candidate)
+{
+    const struct candidate *all = explanation->candidates;
+    if (!candidate->is_admitted)
+        return "may not be dialled";
+    if (explanation_dials(explanation, candidate))
+        return "may be dialled";
+    return asking_takes_way(all, explanation->candidate_count, candidate)
+               ? "is not dialled, since a request is asked about because of one rule"
+               : "is not dialled, since the request takes another way";
+}
+
 static void print_address(const struct explanation *explanation, const struct candidate *candidate,
                           FILE *out)
 {
@@ -135,8 +150,7 @@ static void print_address(const struct explanation *explanation, const struct ca
         if (at->step.candidate == candidate)
             print_embedded(" for ", &at->embedded, out);
     }
-    (void)fprintf(out, ": %s, %s%s%s\n",
-                  candidate->is_admitted ? "may be dialled" : "may not be dialled",
+    (void)fprintf(out, ": %s, %s%s%s\n", may_dial(explanation, candidate),
                   reason_name(candidate->reason), candidate->rule == NULL ? "" : " ",
                   candidate->rule == NULL ? "" : candidate->rule);
     while ((at = explanation_next(explanation, at, POLICY_STEP_ADDRESS)) != NULL) {
@@ -188,7 +202,7 @@ static void print_send_proxy(const struct explanation *explanation, FILE *out)
     char address[IP_TEXT_CAP];
     for (size_t i = 0; i < explanation->candidate_count; i++) {
         const struct candidate *candidate = &explanation->candidates[i];
-        if (candidate->is_admitted && candidate->sends_proxy)
+        if (explanation_dials(explanation, candidate) && candidate->sends_proxy)
             (void)fprintf(out, "send_proxy v2 to %s: it is told the client's address first\n",
                           ip_addr_format(&candidate->address, address));
     }
@@ -206,12 +220,19 @@ static void print_via(const struct explanation *explanation, FILE *out)
 // print_asked tells for which addresses the authorizer has the last word.
 static void print_asked(const struct explanation *explanation, FILE *out)
 {
+    const struct question *question = explanation->question;
     char address[IP_TEXT_CAP];
     for (size_t i = 0; i < explanation->candidate_count; i++) {
         const struct candidate *candidate = &explanation->candidates[i];
-        if (candidate->is_admitted && candidate->asks)
-            (void)fprintf(out, "asked      before %s is dialled: the authorizer decides\n",
-                          ip_addr_format(&candidate->address, address));
+        if (!candidate->asks || !explanation_dials(explanation, candidate))
+            continue;
+        (void)fprintf(out, "asked      before %s is dialled: the authorizer %s%s\n",
+                      ip_addr_format(&candidate->address, address),
+                      question->has_answer ? "says " : "decides",
+                      !question->has_answer ? ""
+                      : question->answer == AUTHORIZER_NONE
+                          ? "nothing that is a yes or a no"
+                          : authorizer_answer_name(question->answer));
     }
 }
 

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "auth/asking.h"
 #include "auth/speaker.h"
 #include "proxy/net/sockaddr.h"
 
@@ -53,23 +54,6 @@ void replay_mark_local(const struct policy *policy, uint16_t port, struct candid
         candidates[i].is_local = address_is_local(&candidates[i].address);
 }
 
-// asks tells whether the authorizer would be asked: because of an address of the way that is taken, which is that of the first
-// address that is admitted. Those of other ways are not dialled.
-static bool asks(const struct history_decision *past)
-{
-    const struct candidate *first = NULL;
-    for (size_t i = 0; i < past->judged_count; i++) {
-        const struct candidate *candidate = &past->judged[i];
-        if (!candidate->is_admitted)
-            continue;
-        if (first == NULL)
-            first = candidate;
-        if (candidate->asks && via_equal(candidate->via, first->via))
-            return true;
-    }
-    return false;
-}
-
 // judge_target asks the policy about `out->target`.
 static void judge_target(const struct policy *policy, struct history_decision *past,
                          struct replay *out)
@@ -95,7 +79,7 @@ static void judge_target(const struct policy *policy, struct history_decision *p
     replay_mark_local(policy, target->port, past->judged, past->judged_count);
     policy_decide_addresses(policy, out->client, &past->source, past->now_s, target, past->judged,
                             past->judged_count, NULL, &out->decision);
-    out->asks = asks(past);
+    out->asks = asking_find(past->judged, past->judged_count) != NULL;
 }
 
 // routes tells whether a request is one whose target the client's tunnels name inside.

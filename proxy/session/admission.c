@@ -1,6 +1,8 @@
 // The order in which reasons count; the policy itself is auth/policy.
 #include "proxy/session/admission.h"
 
+#include "auth/asking.h"
+
 struct verdict admission_decide_room(bool is_draining, bool has_records)
 {
     if (is_draining)
@@ -57,19 +59,10 @@ struct verdict admission_decide_unnamed(const struct admission *admission, enum 
 // choose_question takes the first rule that would have the authorizer asked, among those of the way that is taken.
 static void choose_question(struct candidate *candidates, size_t count)
 {
-    const struct candidate *first = NULL;
-    const struct candidate *asking = NULL;
-    for (size_t i = 0; i < count; i++) {
-        struct candidate *candidate = &candidates[i];
-        if (!candidate->is_admitted)
-            continue;
-        if (first == NULL)
-            first = candidate;
-        if (!candidate->asks || !via_equal(candidate->via, first->via))
-            continue;
-        if (asking == NULL)
-            asking = candidate;
-        candidate->is_admitted = candidate->rule == asking->rule;
+    const struct candidate *asking = asking_find(candidates, count);
+    for (size_t i = 0; asking != NULL && i < count; i++) {
+        if (candidates[i].asks && asking_takes_way(candidates, count, &candidates[i]))
+            candidates[i].is_admitted = candidates[i].rule == asking->rule;
     }
 }
 

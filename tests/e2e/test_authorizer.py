@@ -294,8 +294,43 @@ def test_explain_says_that_the_authorizer_decides(start, server, authorizer):
     proxy = start(asking(server.port), **settings(asked))
     said = run("explain", "-c", proxy.config_path, "--as", "cn:worker-1", "--to", f"origin.test:{server.port}",
                "--address", "127.0.0.1")
-    assert "the authorizer decides" in said.stdout, said
+    assert "the authorizer decides" in said.stdout and said.returncode == 0, said
     assert asked.asked == []
+    question = ("explain", "-c", proxy.config_path, "--cert", proxy.pki.worker.chain, "--address", "127.0.0.1", "--to")
+    for answer, says, status, words in (
+        ("yes", YES, 0, "the authorizer says yes"),
+        ("no", NO, 1, "the authorizer says no"),
+        ("none", http({}, "500 Broken"), 1, "the authorizer says nothing that is a yes or a no"),
+    ):
+        asked.says = lambda _, says=says: says
+        made = proxy.audit.wait("decision", id=proxy.ask(f"origin.test:{server.port}").id)
+        target = f"origin.test:{server.port}"
+        said = run(*question, target, "--answer", answer)
+        found = json.loads(run(*question, target, "--answer", answer, "--json").stdout)
+        assert said.returncode == status and words in said.stdout, said
+        assert found["decision"] == made["decision"] and found["authorizer"] == {"rule": "workers.allow[0]", "answer": answer}, (found, made)
+        assert run(*question, f"free.test:{server.port}", "--answer", answer).returncode == 0, "nobody asks about this one"
+    assert run(*question, target, "--answer", "perhaps").returncode == 2
+
+
+def test_explain_asks_only_about_what_is_dialled(start, server, authorizer):
+    rules = [
+        reach("origin.test", server.port, addresses=["127.0.0.1/32"], via=["paris"], ask=True, name="first"),
+        reach("origin.test", server.port, addresses=["127.0.0.2/32"], ask=True, name="other-way"),
+        reach("origin.test", server.port, addresses=["127.0.0.3/32"], via=["paris"], ask=True, name="other-question"),
+        reach("origin.test", server.port, addresses=["127.0.0.4/32"], via=["paris"], name="unasked"),
+    ]
+    parents = [{"name": "paris", "to": ["http://127.0.0.1:9"]}]
+    proxy = start(client(*rules), parents=parents, **settings(authorizer()))
+    question = ("explain", "-c", proxy.config_path, "--as", "cn:worker-1", "--to", f"origin.test:{server.port}")
+    addresses = [word for number in range(1, 5) for word in ("--address", f"127.0.0.{number}")]
+    said = run(*question, *addresses).stdout
+    assert re.findall("before ([0-9.]+) is dialled", said) == ["127.0.0.1"], said
+    assert "127.0.0.2 (loopback): is not dialled, since the request takes another way, rule other-way" in said, said
+    assert "127.0.0.3 (loopback): is not dialled, since a request is asked about because of one rule" in said, said
+    found = json.loads(run(*question, *addresses, "--json").stdout)["addresses"]
+    assert [each["dialled"] for each in found] == [True, False, False, True], found
+    assert all(each["admitted"] for each in found), found
 
 
 def test_a_suggestion_keeps_asking(start, server, authorizer):

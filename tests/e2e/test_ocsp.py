@@ -10,7 +10,7 @@ import subprocess
 import pytest
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from support.config import client, merge, reach
+from support.config import client, merge, reach, write_config
 from support.control import CONTROL, Control
 from support.origin import full_queue
 from support.proxy import run
@@ -544,6 +544,14 @@ def test_check_explain_and_status_say_who_is_asked(asking, responder, leaf):
     assert f"OCSP (require), asks {responder.url}" in said.stdout + said.stderr
     command = ("explain", "-c", proxy.config_path, "--cert", leaf.chain, "--to", proxy.target)
     assert f"OCSP (require) asks {responder.url} about its certificate" in run(*command).stdout
+    by_aia = merge(proxy.config, {"trust": {"staff": {"ocsp": {"responder": ..., "aia": ["http://ocsp.test/"]}}}})
+    for mode, status, words in (
+        ("require", 1, "would be refused: ocsp_unavailable: there is no OCSP responder that may be asked"),
+        ("soft", 0, "OCSP (soft) asks nobody about its certificate"),
+    ):
+        write_config(proxy.folder / "aia.yaml", merge(by_aia, {"trust": {"staff": {"ocsp": {"mode": mode}}}}))
+        told = run("explain", "-c", proxy.folder / "aia.yaml", *command[3:])
+        assert told.returncode == status and words in told.stdout, told
     assert responder.questions == []
     proxy.tunnel(proxy.target, leaf).echo(b"hello")
     known = Control(proxy).status()["ocsp"]
