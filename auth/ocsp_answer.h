@@ -59,7 +59,9 @@ const char *ocsp_status_name(enum ocsp_status status);
     X(OCSP_FAULT_UNREACHABLE, "unreachable", "the responder cannot be reached")                                    \
     X(OCSP_FAULT_TIMEOUT, "timeout", "there was no whole answer within `timeout`")                                 \
     X(OCSP_FAULT_HTTP_STATUS, "http_status", "the responder's HTTP status is not 200")                             \
-    X(OCSP_FAULT_NO_MEMORY, "no_memory", "there was no memory to read it")
+    X(OCSP_FAULT_NO_MEMORY, "no_memory", "there was no memory to read it")                                         \
+    X(OCSP_FAULT_DENIED, "denied_signer",                                                                          \
+      "it is signed with a certificate that is denied, or on a list") /* known to a profile alone */
 
 enum ocsp_fault {
 #define X(symbol, name, sentence) symbol,

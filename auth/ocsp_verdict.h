@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "auth/ocsp_answer.h"
 #include "auth/reason.h"
 
 // In the words of the configuration.
@@ -36,16 +37,29 @@ enum ocsp_standing {
     OCSP_STANDS_REVOKED,
 };
 
+// ocsp_view is one certificate as a profile sees it.
+struct ocsp_view {
+    enum ocsp_standing standing;
+    enum ocsp_fault
+        fault; // without an answer: what came in its place the last time; NONE: nothing yet
+};
+
+// ocsp_why is why a certificate has no answer. In static memory.
+struct ocsp_why {
+    const char *name;     // one word for programs, mostly that of a fault
+    const char *sentence; // for people
+};
+
 struct ocsp_verdict {
     enum reason reason; // REASON_NONE, revoked, ocsp_unknown, ocsp_unavailable
     const char *detail; // one sentence in static memory; "" with REASON_NONE
-    bool waits;         // an answer is to be waited for; `reason` is what holds until then
-    bool is_unanswered; // let in although nobody has answered
+    const struct ocsp_why *
+        why; // one has no answer: refused (ocsp_unavailable), or let in for all that; NULL: all have
+    bool waits; // an answer is to be waited for; `reason` is what holds until then
 };
 
 // ocsp_decide decides about a chain of which `count` certificates are asked about, the leaf first. Nothing is asked of none.
-struct ocsp_verdict ocsp_decide(enum ocsp_mode mode, const enum ocsp_standing *standings,
-                                size_t count);
+struct ocsp_verdict ocsp_decide(enum ocsp_mode mode, const struct ocsp_view *views, size_t count);
 
 // ocsp_mode_name gives its word; static memory.
 const char *ocsp_mode_name(enum ocsp_mode mode);

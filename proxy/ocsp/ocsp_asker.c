@@ -5,13 +5,26 @@
 #include <stdlib.h>
 #include <sys/queue.h>
 
+#include "auth/base/hash.h"
 #include "proxy/clock/clock.h"
 #include "proxy/fetch/fetch.h"
 #include "proxy/log/log.h"
 #include "proxy/loop/wakeup.h"
 #include "proxy/net/resolver.h"
 
-enum { NONCE_LEN = 16, HOLDER_ID = 1, SAY_EACH_MS = 60 * 1000, CROWDED_EACH_MS = 30 * 1000 };
+enum {
+    NONCE_LEN = 16,
+    HOLDER_ID = 1,
+    SAY_EACH_MS = 60 * 1000,
+    CROWDED_EACH_MS = 30 * 1000,
+    SAID_MAX = 32, // responders whose failure was logged
+};
+
+// said is a responder that is known to fail for an issuer.
+struct said {
+    struct http_url url;
+    uint64_t issuer; // a hash of its key
+};
 
 static const ev_tstamp tick_s = 1.;
 static const ev_tstamp lost_s = .1;
@@ -39,7 +52,9 @@ struct ocsp_asker {
     ev_timer lost; // runs while somebody is to be judged again: once for many
     TAILQ_HEAD(, question) questions;
     struct histogram times;
-    int64_t said_ms;    // when a failure was logged last; 0: never
+    int64_t said_ms;            // when a failure was logged last; 0: never
+    struct said said[SAID_MAX]; // the newest last: the log will say that they answer again
+    size_t said_count;
     uint64_t crowded;   // figures.crowded, the last time that somebody was judged again for it
     int64_t crowded_ms; // not before
 };
@@ -58,13 +73,59 @@ static struct slice nonce_of(const struct question *question)
     return question->task.has_nonce ? slice_of(question->nonce, NONCE_LEN) : (struct slice){0};
 }
 
+static struct said said_of(const struct question *question)
+{
+    const struct slice key = question->task.subject.issuer_key;
+    return (struct said){.url = *question->task.url,
+                         .issuer = hash_end(hash_add_slice(hash_begin(), key))};
+}
+
+// forget_said takes a responder off the list of those that are known to fail. False: it is not on it.
+static bool forget_said(struct ocsp_asker *asker, const struct said *said)
+{
+    size_t at = 0;
+    while (at < asker->said_count && !(asker->said[at].issuer == said->issuer &&
+                                       http_url_equal(&asker->said[at].url, &said->url)))
+        at++;
+    if (at == asker->said_count)
+        return false;
+    asker->said_count--;
+    for (; at < asker->said_count; at++)
+        asker->said[at] = asker->said[at + 1];
+    return true;
+}
+
+// remember_said puts a responder on the list, for which the oldest makes room.
+static void remember_said(struct ocsp_asker *asker, const struct said *said)
+{
+    const struct said oldest = asker->said[0];
+    (void)forget_said(asker, said);
+    if (asker->said_count == SAID_MAX)
+        (void)forget_said(asker, &oldest);
+    asker->said[asker->said_count++] = *said;
+}
+
+// say_again logs that a responder works again of which it was logged that it does not.
+static void say_again(struct ocsp_asker *asker, const struct question *question)
+{
+    if (asker->said_count == 0)
+        return;
+    const struct said said = said_of(question);
+    if (forget_said(asker, &said))
+        log_info(LOG_OCSP_FAILING, "OCSP: %s answers again", said.url.text);
+}
+
 // say_problem logs a failure, not more than one a minute.
 static void say_problem(struct ocsp_asker *asker, const struct question *question,
-                        const char *problem, int64_t now_ms)
+                        const struct ocsp_result *result, const char *problem, int64_t now_ms)
 {
     if (asker->said_ms != 0 && now_ms - asker->said_ms < SAY_EACH_MS)
         return;
     asker->said_ms = now_ms;
+    const struct said said = said_of(question);
+    // What is wrong about one certificate does not end with an answer about another.
+    if (result->fault != OCSP_FAULT_OTHER_CERTIFICATE)
+        remember_said(asker, &said);
     log_warning(LOG_OCSP_FAILING,
                 "OCSP: no answer of %s: %s; `ocsp.mode` decides what becomes of clients, and "
                 "metrics count further failures",
@@ -77,7 +138,9 @@ static void settle(struct question *question, const struct ocsp_result *result, 
     struct ocsp_asker *asker = question->asker;
     const int64_t now_ms = monotonic_ms();
     if (problem != NULL)
-        say_problem(asker, question, problem, now_ms);
+        say_problem(asker, question, result, problem, now_ms);
+    else
+        say_again(asker, question);
     TAILQ_REMOVE(&asker->questions, question, link);
     histogram_note(&asker->times, &histogram_waits, now_ms - question->begun_ms);
     const bool is_lost =

@@ -123,7 +123,7 @@ static bool is_revoked_here(const struct ocsp_entry *entry)
 // is_revoked tells whether a certificate was revoked and no newer good says otherwise, of this place or of the one that said so.
 // `entry` is the one of the query; NULL: there is none, and other places may have said so.
 static bool is_revoked(const struct ocsp_book *book, const struct ocsp_query *query,
-                       const struct ocsp_entry *entry, struct ocsp_signers *out)
+                       const struct ocsp_entry *entry, struct ocsp_grounds *out)
 {
     if (entry != NULL && is_revoked_here(entry))
         return true;
@@ -156,7 +156,7 @@ static struct ocsp_query query_of(const struct ocsp_entry *entry)
 
 // standing_of tells what is known. Who was revoked stays so until a newer answer says otherwise.
 static enum ocsp_standing standing_of(const struct ocsp_book *book, const struct ocsp_entry *entry,
-                                      int64_t now_s, int64_t now_ms, struct ocsp_signers *out)
+                                      int64_t now_s, int64_t now_ms, struct ocsp_grounds *out)
 {
     const struct ocsp_query query = query_of(entry);
     out->good = entry->delegate;
@@ -166,6 +166,7 @@ static enum ocsp_standing standing_of(const struct ocsp_book *book, const struct
         return entry->status == OCSP_GOOD ? OCSP_STANDS_GOOD : OCSP_STANDS_UNKNOWN;
     const struct ocsp_place *place = entry->place;
     const bool is_down = now_ms < place->down_until_ms && place->under_way > 0;
+    out->fault = is_down && entry->fault == OCSP_FAULT_NONE ? place->fault : entry->fault;
     const bool is_put_off = entry->failures > 0 && now_ms < entry->retry_ms && !entry->is_queued;
     if (entry->is_under_way)
         return OCSP_STANDS_UNASKED;
@@ -173,32 +174,32 @@ static enum ocsp_standing standing_of(const struct ocsp_book *book, const struct
 }
 
 enum ocsp_standing ocsp_book_standing(struct ocsp_book *book, const struct ocsp_entry *entry,
-                                      int64_t now_s, int64_t now_ms, struct ocsp_signers *out)
+                                      int64_t now_s, int64_t now_ms, struct ocsp_grounds *out)
 {
-    struct ocsp_signers signers = {0};
+    struct ocsp_grounds grounds = {0};
     pthread_mutex_lock(&book->lock);
-    const enum ocsp_standing standing = standing_of(book, entry, now_s, now_ms, &signers);
+    const enum ocsp_standing standing = standing_of(book, entry, now_s, now_ms, &grounds);
     pthread_mutex_unlock(&book->lock);
     if (out != NULL)
-        *out = signers;
+        *out = grounds;
     return standing;
 }
 
 enum ocsp_standing ocsp_book_look(struct ocsp_book *book, const struct ocsp_query *query,
-                                  int64_t now_s, int64_t now_ms, struct ocsp_signers *out)
+                                  int64_t now_s, int64_t now_ms, struct ocsp_grounds *out)
 {
-    struct ocsp_signers signers = {0};
+    struct ocsp_grounds grounds = {0};
     enum ocsp_standing standing = OCSP_STANDS_UNASKED;
     pthread_mutex_lock(&book->lock);
     const struct ocsp_entry *entry =
         query->url == NULL ? NULL : ocsp_store_find(&book->store, query);
     if (entry != NULL)
-        standing = standing_of(book, entry, now_s, now_ms, &signers);
-    else if (is_revoked(book, query, NULL, &signers))
+        standing = standing_of(book, entry, now_s, now_ms, &grounds);
+    else if (is_revoked(book, query, NULL, &grounds))
         standing = OCSP_STANDS_REVOKED;
     pthread_mutex_unlock(&book->lock);
     if (out != NULL)
-        *out = signers;
+        *out = grounds;
     return standing;
 }
 
@@ -334,9 +335,11 @@ static void note_failure(struct ocsp_entry *entry, const struct ocsp_result *res
 {
     struct ocsp_place *place = entry->place;
     put_off(entry, now_ms);
+    entry->fault = (uint8_t)result->fault;
     if (!result->is_responders_fault)
         return;
     place->failures++;
+    place->fault = result->fault;
     if (place->failures >= OCSP_BOOK_FAILURES)
         place->down_until_ms = now_ms + OCSP_BOOK_DOWN_MS;
 }
@@ -387,10 +390,12 @@ static void note_answer(struct ocsp_entry *entry, const struct ocsp_answer *answ
     entry->again_ms = now_ms + OCSP_BOOK_REFUSED_AGAIN_MS;
     take_answer(entry, answer);
     if (!has_current(entry, now_s)) {
+        entry->fault = OCSP_FAULT_EXPIRED; // the newer one is
         put_off(entry, now_ms);
         return;
     }
     entry->failures = 0;
+    entry->fault = OCSP_FAULT_NONE;
     entry->retry_ms = 0;
     // Three quarters of what is left, but not at once again, and often enough.
     int64_t wait_s = (entry->next_update_s - now_s) * 3 / 4;

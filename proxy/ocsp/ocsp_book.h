@@ -14,7 +14,7 @@
 //
 // A revocation is kept beside the answers until the issuer itself has signed a newer *good*. A newer good of a delegate takes it
 // back too, but only for those who believe that delegate: profiles differ in that, and one that denies it, today or
-// tomorrow, must find the revocation there (struct ocsp_signers).
+// tomorrow, must find the revocation there (struct ocsp_grounds).
 //
 // Two clocks: the wall clock (`now_s`, Unix seconds) says whether an answer is over, and nothing else. When to ask again goes
 // by the monotonic one (`now_ms`), so that setting the clock neither stops questions nor brings them all at once.
@@ -88,22 +88,24 @@ void ocsp_book_destroy(struct ocsp_book *book);
 struct ocsp_entry *ocsp_book_hold(struct ocsp_book *book, const struct ocsp_query *query) MUST_USE;
 void ocsp_book_release(struct ocsp_book *book, struct ocsp_entry *entry);
 
-// ocsp_signers is on whose word a certificate stands as it does.
-struct ocsp_signers {
+// ocsp_grounds is why a certificate stands as it does.
+struct ocsp_grounds {
     struct ocsp_delegate good; // where it stands as good: who has signed that
     bool
         was_revoked; // it was revoked, and `reinstater` has signed a newer good: who does not believe that has a revoked one
     struct ocsp_delegate reinstater;
+    enum ocsp_fault
+        fault; // what came the last time in place of an answer that counts; NONE: nothing
 };
 
 // ocsp_book_standing tells what is known, at `now_s` of the wall clock and `now_ms` of the monotonic one. `*out` (NULL: not
 // wanted) becomes those who have signed it: profiles differ in whom they believe.
 enum ocsp_standing ocsp_book_standing(struct ocsp_book *book, const struct ocsp_entry *entry,
-                                      int64_t now_s, int64_t now_ms, struct ocsp_signers *out);
+                                      int64_t now_s, int64_t now_ms, struct ocsp_grounds *out);
 
 // ocsp_book_look does so without holding anything. A query without a URL is for what was said elsewhere.
 enum ocsp_standing ocsp_book_look(struct ocsp_book *book, const struct ocsp_query *query,
-                                  int64_t now_s, int64_t now_ms, struct ocsp_signers *out);
+                                  int64_t now_s, int64_t now_ms, struct ocsp_grounds *out);
 
 // ocsp_book_doubt tells what is known for one who does not take a good answer: OCSP_STANDS_UNASKED, and it is to be asked
 // about once in OCSP_BOOK_RETRY_MS, or OCSP_STANDS_SILENT.

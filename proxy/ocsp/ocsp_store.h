@@ -53,6 +53,7 @@ struct ocsp_place {
     size_t held_count;                           // of them
     size_t under_way;                            // of the book
     unsigned failures;                           // of the book; in a row
+    enum ocsp_fault fault;                       // of the book; of the last of them
     int64_t down_until_ms;                       // of the book
     struct ocsp_entries queue;                   // of the book: to be asked
     struct ocsp_entries unheld[OCSP_RANK_COUNT]; // the oldest first
@@ -76,6 +77,7 @@ struct ocsp_entry {
     uint16_t failures; // in a row
     uint8_t status;    // enum ocsp_status, with an answer
     uint8_t rank;      // enum ocsp_rank, while nobody holds it
+    uint8_t fault;     // enum ocsp_fault; what came the last time
     bool has_answer;
     bool has_revoked;      // somebody has said revoked, and the issuer itself nothing newer
     bool is_queued;        // of the book, like the two that follow

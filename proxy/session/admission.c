@@ -21,7 +21,8 @@ struct verdict admission_decide_loop(const struct via_trail *trail, const char *
 }
 
 struct verdict admission_decide_right(const struct snapshot *snapshot, enum reason reason,
-                                      int64_t not_after_s, int64_t now_s)
+                                      const struct ocsp_why *unanswered, int64_t not_after_s,
+                                      int64_t now_s)
 {
     if (reason == REASON_NONE && now_s <= not_after_s)
         return (struct verdict){.kind = VERDICT_GO};
@@ -31,6 +32,10 @@ struct verdict admission_decide_right(const struct snapshot *snapshot, enum reas
     verdict.detail = reason == REASON_BAD_ACCOUNT      ? "the certificate gives no account"
                      : reason == REASON_LIMIT_ACCOUNTS ? "all accounts of this client are in use"
                                                        : "no longer accepted";
+    if (reason == REASON_OCSP_UNAVAILABLE && unanswered != NULL) {
+        verdict.detail = unanswered->name;
+        verdict.help = unanswered->sentence;
+    }
     verdict.ends_connection = true;
     return verdict;
 }

@@ -4,6 +4,7 @@
 // A request is asked about before DNS (room, right, target), after it (addresses), and before the 200 (today).
 #pragma once
 
+#include "auth/ocsp_verdict.h"
 #include "proxy/http/via.h"
 #include "proxy/session/verdict.h"
 
@@ -24,9 +25,11 @@ struct verdict admission_decide_room(bool is_draining, bool has_records);
 struct verdict admission_decide_loop(const struct via_trail *trail, const char *token);
 
 // admission_decide_right refuses a client that has lost its right: `reason` is what judging it again has said,
-// REASON_NONE for nothing; `not_after_s` is when its certificate ends (Unix seconds, like `now_s`).
+// REASON_NONE for nothing; `unanswered` is why OCSP had no answer, or NULL; `not_after_s` is when its certificate ends (Unix
+// seconds, like `now_s`).
 struct verdict admission_decide_right(const struct snapshot *snapshot, enum reason reason,
-                                      int64_t not_after_s, int64_t now_s);
+                                      const struct ocsp_why *unanswered, int64_t not_after_s,
+                                      int64_t now_s);
 
 // admission_decide_target takes the first decision: all that the policy can say before DNS.
 struct verdict admission_decide_target(const struct admission *admission);

@@ -183,8 +183,10 @@ static struct verdict judge_right(struct exchange *exchange)
     struct peer *peer = exchange->peer;
     const enum reason reason = peer_revalidate(peer, false);
     exchange->generation = peer->snapshot->generation;
-    return admission_decide_right(peer->snapshot, reason, peer_ends_s(peer),
-                                  wall_clock_ms() / 1000);
+    const bool is_of_edge = peer->edge != NULL && peer->edge->unanswered != NULL;
+    return admission_decide_right(peer->snapshot, reason,
+                                  is_of_edge ? peer->edge->unanswered : peer->unanswered,
+                                  peer_ends_s(peer), wall_clock_ms() / 1000);
 }
 
 // take_record_room takes the room for both records, before anything is waited for: no record, no tunnel. Where the

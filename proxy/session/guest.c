@@ -105,7 +105,7 @@ static struct peer *make(struct peer *edge, const struct trust *trust,
     (void)string_copy(guest->id, sizeof guest->id, slice_of_string(edge->id));
     const struct ocsp_verdict found = ocsp_hold_judge(
         &guest->ocsp, edge->context->ocsp, guest->identity, trust, edge->context->now_ms);
-    guest->is_unanswered = found.is_unanswered;
+    guest->unanswered = found.why;
     if (peer_identify(guest, guest->snapshot))
         return guest;
     guest_destroy(guest);
@@ -158,8 +158,8 @@ struct verdict guest_introduce(struct peer *edge, const struct message_head *hea
     if (found == CLIENT_CERT_NONE)
         return go();
     const enum reason reason = peer_revalidate(edge, false);
-    const struct verdict right =
-        admission_decide_right(edge->snapshot, reason, edge->not_after_s, wall_clock_ms() / 1000);
+    const struct verdict right = admission_decide_right(edge->snapshot, reason, edge->unanswered,
+                                                        edge->not_after_s, wall_clock_ms() / 1000);
     if (right.kind != VERDICT_GO)
         return right;
     const struct trust *trust = peer_trust_of_guests(edge);

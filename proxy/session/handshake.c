@@ -72,7 +72,7 @@ static enum err ask_ocsp(struct session *session, struct trust_verdict *verdict)
         verdict->identity = NULL;
         return ERR_AGAIN;
     }
-    peer->is_unanswered = found.is_unanswered;
+    peer->unanswered = found.why;
     if (found.reason == REASON_NONE)
         return ERR_OK;
     *verdict = (struct trust_verdict){

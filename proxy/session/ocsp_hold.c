@@ -124,48 +124,49 @@ static bool denies(const struct believer *believer, const struct ocsp_delegate *
 // is_revoked_for tells whether a certificate that stands like this is revoked for the profile: also where it does not believe the
 // one who has taken that back.
 static bool is_revoked_for(const struct believer *believer, enum ocsp_standing standing,
-                           const struct ocsp_signers *signers)
+                           const struct ocsp_grounds *grounds)
 {
     return standing == OCSP_STANDS_REVOKED ||
-           (signers->was_revoked && denies(believer, &signers->reinstater));
+           (grounds->was_revoked && denies(believer, &grounds->reinstater));
 }
 
-// standing_of_nobody tells how a certificate stands about which nobody is asked, for want of a place or of a URL. What was said
+// view_of_nobody tells how a certificate stands about which nobody is asked, for want of a place or of a URL. What was said
 // of it elsewhere counts.
-static enum ocsp_standing standing_of_nobody(const struct ocsp_hold *hold,
-                                             const struct believer *believer, int64_t now_ms)
+static struct ocsp_view view_of_nobody(const struct ocsp_hold *hold,
+                                       const struct believer *believer, int64_t now_ms)
 {
     struct ocsp_query query;
-    struct ocsp_signers signers;
+    struct ocsp_grounds grounds;
     if (name_certificate(believer->record, believer->index, &query) &&
         is_revoked_for(believer,
-                       ocsp_book_look(hold->book, &query, believer->now_s, now_ms, &signers),
-                       &signers))
-        return OCSP_STANDS_REVOKED;
-    return hold->is_crowded[believer->index] ? OCSP_STANDS_CROWDED : OCSP_STANDS_UNPLACED;
+                       ocsp_book_look(hold->book, &query, believer->now_s, now_ms, &grounds),
+                       &grounds))
+        return (struct ocsp_view){.standing = OCSP_STANDS_REVOKED};
+    return (struct ocsp_view){.standing = hold->is_crowded[believer->index] ? OCSP_STANDS_CROWDED
+                                                                            : OCSP_STANDS_UNPLACED};
 }
 
-// standing_at tells how a certificate of the chain stands under `trust`. That it is good one may have said in whose name
+// view_at tells how a certificate of the chain stands under `trust`. That it is good one may have said in whose name
 // nobody may speak any more.
-static enum ocsp_standing standing_at(struct ocsp_hold *hold, size_t index,
-                                      const struct trust *trust, const struct chain_record *record,
-                                      int64_t now_ms)
+static struct ocsp_view view_at(struct ocsp_hold *hold, size_t index, const struct trust *trust,
+                                const struct chain_record *record, int64_t now_ms)
 {
-    struct ocsp_signers signers;
+    struct ocsp_grounds grounds;
     const struct believer believer = {
         .trust = trust, .record = record, .index = index, .now_s = wall_clock_ms() / 1000};
     struct ocsp_entry *entry = hold->entries[index];
     hold->is_doubted[index] = false;
     if (entry == NULL)
-        return standing_of_nobody(hold, &believer, now_ms);
+        return view_of_nobody(hold, &believer, now_ms);
     const enum ocsp_standing standing =
-        ocsp_book_standing(hold->book, entry, believer.now_s, now_ms, &signers);
-    if (is_revoked_for(&believer, standing, &signers))
-        return OCSP_STANDS_REVOKED;
-    if (standing != OCSP_STANDS_GOOD || !denies(&believer, &signers.good))
-        return standing;
+        ocsp_book_standing(hold->book, entry, believer.now_s, now_ms, &grounds);
+    if (is_revoked_for(&believer, standing, &grounds))
+        return (struct ocsp_view){.standing = OCSP_STANDS_REVOKED};
+    if (standing != OCSP_STANDS_GOOD || !denies(&believer, &grounds.good))
+        return (struct ocsp_view){.standing = standing, .fault = grounds.fault};
     hold->is_doubted[index] = true;
-    return ocsp_book_doubt(hold->book, entry, now_ms);
+    return (struct ocsp_view){.standing = ocsp_book_doubt(hold->book, entry, now_ms),
+                              .fault = OCSP_FAULT_DENIED};
 }
 
 struct ocsp_verdict ocsp_hold_judge(struct ocsp_hold **hold, struct ocsp_book *book,
@@ -186,16 +187,16 @@ struct ocsp_verdict ocsp_hold_judge(struct ocsp_hold **hold, struct ocsp_book *b
         return ocsp_decide(OCSP_OFF, NULL, 0);
     if (*hold == NULL)
         return (struct ocsp_verdict){.reason = REASON_NO_MEMORY, .detail = "no memory"};
-    enum ocsp_standing standings[OCSP_HOLD_MAX];
+    struct ocsp_view views[OCSP_HOLD_MAX];
     const int64_t now_s = wall_clock_ms() / 1000;
     for (size_t i = 0; i < (*hold)->count; i++) {
-        standings[i] = standing_at(*hold, i, trust, identity->record, now_ms);
-        if (standings[i] == OCSP_STANDS_UNASKED)
+        views[i] = view_at(*hold, i, trust, identity->record, now_ms);
+        if (views[i].standing == OCSP_STANDS_UNASKED)
             ocsp_book_ask(book, (*hold)->entries[i]);
-        if (standings[i] >= OCSP_STANDS_UNKNOWN && (*hold)->entries[i] != NULL)
+        if (views[i].standing >= OCSP_STANDS_UNKNOWN && (*hold)->entries[i] != NULL)
             ocsp_book_ask_again(book, (*hold)->entries[i], now_s, now_ms);
     }
-    return ocsp_decide(settings->mode, standings, (*hold)->count);
+    return ocsp_decide(settings->mode, views, (*hold)->count);
 }
 
 bool ocsp_hold_is_good(struct ocsp_book *book, const struct identity *identity,
@@ -209,14 +210,14 @@ bool ocsp_hold_is_good(struct ocsp_book *book, const struct identity *identity,
     for (size_t i = 0; i < count; i++) {
         struct ocsp_query query;
         struct http_url url;
-        struct ocsp_signers signers;
+        struct ocsp_grounds grounds;
         const struct believer believer = {
             .trust = trust, .record = identity->record, .index = i, .now_s = now_s};
         if (!make_query(settings, identity->record, i, &url, &query))
             return false;
-        const enum ocsp_standing standing = ocsp_book_look(book, &query, now_s, now_ms, &signers);
-        if (standing != OCSP_STANDS_GOOD || is_revoked_for(&believer, standing, &signers) ||
-            denies(&believer, &signers.good))
+        const enum ocsp_standing standing = ocsp_book_look(book, &query, now_s, now_ms, &grounds);
+        if (standing != OCSP_STANDS_GOOD || is_revoked_for(&believer, standing, &grounds) ||
+            denies(&believer, &grounds.good))
             return false;
     }
     return true;

@@ -8,6 +8,7 @@
 
 struct upstream_pool;
 struct ocsp_hold;
+struct ocsp_why;
 
 // It is one struct because all of it belongs to the client of one connection, and every exchange needs most of it.
 struct peer {
@@ -35,11 +36,12 @@ struct peer {
         edge; // borrowed; the proxy that is connected, and passes its certificates on; NULL: it is itself
     STACK_OF(CRYPTO_BUFFER) *passed_on; // owned; with `edge`: these certificates, its own first
     struct ocsp_hold *ocsp;             // owned; NULL: nobody is asked about it
-    bool is_unanswered;                 // nobody had answered when it was judged last
-    int64_t not_after_s;                // Unix seconds; when the certificate's right ends
-    int64_t expires_ms;                 // the same, monotonic, unless the clock is set
-    char *json;                         // owned; the audit's `client` object
-    size_t json_len;                    // bytes
+    const struct ocsp_why *
+        unanswered; // why OCSP had no answer about it when it was judged last; NULL: it had, or nobody asks
+    int64_t not_after_s; // Unix seconds; when the certificate's right ends
+    int64_t expires_ms;  // the same, monotonic, unless the clock is set
+    char *json;          // owned; the audit's `client` object
+    size_t json_len;     // bytes
     // owned; connections that the next request may use; NULL: none yet
     struct upstream_pool *upstreams;
 };

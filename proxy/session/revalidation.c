@@ -62,7 +62,7 @@ static struct slice client_json(const struct peer *peer, const struct snapshot *
         .trust = peer->identity == NULL ? NULL : peer->identity->trust_name,
         .identity = peer->identity,
         .ocsp = ocsp_hold_count(peer->ocsp) == 0 ? NULL
-                : peer->is_unanswered            ? "unanswered"
+                : peer->unanswered != NULL       ? "unanswered"
                                                  : "good",
         .extensions = snapshot->policy->extensions,
     };
@@ -154,7 +154,7 @@ static enum reason recheck_ocsp(struct peer *peer, const struct trust *trust, bo
 {
     const struct ocsp_verdict found = ocsp_hold_judge(&peer->ocsp, peer->context->ocsp,
                                                       peer->identity, trust, peer->context->now_ms);
-    peer->is_unanswered = found.is_unanswered;
+    peer->unanswered = found.why;
     return is_live && found.reason == REASON_OCSP_UNAVAILABLE ? REASON_NONE : found.reason;
 }
 

@@ -150,7 +150,8 @@ def test_without_an_answer_soft_lets_in_and_says_so_and_require_refuses(asking, 
     soft = asking(url, mode="soft")
     soft.tunnel(soft.target, leaf).echo(b"hello")
     assert soft.audit.wait("decision")["client"]["ocsp"] == "unanswered"
-    refused(asking(url), leaf, "ocsp_unavailable")
+    record = refused(asking(url), leaf, "ocsp_unavailable")
+    assert record["detail"].endswith("the responder cannot be reached")
 
 
 def html(responder, question, handler):
@@ -251,6 +252,7 @@ def test_no_hostile_answer_is_a_yes(asking, responder, pki):
     leaf = pki.ca.leaf("meets-nobody-hostile")
     responder.knows(leaf)
     eventually(lambda: is_let_in(proxy, leaf), "an honest answer")
+    proxy.stderr.wait(f"info OCSP: {responder.url} answers again")
 
 
 def is_let_in(proxy, leaf):
@@ -456,10 +458,13 @@ def test_a_responder_that_goes_silent_ends_nothing_and_lets_nobody_new_in(asking
     responder.habit = try_later
     proxy.stderr.wait("no answer of .*tryLater")
     eventually(
-        lambda: b"ocsp_unavailable" in requester.ask("nowhere.test:443").body,
+        lambda: b"the responder says tryLater" in requester.ask("nowhere.test:443").body,
         "the answer to end",
     )
-    refused(proxy, leaf, "ocsp_unavailable")
+    refusal = proxy.audit.wait("decision", **{"decision.reason": "ocsp_unavailable"})
+    assert refusal["detail"] == "try_later"
+    record = refused(proxy, leaf, "ocsp_unavailable")
+    assert record["detail"].endswith("the responder says tryLater")
     tunnel.echo(b"untouched")
 
 

@@ -455,17 +455,17 @@ static void who_does_not_take_an_answer_has_it_asked_for_again_now_and_then(void
 {
     struct bench *bench = *state;
     struct ocsp_entry *entry = hold(bench->book, &bench->one, 1);
-    struct ocsp_signers signers;
+    struct ocsp_grounds grounds;
     struct ocsp_task task;
     struct ocsp_result good = answer_of(OCSP_GOOD, NOW_S, NOW_S + LIFE_S);
     good.answer.delegate = (struct ocsp_delegate){.is_there = true, .serial_len = 1, .serial = {7}};
     ocsp_book_ask(bench->book, entry);
     assert_true(ocsp_book_take(bench->book, NOW_MS, &task));
     assert_false(ocsp_book_settle(bench->book, &task, &good, NOW_S, NOW_MS));
-    assert_int_equal(ocsp_book_standing(bench->book, entry, NOW_S, NOW_MS, &signers),
+    assert_int_equal(ocsp_book_standing(bench->book, entry, NOW_S, NOW_MS, &grounds),
                      OCSP_STANDS_GOOD);
-    assert_true(signers.good.is_there && signers.good.serial_len == 1 &&
-                signers.good.serial[0] == 7);
+    assert_true(grounds.good.is_there && grounds.good.serial_len == 1 &&
+                grounds.good.serial[0] == 7);
     assert_int_equal(ocsp_book_doubt(bench->book, entry, NOW_MS), OCSP_STANDS_UNASKED);
     assert_false(ocsp_book_is_asked(bench->book, entry));
     ocsp_book_ask(bench->book, entry);
@@ -477,8 +477,8 @@ static void who_does_not_take_an_answer_has_it_asked_for_again_now_and_then(void
     assert_int_equal(ocsp_book_doubt(bench->book, entry, NOW_MS + OCSP_BOOK_RETRY_MS),
                      OCSP_STANDS_UNASKED);
     assert_int_equal(look(bench->book, &bench->one, 1, NOW_S), OCSP_STANDS_GOOD);
-    (void)ocsp_book_standing(bench->book, entry, NOW_S, NOW_MS, &signers);
-    assert_false(signers.good.is_there);
+    (void)ocsp_book_standing(bench->book, entry, NOW_S, NOW_MS, &grounds);
+    assert_false(grounds.good.is_there);
     ocsp_book_release(bench->book, entry);
 }
 

@@ -54,27 +54,64 @@ static void the_worst_of_a_chain_decides(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        const struct ocsp_verdict soft = ocsp_decide(OCSP_SOFT, cases[i].standings, cases[i].count);
-        const struct ocsp_verdict require =
-            ocsp_decide(OCSP_REQUIRE, cases[i].standings, cases[i].count);
+        struct ocsp_view views[3] = {0};
+        for (size_t v = 0; v < cases[i].count; v++)
+            views[v].standing = cases[i].standings[v];
+        const struct ocsp_verdict soft = ocsp_decide(OCSP_SOFT, views, cases[i].count);
+        const struct ocsp_verdict require = ocsp_decide(OCSP_REQUIRE, views, cases[i].count);
         assert_int_equal(soft.reason, cases[i].soft);
         assert_int_equal(require.reason, cases[i].require);
         assert_int_equal(soft.waits, cases[i].waits);
         assert_int_equal(require.waits, cases[i].waits);
-        assert_int_equal(soft.is_unanswered, cases[i].is_unanswered);
-        assert_false(require.is_unanswered);
+        assert_int_equal(soft.why != NULL, cases[i].is_unanswered);
+        assert_int_equal(require.why != NULL, require.reason == MISSING);
         assert_int_equal(soft.detail[0] == '\0', soft.reason == REASON_NONE);
         assert_int_equal(require.detail[0] == '\0', require.reason == REASON_NONE);
     }
 }
 
+static void who_has_no_answer_is_told_why(void **state)
+{
+    static const struct {
+        struct ocsp_view views[2];
+        const char *name;
+        const char *sentence; // has this
+    } whys[] = {
+        {{{.standing = SILENT, .fault = OCSP_FAULT_TIMEOUT}, {.standing = GOOD}},
+         "timeout",
+         "within `timeout`"},
+        {{{.standing = GOOD}, {.standing = UNASKED, .fault = OCSP_FAULT_SIGNATURE}},
+         "bad_signature",
+         "its signature is wrong"},
+        {{{.standing = SILENT}, {.standing = SILENT, .fault = OCSP_FAULT_TRY_LATER}},
+         "try_later",
+         "tryLater"},
+        {{{.standing = SILENT, .fault = OCSP_FAULT_DENIED}}, "denied_signer", "denied"},
+        {{{.standing = UNASKED}}, "no_answer_yet", "not answered in time"},
+        {{{.standing = UNPLACED}}, "nobody_to_ask", "may be asked"},
+        {{{.standing = CROWDED}, {.standing = SILENT, .fault = OCSP_FAULT_TIMEOUT}},
+         "no_room",
+         "no room"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof whys / sizeof whys[0]; i++) {
+        const struct ocsp_verdict soft = ocsp_decide(OCSP_SOFT, whys[i].views, 2);
+        const struct ocsp_verdict require = ocsp_decide(OCSP_REQUIRE, whys[i].views, 2);
+        assert_string_equal(soft.why->name, whys[i].name);
+        assert_string_equal(require.why->name, whys[i].name);
+        assert_string_equal(require.detail, require.why->sentence);
+        assert_non_null(strstr(require.detail, whys[i].sentence));
+        assert_true(strlen(require.detail) < 250);
+    }
+}
+
 static void nobody_is_refused_where_nobody_is_asked(void **state)
 {
-    const enum ocsp_standing revoked[] = {REVOKED};
+    const struct ocsp_view revoked[] = {{.standing = REVOKED}};
     (void)state;
     const struct ocsp_verdict verdict = ocsp_decide(OCSP_OFF, revoked, 1);
     assert_int_equal(verdict.reason, REASON_NONE);
-    assert_false(verdict.waits || verdict.is_unanswered);
+    assert_false(verdict.waits || verdict.why != NULL);
     assert_string_equal(ocsp_mode_name(OCSP_REQUIRE), "require");
 }
 
@@ -145,6 +182,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_worst_of_a_chain_decides),
+        cmocka_unit_test(who_has_no_answer_is_told_why),
         cmocka_unit_test(nobody_is_refused_where_nobody_is_asked),
         cmocka_unit_test(the_end_of_a_tunnel_has_the_reason_of_the_refusal),
         cmocka_unit_test(a_certificate_may_name_whom_the_prefixes_allow),

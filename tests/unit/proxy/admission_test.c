@@ -206,7 +206,7 @@ static void a_right_is_lost_for_its_reason_or_one_second_after_its_end(void **st
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         const struct verdict verdict =
-            admission_decide_right(&world->snapshot, rows[i].asked, rows[i].not_after_s, NOW);
+            admission_decide_right(&world->snapshot, rows[i].asked, NULL, rows[i].not_after_s, NOW);
         if (rows[i].reason == REASON_NONE) {
             assert_undecided(&verdict, VERDICT_GO);
             continue;
@@ -561,7 +561,8 @@ static void verdicts_keep_their_names_when_the_policy_is_gone(void **state)
     struct candidate candidate = {.address = address("1.1.1.1")};
     const struct verdict allowed = admission_decide_addresses(&asks_good, &candidate, 1, true);
     const struct verdict denied = admission_decide_target(&asks_bad);
-    const struct verdict lost = admission_decide_right(&world->snapshot, REASON_REVOKED, NOW, NOW);
+    const struct verdict lost =
+        admission_decide_right(&world->snapshot, REASON_REVOKED, NULL, NOW, NOW);
     end_world(world);
     *state = NULL;
     assert_string_equal(allowed.rule, "web");
