@@ -9,6 +9,7 @@
 #include "proxy/config/endpoint_text.h"
 #include "proxy/config/parent_config.h"
 #include "proxy/outlet/outlet_settings.h"
+#include "proxy/uplink/srv_settings.h"
 
 static void print_resolvers(const struct resolver_options *options)
 {
@@ -21,12 +22,24 @@ static void print_resolvers(const struct resolver_options *options)
     }
 }
 
+// print_service prints whose certificates the places of a service must have.
+static void print_service(const struct srv_settings *srv)
+{
+    (void)printf(" where SRV of %s says, each with a certificate for ", srv->service.name.text);
+    if (srv->target_count == 0)
+        (void)printf("%s\n", srv->service.domain.text);
+    else
+        (void)printf("its own name, which `targets` allows\n");
+}
+
 static void print_parents(const struct snapshot *snapshot)
 {
     char host[TARGET_TEXT_CAP];
     for (size_t i = 0; i < snapshot->parent_count; i++) {
         const struct parent_config *parent = &snapshot->parents[i];
         (void)printf("  parent %s over %s:", parent->name, parent->is_clear ? "http" : "https");
+        if (parent->srv != NULL)
+            print_service(parent->srv);
         for (size_t p = 0; p < parent->proxy_count; p++)
             (void)printf(" %s port %" PRIu16 "%s", target_format_host(&parent->proxies[p], host),
                          parent->proxies[p].port, p + 1 < parent->proxy_count ? "," : "\n");

@@ -8,6 +8,7 @@ enum { PARENT_PROXIES_MAX = 8 };
 
 struct credentials;
 struct proxy_board;
+struct srv_settings;
 
 // parent_health says how its proxies are checked. Zeroed: they are not.
 struct parent_health {
@@ -17,12 +18,14 @@ struct parent_health {
 };
 
 struct parent_config {
-    const char *name;                // snapshot's arena
-    const struct target *proxies;    // snapshot's arena; in the order in which they are tried
-    size_t proxy_count;              // 1 to PARENT_PROXIES_MAX
-    bool is_clear;                   // http://, not https://
-    bool resolves;                   // names go to it as they are
-    bool tells_client;               // it is told whose request it is (RFC 9440)
+    const char *name;             // snapshot's arena
+    const struct target *proxies; // snapshot's arena; in the order in which they are tried
+    size_t proxy_count;           // 1 to PARENT_PROXIES_MAX; 0 with `srv`
+    const struct srv_settings
+        *srv;          // snapshot's arena; DNS says where its proxies are; NULL: `proxies` are
+    bool is_clear;     // http://, not https://
+    bool resolves;     // names go to it as they are
+    bool tells_client; // it is told whose request it is (RFC 9440)
     struct credentials *credentials; // owned; NULL: no TLS
     struct parent_health health;
     struct proxy_board *board; // owned; which proxies are down; NULL: they are not checked

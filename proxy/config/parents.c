@@ -7,6 +7,7 @@
 #include "auth/base/date.h"
 #include "proxy/config/named_files.h"
 #include "proxy/config/parent_config.h"
+#include "proxy/config/parent_places.h"
 #include "proxy/config/validity.h"
 #include "proxy/uplink/credentials.h"
 #include "proxy/uplink/proxy_board.h"
@@ -55,84 +56,6 @@ static const struct key certificate_keys[] = {
 const struct section parent_section = SECTION("a parent", keys);
 const struct section parent_certificate_section =
     SECTION("the `certificate` of a parent", certificate_keys);
-
-// ---- where it is --------------------------------------------------------------------------------
-
-// place is one entry of `to`.
-struct place {
-    struct target target;
-    bool is_clear;
-};
-
-static bool place_read(struct reader *reader, const struct node *node, void *item, void *arg)
-{
-    const struct slice secure = SLICE_LITERAL("https://");
-    const struct slice clear = SLICE_LITERAL("http://");
-    struct place *out = item;
-    struct slice text = {0};
-    struct target host;
-    (void)arg;
-    if (node->kind == NODE_MAP)
-        return reader_error(reader, node,
-                            "`to`: SRV names are not supported by this version"
-                            "\nwrite https://HOST:PORT, once for each proxy");
-    if (!reader_text(reader, node, "`to`", CONFIG_TEXT_MAX, &text))
-        return false;
-    out->is_clear = slice_equal_ignore_case(slice_first(text, clear.len), clear);
-    if (!out->is_clear && !slice_equal_ignore_case(slice_first(text, secure.len), secure))
-        return reader_refuse(reader, node, "`to`:", "it begins with neither https:// nor http://",
-                             "write https://HOST:PORT");
-    struct slice rest = slice_from(text, out->is_clear ? clear.len : secure.len);
-    if (slice_ends_with(rest, SLICE_LITERAL("/")))
-        rest = slice_first(rest, rest.len - 1);
-    if (target_parse(rest, &out->target) == ERR_OK)
-        return true;
-    return reader_refuse(reader, node, "`to`:",
-                         target_host_parse(rest, &host) == ERR_OK
-                             ? "it has no port"
-                             : "expected a host name or an address, a port, and nothing else",
-                         "write https://HOST:PORT");
-}
-
-// is_of_this_machine tells whether nobody else can listen on the way there.
-static bool is_of_this_machine(const struct target *target)
-{
-    return target->kind == TARGET_ADDRESS &&
-           ((target->address.family == IP_V4 && target->address.bytes[0] == 127) ||
-            ip_addr_equal(&target->address,
-                          &(struct ip_addr){.family = IP_V6, .bytes = {[15] = 1}}));
-}
-
-static void places_read(struct reader *reader, const struct node *node, struct parent_config *out)
-{
-    static const struct items items = {.what = "`to`",
-                                       .min = 1,
-                                       .max = PARENT_PROXIES_MAX,
-                                       .size = sizeof(struct place),
-                                       .read = place_read};
-    size_t count = 0;
-    const struct place *places = reader_items(reader, node, &items, &count);
-    struct target *proxies = count == 0 ? NULL : reader_alloc(reader, count, sizeof *proxies);
-    if (proxies == NULL)
-        return;
-    out->is_clear = places[0].is_clear;
-    bool is_near = true;
-    for (size_t i = 0; i < count; i++) {
-        proxies[i] = places[i].target;
-        is_near = is_near && is_of_this_machine(&proxies[i]);
-        if (places[i].is_clear != out->is_clear)
-            reader_error(reader, node,
-                         "`to`: https:// and http:// in one list: they need different things"
-                         "\nmake two parents, and name both in `via`");
-    }
-    out->proxies = proxies;
-    out->proxy_count = count;
-    if (out->is_clear && !is_near)
-        reader_warning(reader, node,
-                       "`to`: over http:// everybody on the way there reads which targets are "
-                       "asked for, and may answer in the parent's place"
-                       "\nwrite https:// where the parent speaks TLS");
-}
 
 // ---- what is shown to it ------------------------------------------------------------------------
 
@@ -306,11 +229,11 @@ static bool parent_read(struct reader *reader, const struct node *node, void *it
     if (strcmp(parent.name, "direct") == 0)
         reader_error(reader, node_get(node, "name"),
                      "`direct` is no name for a parent: in `via` it means to go without one");
-    places_read(reader, node_get(node, "to"), out);
+    parent_places_read(reader, node_get(node, "to"), out);
     health_read(reader, node_get(node, "health"), out);
     out->resolves = parent.resolve != 0;
     out->tells_client = parent.identity != 0;
-    if (out->proxies == NULL)
+    if (out->proxies == NULL && out->srv == NULL)
         return true;
     if (out->tells_client)
         check_identity(reader, node, out);

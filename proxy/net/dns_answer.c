@@ -3,7 +3,7 @@
 //   1. Header: a response, to a standard query, not truncated, one question.
 //   2. The question is ours, byte by byte but for the case.
 //   3. The places of the answer's records are noted, up to a bound.
-//   4. From the asked name CNAMEs are followed, up to a bound; addresses of the last name are taken.
+//   4. From the asked name CNAMEs are followed, up to a bound; addresses, or places, of the last name are taken.
 //   5. Without any, the SOA of the authority section says how long that may be believed.
 //
 // Names are expanded to their wire form in lower case, 255 bytes at most; a pointer has to lead backwards, so that
@@ -229,6 +229,49 @@ static enum err take_addresses(const struct records *records, const struct wire_
     return ERR_OK;
 }
 
+// take_place reads the data of an SRV record. ERR_INPUT where it is malformed. `out_is_root` tells that its target is `.`,
+// `out_is_good` that it can be used.
+static enum err take_place(struct slice message, CBS data, struct srv_place *out, bool *out_is_root,
+                           bool *out_is_good)
+{
+    struct wire_name wire;
+    struct dns_aliases text = {0};
+    *out = (struct srv_place){.target = {.kind = TARGET_NAME}};
+    if (!CBS_get_u16(&data, &out->rank.priority) || !CBS_get_u16(&data, &out->rank.weight) ||
+        !CBS_get_u16(&data, &out->target.port) || !take_name(message, &data, &wire) ||
+        CBS_len(&data) != 0)
+        return ERR_INPUT;
+    *out_is_root = wire.len == 0;
+    aliases_add(&text, &wire);
+    *out_is_good = !*out_is_root && out->target.port > 0 && !text.is_cut &&
+                   hostname_parse(slice_of_string(text.text), &out->target.name) == ERR_OK;
+    return ERR_OK;
+}
+
+static enum err take_places(const struct records *records, const struct wire_name *owner,
+                            struct srv_list *places, struct dns_answer *out)
+{
+    size_t root_count = 0;
+    size_t count = 0;
+    for (size_t i = 0; i < records->count; i++) {
+        const struct record *record = &records->items[i];
+        struct srv_place place;
+        bool is_root = false;
+        bool is_good = false;
+        if (!is_of(record, records->message, DNS_TYPE_SRV, owner))
+            continue;
+        TRY(take_place(records->message, record->data, &place, &is_root, &is_good));
+        if (record->ttl_s < out->ttl_s)
+            out->ttl_s = record->ttl_s;
+        count++;
+        root_count += is_root ? 1 : 0;
+        if (is_good)
+            srv_list_add(places, &place);
+    }
+    places->is_unavailable = root_count == 1 && count == 1;
+    return ERR_OK;
+}
+
 // negative_ttl_s gives how long a negative answer may be believed: RFC 2308 5. 0 when nobody says.
 static uint32_t negative_ttl_s(struct slice message, CBS *at, uint16_t authority_count)
 {
@@ -272,8 +315,9 @@ static bool take_question(struct slice message, CBS *at, const struct wire_name 
            asked_class == CLASS_IN && name_equal(&asked, name);
 }
 
-enum err dns_answer_parse(struct slice message, struct slice name, enum dns_type type,
-                          struct dns_answer *out)
+// parse reads an answer; `places` is NULL for addresses.
+static enum err parse(struct slice message, struct slice name, enum dns_type type,
+                      struct srv_list *places, struct dns_answer *out)
 {
     CBS at;
     struct wire_name owner;
@@ -295,12 +339,28 @@ enum err dns_answer_parse(struct slice message, struct slice name, enum dns_type
             return ERR_INPUT;
     }
     TRY(follow_chain(&records, &owner, out));
-    if (rcode == RCODE_OK)
+    if (rcode == RCODE_OK && places != NULL)
+        TRY(take_places(&records, &owner, places, out));
+    else if (rcode == RCODE_OK)
         TRY(take_addresses(&records, &owner, type, out));
-    out->result = out->count > 0      ? RESOLVE_OK
-                  : rcode == RCODE_OK ? RESOLVE_NO_DATA
-                                      : RESOLVE_NOT_FOUND;
-    if (out->count == 0)
+    const bool has_places = places != NULL && (places->count > 0 || places->is_unavailable);
+    const bool is_good = has_places || out->count > 0;
+    out->result = is_good ? RESOLVE_OK : rcode == RCODE_OK ? RESOLVE_NO_DATA : RESOLVE_NOT_FOUND;
+    out->places = has_places ? places : NULL;
+    if (!is_good)
         out->ttl_s = records.count < answers ? 0 : negative_ttl_s(message, &at, authority);
     return ERR_OK;
+}
+
+enum err dns_answer_parse(struct slice message, struct slice name, enum dns_type type,
+                          struct dns_answer *out)
+{
+    return parse(message, name, type, NULL, out);
+}
+
+enum err srv_answer_parse(struct slice message, struct slice name, struct srv_list *places,
+                          struct dns_answer *out)
+{
+    *places = (struct srv_list){0};
+    return parse(message, name, DNS_TYPE_SRV, places, out);
 }

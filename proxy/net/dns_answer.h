@@ -1,10 +1,12 @@
-// dns_answer: what DNS says about one name and one type of address, as a value read from a server's message.
+// dns_answer: what DNS says about one name and one type of address, or about the places of a service, as a value read from a
+// server's message.
 //
 // Pure: no sockets, no clock, bounded work for any message. Only records that belong to the question count; records of
 // other names are ignored wherever they stand. Knows nothing of servers, caches and policy.
 #pragma once
 
 #include "auth/ipaddr.h"
+#include "proxy/net/srv_list.h"
 
 #define RESOLVE_RESULT_TABLE(X)                                                                    \
     X(RESOLVE_OK, "ok")                    /* at least one address */                              \
@@ -30,7 +32,7 @@ enum {
 // resolve_result_name gives a stable snake_case name; static memory.
 const char *resolve_result_name(enum resolve_result result);
 
-enum dns_type { DNS_TYPE_A = 1, DNS_TYPE_AAAA = 28 };
+enum dns_type { DNS_TYPE_A = 1, DNS_TYPE_AAAA = 28, DNS_TYPE_SRV = 33 };
 
 enum {
     DNS_NAME_MAX = 253,     // bytes of a name as text, without a final dot
@@ -57,10 +59,18 @@ struct dns_answer {
     uint8_t count;
     struct ip_addr addresses[DNS_MAX_ADDRESSES]; // each once, in the message's order
     struct dns_aliases aliases;
+    // Of DNS_TYPE_SRV: the places, borrowed for the call in which the answer is handed over; NULL: there are none.
+    const struct srv_list *places;
 };
 
 // dns_answer_parse reads a whole message as the answer to the question for `type` of `name` (canonical text). ERR_INPUT if
 // it is not: it answers another question, is malformed or truncated, or its chain of CNAMEs does not end. A failure that
 // the server reports is ERR_OK with RESOLVE_FAILED (RFC 1035 4).
 enum err dns_answer_parse(struct slice message, struct slice name, enum dns_type type,
+                          struct dns_answer *out) MUST_USE;
+
+// srv_answer_parse does the same for DNS_TYPE_SRV (RFC 2782), and writes the places, to which `out` then points. RESOLVE_OK:
+// there is at least one, or it is said that the service is not available. A record is passed by whose target is an address or
+// no host name, or whose port is 0, or whose target is `.` beside others.
+enum err srv_answer_parse(struct slice message, struct slice name, struct srv_list *places,
                           struct dns_answer *out) MUST_USE;

@@ -58,15 +58,25 @@ static void note_failure(struct dns_question *question, enum dns_reply reply)
     *tried = (uint8_t)client->tries;
 }
 
+// is_answer tells whether a message is an answer to the question, and not the server's failure.
+static bool is_answer(const struct dns_question *question, struct slice message,
+                      struct srv_list *places, struct dns_answer *out)
+{
+    const struct slice name = slice_of_string(question->name);
+    const enum err error = question->type == DNS_TYPE_SRV
+                               ? srv_answer_parse(message, name, places, out)
+                               : dns_answer_parse(message, name, question->type, out);
+    return error == ERR_OK && out->result != RESOLVE_FAILED;
+}
+
 static void on_reply(struct dns_question *question, enum dns_reply reply, struct slice message)
 {
     struct dns_answer answer;
+    struct srv_list places;
     ASSERT(question->client->magic == DNS_CLIENT_MAGIC);
     if (reply == DNS_REPLY_MESSAGE) {
         question->asked->silent_until_ms = 0;
-        if (dns_answer_parse(message, slice_of_string(question->name), question->type, &answer) ==
-                ERR_OK &&
-            answer.result != RESOLVE_FAILED) {
+        if (is_answer(question, message, &places, &answer)) {
             question->client->on_answer(question, &answer);
             return;
         }

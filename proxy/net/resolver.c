@@ -50,6 +50,21 @@ struct holder {
 
 LIST_HEAD(holder_list, holder);
 
+// place_query is a question about a service. It stays until DNS has answered, also where nobody wants to know any more.
+struct place_query {
+    struct dns_question question; // first
+    LIST_ENTRY(place_query) link;
+    struct resolver *resolver;  // borrowed
+    resolver_callback callback; // NULL: it was cancelled, or has been called
+    void *arg;                  // borrowed
+    int64_t begun_ms;
+    bool is_answered;
+    struct dns_answer answer; // its `places` is `list`
+    struct srv_list list;
+};
+
+LIST_HEAD(place_query_list, place_query);
+
 // pending is a question under way, with the parts that wait for it.
 struct pending {
     struct dns_question question; // first
@@ -79,6 +94,7 @@ struct resolver {
     struct resolver_counters *counters; // borrowed; NULL: nobody wants to know
     ev_timer deliver; // fed, never started: calls on_deliver in this pass of the loop
     struct part_list arrived;
+    struct place_query_list asked_places; // owned while they are not answered; then their owners'
     struct pending_list pending[PENDING_BUCKETS]; // owned; by hash
     struct holder_list holders[HOLDER_BUCKETS];   // owned; by id
 };
@@ -94,6 +110,28 @@ static void free_retired(struct resolver *resolver)
         resolver_destroy(resolver);
 }
 
+// next_answered gives a query whose answer its owner has not heard of.
+static struct place_query *next_answered(const struct resolver *resolver)
+{
+    struct place_query *query;
+    LIST_FOREACH(query, &resolver->asked_places, link)
+    {
+        if (query->is_answered && query->callback != NULL)
+            return query;
+    }
+    return NULL;
+}
+
+static void deliver_places(struct resolver *resolver)
+{
+    struct place_query *query;
+    while ((query = next_answered(resolver)) != NULL) {
+        const resolver_callback callback = query->callback;
+        query->callback = NULL;
+        callback(query->arg); // the query may be gone after it
+    }
+}
+
 static void on_deliver(struct ev_loop *loop, ev_timer *timer, int events)
 {
     (void)loop;
@@ -102,6 +140,7 @@ static void on_deliver(struct ev_loop *loop, ev_timer *timer, int events)
     ASSERT(resolver->magic == RESOLVER_MAGIC);
     struct part *part;
     resolver->is_delivering = true;
+    deliver_places(resolver);
     while ((part = LIST_FIRST(&resolver->arrived)) != NULL) {
         LIST_REMOVE(part, link);
         part->state = PART_DONE;
@@ -171,21 +210,47 @@ static void free_pending(struct pending *pending)
     free(pending);
 }
 
-static void count_answer(const struct pending *pending, const struct dns_answer *answer)
+static void count_answer(const struct resolver *resolver, int64_t begun_ms,
+                         const struct dns_answer *answer)
 {
-    const struct resolver *resolver = pending->resolver;
     if (resolver->counters == NULL)
         return;
     resolver->counters->answers[answer->result]++;
-    histogram_note(&resolver->counters->time, &histogram_waits,
-                   now_ms(resolver) - pending->begun_ms);
+    histogram_note(&resolver->counters->time, &histogram_waits, now_ms(resolver) - begun_ms);
+}
+
+static void free_place_query(struct place_query *query)
+{
+    LIST_REMOVE(query, link);
+    free(query);
+}
+
+// take_places keeps the answer about a service for its owner.
+static void take_places(struct place_query *query, const struct dns_answer *answer)
+{
+    struct resolver *resolver = query->resolver;
+    count_answer(resolver, query->begun_ms, answer);
+    if (query->callback == NULL) {
+        free_place_query(query);
+        return;
+    }
+    query->is_answered = true;
+    query->answer = *answer;
+    if (answer->places != NULL)
+        query->list = *answer->places;
+    query->answer.places = &query->list;
+    ev_feed_event(resolver->loop, &resolver->deliver, EV_TIMER);
 }
 
 static void on_answer(struct dns_question *question, const struct dns_answer *answer)
 {
+    if (question->type == DNS_TYPE_SRV) {
+        take_places((struct place_query *)question, answer);
+        return;
+    }
     struct pending *pending = (struct pending *)question;
     struct resolver *resolver = pending->resolver;
-    count_answer(pending, answer);
+    count_answer(resolver, pending->begun_ms, answer);
     const int64_t keep_ms = ttl_ms(resolver, answer);
     if (keep_ms > 0)
         dns_cache_put(resolver->cache, slice_of_string(question->name), question->type, answer,
@@ -209,6 +274,8 @@ static void drop_pending(struct resolver *resolver)
         while (!LIST_EMPTY(&resolver->pending[i]))
             free_pending(LIST_FIRST(&resolver->pending[i]));
     }
+    while (!LIST_EMPTY(&resolver->asked_places))
+        free_place_query(LIST_FIRST(&resolver->asked_places));
 }
 
 enum err resolver_create(struct ev_loop *loop, const struct resolver_options *options,
@@ -416,6 +483,44 @@ void resolver_cancel(struct resolver_query *query)
     query->resolver->query_count--;
     free_retired(query->resolver);
     free(query);
+}
+
+struct place_query *resolver_ask_places(struct resolver *resolver, struct slice name,
+                                        resolver_callback callback, void *arg)
+{
+    struct place_query *query = NULL;
+    if (name.len == 0 || name.len > DNS_NAME_MAX || (query = calloc(1, sizeof *query)) == NULL)
+        return NULL;
+    query->resolver = resolver;
+    query->callback = callback;
+    query->arg = arg;
+    query->begun_ms = now_ms(resolver);
+    query->question.type = DNS_TYPE_SRV;
+    ASSERT(string_copy(query->question.name, sizeof query->question.name, name));
+    LIST_INSERT_HEAD(&resolver->asked_places, query, link);
+    resolver->query_count++;
+    resolver->question_count++;
+    dns_client_ask(resolver->client, &query->question);
+    return query;
+}
+
+void place_query_read(const struct place_query *query, struct place_answer *out)
+{
+    *out = (struct place_answer){.result = query->answer.result,
+                                 .keep_ms = ttl_ms(query->resolver, &query->answer),
+                                 .list = &query->list};
+}
+
+void place_query_cancel(struct place_query *query)
+{
+    if (query == NULL)
+        return;
+    struct resolver *resolver = query->resolver;
+    resolver->query_count--;
+    query->callback = NULL;
+    if (query->is_answered)
+        free_place_query(query);
+    free_retired(resolver); // frees those that nobody has answered, too
 }
 
 uint64_t resolver_questions(const struct resolver *resolver)

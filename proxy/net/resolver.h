@@ -1,4 +1,5 @@
-// resolver: finds the addresses of a name without blocking: in the host table, in the cache, or by asking DNS.
+// resolver: finds the addresses of a name without blocking: in the host table, in the cache, or by asking DNS. And the places
+// of a service, by asking DNS.
 //
 // One for each worker, used on its thread. A name is absolute. `localhost` and names below it have the loopback addresses
 // (RFC 6761 6.3), unless the host table has them. IPv6 and IPv4 are asked at the same time, and each answer is reported
@@ -20,6 +21,7 @@ enum {
 
 struct resolver;
 struct resolver_query;
+struct place_query;
 
 // resolver_counters is what came of the questions that were put to DNS: nothing but uint64_t, which only ever rise.
 struct resolver_counters {
@@ -74,6 +76,25 @@ void resolver_query_read(const struct resolver_query *query, struct resolver_ans
 
 // resolver_cancel frees the query. Its callback is not called again. NULL is allowed.
 void resolver_cancel(struct resolver_query *query);
+
+// place_answer is what DNS says about a service.
+struct place_answer {
+    enum resolve_result result;
+    int64_t keep_ms;             // how long it may be kept, within the bounds of the options
+    const struct srv_list *list; // borrowed from the query; with RESOLVE_OK
+};
+
+// resolver_ask_places asks DNS for the places of a service, again each time: the caller keeps what it hears. The caller owns the
+// query until place_query_cancel. `callback` is called once, from the loop, never from within, and may cancel the query; then
+// place_query_read gives the answer. NULL without memory, or if the name is empty or too long.
+struct place_query *resolver_ask_places(struct resolver *resolver, struct slice name,
+                                        resolver_callback callback, void *arg) MUST_USE;
+
+// place_query_read writes the answer, once there is one.
+void place_query_read(const struct place_query *query, struct place_answer *out);
+
+// place_query_cancel frees the query. Its callback is not called again. NULL is allowed.
+void place_query_cancel(struct place_query *query);
 
 // resolver_questions gives the number of questions put to DNS. Those that the cache answered, or that shared one under way,
 // are not among them.

@@ -1,6 +1,8 @@
 // parent_checks: asks the proxies of the parents again and again whether they can be used, and says on their boards which
 // of them are down.
 //
+// Where a parent is a service in DNS, its places are looked up here, too, and asked.
+//
 // On main's loop, once for all workers; nothing here waits. Each proxy is asked at its own time, a little earlier or later
 // than the configuration says, and only so many at once. A process that leaves its work to another one asks no more.
 #pragma once

@@ -6,7 +6,7 @@
 #include "proxy/session/context.h"
 #include "proxy/session/introduction.h"
 
-enum hop_state { HOP_STATE_REACH, HOP_STATE_ASK, HOP_STATE_READ, HOP_STATE_DONE };
+enum hop_state { HOP_STATE_FIND, HOP_STATE_REACH, HOP_STATE_ASK, HOP_STATE_READ, HOP_STATE_DONE };
 
 enum { HOP_HEAD_CAP = 2 * TARGET_TEXT_CAP + VIA_TEXT_MAX + 128 };
 
@@ -27,7 +27,8 @@ struct hop {
     struct ip_addr addresses[HOP_ADDRESSES_MAX];
     size_t address_count;
     size_t address_at;
-    int64_t began_ms; // monotonic; with the parent that has its turn
+    struct srv_waiter waiter; // for what DNS says about the places of a parent
+    int64_t began_ms;         // monotonic; with the parent that has its turn
     uint32_t attempts;
     struct target target;
     struct via_trail trail;
@@ -141,6 +142,26 @@ static void begin(struct hop *hop)
         fail(hop, 503, REASON_NO_MEMORY, NULL);
 }
 
+static void go_on(struct hop *hop);
+
+// find begins once it is known where the parent's proxies are.
+static void find(struct hop *hop)
+{
+    switch (parent_find_proxies(hop->parent, &hop->waiter)) {
+    case PARENT_FOUND:
+        begin(hop);
+        break;
+    case PARENT_WAITS:
+        hop->state = HOP_STATE_FIND;
+        break;
+    case PARENT_NOWHERE:
+        parent_note_unreachable(hop->parent, parent_problem(hop->parent), context_of(hop)->now_ms);
+        fail(hop, 502, REASON_PARENT_UNREACHABLE, parent_problem(hop->parent));
+        go_on(hop);
+        break;
+    }
+}
+
 // hold takes the parent with the name that has its turn.
 static bool hold(struct hop *hop)
 {
@@ -156,10 +177,12 @@ static bool hold(struct hop *hop)
 static bool try_parent(struct hop *hop)
 {
     drop_uplink(hop);
+    srv_source_leave(&hop->waiter);
+    hop->began_ms = context_of(hop)->now_ms;
     if (hold(hop) && is_by_name(hop) && !hop->parent->resolves) // it is no more
         fail(hop, 403, REASON_POLICY_CHANGED, NULL);
     else if (hop->parent != NULL)
-        begin(hop);
+        find(hop);
     else if (snapshot_find_parent(context_of(hop)->snapshot, hop->turns.names[hop->turns.at]) ==
              NULL)
         fail(hop, 403, REASON_POLICY_CHANGED, NULL);
@@ -215,6 +238,8 @@ struct hop *hop_create(const struct hop_request *request)
         return NULL;
     hop->channel = request->channel;
     hop->peer = request->peer;
+    hop->waiter = (struct srv_waiter){.wake = request->channel->stream->on_ready,
+                                      .owner = request->channel->stream->owner};
     hop->target = *request->target;
     hop->trail = *request->trail;
     for (size_t i = 0; i < request->via->count; i++) {
@@ -238,6 +263,7 @@ void hop_destroy(struct hop *hop)
     if (hop == NULL)
         return;
     drop_uplink(hop);
+    srv_source_leave(&hop->waiter);
     parent_release(hop->parent);
     free(hop->head);
     free(hop);
@@ -261,6 +287,8 @@ static bool try_again(struct hop *hop, struct failure failure)
 // stream, an end of the connection, or nothing in time: nobody else is asked then.
 static bool has_asked(const struct hop *hop)
 {
+    if (hop->state == HOP_STATE_FIND)
+        return false;
     return hop->state != HOP_STATE_REACH || (hop->uplink != NULL && uplink_has_asked(hop->uplink));
 }
 
@@ -287,6 +315,15 @@ static bool take_failure(struct hop *hop, struct failure failure)
         fail(hop, 502, REASON_PARENT_BAD_ANSWER, info->name);
     }
     return false;
+}
+
+// step_find waits for DNS.
+static bool step_find(struct hop *hop)
+{
+    if (!parent_is_current(hop->parent))
+        return try_parent(hop);
+    find(hop);
+    return hop->state != HOP_STATE_FIND && hop->state != HOP_STATE_DONE;
 }
 
 // step_reach waits for the connection; on a shared one also for the answer. A parent whose configuration has changed before
@@ -405,6 +442,9 @@ enum hop_status hop_step(struct hop *hop)
     bool is_moving = true;
     while (is_moving || hop->state == HOP_STATE_DONE) {
         switch (hop->state) {
+        case HOP_STATE_FIND:
+            is_moving = step_find(hop);
+            break;
         case HOP_STATE_REACH:
             is_moving = step_reach(hop);
             break;

@@ -1,6 +1,7 @@
 // hop: the way of one request through a parent: a connection to one of its proxies, or a stream of a shared one, the CONNECT
 // for an address that the policy has admitted, and the answer.
 //
+//     FIND --places of a service are known--> REACH
 //     REACH --connected--> ASK --asked--> READ --200--> DONE, connected
 //       |  \--shared: asked and answered---^ | \--refused--> DONE, or REACH with the next address
 //       \--cannot be reached--> REACH with the next parent, or DONE

@@ -14,16 +14,103 @@ enum {
 _Static_assert((int)ROUTE_PROXIES_MAX == (int)PARENT_PROXIES_MAX, "one number of proxies");
 _Static_assert((int)ROUTE_PROXIES_MAX == (int)BOARD_PROXIES_MAX, "one number of proxies");
 
+static bool is_same_target(const struct target *a, const struct target *b)
+{
+    return a->port == b->port && target_equal_host(a, b);
+}
+
+// fill_places says which proxies they are, as DNS says.
+static void fill_places(struct proxy_route_options *options, const struct srv_list *list)
+{
+    options->is_ranked = true;
+    options->proxy_count = list->count;
+    for (size_t i = 0; i < list->count; i++) {
+        options->proxies[i] = list->places[i].target;
+        options->ranks[i] = list->places[i].rank;
+    }
+}
+
 // fill_options says which proxies they are.
 static void fill_options(struct parent *parent, const struct parent_config *config,
                          int64_t attempt_ms)
 {
+    if (config->srv != NULL && config->srv->target_count == 0)
+        parent->options.served_name = config->srv->service.domain;
     parent->options.is_clear = config->is_clear;
     parent->options.attempt_ms = attempt_ms;
     parent->options.proxy_count = config->proxy_count;
     parent->options.board = proxy_board_ref(config->board);
     for (size_t i = 0; i < config->proxy_count; i++)
         parent->options.proxies[i] = config->proxies[i];
+}
+
+// start has a parent whose options are there take requests.
+static void start(struct parents *parents, struct parent *parent, struct resolver *resolver,
+                  struct credentials *credentials)
+{
+    parent->all = parents;
+    proxy_route_init(&parent->route, &parent->options, parents->loop, parents->buffers, resolver,
+                     credentials);
+    parent->route.resumes = true;
+    parent->pool = (struct connection_pool){
+        .route = &parent->route,
+        .most = parent->options.is_clear ? 0 : CONNECTIONS_MOST,
+    };
+    connection_pool_start(&parent->pool);
+    TAILQ_INSERT_TAIL(&parents->all, parent, link);
+}
+
+static void retire(struct parent *parent)
+{
+    parent->is_retired = true;
+    connection_pool_retire(&parent->pool);
+}
+
+// succeed replaces a parent by one that has the places of today. Without memory it stays as it is.
+static void succeed(struct parent *before, const struct srv_list *list)
+{
+    struct parent *parent = calloc(1, sizeof *parent);
+    if (parent == NULL)
+        return;
+    (void)string_copy(parent->name, sizeof parent->name, slice_of_string(before->name));
+    parent->tells_client = before->tells_client;
+    parent->resolves = before->resolves;
+    parent->options = before->options;
+    parent->options.board = proxy_board_ref(before->options.board);
+    fill_places(&parent->options, list);
+    parent->source = before->source;
+    before->source = NULL;
+    srv_source_set_owner(parent->source, parent);
+    start(before->all, parent, before->route.resolver, before->route.credentials);
+    retire(before);
+}
+
+// follow_ranks takes over what DNS says of the same places.
+static void follow_ranks(struct proxy_route_options *options, const struct srv_list *list)
+{
+    for (size_t i = 0; i < options->proxy_count; i++) {
+        for (size_t j = 0; j < list->count; j++) {
+            if (is_same_target(&options->proxies[i], &list->places[j].target))
+                options->ranks[i] = list->places[j].rank;
+        }
+    }
+}
+
+// on_places hears what DNS says about the service that a parent is.
+static void on_places(void *owner)
+{
+    struct parent *parent = owner;
+    const struct srv_list *list = srv_source_list(parent->source);
+    struct srv_list known = {.count = parent->options.proxy_count,
+                             .is_unavailable = list->is_unavailable};
+    if (parent->is_retired)
+        return;
+    for (size_t i = 0; i < known.count; i++)
+        known.places[i].target = parent->options.proxies[i];
+    if (srv_list_equal_places(&known, list))
+        follow_ranks(&parent->options, list);
+    else
+        succeed(parent, list);
 }
 
 // add makes a parent. Without memory there is none: who asks for it is told.
@@ -36,21 +123,23 @@ static void add(struct parents *parents, const struct parent_config *config, int
     (void)string_copy(parent->name, sizeof parent->name, slice_of_string(config->name));
     parent->tells_client = config->tells_client;
     parent->resolves = config->resolves;
+    if (config->srv != NULL) {
+        parent->source = srv_source_create(parents->loop, resolver, config->srv, on_places, parent);
+        if (parent->source == NULL) {
+            free(parent);
+            return;
+        }
+    }
     fill_options(parent, config, attempt_ms);
-    proxy_route_init(&parent->route, &parent->options, parents->loop, parents->buffers, resolver,
-                     config->credentials);
-    parent->route.resumes = true;
-    parent->pool = (struct connection_pool){
-        .route = &parent->route,
-        .most = config->is_clear ? 0 : CONNECTIONS_MOST,
-    };
-    connection_pool_start(&parent->pool);
-    TAILQ_INSERT_TAIL(&parents->all, parent, link);
+    start(parents, parent, resolver, config->credentials);
 }
 
-static bool is_same_target(const struct target *a, const struct target *b)
+// is_same_service tells whether both are the same service, or none.
+static bool is_same_service(const struct parent *parent, const struct parent_config *config)
 {
-    return a->port == b->port && target_equal_host(a, b);
+    if (parent->source == NULL || config->srv == NULL)
+        return parent->source == NULL && config->srv == NULL;
+    return srv_settings_equal(srv_source_settings(parent->source), config->srv);
 }
 
 // is_same tells whether a parent is what `config` says.
@@ -60,21 +149,16 @@ static bool is_same(const struct parent *parent, const struct parent_config *con
     const struct proxy_route_options *options = &parent->options;
     const struct credentials *credentials = parent->route.credentials;
     if (parent->tells_client != config->tells_client || options->is_clear != config->is_clear ||
-        options->attempt_ms != attempt_ms || options->proxy_count != config->proxy_count ||
+        options->attempt_ms != attempt_ms || !is_same_service(parent, config) ||
+        (config->srv == NULL && options->proxy_count != config->proxy_count) ||
         (credentials == NULL) != (config->credentials == NULL))
         return false;
-    for (size_t i = 0; i < config->proxy_count; i++) {
+    for (size_t i = 0; i < config->proxy_count; i++) { // of a service none
         if (!is_same_target(&options->proxies[i], &config->proxies[i]))
             return false;
     }
     return credentials == NULL ||
            memcmp(credentials->digest, config->credentials->digest, CREDENTIALS_DIGEST_LEN) == 0;
-}
-
-static void retire(struct parent *parent)
-{
-    parent->is_retired = true;
-    connection_pool_retire(&parent->pool);
 }
 
 static void destroy(struct parents *parents, struct parent *parent)
@@ -83,6 +167,7 @@ static void destroy(struct parents *parents, struct parent *parent)
     TAILQ_REMOVE(&parents->all, parent, link);
     connection_pool_stop(&parent->pool);
     proxy_route_close(&parent->route);
+    srv_source_destroy(parent->source);
     proxy_board_unref(parent->options.board);
     free(parent);
 }
@@ -119,6 +204,8 @@ void parents_adopt(struct parents *parents, struct resolver *resolver,
     {
         const struct parent_config *config = snapshot_find_parent(snapshot, parent->name);
         parent->route.resolver = resolver;
+        if (parent->source != NULL)
+            srv_source_set_resolver(parent->source, resolver);
         if (!parent->is_retired && (config == NULL || !is_same(parent, config, attempt_ms)))
             retire(parent);
         else if (!parent->is_retired)
@@ -163,6 +250,19 @@ void parent_release(struct parent *parent)
         parent->user_count--;
 }
 
+enum parent_places parent_find_proxies(struct parent *parent, struct srv_waiter *waiter)
+{
+    if (parent->source != NULL && !srv_source_look(parent->source, waiter))
+        return PARENT_WAITS;
+    return parent->options.proxy_count > 0 ? PARENT_FOUND : PARENT_NOWHERE;
+}
+
+const char *parent_problem(const struct parent *parent)
+{
+    const char *problem = parent->source == NULL ? NULL : srv_source_problem(parent->source);
+    return problem == NULL ? "no_place" : problem;
+}
+
 bool parent_is_current(const struct parent *parent)
 {
     return !parent->is_retired;
@@ -175,6 +275,9 @@ bool parent_is_configured(const struct parent *parent, const struct target *prox
     bool is_there = false;
     if (config == NULL || config->is_clear != parent->options.is_clear)
         return false;
+    if (config->srv != NULL) // what DNS says about it may change meanwhile
+        return parent->options.is_ranked && proxy->kind == TARGET_NAME &&
+               srv_settings_allow(config->srv, &proxy->name);
     for (size_t i = 0; i < config->proxy_count; i++)
         is_there = is_there || is_same_target(&config->proxies[i], proxy);
     return is_there;
@@ -205,5 +308,7 @@ void parent_note_reached(struct parent *parent)
 bool parent_is_down(const struct parent *parent, int64_t now_ms)
 {
     return parent->down_until_ms > now_ms ||
-           !proxy_board_has_up(parent->options.board, parent->options.proxy_count);
+           (parent->options.proxy_count > 0 &&
+            !proxy_board_has_up(parent->options.board, parent->options.proxies,
+                                parent->options.proxy_count));
 }

@@ -1,11 +1,13 @@
 // parents: the proxies that the requests of one worker may be sent through: the connections to them, which tunnels share,
 // and which of them could not be reached lately.
 //
-// A parent whose configuration changes is replaced. The old one takes nothing more, and ends with its last request.
+// A parent whose configuration changes is replaced, and so is one that is a service in DNS, when its places change. The old one
+// takes nothing more, and ends with its last request.
 #pragma once
 
 #include "proxy/config/snapshot.h"
 #include "proxy/uplink/connection_pool.h"
+#include "proxy/uplink/srv_source.h"
 
 // parent is one of them. Others may read `name`, `options` and `pool`.
 struct parent {
@@ -15,10 +17,18 @@ struct parent {
     struct proxy_route_options options;
     struct proxy_route route; // private to parents.c
     struct connection_pool pool;
-    bool tells_client;     // it is told whose request it is; may be read
-    size_t user_count;     // private
-    bool is_retired;       // private; it is no longer, or otherwise, configured
-    int64_t down_until_ms; // private; monotonic
+    bool tells_client;         // it is told whose request it is; may be read
+    size_t user_count;         // private
+    bool is_retired;           // private; it is no longer, or otherwise, configured
+    int64_t down_until_ms;     // private; monotonic
+    struct parents *all;       // private; borrowed
+    struct srv_source *source; // private; owned; NULL: its proxies are written
+};
+
+enum parent_places {
+    PARENT_FOUND,
+    PARENT_WAITS,   // for DNS
+    PARENT_NOWHERE, // DNS says no place for it; parent_problem says why
 };
 
 TAILQ_HEAD(parent_list, parent);
@@ -51,7 +61,14 @@ struct parent *parents_find(struct parents *parents, const char *name);
 void parent_hold(struct parent *parent);
 void parent_release(struct parent *parent);
 
-// parent_is_current tells whether it is as it is configured today: no reload has replaced it.
+// parent_find_proxies tells whether it is known where the proxies of a parent are that is current. PARENT_WAITS: `waiter` is woken
+// when DNS was heard; the parent need not be current any more then.
+enum parent_places parent_find_proxies(struct parent *parent, struct srv_waiter *waiter);
+
+// parent_problem gives in a word why there is no place for it; static memory.
+const char *parent_problem(const struct parent *parent);
+
+// parent_is_current tells whether it is as it is configured today: neither a reload nor DNS has replaced it.
 bool parent_is_current(const struct parent *parent);
 
 // parent_is_configured tells whether a proxy of the parent is one in a snapshot, too, and is reached in the same way.

@@ -138,6 +138,8 @@ struct proxy_check *proxy_check_begin(const struct proxy_check_request *request,
     check->magic = PROXY_CHECK_MAGIC;
     check->options.proxies[0] = *request->proxy;
     check->options.proxy_count = 1;
+    if (request->served_name != NULL)
+        check->options.served_name = *request->served_name;
     check->options.is_clear = request->credentials == NULL;
     check->limit_ms = request->limit_ms;
     check->on_done = on_done;

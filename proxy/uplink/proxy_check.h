@@ -15,6 +15,7 @@ struct proxy_check_request {
     struct resolver *resolver;
     struct credentials *credentials; // NULL: in the clear
     const struct target *proxy;      // copied
+    const struct hostname *served_name; // that its certificate must have, copied; NULL: its own
     int64_t limit_ms;                // for all of it
 };
 

@@ -17,6 +17,8 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#include <openssl/rand.h>
+
 #include "auth/server_name.h"
 #include "proxy/clock/clock.h"
 #include "proxy/log/log.h"
@@ -32,17 +34,21 @@ enum {
     FRESH_MS = 10 * 1000, // an answer of DNS is used again
     RETRY_EVERY_MS = 500,
     SAY_EVERY_MS = 1000,
+    FAILED_MS = 10 * 1000, // for so long one of ranked proxies is tried last
 };
+
+_Static_assert((int)ROUTE_PROXIES_MAX == (int)SRV_PLACES_MAX, "one number of proxies");
 
 struct upstream {
     uint32_t magic;
     enum upstream_state state;
-    struct proxy_route *route;       // borrowed
-    struct way *way;                 // in `route`; the proxy that is tried
-    size_t tried_count;              // of this round
-    int64_t begun_ms;                // monotonic
-    int64_t since_ms;                // monotonic; of the state
-    struct credentials *credentials; // ref; those that this connection was begun with
+    struct proxy_route *route;        // borrowed
+    struct way *way;                  // in `route`; the proxy that is tried
+    uint8_t turns[ROUTE_PROXIES_MAX]; // the order of this round
+    size_t tried_count;               // of this round, or passed by
+    int64_t begun_ms;                 // monotonic
+    int64_t since_ms;                 // monotonic; of the state
+    struct credentials *credentials;  // ref; those that this connection was begun with
     void (*wake)(void *owner);
     void *owner;                  // borrowed
     ev_timer timer;               // ends the state
@@ -158,7 +164,6 @@ static void begin(struct upstream *upstream)
 {
     struct way *way = upstream->way;
     const struct target *proxy = upstream_proxy(upstream);
-    upstream->tried_count++;
     if (proxy->kind == TARGET_ADDRESS) {
         way->addresses[0] = proxy->address;
         way->address_count = 1;
@@ -197,6 +202,16 @@ static bool is_pinned(struct upstream *upstream, const struct identity *identity
     return false;
 }
 
+// name_to_check gives whose certificate it has to be.
+static struct target name_to_check(const struct upstream *upstream)
+{
+    const struct hostname *served = &upstream->route->options->served_name;
+    if (served->len == 0)
+        return *upstream_proxy(upstream);
+    return (struct target){
+        .kind = TARGET_NAME, .port = upstream_proxy(upstream)->port, .name = *served};
+}
+
 static enum err on_verify(void *arg, const STACK_OF(CRYPTO_BUFFER) *chain,
                           enum tls_alert *out_alert)
 {
@@ -204,8 +219,8 @@ static enum err on_verify(void *arg, const STACK_OF(CRYPTO_BUFFER) *chain,
     ASSERT(upstream->magic == UPSTREAM_MAGIC);
     struct trust_verdict verdict;
     enum err error = trust_verify(upstream->credentials->trust, chain, time(NULL), &verdict);
-    const bool has_name =
-        server_name_fits(sk_CRYPTO_BUFFER_value(chain, 0), upstream_proxy(upstream));
+    const struct target named = name_to_check(upstream);
+    const bool has_name = server_name_fits(sk_CRYPTO_BUFFER_value(chain, 0), &named);
     *out_alert = TLS_ALERT_UNKNOWN_CA;
     if (error != ERR_OK) {
         upstream->cause = cause_of_verdict(verdict.reason);
@@ -270,7 +285,8 @@ static void note_way(struct upstream *upstream)
     struct proxy_route *route = upstream->route;
     const size_t at = (size_t)(upstream->way - route->ways);
     char host[TARGET_TEXT_CAP];
-    if (at == route->way_at)
+    route->failed_ms[at] = 0;
+    if (at == route->way_at || route->options->is_ranked)
         return;
     route->way_at = at;
     log_warning(LOG_PROXY_CHANGED,
@@ -291,8 +307,8 @@ static void be_ready(struct upstream *upstream)
 static void begin_handshake(struct upstream *upstream)
 {
     struct proxy_route *route = upstream->route;
-    const struct target *proxy = upstream_proxy(upstream);
-    const char *name = proxy->kind == TARGET_NAME ? proxy->name.text : NULL;
+    const struct target named = name_to_check(upstream);
+    const char *name = named.kind == TARGET_NAME ? named.name.text : NULL; // it is copied
     upstream->tls = tls_client_stream_create(
         upstream->credentials->tls, route->resumes ? &route->sessions : NULL, name,
         &upstream->tcp.stream, route->pool, on_verify, upstream);
@@ -439,33 +455,63 @@ static void drop_attempt(struct upstream *upstream, bool is_reset)
 bool upstream_is_down(const struct upstream *upstream)
 {
     const struct proxy_route_options *options = upstream->route->options;
-    return proxy_board_is_down(options->board, (size_t)(upstream->way - upstream->route->ways)) &&
-           proxy_board_has_up(options->board, options->proxy_count);
+    return proxy_board_is_down(options->board, upstream_proxy(upstream)) &&
+           proxy_board_has_up(options->board, options->proxies, options->proxy_count);
 }
 
-// pass_by goes on to the first proxy of the round that is not down, from where it stands. False: there is none.
-static bool pass_by(struct upstream *upstream)
+// put_failed_last moves those that could not be reached lately to the end, and leaves the order as it is otherwise.
+static void put_failed_last(const struct proxy_route *route, uint8_t *turns)
+{
+    const int64_t now_ms = monotonic_ms();
+    uint8_t failed[ROUTE_PROXIES_MAX];
+    size_t failed_count = 0;
+    size_t good_count = 0;
+    for (size_t i = 0; i < route->options->proxy_count; i++) {
+        const int64_t failed_ms = route->failed_ms[turns[i]];
+        if (failed_ms != 0 && now_ms - failed_ms < FAILED_MS)
+            failed[failed_count++] = turns[i];
+        else
+            turns[good_count++] = turns[i];
+    }
+    for (size_t i = 0; i < failed_count; i++)
+        turns[good_count + i] = failed[i];
+}
+
+// plan_round makes the order in which the proxies are tried: by their ranks, or one after the other from `first` on.
+static void plan_round(struct upstream *upstream, size_t first)
+{
+    const struct proxy_route *route = upstream->route;
+    const size_t count = route->options->proxy_count;
+    upstream->tried_count = 0;
+    for (size_t i = 0; i < count; i++)
+        upstream->turns[i] = (uint8_t)((first + i) % count);
+    if (!route->options->is_ranked)
+        return;
+    uint32_t random[ROUTE_PROXIES_MAX];
+    (void)RAND_bytes((uint8_t *)random, sizeof random); // BoringSSL's never fails
+    srv_order(route->options->ranks, count, random, upstream->turns);
+    put_failed_last(route, upstream->turns);
+}
+
+// take_turn goes on to the next proxy of the round that is not down. False: there is none, and nothing has changed.
+static bool take_turn(struct upstream *upstream)
 {
     struct proxy_route *route = upstream->route;
-    while (upstream->tried_count < route->options->proxy_count && upstream_is_down(upstream)) {
-        const size_t next = (size_t)(upstream->way - route->ways) + 1;
-        upstream->way = &route->ways[next == route->options->proxy_count ? 0 : next];
-        upstream->tried_count++;
+    struct way *before = upstream->way;
+    while (upstream->tried_count < route->options->proxy_count) {
+        upstream->way = &route->ways[upstream->turns[upstream->tried_count++]];
+        if (!upstream_is_down(upstream))
+            return true;
     }
-    return upstream->tried_count < route->options->proxy_count;
+    upstream->way = before; // it is the one that was tried last
+    return false;
 }
 
 // try_next begins with the next proxy of the route. False: there is none in this round.
 static bool try_next(struct upstream *upstream)
 {
-    struct proxy_route *route = upstream->route;
-    struct way *before = upstream->way;
-    const size_t next = (size_t)(upstream->way - route->ways) + 1;
-    upstream->way = &route->ways[next == route->options->proxy_count ? 0 : next];
-    if (!pass_by(upstream)) {
-        upstream->way = before; // it is the one that was tried last
+    if (!take_turn(upstream))
         return false;
-    }
     drop_attempt(upstream, true);
     upstream->is_remembered = false;
     upstream->cause = CAUSE_NONE;
@@ -489,13 +535,30 @@ static void say_waiting(struct upstream *upstream)
                 info->phrase, info->name, route->options->retry_ms);
 }
 
+// note_failed notes that the proxy could not be reached.
+static void note_failed(struct upstream *upstream)
+{
+    struct proxy_route *route = upstream->route;
+    int64_t *failed_ms = &route->failed_ms[upstream->way - route->ways];
+    char host[TARGET_TEXT_CAP];
+    if (route->options->is_ranked && (*failed_ms == 0 || monotonic_ms() - *failed_ms >= FAILED_MS))
+        log_warning(LOG_PROXY_CHANGED,
+                    "%s://%s:%u cannot be reached (%s): for %d s the other places of its service "
+                    "are tried first",
+                    scheme_of(route), target_format_host(upstream_proxy(upstream), host),
+                    upstream_proxy(upstream)->port, cause_info(upstream->cause)->name,
+                    FAILED_MS / 1000);
+    *failed_ms = monotonic_ms();
+}
+
 // step_failed goes on to the next proxy, or to another round; false where the connection stays failed, or waits.
 static bool step_failed(struct upstream *upstream)
 {
     const struct proxy_route *route = upstream->route;
     if (!cause_is_absence(upstream->cause) || upstream->is_given_up)
         return false;
-    if (upstream->tried_count < route->options->proxy_count && try_next(upstream))
+    note_failed(upstream);
+    if (try_next(upstream))
         return true;
     if (monotonic_ms() + RETRY_EVERY_MS - upstream->begun_ms > route->options->retry_ms)
         return false;
@@ -513,7 +576,7 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
     ASSERT(upstream->magic == UPSTREAM_MAGIC);
     switch (upstream->state) {
     case UPSTREAM_WAIT:
-        upstream->tried_count = 0;
+        plan_round(upstream, (size_t)(upstream->way - upstream->route->ways) + 1);
         if (!try_next(upstream))
             fail(upstream, upstream->cause, upstream->detail);
         break;
@@ -539,6 +602,7 @@ void upstream_shun(const struct upstream *upstream)
 {
     struct proxy_route *route = upstream->route;
     const size_t at = (size_t)(upstream->way - route->ways);
+    route->failed_ms[at] = monotonic_ms();
     if (at == route->way_at)
         route->way_at = at + 1 == route->options->proxy_count ? 0 : at + 1;
 }
@@ -580,6 +644,7 @@ struct upstream *upstream_create(struct proxy_route *route, bool offers_http2,
                                  void (*wake)(void *owner), void *owner)
 {
     struct upstream *upstream = calloc(1, sizeof *upstream);
+    ASSERT(route->options->proxy_count > 0);
     if (upstream == NULL)
         return NULL;
     *upstream = (struct upstream){
@@ -597,8 +662,9 @@ struct upstream *upstream_create(struct proxy_route *route, bool offers_http2,
     };
     ev_timer_init(&upstream->timer, on_timer, 0., 0.);
     upstream->timer.data = upstream;
-    if (!pass_by(upstream)) // all have gone down meanwhile
-        upstream->way = &route->ways[route->way_at];
+    plan_round(upstream, route->way_at);
+    if (!take_turn(upstream)) // all have gone down meanwhile
+        upstream->way = &route->ways[upstream->turns[0]];
     begin(upstream);
     return upstream;
 }

@@ -10,6 +10,7 @@
 #include "auth/target.h"
 #include "proxy/net/buffer.h"
 #include "proxy/net/resolver.h"
+#include "proxy/net/srv_list.h"
 #include "proxy/uplink/credentials.h"
 #include "proxy/uplink/pins.h"
 #include "proxy/uplink/proxy_board.h"
@@ -20,8 +21,13 @@ enum { ROUTE_PROXIES_MAX = 8 };
 struct proxy_route_options {
     struct target proxies[ROUTE_PROXIES_MAX]; // when one cannot be reached, the next one is tried
     size_t proxy_count;                       // at least 1
-    int64_t retry_ms;                         // how long all of them are tried again; 0: once
-    bool is_clear;                            // no TLS: the proxies speak HTTP/1.1 in the clear
+    // Each connection tries them in an order of its own (RFC 2782), those that could not be reached lately last; otherwise each
+    // begins with the one that was reached last.
+    bool is_ranked;
+    struct srv_rank ranks[ROUTE_PROXIES_MAX]; // with `is_ranked`
+    struct hostname served_name;      // that the certificates must have; empty: each its proxy's
+    int64_t retry_ms;                 // how long all of them are tried again; 0: once
+    bool is_clear;                    // no TLS: the proxies speak HTTP/1.1 in the clear
     int64_t attempt_ms;               // for each address, and for the handshake; 0: 3 s, and 10 s
     struct proxy_board *board;        // ref; those that are down are passed by; NULL: none is
     struct pins pins;                 // a proxy's key must be one of them; none: any key will do
@@ -67,8 +73,10 @@ struct proxy_route {
     struct way ways[ROUTE_PROXIES_MAX]; // one for each proxy; its owner may read them
 
     // Private to upstream.c.
-    size_t way_at;   // the one that was reached last
-    int64_t said_ms; // monotonic; when it was last logged that none can be reached
+    size_t way_at; // the one that was reached last, where they are not ranked
+    int64_t failed_ms
+        [ROUTE_PROXIES_MAX]; // monotonic; when one could not be reached last; 0: it was, or nobody tried
+    int64_t said_ms;         // monotonic; when it was last logged that none can be reached
 };
 
 // proxy_route_init takes a reference to `credentials`. `options`, `loop`, `pool` and `resolver` are borrowed until

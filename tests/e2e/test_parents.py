@@ -435,7 +435,16 @@ BAD = {
     "told in the clear": ({"identity": "client_cert", "to": ["http://127.0.0.1:1"]}, "and http://"),
     "health: too often": ({"health": {"every": "1ms"}}, "`every`"),
     "health: never": ({"health": {"fall": 0}}, "`fall`"),
-    "later: SRV": ({"to": [{"srv": "_p._tcp.a.test"}]}, "not supported by this version"),
+    "a service that is none": ({"to": [{"srv": "p.tcp.a.test"}]}, "its first label is no service"),
+    "a service of UDP": ({"to": [{"srv": "_p._udp.a.test"}]}, "its second label is not _tcp"),
+    "a service of nobody": ({"to": [{"srv": "_p._tcp"}]}, "its second label is not _tcp"),
+    "a service of no name": ({"to": [{"srv": "_p._tcp.1.2.3.4"}]}, "no name of DNS"),
+    "two services": ({"to": [{"srv": "_p._tcp.a.test"}, {"srv": "_p._tcp.b.test"}]}, "a service stands alone"),
+    "a service beside a proxy": ({"to": ["https://a.test:1", {"srv": "_p._tcp.a.test"}]}, "a service stands alone"),
+    "a service that may lead anywhere": ({"to": [{"srv": "_p._tcp.a.test", "targets": ["*"]}]}, "any name at all"),
+    "a service without a name": ({"to": [{"targets": ["a.test"]}]}, "`srv`"),
+    "a service and a port": ({"to": [{"srv": "_p._tcp.a.test", "port": 1}]}, "port"),
+    "a service without a CA": ({"to": [{"srv": "_p._tcp.a.test"}], "ca": ...}, "needs `ca`"),
     "an unknown key": ({"timeout": "1s"}, "timeout"),
 }
 BAD_VIA = {

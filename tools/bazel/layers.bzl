@@ -41,7 +41,7 @@ LAYERS = {
     ),
     "proxy/clock": ([], []),
     "proxy/config": (
-        ["auth/", "proxy/outlet/", "proxy/chain/", "proxy/http2/http2_options.h", "proxy/log/log_options.h", "proxy/tls/", "proxy/net/host_table.h", "proxy/net/resolver_options.h", "proxy/net/sockaddr.h", "proxy/net/stream_guard.h", "proxy/uplink/credentials.h", "proxy/uplink/proxy_board.h"],
+        ["auth/", "proxy/outlet/", "proxy/chain/", "proxy/http2/http2_options.h", "proxy/log/log_options.h", "proxy/tls/", "proxy/net/host_table.h", "proxy/net/resolver_options.h", "proxy/net/sockaddr.h", "proxy/net/stream_guard.h", "proxy/uplink/credentials.h", "proxy/uplink/proxy_board.h", "proxy/uplink/srv_settings.h"],
         ["openssl/", "yaml.h", "idn2.h"],
     ),
     "proxy/explain": (["auth/"], []),
@@ -77,7 +77,7 @@ LAYERS = {
         ["ev.h", "openssl/"],
     ),
     "proxy/net": (
-        ["auth/base/", "auth/ipaddr.h", "auth/iprange.h", "proxy/clock/", "proxy/log/", "proxy/loop/", "proxy/metrics/histogram.h"],
+        ["auth/base/", "auth/hostname.h", "auth/ipaddr.h", "auth/iprange.h", "auth/target.h", "proxy/clock/", "proxy/log/", "proxy/loop/", "proxy/metrics/histogram.h"],
         ["ev.h", "ares.h", "openssl/bytestring.h", "openssl/rand.h", "openssl/siphash.h"],
     ),
     "proxy/ocsp": (

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 
 from support.scale import PATIENCE
 
-A, CNAME, SOA, AAAA = 1, 5, 6, 28
-TYPE_NAMES = {A: "A", CNAME: "CNAME", AAAA: "AAAA"}
+A, CNAME, SOA, AAAA, SRV = 1, 5, 6, 28, 33
+TYPE_NAMES = {A: "A", CNAME: "CNAME", AAAA: "AAAA", SRV: "SRV"}
 NOERROR, SERVFAIL, NXDOMAIN, REFUSED = 0, 2, 3, 5
 
 
@@ -154,6 +154,11 @@ class DnsServer:
     def addresses(self, name, *addresses, **options):
         """Gives `name` these addresses, IPv4 and IPv6 in any order."""
         self.reply(name, records=address_records(name, addresses), **options)
+
+    def service(self, name, *places, **options):
+        """Gives `name` these places: (target, port, priority, weight); the target `.` is none."""
+        records = [(name, SRV, struct.pack("!HHH", *rest, port) + encode_name(target)) for target, port, *rest in places]
+        self.reply(name, records=records, **options)
 
     def rebinds(self, name, first, then, **options):
         """Gives `name` one address for the first question of each type, and another from then on."""

@@ -1,4 +1,4 @@
-// Fuzzes dns_answer_parse with a message after its id. Whatever a server sends, the answer is bounded and whole, its
+// Fuzzes dns_answer_parse and srv_answer_parse with a message. Whatever a server sends, the answer is bounded and whole, its
 // aliases are text that can be logged, and a message that is cut is never read beyond its end. What is kept of it in
 // the cache comes out as it went in.
 #include <stdlib.h>
@@ -50,6 +50,42 @@ static void check_cached(const struct dns_answer *answer, struct slice name, enu
     dns_cache_destroy(cache);
 }
 
+static void check_places(const struct srv_list *places, const struct dns_answer *answer)
+{
+    const bool is_good = places->count > 0 || places->is_unavailable;
+    ASSERT(places->count <= SRV_PLACES_MAX && (answer->result == RESOLVE_OK) == is_good);
+    ASSERT((answer->places != NULL) == is_good && (places->count == 0 || !places->is_unavailable));
+    struct srv_rank ranks[SRV_PLACES_MAX] = {{0}};
+    uint32_t random[SRV_PLACES_MAX];
+    uint8_t order[SRV_PLACES_MAX];
+    unsigned seen = 0;
+    for (size_t i = 0; i < places->count; i++) {
+        const struct target *target = &places->places[i].target;
+        struct hostname again;
+        ASSERT(target->port > 0 && hostname_parse(hostname_slice(&target->name), &again) == ERR_OK);
+        ranks[i] = places->places[i].rank;
+        ASSERT(i == 0 || ranks[i - 1].priority <= ranks[i].priority);
+        random[i] = answer->ttl_s * (uint32_t)(i + 1);
+    }
+    srv_order(ranks, places->count, random, order);
+    for (size_t i = 0; i < places->count; i++)
+        seen |= 1u << order[i];
+    ASSERT(seen == (1u << places->count) - 1);
+}
+
+static void check_service(struct slice message, struct slice name)
+{
+    struct dns_answer answer;
+    struct srv_list places;
+    uint8_t *copy = malloc(message.len + 1);
+    if (copy == NULL)
+        return;
+    (void)bytes_copy(copy, message.len, message);
+    if (srv_answer_parse(slice_of(copy, message.len), name, &places, &answer) == ERR_OK)
+        check_places(&places, &answer);
+    free(copy);
+}
+
 static void check(struct slice message, struct slice name, enum dns_type type)
 {
     struct dns_answer answer;
@@ -70,6 +106,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const struct slice name = SLICE_LITERAL("www.example");
     check(message, name, DNS_TYPE_A);
     check(message, name, DNS_TYPE_AAAA);
+    check_service(message, name);
     check(slice_first(message, message.len / 2), name, DNS_TYPE_A);
     return 0;
 }

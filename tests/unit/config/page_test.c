@@ -20,6 +20,7 @@
 #include "proxy/config/ocsp.h"
 #include "proxy/config/outlets.h"
 #include "proxy/config/listeners.h"
+#include "proxy/config/parent_places.h"
 #include "proxy/config/parents.h"
 #include "proxy/config/proxy_protocol.h"
 #include "proxy/config/resolving.h"
@@ -64,6 +65,7 @@ static const struct place places[] = {
     {.section = &rule_section, .heading = "### Rules"},
     {.section = &parent_section, .heading = "## `parents`"},
     {.section = &parent_certificate_section, .heading = "## `parents`", .row = "certificate"},
+    {.section = &parent_srv_section, .heading = "## `parents`", .row = "to"},
     {.section = &parent_health_section, .heading = "## `parents`", .row = "health"},
     {.section = &authorizer_section, .heading = "## `authorizer`"},
     {.section = &authorizer_certificate_section,

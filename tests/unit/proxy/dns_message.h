@@ -108,6 +108,31 @@ static inline void dns_put_cname(struct dns_message *message, const char *owner,
     dns_put_name(message, target);
 }
 
+// dns_put_srv writes a place of a service; dns_put_srv_raw one with a target of any bytes, as labels with their lengths.
+static inline void dns_put_srv_raw(struct dns_message *message, const char *owner, uint32_t ttl_s,
+                                   unsigned priority, unsigned weight, unsigned port,
+                                   struct slice target)
+{
+    dns_head(message, DNS_ANSWERS, owner, 33, ttl_s, (unsigned)(6 + target.len));
+    dns_put_u16(message, priority);
+    dns_put_u16(message, weight);
+    dns_put_u16(message, port);
+    for (size_t i = 0; i < target.len; i++)
+        dns_put_u8(message, target.data[i]);
+}
+
+static inline void dns_put_srv(struct dns_message *message, const char *owner, uint32_t ttl_s,
+                               unsigned priority, unsigned weight, unsigned port,
+                               const char *target)
+{
+    const size_t len = target[0] == '\0' ? 1 : strlen(target) + 2;
+    dns_head(message, DNS_ANSWERS, owner, 33, ttl_s, (unsigned)(6 + len));
+    dns_put_u16(message, priority);
+    dns_put_u16(message, weight);
+    dns_put_u16(message, port);
+    dns_put_name(message, target);
+}
+
 // dns_put_soa writes the record that says how long "no" may be believed.
 static inline void dns_put_soa(struct dns_message *message, uint32_t ttl_s, uint32_t minimum_s)
 {

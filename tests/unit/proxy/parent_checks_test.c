@@ -35,16 +35,17 @@ static void on_patience(struct ev_loop *loop, ev_timer *timer, int events)
     ev_break(loop, EVBREAK_ONE);
 }
 
-// run_until_down runs the loop until the first proxy of the board is down.
-static void run_until_down(struct ev_loop *loop, const struct proxy_board *board)
+// run_until_down runs the loop until this proxy is down.
+static void run_until_down(struct ev_loop *loop, const struct proxy_board *board,
+                           const struct target *proxy)
 {
     ev_timer patience;
     ev_timer_init(&patience, on_patience, PATIENCE_S, 0.);
     ev_timer_start(loop, &patience);
-    while (!proxy_board_is_down(board, 0) && ev_is_active(&patience))
+    while (!proxy_board_is_down(board, proxy) && ev_is_active(&patience))
         (void)ev_run(loop, EVRUN_ONCE);
     ev_timer_stop(loop, &patience);
-    assert_true(proxy_board_is_down(board, 0));
+    assert_true(proxy_board_is_down(board, proxy));
 }
 
 static void who_checks_no_more_says_of_nobody_that_it_is_down(void **state)
@@ -72,9 +73,9 @@ static void who_checks_no_more_says_of_nobody_that_it_is_down(void **state)
     struct parent_checks *checks = parent_checks_create(loop);
     assert_non_null(checks);
     parent_checks_adopt(checks, &snapshot);
-    run_until_down(loop, board);
+    run_until_down(loop, board, &proxy);
     parent_checks_leave(checks);
-    assert_false(proxy_board_is_down(board, 0));
+    assert_false(proxy_board_is_down(board, &proxy));
     parent_checks_destroy(checks);
     proxy_board_unref(board);
     ev_loop_destroy(loop);
