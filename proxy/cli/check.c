@@ -21,6 +21,7 @@
 #include "proxy/config/source.h"
 #include "proxy/config/units.h"
 #include "proxy/lint/lint.h"
+#include "proxy/service/caging.h"
 
 enum { NAME_CAP = HOSTNAME_MAX_LEN + 4 };
 
@@ -337,7 +338,10 @@ static int run(const struct check_options *options, int64_t now_s)
     struct diagnostics diagnostics;
     struct snapshot *snapshot = NULL;
     diagnostics_init(&diagnostics);
-    enum err error = snapshot_load(options->path, now_s, &diagnostics, &snapshot);
+    const struct process_hook hook = {.begin = caging_try};
+    enum err error = snapshot_load_first(options->path, now_s, &hook, &diagnostics, &snapshot);
+    if (error == ERR_OK)
+        error = caging_check(snapshot, &diagnostics);
     if (error == ERR_OK)
         error = lint_policy(snapshot, &diagnostics);
     diagnostics_sort(&diagnostics);

@@ -11,6 +11,7 @@
 #include "proxy/keeper/keeper.h"
 #include "proxy/keeper/keeper_link.h"
 #include "proxy/log/log.h"
+#include "proxy/service/caging.h"
 #include "proxy/service/findings.h"
 #include "proxy/service/service.h"
 
@@ -90,7 +91,9 @@ int serve_command(int argc, char **argv)
         return cli_fail("serve", &info);
     log_configure(&(struct log_options){.level = LOG_LEVEL_INFO});
     diagnostics_init(&findings);
-    const enum err error = snapshot_load(path, (int64_t)time(NULL), &findings, &snapshot);
+    const struct process_hook hook = {.begin = caging_begin};
+    const enum err error =
+        snapshot_load_first(path, (int64_t)time(NULL), &hook, &findings, &snapshot);
     const int status = error == ERR_OK ? service_run(snapshot, &findings, &inheritance, keeper_fd)
                                        : refuse(path, &findings, &inheritance);
     diagnostics_deinit(&findings);

@@ -14,6 +14,11 @@
 // refuse_system writes what the system said; %m is glibc's strerror without a shared buffer.
 static enum err refuse_system(struct errinfo *info, const char *verb, const char *path)
 {
+    if (errno == EACCES)
+        return errinfo_set(info, ERR_SYSTEM,
+                           "cannot %s %s: %m; this is user %u: let it, or a group of it, read the "
+                           "file, and enter its folders",
+                           verb, path, (unsigned)geteuid());
     return errinfo_set(info, ERR_SYSTEM, "cannot %s %s: %m", verb, path);
 }
 

@@ -11,6 +11,7 @@
 #include "proxy/config/listeners.h"
 #include "proxy/config/named_files.h"
 #include "proxy/config/parents.h"
+#include "proxy/config/process.h"
 #include "proxy/config/resolving.h"
 #include "proxy/config/settings.h"
 #include "proxy/config/source.h"
@@ -62,6 +63,7 @@ static void sections_read(struct reader *reader, const struct node *root,
     struct name_list trusts;
     if (!settings_read(reader, root, snapshot))
         return;
+    process_read(reader, node_get(root, "process"), snapshot);
     resolver_read(reader, node_get(root, "resolver"), snapshot);
     control_read(reader, node_get(root, "control"), snapshot);
     trust_profiles_read(reader, node_get(root, "trust"), in_force, snapshot, &trusts);
@@ -101,9 +103,15 @@ static bool set_identity(struct snapshot *snapshot, const char *path, struct sli
     return snapshot->path != NULL && *out_folder != NULL && source != NULL;
 }
 
+// load is what a snapshot is made with, beside the text.
+struct load {
+    const struct snapshot *in_force; // made from the same text, or NULL
+    const struct process_hook *hook; // or NULL
+    int64_t now_s;                   // Unix seconds
+};
+
 static enum err snapshot_fill(struct snapshot *snapshot, struct slice bytes, const char *path,
-                              const struct snapshot *in_force, int64_t now_s,
-                              struct diagnostics *diagnostics)
+                              const struct load *load, struct diagnostics *diagnostics)
 {
     struct reader reader = {
         .diagnostics = diagnostics,
@@ -111,12 +119,13 @@ static enum err snapshot_fill(struct snapshot *snapshot, struct slice bytes, con
         .arena = snapshot->arena,
         .files_arena = snapshot->arena,
         .read_list = reader_list_file,
-        .now_s = now_s,
+        .now_s = load->now_s,
+        .process_hook = load->hook,
     };
     struct yaml_document *document = NULL;
     TRY(yaml_document_parse(bytes, reader.file, diagnostics, &document));
     if (set_identity(snapshot, path, bytes, &reader.folder))
-        sections_read(&reader, yaml_document_root(document), in_force, snapshot);
+        sections_read(&reader, yaml_document_root(document), load->in_force, snapshot);
     else
         reader_no_memory(&reader);
     yaml_document_destroy(document);
@@ -126,9 +135,9 @@ static enum err snapshot_fill(struct snapshot *snapshot, struct slice bytes, con
     return diagnostics->error_count == 0 ? ERR_OK : ERR_INPUT;
 }
 
-// load_source makes a snapshot of a configuration's text; `in_force` was made from the same one, or is NULL.
-static enum err load_source(struct slice source, const char *path, const struct snapshot *in_force,
-                            int64_t now_s, struct diagnostics *diagnostics, struct snapshot **out)
+// load_source makes a snapshot of a configuration's text.
+static enum err load_source(struct slice source, const char *path, const struct load *load,
+                            struct diagnostics *diagnostics, struct snapshot **out)
 {
     enum err error = ERR_OK;
     struct snapshot *snapshot = snapshot_create();
@@ -137,7 +146,7 @@ static enum err load_source(struct slice source, const char *path, const struct 
                               "no memory to load the configuration");
         error = ERR_MEMORY;
     } else {
-        error = snapshot_fill(snapshot, source, path, in_force, now_s, diagnostics);
+        error = snapshot_fill(snapshot, source, path, load, diagnostics);
     }
     diagnostics_sort(diagnostics);
     if (error == ERR_OK)
@@ -147,15 +156,16 @@ static enum err load_source(struct slice source, const char *path, const struct 
     return error;
 }
 
-enum err snapshot_load(const char *path, int64_t now_s, struct diagnostics *diagnostics,
-                       struct snapshot **out)
+enum err snapshot_load_first(const char *path, int64_t now_s, const struct process_hook *hook,
+                             struct diagnostics *diagnostics, struct snapshot **out)
 {
+    const struct load load = {.hook = hook, .now_s = now_s};
     struct file_content content = {0};
     struct errinfo info = {0};
     *out = NULL;
     enum err error = source_read(path, YAML_MAX_BYTES, &content, &info);
     if (error == ERR_OK)
-        error = load_source(content.bytes, path, NULL, now_s, diagnostics, out);
+        error = load_source(content.bytes, path, &load, diagnostics, out);
     else
         (void)diagnostics_add(diagnostics, SEVERITY_ERROR, source_label(path), 0, 0, "%s",
                               info.text);
@@ -163,9 +173,16 @@ enum err snapshot_load(const char *path, int64_t now_s, struct diagnostics *diag
     return error;
 }
 
+enum err snapshot_load(const char *path, int64_t now_s, struct diagnostics *diagnostics,
+                       struct snapshot **out)
+{
+    return snapshot_load_first(path, now_s, NULL, diagnostics, out);
+}
+
 enum err snapshot_load_again(const struct snapshot *like, int64_t now_s,
                              struct diagnostics *diagnostics, struct snapshot **out)
 {
+    const struct load load = {.in_force = like, .now_s = now_s};
     *out = NULL;
-    return load_source(like->source, like->path, like, now_s, diagnostics, out);
+    return load_source(like->source, like->path, &load, diagnostics, out);
 }

@@ -10,6 +10,10 @@
 enum err snapshot_load(const char *path, int64_t now_s, struct diagnostics *diagnostics,
                        struct snapshot **out) MUST_USE;
 
+// snapshot_load_first does the same for the first configuration of a process: `hook` is called as soon as `process` is known.
+enum err snapshot_load_first(const char *path, int64_t now_s, const struct process_hook *hook,
+                             struct diagnostics *diagnostics, struct snapshot **out) MUST_USE;
+
 // snapshot_load_again reads again what the configuration of `like` names, but not the configuration file:
 // later changes to it do not count. What the profiles of `like` deny stays denied, also where a refused
 // configuration has added it. Otherwise as snapshot_load.

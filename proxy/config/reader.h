@@ -22,6 +22,7 @@ enum {
 
 struct file_content;
 struct known_zone;
+struct process_hook;
 struct reader;
 
 // list_file_read reads the list file at `path`, which `node` names. On `true` the content is the
@@ -39,8 +40,9 @@ struct reader {
     struct arena *files_arena;       // borrowed; of `files`
     struct snapshot_file *files;     // in `files_arena`: what has been read, the last one first
     struct known_zone *zones;        // in `arena`: time zones that have been read (schedules.c)
-    bool is_out_of_memory;           // set by reader_no_memory
-    char quoted[72];                 // of reader_quote
+    const struct process_hook *process_hook; // borrowed; NULL: nothing is done about the process
+    bool is_out_of_memory;                   // set by reader_no_memory
+    char quoted[72];                         // of reader_quote
     char hint[sizeof((struct diagnostic *)0)->hint]; // of reader_words
 };
 

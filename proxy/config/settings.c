@@ -114,6 +114,7 @@ static const struct key top_keys[] = {
     KEY_ROW("log", KEY_SECTION, struct snapshot, log, .section = &log_section),
     KEY_KNOWN("control", KEY_OPTIONAL),
     KEY_KNOWN("admin", KEY_OPTIONAL),
+    KEY_KNOWN("process", KEY_OPTIONAL),
 };
 
 const struct section top_section = SECTION("the configuration", top_keys);

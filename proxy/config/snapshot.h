@@ -16,6 +16,7 @@
 #include "proxy/config/authorizer_settings.h"
 #include "proxy/config/diagnostics.h"
 #include "proxy/config/parent_config.h"
+#include "proxy/config/process_settings.h"
 #include "proxy/http2/http2_options.h"
 #include "proxy/log/log_options.h"
 #include "proxy/net/resolver_options.h"
@@ -132,6 +133,7 @@ struct snapshot {
     size_t audit_outlet_count;
     struct chain_settings *audit_chain; // owned, of OPENSSL_malloc; NULL: no chain
     struct log_options log;
+    struct process_settings process;
     const char *control_path;     // of the control socket; NULL: there is none
     const char *state_path;       // where blocks are kept; set with control_path
     struct admin_settings *admin; // NULL: metrics and health cannot be asked for

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "auth/ipaddr.h"
+#include "proxy/cage/rights.h"
 #include "proxy/keeper/keeper_socket.h"
 #include "proxy/log/log.h"
 #include "proxy/process/limits.h"
@@ -394,6 +395,10 @@ int keeper_run(const char *config_path)
     program_note(&keeper.program);
     (void)limits_apply();
     find_given(&given);
+    if (rights_shrink_keeper(&info) != ERR_OK) {
+        log_error(LOG_START_FAILED, "%s", info.text);
+        return EXIT_FAILED;
+    }
     const int signal_fd = open_signals();
     if (signal_fd < 0) {
         log_error(LOG_START_FAILED, "cannot receive signals: %m");

@@ -265,5 +265,5 @@ void lint_start(struct lint *lint)
         lint_find(
             lint, SEVERITY_NOTE, NULL,
             "checked as root, who may read and write everything: `serve` as another user may fail where this does not"
-            "\nrun the proxy as a separate user, and `check` as that user");
+            "\nstart the proxy as a separate user, and `check` as that user, or as root with `process: {user: NAME}`");
 }

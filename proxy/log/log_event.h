@@ -13,6 +13,7 @@
     X(LOG_STOPPED, "stopped")                                                                      \
     X(LOG_UPGRADE, "upgrade")                                                                      \
     X(LOG_KEEPER, "keeper")                                                                        \
+    X(LOG_CAGE, "cage")                                                                            \
     /* the configuration and its files */                                                          \
     X(LOG_FINDING, "finding")                                                                      \
     X(LOG_RELOADING, "reloading")                                                                  \

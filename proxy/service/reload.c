@@ -409,6 +409,10 @@ static void warn_of_constants(const struct service *service, const struct snapsh
         (void)diagnostics_add(diagnostics, SEVERITY_WARNING, snapshot->path, 0, 0,
                               "`control` cannot change without a restart; it stays %s",
                               now->control_path == NULL ? "off" : now->control_path);
+    if (!is_same_path(snapshot->process.user, now->process.user))
+        (void)diagnostics_add(diagnostics, SEVERITY_WARNING, snapshot->path, 0, 0,
+                              "`process.user` cannot change without a restart; it stays %s",
+                              now->process.user == NULL ? "unset" : now->process.user);
 }
 
 // keep_control: what a reload says about `control` is what is in force.

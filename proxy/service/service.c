@@ -26,6 +26,7 @@
 #include "proxy/ocsp/ocsp_asker.h"
 #include "proxy/process/limits.h"
 #include "proxy/service/activation.h"
+#include "proxy/service/caging.h"
 #include "proxy/service/control.h"
 #include "proxy/service/crl_fetches.h"
 #include "proxy/service/monitor.h"
@@ -575,6 +576,7 @@ static enum err begin_asking(struct service *service, struct errinfo *info)
 static enum err start(struct service *service, int keeper_fd, struct monitor_place *place,
                       struct errinfo *info)
 {
+    TRY(caging_enter(service->snapshot, info));
     TRY(open_loop(service, info));
     begin_being_kept(service, keeper_fd);
     const struct predecessors_events events = {.on_less = on_fewer_predecessors,

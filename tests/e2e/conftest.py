@@ -109,15 +109,15 @@ def protocol(request):
 def _starter(pki, dns, tmp_path_factory):
     started = []
 
-    def start(*clients, is_ready=True, folder=None, process=None, **changes):
-        """Starts a proxy with these clients; `changes` are laid over the base configuration.
+    def start(*clients, is_ready=True, folder=None, process=None, cage=None, **changes):
+        """Starts a proxy with these clients; `changes` are laid over the base configuration, and so is `cage` as its `process`.
 
         `process` holds what Proxy takes beside: environment, limits, stderr.
         """
         config = configs.base_config(pki, dns.endpoint)
         if clients:
             config["clients"] = list(clients)
-        config = configs.merge(config, changes)
+        config = configs.merge(config, {**changes, "process": cage} if cage else changes)
         folder = folder or tmp_path_factory.mktemp("proxy")
         proxy = Proxy(folder, config, pki, **(process or {}))
         started.append(proxy)

@@ -41,7 +41,7 @@ def test_json_has_a_time_a_level_an_event_and_a_sentence_in_each_line_from_the_f
     for line in said:
         assert list(line) == ["ts", "level", "event", "detail"], line
         assert re.fullmatch(TIME, line["ts"]) and line["detail"], line
-    levels = {line["event"]: line["level"] for line in said}
+    levels = {line["event"]: line["level"] for line in said if line["event"] != "cage"}  # who runs it as root is warned
     assert levels == {
         "finding": "error",  # the last one, after the warnings that there are no clients
         "serving": "info",

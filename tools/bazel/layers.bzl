@@ -14,12 +14,14 @@ LAYERS = {
     ),
     "proxy/admin": (["auth/", "proxy/config/", "proxy/loop/"], ["ev.h", "jansson.h"]),
     "proxy/audit": (["auth/", "proxy/chain/", "proxy/clock/", "proxy/outlet/"], ["openssl/mem.h", "openssl/rand.h", "openssl/sha.h", "pthread.h"]),
+    "proxy/cage": (["auth/base/"], []),
     "proxy/chain": (["auth/base/"], ["openssl/"]),
     "proxy/cli": (
         [
             "auth/",
             "proxy/admin/",
             "proxy/audit/",
+            "proxy/cage/",
             "proxy/chain/",
             "proxy/config/",
             "proxy/explain/",
@@ -58,7 +60,7 @@ LAYERS = {
     ),
     "proxy/import": (["auth/"], []),
     "proxy/keeper": (
-        ["auth/base/", "auth/ipaddr.h", "proxy/clock/", "proxy/log/", "proxy/process/"],
+        ["auth/base/", "auth/ipaddr.h", "proxy/cage/rights.h", "proxy/clock/", "proxy/log/", "proxy/process/"],
         ["ev.h"],
     ),
     "proxy/limits": (
@@ -96,6 +98,7 @@ LAYERS = {
             "auth/",
             "proxy/admin/",
             "proxy/audit/",
+            "proxy/cage/",
             "proxy/chain/",
             "proxy/clock/",
             "proxy/config/",

@@ -126,9 +126,9 @@ class Upgrades:
             process.send_signal(signal.SIGKILL)
 
 
-def start_upgradable(start, folder, *clients, **changes):
+def start_upgradable(start, where, /, *clients, **changes):
     """A proxy that runs from a file of its own, with a control socket."""
-    program = folder / "sallyport"
+    program = where / "sallyport"
     shutil.copy(BINARY, program)
     process = {"program": str(program), **changes.pop("process", {})}
     proxy = start(*clients, **{"control": CONTROL, **changes, "process": process})

@@ -25,6 +25,7 @@
 #include "proxy/config/proxy_protocol.h"
 #include "proxy/config/resolving.h"
 #include "proxy/config/rules.h"
+#include "proxy/config/process.h"
 #include "proxy/config/settings.h"
 #include "proxy/config/tickets.h"
 #include "proxy/config/trust_profiles.h"
@@ -85,6 +86,7 @@ static const struct place places[] = {
     {.section = &admin_section, .heading = "## `admin`"},
     {.section = &admin_metrics_section, .heading = "## `admin`", .row = "metrics"},
     {.section = &log_section, .heading = "## `log`"},
+    {.section = &process_section, .heading = "## `process`"},
     {.section = &outlet_section, .heading = "### Sinks"},
     {.section = &outlet_tls_section, .heading = "### Sinks", .row = "tls"},
     {.section = &audit_chain_section, .heading = "## `audit`", .row = "chain"},

@@ -1,0 +1,29 @@
+// One table.
+#include "proxy/config/process.h"
+
+enum { USER_NAME_MAX = 32 }; // as useradd has it
+
+// user_read reads the name of a user. It cannot be a number: groups belong to a name.
+static void user_read(struct reader *reader, const struct node *node, const char *what, void *field)
+{
+    const char **out = field;
+    struct slice name = {0};
+    if (reader_text(reader, node, what, USER_NAME_MAX, &name))
+        *out = reader_copy(reader, name);
+}
+
+static const struct key keys[] = {
+    KEY_OF("user", user_read, struct process_settings, user),
+};
+
+const struct section process_section = SECTION("`process`", keys);
+
+void process_read(struct reader *reader, const struct node *node, struct snapshot *snapshot)
+{
+    const struct process_hook *hook = reader->process_hook;
+    struct errinfo info;
+    if (node != NULL && !section_read(reader, node, &process_section, &snapshot->process))
+        return;
+    if (hook != NULL && hook->begin(hook->arg, &snapshot->process, &info) != ERR_OK)
+        reader_error(reader, node, "%s", info.text);
+}

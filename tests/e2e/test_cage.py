@@ -1,0 +1,175 @@
+"""What the process that serves gives up at its start: user, groups, capabilities. Most of it needs to be root to be seen."""
+
+import grp
+import os
+import pwd
+import shutil
+import signal
+
+import pytest
+
+from support.config import client, reach
+from support.control import CONTROL, Control
+from support.proxy import run
+from support.scale import eventually
+from support.upgrades import start_upgradable
+
+DENIED = "nowhere.test:443"
+NOBODY = pwd.getpwnam("nobody")
+IS_ROOT = os.geteuid() == 0
+
+
+def has_others():
+    """Whether there is anybody else whom root can become here; not in a namespace of one user."""
+    with open("/proc/self/uid_map", encoding="ascii") as file:
+        return any(int(line.split()[2]) > NOBODY.pw_uid for line in file)
+
+
+needs_root = pytest.mark.skipif(not (IS_ROOT and has_others()), reason="needs root, and other users")
+
+
+def status(pid):
+    """What the kernel says about a process."""
+    with open(f"/proc/{pid}/status", encoding="ascii") as file:
+        return dict(line.rstrip("\n").split(":\t", 1) for line in file)
+
+
+def capabilities(pid, kind="Prm"):
+    return int(status(pid)["Cap" + kind], 16)
+
+
+@pytest.fixture
+def server(dns, origin):
+    dns.addresses("origin.test", "127.0.0.1")
+    return origin()
+
+
+@pytest.fixture
+def shared(tmp_path, pki):
+    """A folder of nobody's, with files that nobody can read, and a key that nobody cannot."""
+    for folder in [tmp_path, *tmp_path.parents]:
+        if folder.stat().st_uid == os.geteuid() and folder != folder.parent:
+            folder.chmod(folder.stat().st_mode | 0o011)
+    folder = tmp_path / "shared"
+    folder.mkdir(mode=0o755)
+    os.chown(folder, NOBODY.pw_uid, NOBODY.pw_gid)
+    for name, path in {"chain": pki.server.chain, "key": pki.server.key, "ca": pki.ca.path}.items():
+        shutil.copy(path, folder / name)
+        (folder / name).chmod(0o600 if name == "key" else 0o644)
+    return folder
+
+
+def as_nobody(shared, **changes):
+    certificates = [{"chain": str(shared / "chain"), "key": str(shared / "key")}]
+    listener = {"name": "main", "address": "127.0.0.1:0", "certificates": certificates, "trust": "staff"}
+    return {
+        "folder": shared,
+        "listeners": [listener],
+        "trust": {"staff": {"ca": [str(shared / "ca")]}},
+        "cage": {"user": "nobody"},
+        **changes,
+    }
+
+
+def test_who_serves_has_no_capability_and_cannot_get_one(start):
+    proxy = start()
+    for kind in ("Prm", "Eff", "Inh", "Amb", "Bnd") if IS_ROOT else ("Prm", "Eff", "Inh", "Amb"):
+        assert capabilities(proxy.pid, kind) == 0, kind
+    for pid in (proxy.pid, proxy.process.pid):
+        assert status(pid)["NoNewPrivs"] == "1"
+    assert proxy.ask(DENIED).status == 403
+    if IS_ROOT:
+        proxy.stderr.wait("warning the proxy runs as root, though without its capabilities")
+        needed = {1 << number for number in (2, 5, 6, 7, 8, 10)}  # to start others, and to end them
+        assert capabilities(proxy.process.pid) & ~sum(needed) == 0
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="needs root, to bind it")
+def test_a_low_port_keeps_the_one_capability_that_a_reload_needs_for_it(start):
+    proxy = start(admin={"address": "127.0.0.1:923"})
+    assert capabilities(proxy.pid) == 1 << 10
+    proxy.reload(admin={"address": "127.0.0.1:924"})
+    proxy.stderr.wait("metrics and health at http://127.0.0.1:924/")
+
+
+def test_a_user_that_is_not_there_is_an_error_that_says_how_to_make_it(start):
+    proxy = start(cage={"user": "no-such-user"}, is_ready=False)
+    assert proxy.wait_exit() == 3
+    assert "there is no user no-such-user on this machine; run: useradd" in proxy.stderr.text()
+    proxy.stop(expected=3)
+    result = run("check", "-c", proxy.config_path)
+    assert result.returncode == 3 and "no-such-user" in result.stderr
+
+
+def test_the_proxy_is_not_made_root_by_name(start):
+    proxy = start(cage={"user": "root"}, is_ready=False)
+    assert proxy.wait_exit() == 3
+    assert "is root, whom the proxy is not to be" in proxy.stderr.text()
+    proxy.stop(expected=3)
+
+
+@needs_root
+def test_another_user_cannot_be_become_by_an_ordinary_one(shared, pki, dns, start):
+    proxy = start(**as_nobody(shared))
+    text = proxy.config_path.read_text().replace('"nobody"', '"daemon"')
+    proxy.config_path.with_name("other.yaml").write_text(text)
+    (shared / "key").chmod(0o600)
+    os.chown(shared / "key", NOBODY.pw_uid, NOBODY.pw_gid)
+    program = shutil.copy(os.environ.get("SALLYPORT_BIN", "bazel-bin/proxy/sallyport"), shared)
+    result = run("serve", "-c", shared / "other.yaml", program=program, user=NOBODY.pw_uid, group=NOBODY.pw_gid, extra_groups=[])
+    assert result.returncode == 3 and "cannot become that one" in result.stderr
+
+
+@needs_root
+def test_started_as_root_it_becomes_the_user_for_good(shared, start, server):
+    proxy = start(client(reach("origin.test", server.port)), **as_nobody(shared, control=CONTROL))
+    tunnel = proxy.tunnel(f"origin.test:{server.port}")
+    tunnel.echo(b"as nobody")
+    tunnel.close()
+    for task in os.listdir(f"/proc/{proxy.pid}/task"):
+        said = status(f"{proxy.pid}/task/{task}")
+        assert said["Uid"].split() == [str(NOBODY.pw_uid)] * 4, task
+        assert said["Gid"].split() == [str(NOBODY.pw_gid)] * 4, task
+        assert {int(each) for each in said["Groups"].split()} <= {NOBODY.pw_gid}
+        assert int(said["CapPrm"], 16) == 0
+    assert status(proxy.process.pid)["Uid"].split()[0] == "0"
+    for path in (proxy.audit.path, shared / "control.sock"):
+        assert path.stat().st_uid == NOBODY.pw_uid
+
+
+@needs_root
+def test_a_key_that_only_root_can_read_serves_and_a_reload_says_what_it_needs(shared, start):
+    proxy = start(**as_nobody(shared, control=CONTROL))
+    proxy.stderr.wait(rf"warning {shared / 'key'} cannot be read by user nobody: .*chgrp nobody")
+    assert proxy.ask(DENIED).status == 403
+    result = Control(proxy).run("reload", expected=3)
+    assert f"Permission denied; this is user {NOBODY.pw_uid}: let it" in result.stderr and str(shared / "key") in result.stderr
+    checked = run("check", "-c", proxy.config_path)
+    assert f"{shared / 'key'} cannot be read by user nobody" in checked.stderr
+    assert proxy.ask(DENIED).status == 403
+    os.chown(shared / "key", 0, NOBODY.pw_gid)
+    (shared / "key").chmod(0o640)
+    Control(proxy).run("reload")
+    assert proxy.ask(DENIED).status == 403
+
+
+@needs_root
+def test_a_key_for_the_group_of_the_user_is_taken_at_the_start(shared, start):
+    group = grp.getgrgid(NOBODY.pw_gid)
+    os.chown(shared / "key", 0, group.gr_gid)
+    (shared / "key").chmod(0o640)
+    proxy = start(**as_nobody(shared))
+    assert proxy.ask(DENIED).status == 403
+    assert "cannot be read" not in proxy.stderr.text()
+
+
+@needs_root
+def test_an_upgrade_begins_as_root_and_becomes_the_user_too(shared, start, server):
+    made = start_upgradable(start, shared, client(reach("origin.test", server.port)), **as_nobody(shared))
+    tunnel = made.proxy.tunnel(f"origin.test:{server.port}")
+    made.upgrade()
+    assert status(made.now.pid)["Uid"].split() == [str(NOBODY.pw_uid)] * 4
+    made.control.block("workers")  # it reaches the old process, too
+    made.proxy.assert_closed(tunnel.id, "blocked")
+    made.proxy.send_signal(signal.SIGTERM)
+    eventually(lambda: made.proxy.process.poll() is not None, "the keeper to end")
