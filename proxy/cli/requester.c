@@ -59,7 +59,7 @@ static void judge_ocsp(struct requester *requester, const struct trust *trust)
 {
     const struct ocsp_settings *settings = trust_ocsp(trust);
     const struct chain_record *record = requester->identity->record;
-    const enum ocsp_standing unplaced = OCSP_STANDS_UNPLACED;
+    const struct ocsp_view unplaced = {.standing = OCSP_STANDS_UNPLACED};
     struct text text = {.data = requester->summary,
                         .len = strlen(requester->summary),
                         .cap = sizeof requester->summary};
