@@ -164,6 +164,26 @@ def test_a_template_that_is_not_understood_is_refused(mistake):
         Chart(CHARTS / "sallyport-fleet").expand(text)
 
 
+# Values that somebody could write by mistake, and what is said about them.
+WRONG_VALUES = {
+    "one that the chart does not know": ("sallyport", {"replica": 5}, "'replica' was unexpected"),
+    "one below another": ("sallyport", {"certificate": {"names": [], "dnsNames": []}}, "'dnsNames' was unexpected"),
+    "text for a boolean": ("sallyport", {"clientsCa": {"crl": "yes"}}, "clientsCa.crl: 'yes' is not of type 'boolean'"),
+    "a number for a duration": ("sallyport", {"drain": 300}, "drain: 300"),
+    "clients as a map": ("sallyport", {"clients": {"name": "scrapers"}}, "clients: "),
+    "a certificate from nowhere": ("sallyport-fleet", {"certificate": {"from": "thin air"}}, "certificate.from: 'thin air'"),
+    "a proxy in the clear": ("sallyport-fleet", {"proxy": "http://proxy:8443"}, "proxy: "),
+    "an identity that another one begins with": ("sallyport-fleet", {"identity": "spiffe://example.org/scraper"}, "identity: "),
+}
+
+
+@pytest.mark.parametrize("mistake", WRONG_VALUES)
+def test_values_that_the_chart_does_not_know_are_refused(mistake):
+    chart, values, words = WRONG_VALUES[mistake]
+    with pytest.raises(Mistake, match=re.escape(words)):
+        Chart(CHARTS / chart, [values])
+
+
 def test_what_a_template_says_is_written():
     text = '{{- if eq .Values.certificate.from "csi" }}\na: {{ .Values.proxy | quote }}\n{{- else }}\nb: {{ .Values.no }}\n{{- end }}\n'
     chart = Chart(CHARTS / "sallyport-fleet", [{"proxy": 'https://"p"'}])

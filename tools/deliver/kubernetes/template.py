@@ -4,12 +4,15 @@
     {{ toYaml X | nindent N }}  | indent N  | quote
     {{ if X }}  {{ if eq X "text" }}  {{ else }}  {{ end }}  and `-` beside the braces, which takes the blanks there
 
-Owns: this language. Everything else is an error, and so is a value that is not there: where Helm writes nothing, this ends.
+Owns: this language. Everything else is an error, and so is a value that is not there: where Helm writes nothing, this ends. A value
+that the chart does not know is an error too.
 Must never know: what is rendered.
 """
 
+import json
 import re
 
+import jsonschema
 import yaml
 
 TOKEN = re.compile(r"\{\{(- )?\s*(.*?)\s*( -)?\}\}", re.S)
@@ -21,13 +24,16 @@ class Mistake(Exception):
 
 
 class Chart:
-    """A chart's files, with values laid over its own."""
+    """A chart's files, with values laid over its own, which have to be such as values.schema.json says (as Helm wants it)."""
 
     def __init__(self, folder, values=(), name="sallyport", namespace="sallyport"):
         self.folder = folder
         own = yaml.safe_load((folder / "values.yaml").read_text(encoding="utf-8"))
         for each in values:
             own = merged(own, each)
+        rules = json.loads((folder / "values.schema.json").read_text(encoding="utf-8"))
+        for error in jsonschema.Draft7Validator(rules).iter_errors(own):
+            raise Mistake(f"values: {'.'.join(map(str, error.absolute_path)) or 'at the top'}: {error.message}")
         described = yaml.safe_load((folder / "Chart.yaml").read_text(encoding="utf-8"))
         chart = {key[0].upper() + key[1:]: value for key, value in described.items()}
         self._top = {"Values": own, "Release": {"Name": name, "Namespace": namespace}, "Chart": chart}
