@@ -16,7 +16,7 @@
     X("audit", audit_command,                                                                                \
       "  audit      verify | prove | keygen | replay | suggest    what a log proves and teaches\n")          \
     X("import", import_command,                                                                              \
-      "  import     squid FILE                 another proxy's configuration as one of ours\n")              \
+      "  import     squid | smokescreen FILE    another proxy's configuration as one of ours\n")             \
     X("connect", connect_command,                                                                            \
       "  connect    --proxy URL --cert FILE --key FILE --ca FILE    a plain proxy on this machine that\n"    \
       "                                        forwards to the real one with your certificate\n")            \

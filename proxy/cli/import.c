@@ -8,6 +8,7 @@
 #include "proxy/cli/options.h"
 #include "proxy/cli/verb.h"
 #include "proxy/config/file.h"
+#include "proxy/import/smokescreen.h"
 #include "proxy/import/squid.h"
 
 enum {
@@ -128,6 +129,47 @@ static const char SQUID_USAGE[] =
     "\n"
     "Exit status: 0 everything was taken, 1 not everything, 2 usage, 3 the file cannot be read.\n";
 
+// importer is one kind of configuration.
+typedef enum err import_fn(const char *path, const void *options,
+                           const struct import_sources *sources, struct import_notes *notes,
+                           struct imported *out, struct errinfo *info);
+
+// import_file imports a file and gives the exit status.
+static int import_file(const char *command, const char *path, import_fn *import,
+                       const void *options)
+{
+    struct opened opened = {0};
+    const struct import_sources sources = {
+        .read = read_source, .match = match_source, .arg = &opened};
+    struct import_notes notes = {.arena = arena_create()};
+    struct imported imported = {0};
+    struct errinfo info = {.text = ""};
+    int status = CLI_UNLOADABLE;
+    if (notes.arena == NULL)
+        cli_say(command, "no memory");
+    else if (import(path, options, &sources, &notes, &imported, &info) != ERR_OK)
+        cli_say(command, "%s", info.text);
+    else
+        status = finish(command, path, &notes, &imported);
+    arena_destroy(notes.arena);
+    opened_deinit(&opened);
+    return status;
+}
+
+static enum err from_squid(const char *path, const void *options,
+                           const struct import_sources *sources, struct import_notes *notes,
+                           struct imported *out, struct errinfo *info)
+{
+    return squid_import(path, options, sources, notes, out, info);
+}
+
+static enum err from_smokescreen(const char *path, const void *options,
+                                 const struct import_sources *sources, struct import_notes *notes,
+                                 struct imported *out, struct errinfo *info)
+{
+    return smokescreen_import(path, options, sources, notes, out, info);
+}
+
 static int import_squid(int argc, char **argv)
 {
     struct squid_options options = {0};
@@ -140,35 +182,48 @@ static int import_squid(int argc, char **argv)
     const struct cli_line line = cli_read(&syntax, argc, argv);
     if (line.is_over)
         return line.exit_status;
-    struct opened opened = {0};
-    const struct import_sources sources = {
-        .read = read_source, .match = match_source, .arg = &opened};
-    struct import_notes notes = {.arena = arena_create()};
-    struct imported imported = {0};
-    struct errinfo info = {.text = ""};
-    const char *path = line.arguments[0];
-    int status = CLI_UNLOADABLE;
-    if (notes.arena == NULL)
-        cli_say("import squid", "no memory");
-    else if (squid_import(path, &options, &sources, &notes, &imported, &info) != ERR_OK)
-        cli_say("import squid", "%s", info.text);
-    else
-        status = finish("import squid", path, &notes, &imported);
-    arena_destroy(notes.arena);
-    opened_deinit(&opened);
-    return status;
+    return import_file(syntax.command, line.arguments[0], from_squid, &options);
+}
+
+static const char SMOKESCREEN_USAGE[] =
+    "usage: sallyport import smokescreen FILE [--role-ou]\n"
+    "\n"
+    "Reads a configuration of Smokescreen and the ACL that it names, or an ACL alone. Prints a configuration for\n"
+    "`sallyport serve` on stdout: it never allows more than the source. What is not in it is said on stderr, line by\n"
+    "line, with what to write instead. FILE `-` is stdin. See docs/migrate/smokescreen.md.\n"
+    "\n"
+    "  --role-ou  the role is not the CN but the OU, of which each certificate has one\n"
+    "  --help     this text\n"
+    "\n"
+    "Exit status: 0 everything was taken, 1 not everything, 2 usage, 3 the file cannot be read.\n";
+
+static int import_smokescreen(int argc, char **argv)
+{
+    struct smokescreen_options options = {0};
+    const struct cli_option table[] = {{"role-ou", .flag = &options.is_role_ou}, {0}};
+    const struct cli_syntax syntax = {.command = "import smokescreen",
+                                      .usage = SMOKESCREEN_USAGE,
+                                      .options = table,
+                                      .argument_missing = "which file? A configuration, or an ACL",
+                                      .argument_max = 1};
+    const struct cli_line line = cli_read(&syntax, argc, argv);
+    if (line.is_over)
+        return line.exit_status;
+    return import_file(syntax.command, line.arguments[0], from_smokescreen, &options);
 }
 
 static const char usage[] =
     "usage: sallyport import VERB FILE\n"
     "\n"
     "  squid       FILE [--one-ou]            a squid.conf\n"
+    "  smokescreen FILE [--role-ou]           a configuration of Smokescreen, or its ACL\n"
     "\n"
     "What another proxy's configuration says, as a configuration of this program. Nothing is opened that was not\n"
     "open, and what cannot be said is named line by line. `sallyport import VERB --help` describes each.\n";
 
 int import_command(int argc, char **argv)
 {
-    static const struct cli_verb verbs[] = {{"squid", import_squid}};
+    static const struct cli_verb verbs[] = {{"squid", import_squid},
+                                            {"smokescreen", import_smokescreen}};
     return cli_run_verb(usage, verbs, sizeof verbs / sizeof *verbs, argc, argv);
 }

@@ -2,6 +2,7 @@
 #include "proxy/import/imported.h"
 
 enum {
+    LIST_MAX = 1000,   // bytes of a list of files
     FEW = 6,           // entries of a list in one line
     RANGES_MAX = 1000, // of ports in a rule
     SUFFIX_MAX = 4,    // bytes of `-999`
@@ -99,6 +100,19 @@ void imported_set_time(struct import_notes *notes, struct imported *imported, co
     if (*end != NULL)
         **end =
             (struct imported_time){.key = key, .milliseconds = milliseconds, .next = (*end)->next};
+}
+
+const char *imported_list(struct import_notes *notes, const char *list, struct slice entry)
+{
+    char buffer[LIST_MAX];
+    struct text text;
+    text_init(&text, buffer, sizeof buffer);
+    if (list != NULL)
+        text_append_format(&text, "%s, ", list);
+    text_append_json(&text, entry, SIZE_MAX);
+    if (text.is_cut)
+        notes->is_out_of_memory = true; // nobody has so long a list
+    return import_copy(notes, text_slice(&text));
 }
 
 static void quote(struct text *out, const char *string)
@@ -220,12 +234,12 @@ static void append_listeners(struct text *out, const struct imported *imported)
          listener = listener->next)
         append_listener(out, listener, index++);
     text_append_string(out, "trust:\n  clients:\n    ca: [");
-    quote(out, first->ca == NULL ? "ca.crt" : first->ca);
+    text_append_string(out, first->ca == NULL ? "\"ca.crt\"" : first->ca);
     text_append_string(out, "]\n");
     if (first->crl == NULL)
         return;
     text_append_string(out, "    crl: [");
-    quote(out, first->crl);
+    text_append_string(out, first->crl);
     text_append_format(out, "]\n%s", first->is_leaf_only ? "    crl_scope: leaf\n" : "");
 }
 

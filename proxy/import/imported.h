@@ -49,8 +49,8 @@ struct imported_listener {
     const char *address;
     const char *chain; // NULL: server.crt
     const char *key;   // NULL: server.key
-    const char *ca;    // NULL: ca.crt
-    const char *crl;   // NULL: none
+    const char *ca;    // a list as it is written; NULL: ca.crt
+    const char *crl;   // likewise; NULL: none
     bool is_leaf_only; // crl_scope
     bool min_is_1_3;
     bool max_is_1_2;
@@ -104,6 +104,9 @@ void imported_add_match(struct import_notes *notes, struct imported_client *clie
                         struct slice value);
 void imported_set_time(struct import_notes *notes, struct imported *imported, const char *key,
                        int64_t milliseconds);
+
+// imported_list adds an entry to a list as it is written, which may be NULL, and gives the new list.
+const char *imported_list(struct import_notes *notes, const char *list, struct slice entry);
 
 // imported_format writes the configuration.
 void imported_format(const struct imported *imported, struct text *out);

@@ -90,6 +90,27 @@ bool import_hosts_overlap(const struct import_hosts *a, const struct import_host
     return false;
 }
 
+static bool host_is_covered(const struct import_hosts *outer, const struct import_host *inner)
+{
+    for (size_t i = 0; i < outer->count; i++) {
+        const struct import_host *host = &outer->items[i];
+        if ((host->is_suffix == inner->is_suffix && slice_equal(host->name, inner->name)) ||
+            (host->is_suffix && is_below(inner->name, host->name)))
+            return true;
+    }
+    return false;
+}
+
+void import_hosts_drop(struct import_notes *notes, const struct import_hosts *hosts,
+                       const struct import_hosts *dropped, struct import_hosts *out)
+{
+    const bool is_long = is_too_much(hosts->count, dropped->count);
+    for (size_t i = 0; i < hosts->count; i++) {
+        if (is_long || !host_is_covered(dropped, &hosts->items[i]))
+            import_hosts_add(notes, out, hosts->items[i].name, hosts->items[i].is_suffix);
+    }
+}
+
 static bool is_covered(const struct import_prefixes *outer, const struct ip_prefix *inner)
 {
     for (size_t i = 0; i < outer->count; i++) {

@@ -47,6 +47,10 @@ bool import_hosts_meet(struct import_notes *notes, const struct import_hosts *a,
 // import_hosts_overlap tells whether a name may be in both; true where the lists are too long to tell.
 bool import_hosts_overlap(const struct import_hosts *a, const struct import_hosts *b);
 
+// import_hosts_drop gives the names of `hosts` that no entry of `dropped` covers altogether; all of them where the lists are too long.
+void import_hosts_drop(struct import_notes *notes, const struct import_hosts *hosts,
+                       const struct import_hosts *dropped, struct import_hosts *out);
+
 // import_prefixes_cover tells whether each prefix of `inner` is inside one of `outer`; false where they are too long.
 bool import_prefixes_cover(const struct import_prefixes *outer,
                            const struct import_prefixes *inner);

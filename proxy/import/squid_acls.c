@@ -172,6 +172,12 @@ static void take_value(struct squid_acls *acls, struct squid_acl *acl, struct im
                        struct import_place place, struct slice value)
 {
     struct squid_value **end = &acl->values;
+    for (size_t i = 0; i < value.len; i++) {
+        if (value.data[i] < 0x20 || value.data[i] >= 0x7f) {
+            doubt(acl, notes, place, value, "it is not all ASCII");
+            return;
+        }
+    }
     if (acls->name_count++ >= SQUID_NAMES_MAX) {
         doubt(acl, notes, place, value, "there are too many");
         return;

@@ -87,15 +87,22 @@ static bool take_tls(struct squid_config *config, struct imported_listener *list
                      struct slice word)
 {
     struct slice value;
+    const char *name = NULL; // nothing asks for it
     if (file_of(config, word, "cert", "tls-cert", &listener->chain) ||
         file_of(config, word, "key", "tls-key", &listener->key) ||
-        file_of(config, word, "crlfile", "crlfile", &listener->crl))
+        file_of(config, word, "name", "name", &name))
         return true;
-    if (file_of(config, word, "clientca", "clientca", &listener->ca))
+    if (option_of(word, "crlfile", &value)) {
+        listener->crl = imported_list(config->notes, NULL, value);
         return true;
+    }
+    if (option_of(word, "clientca", &value)) {
+        listener->ca = imported_list(config->notes, NULL, value);
+        return true;
+    }
     if (option_of(word, "cafile", &value) || option_of(word, "tls-cafile", &value)) {
         if (listener->ca == NULL)
-            listener->ca = import_copy(config->notes, value);
+            listener->ca = imported_list(config->notes, NULL, value);
         return true;
     }
     if (option_of(word, "sslflags", &value)) {
@@ -111,7 +118,7 @@ static bool take_tls(struct squid_config *config, struct imported_listener *list
         listener->max_is_1_2 = true;
         return true;
     }
-    return option_of(word, "name", &value);
+    return false;
 }
 
 // is_same_trust tells whether two ports judge clients alike.

@@ -49,9 +49,9 @@ COMMANDS = (
 ).split()
 COMMANDS += [f"ca {verb}" for verb in "init issue renew revoke crl list inspect".split()]
 COMMANDS += [f"audit {verb}" for verb in "verify prove keygen replay suggest".split()]
-COMMANDS += ["import squid"]
+COMMANDS += ["import squid", "import smokescreen"]
 COMMANDS_OF_VERBS = ["", "ca", "audit", "import"]
-HAS_ARGUMENTS = {"quickstart": 1, "import squid": 1, "kill": 2, "block": 1, "unblock": 1}
+HAS_ARGUMENTS = {"quickstart": 1, "import squid": 1, "import smokescreen": 1, "kill": 2, "block": 1, "unblock": 1}
 HAS_ARGUMENTS |= {"audit keygen": 1, "ca issue": 1, "ca renew": 1, "ca revoke": 1, "ca inspect": 1}
 HAS_LOGS = [command for command in COMMANDS if command.startswith("audit ") and command != "audit keygen"]
 

@@ -82,3 +82,39 @@ def test_nothing_open_becomes_open(gate):
     assert "clients:\n  - name" not in text
     status, said = checked(gate, text)
     assert status == 0 and "every request will be denied" in said, said
+
+
+SMOKESCREEN = """port: 8443
+tls: {cert_file: server.crt, key_file: server.key, client_ca_files: [ca.crt]}
+acl_file: acl.yaml
+allow_ranges: [10.2.0.0/16]
+statsd_address: "127.0.0.1:8200"
+"""
+ACL = """version: v1
+services:
+  - {name: web, project: shop, action: enforce, allowed_domains: [example.com, "*.example.org"]}
+  - {name: old, project: shop, action: ACTION}
+global_deny_list: [bad.example]
+"""
+
+
+@pytest.mark.parametrize("action, status", [("enforce", 0), ("report", 0), ("open", 1)])
+def test_what_becomes_of_smokescreen_passes_check(gate, action, status):
+    (gate / "smokescreen.yaml").write_text(SMOKESCREEN)
+    (gate / "acl.yaml").write_text(ACL.replace("ACTION", action))
+    result = imported(gate, "smokescreen", "smokescreen.yaml")
+    assert result[0] == status, result[2]
+    assert "smokescreen.yaml:5: note: statsd_address: not needed" in result[2]
+    assert ("mode: report" in result[1]) == (action == "report") and "mode: open" not in result[1]
+    assert ("import opens nothing" in result[2]) == (action == "open")
+    checks, said = checked(gate, result[1])
+    assert checks == 0, said
+    alone = imported(gate, "smokescreen", "acl.yaml")
+    assert alone[0] == status and '{cn: "web"}' in alone[1]
+    assert checked(gate, alone[1])[0] == 0
+
+
+def test_smokescreens_own_errors_end_the_import(gate):
+    (gate / "acl.yaml").write_text(ACL.replace("ACTION", "maybe"))
+    assert imported(gate, "smokescreen", "acl.yaml") == (
+        3, "", "sallyport import smokescreen: acl.yaml:4: `action` is open, report or enforce\n")

@@ -58,7 +58,7 @@ LAYERS = {
         ["auth/base/", "auth/ipaddr.h", "proxy/http/", "proxy/net/stream.h", "proxy/net/buffer.h"],
         ["nghttp2/"],
     ),
-    "proxy/import": (["auth/"], []),
+    "proxy/import": (["auth/", "proxy/config/diagnostics.h", "proxy/config/yaml_document.h"], []),
     "proxy/keeper": (
         ["auth/base/", "auth/ipaddr.h", "proxy/cage/rights.h", "proxy/clock/", "proxy/log/", "proxy/process/"],
         ["ev.h"],
