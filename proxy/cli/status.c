@@ -184,6 +184,8 @@ static void print_all(FILE *out, const json_t *root)
         "again in {next_in_s} s");
     print_list(out, root, "parents",
                "parent       {of}: {url} is {state}; checks: {good} good, {failed} failed");
+    print_list(out, root, "dns",
+               "dns          {server}: {asked} asked, {answered} answered, {failed} failed");
     if (json_is_object(json_object_get(root, "authorizer")))
         print_numbers(out, root, "authorizer");
     print_list(out, root, "blocks", "block        {block} since {since} by uid {uid}");

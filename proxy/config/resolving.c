@@ -232,6 +232,8 @@ void resolver_read(struct reader *reader, const struct node *node, struct snapsh
         dns_servers_read(reader, map, out);
     else
         system_servers_read(reader, resolv_conf, node, out);
+    for (size_t i = 0; i < out->server_count; i++)
+        out->servers[i].standing = dns_standing_create(); // without memory nobody counts
     known_read(reader, node_get(map, "hosts"), node_get(map, "hosts_file"), out);
     if (out->min_ttl_ms > out->max_ttl_ms)
         reader_error(reader, node_get(map, "cache"), "`cache`: `min_ttl` is longer than `max_ttl`");

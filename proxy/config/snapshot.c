@@ -79,8 +79,10 @@ void snapshot_unref(struct snapshot *snapshot)
         trust_destroy(snapshot->trusts[i]);
     policy_destroy(snapshot->policy);
     host_table_unref(snapshot->resolver.hosts);
-    for (size_t i = 0; i < snapshot->resolver.server_count; i++)
+    for (size_t i = 0; i < snapshot->resolver.server_count; i++) {
         stream_guard_unref(snapshot->resolver.servers[i].guard);
+        dns_standing_unref(snapshot->resolver.servers[i].standing);
+    }
     OPENSSL_free(snapshot->audit_chain);
     OPENSSL_cleanse(&snapshot->tickets, sizeof snapshot->tickets);
     arena_destroy(snapshot->arena);

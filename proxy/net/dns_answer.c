@@ -364,3 +364,11 @@ enum err srv_answer_parse(struct slice message, struct slice name, struct srv_li
     *places = (struct srv_list){0};
     return parse(message, name, DNS_TYPE_SRV, places, out);
 }
+
+const char *dns_failure_name(struct slice message)
+{
+    static const char *const rcodes[] = {
+        "no_answer_to_the_question", "formerr", "servfail", "bad_answer", "notimp", "refused"};
+    const size_t rcode = message.len < 4 ? SIZE_MAX : message.data[3] & 15;
+    return rcode < sizeof rcodes / sizeof rcodes[0] ? rcodes[rcode] : "bad_answer";
+}

@@ -69,6 +69,9 @@ struct dns_answer {
 enum err dns_answer_parse(struct slice message, struct slice name, enum dns_type type,
                           struct dns_answer *out) MUST_USE;
 
+// dns_failure_name gives a word for what is wrong with a message that is no answer; static memory.
+const char *dns_failure_name(struct slice message);
+
 // srv_answer_parse does the same for DNS_TYPE_SRV (RFC 2782), and writes the places, to which `out` then points. RESOLVE_OK:
 // there is at least one, or it is said that the service is not available. A record is passed by whose target is an address or
 // no host name, or whose port is 0, or whose target is `.` beside others.

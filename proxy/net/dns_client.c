@@ -16,9 +16,10 @@ enum { DNS_CLIENT_MAGIC = 0xD45C11E7 };
 
 // upstream is one server.
 struct upstream {
-    struct dns_channel *channel; // owned; NULL where it has a link
-    struct dns_link *link;       // owned
-    int64_t silent_until_ms;     // loop time; 0: answers
+    struct dns_channel *channel;   // owned; NULL where it has a link
+    struct dns_link *link;         // owned
+    int64_t silent_until_ms;       // loop time; 0: answers
+    struct dns_standing *standing; // ref
 };
 
 struct dns_client {
@@ -69,6 +70,30 @@ static bool is_answer(const struct dns_question *question, struct slice message,
     return error == ERR_OK && out->result != RESOLVE_FAILED;
 }
 
+// count_failure counts what came of a question in place of an answer.
+static void count_failure(const struct upstream *upstream, enum dns_reply reply,
+                          struct slice message)
+{
+    struct dns_standing *standing = upstream->standing;
+    switch (reply) {
+    case DNS_REPLY_SILENT:
+        dns_standing_note_failed(standing, "no_answer", true);
+        break;
+    case DNS_REPLY_LATE:
+        dns_standing_note_failed(standing, "no_answer_about_one_name", false);
+        break;
+    case DNS_REPLY_NOBODY:
+        dns_standing_note_failed(standing, "nobody_there", true);
+        break;
+    case DNS_REPLY_MESSAGE:
+    case DNS_REPLY_BAD:
+        dns_standing_note_failed(standing, dns_failure_name(message), false);
+        break;
+    case DNS_REPLY_NO_MEMORY: // that is ours
+        break;
+    }
+}
+
 static void on_reply(struct dns_question *question, enum dns_reply reply, struct slice message)
 {
     struct dns_answer answer;
@@ -77,11 +102,13 @@ static void on_reply(struct dns_question *question, enum dns_reply reply, struct
     if (reply == DNS_REPLY_MESSAGE) {
         question->asked->silent_until_ms = 0;
         if (is_answer(question, message, &places, &answer)) {
+            dns_standing_note_answered(question->asked->standing);
             question->client->on_answer(question, &answer);
             return;
         }
         reply = DNS_REPLY_BAD;
     }
+    count_failure(question->asked, reply, message);
     note_failure(question, reply);
     ask_next(question);
 }
@@ -115,6 +142,7 @@ static void ask_next(struct dns_question *question)
         return;
     }
     question->asked = upstream;
+    dns_standing_note_asked(upstream->standing);
     if (upstream->link != NULL)
         dns_link_ask(upstream->link, question);
     else
@@ -132,6 +160,7 @@ static bool upstream_begin(struct dns_client *client, const struct resolver_opti
                            const struct dns_server *server)
 {
     struct upstream *upstream = &client->upstreams[client->upstream_count++];
+    upstream->standing = dns_standing_ref(server->standing);
     if (server->guard != NULL)
         upstream->link = dns_link_create(client->loop, server, options->timeout_ms, on_reply);
     else
@@ -170,6 +199,7 @@ void dns_client_destroy(struct dns_client *client)
         struct upstream *upstream = &client->upstreams[i];
         dns_channel_destroy(upstream->channel);
         dns_link_destroy(upstream->link);
+        dns_standing_unref(upstream->standing);
     }
     client->magic = 0;
     free(client);

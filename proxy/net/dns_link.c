@@ -126,6 +126,7 @@ static void close_connection(struct dns_link *link)
 static void note_trouble(struct dns_link *link, const char *trouble)
 {
     char address[IP_TEXT_CAP];
+    dns_standing_say(link->server.standing, trouble);
     if (!link->is_failing)
         log_warning(
             LOG_DNS_SERVER_FAILING,

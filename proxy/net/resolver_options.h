@@ -2,6 +2,7 @@
 // no loop and no library.
 #pragma once
 
+#include "proxy/net/dns_standing.h"
 #include "proxy/net/host_table.h"
 #include "proxy/net/stream_guard.h"
 
@@ -19,6 +20,7 @@ struct dns_server {
     uint16_t port;
     // ref of the holder of the options; the server is asked through it and in no other way. NULL: in the clear
     struct stream_guard *guard;
+    struct dns_standing *standing; // ref, likewise; NULL: nobody wants to know how it does
 };
 
 struct resolver_options {
@@ -34,14 +36,35 @@ struct resolver_options {
     int64_t max_ttl_ms; // and at most so long
 };
 
+// dns_server_equal tells whether both are the same server, asked in the same way.
+static inline bool dns_server_equal(const struct dns_server *a, const struct dns_server *b)
+{
+    return a->port == b->port && ip_addr_equal(&a->address, &b->address) &&
+           stream_guard_equal(a->guard, b->guard);
+}
+
+// resolver_options_carry has what is known of the servers of `before` go on in `options`, where they are the same.
+static inline void resolver_options_carry(struct resolver_options *options,
+                                          const struct resolver_options *before)
+{
+    for (size_t i = 0; i < options->server_count; i++) {
+        for (size_t j = 0; j < before->server_count; j++) {
+            if (!dns_server_equal(&options->servers[i], &before->servers[j]))
+                continue;
+            struct dns_standing *fresh = options->servers[i].standing;
+            options->servers[i].standing = dns_standing_ref(before->servers[j].standing);
+            dns_standing_unref(fresh);
+            break;
+        }
+    }
+}
+
 // resolver_options_equal tells whether two resolvers with these settings would behave alike.
 static inline bool resolver_options_equal(const struct resolver_options *a,
                                           const struct resolver_options *b)
 {
     for (size_t i = 0; i < a->server_count && i < b->server_count; i++) {
-        if (a->servers[i].port != b->servers[i].port ||
-            !ip_addr_equal(&a->servers[i].address, &b->servers[i].address) ||
-            !stream_guard_equal(a->servers[i].guard, b->servers[i].guard))
+        if (!dns_server_equal(&a->servers[i], &b->servers[i]))
             return false;
     }
     return a->server_count == b->server_count && a->timeout_ms == b->timeout_ms &&

@@ -10,6 +10,7 @@
 #include "proxy/ocsp/ocsp_asker.h"
 #include "proxy/process/limits.h"
 #include "proxy/service/crl_report.h"
+#include "proxy/service/dns_report.h"
 #include "proxy/service/health.h"
 #include "proxy/service/metrics_ends.h"
 #include "proxy/service/parent_checks.h"
@@ -442,6 +443,7 @@ void metrics_write(const struct service *service, const struct scan *scan,
     metrics_ends_write(service->snapshot, &exposition, now_s);
     crl_report_metrics(service->crl_fetches, &exposition);
     parent_checks_metrics(service->parent_checks, &exposition);
+    dns_report_metrics(&service->snapshot->resolver, &exposition);
     if (scan->kind == SCAN_METRICS)
         add_clients(scan, &exposition);
     exposition_end(&exposition);

@@ -296,6 +296,7 @@ static void take_over(struct service *service, struct snapshot *snapshot, struct
     service_apply_limits(service, snapshot);
     const bool is_resolver_new =
         !resolver_options_equal(&service->snapshot->resolver, &snapshot->resolver);
+    resolver_options_carry(&snapshot->resolver, &service->snapshot->resolver);
     snapshot->blocks = blocklist_ref(service->blocks);
     service->reloads.in_force_since_s = (int64_t)time(NULL);
     sockets_carry(sockets, snapshot, &service->sockets, service->snapshot);

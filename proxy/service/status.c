@@ -16,6 +16,7 @@
 #include "proxy/config/parent_config.h"
 #include "proxy/ocsp/ocsp_asker.h"
 #include "proxy/service/crl_report.h"
+#include "proxy/service/dns_report.h"
 #include "proxy/service/parent_checks.h"
 #include "proxy/uplink/credentials.h"
 #include "proxy/version.h"
@@ -505,6 +506,7 @@ void status_write(const struct service *service, const struct scan *scan, struct
     json_end_array(out);
     crl_report_status(service->crl_fetches, out);
     parent_checks_status(service->parent_checks, out);
+    dns_report_status(&snapshot->resolver, out);
     add_ocsp(service, out);
     add_authorizer(service, &scan->counters, out);
     add_blocks(service, out);

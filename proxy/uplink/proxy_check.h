@@ -13,10 +13,10 @@ struct proxy_check_request {
     struct ev_loop *loop;
     struct buffer_pool *pool;
     struct resolver *resolver;
-    struct credentials *credentials; // NULL: in the clear
-    const struct target *proxy;      // copied
+    struct credentials *credentials;    // NULL: in the clear
+    const struct target *proxy;         // copied
     const struct hostname *served_name; // that its certificate must have, copied; NULL: its own
-    int64_t limit_ms;                // for all of it
+    int64_t limit_ms;                   // for all of it
 };
 
 // proxy_check_begin begins to ask. `on_done` is called once, from the loop, with `owner` (borrowed) and a word for what is

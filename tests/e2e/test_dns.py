@@ -3,7 +3,9 @@
 import pytest
 
 from support import dns as servers
+from support.admin import get
 from support.config import client, reach
+from support.control import CONTROL, Control
 from support.scale import count
 
 pytestmark = pytest.mark.protocols("h1", "h2", repeats="names and addresses")
@@ -190,6 +192,25 @@ def test_a_second_server_is_asked_when_the_first_is_silent(start, dns, origin):
     proxy = start(
         client(reach("origin.test", server.port)),
         resolver={"servers": [silent.endpoint, dns.endpoint], "timeout": "300ms"},
+        control=CONTROL,
+        admin={"address": "127.0.0.1:0"},
+        workers=1,
     )
     proxy.tunnel(f"origin.test:{server.port}").echo(b"hello")
+    control = Control(proxy)
+    first, second = control.status()["dns"]
+    counts = [(each["server"], each["asked"], each["answered"], each["failed"], each["warning"]) for each in (first, second)]
+    assert counts[0][0] == silent.endpoint and counts[0][1] >= 1 and counts[0][2:] == (0, counts[0][1], "no_answer"), counts
+    assert counts[1][0] == dns.endpoint and counts[1][1] == counts[1][2] >= 2 and counts[1][3:] == (0, None), counts
+    assert first["last_error_at"] and not second["last_error"]
+    assert f"dns          {silent.endpoint}: {first['asked']} asked, 0 answered, {first['failed']} failed  ! no_answer" in control.run("status").stdout
+    # A reload that keeps a server keeps what is known of it.
+    proxy.reload(resolver={"servers": [dns.endpoint, silent.endpoint], "timeout": "400ms"})
+    after = control.status()["dns"]
+    assert [each["server"] for each in after] == [dns.endpoint, silent.endpoint]
+    assert after[0]["asked"] >= second["asked"] and after[1]["failed"] >= first["failed"]
+    said = proxy.stderr.wait(r"metrics and health at http://(.*):(\d+)/")
+    metrics = get((said[1], int(said[2])), "/metrics").body
+    assert f'sallyport_dns_server_questions_total{{server="{dns.endpoint}",result="answered"}} {after[0]["answered"]}' in metrics
+    assert f'sallyport_dns_server_up{{server="{silent.endpoint}"}} 0' in metrics
     silent.stop()

@@ -5,6 +5,7 @@ import struct
 import pytest
 
 from support.config import client, reach
+from support.control import CONTROL, Control
 from support.dns import DnsServer, decode_question, encode_answer, Reply, address_records
 from support.origin import Origin, dead_port, echo
 from support.pki import SERVER_AUTH
@@ -50,7 +51,7 @@ def proxy(start, pki, target):
 
     def make(*servers, **changes):
         resolver = {"servers": list(servers), "ca": [pki.server_ca.path], "timeout": "5s", "tries": 1, **changes}
-        return start(client(reach("*", target.port, addresses=["127.0.0.0/8"])), workers=1, resolver=resolver)
+        return start(client(reach("*", target.port, addresses=["127.0.0.0/8"])), workers=1, resolver=resolver, control=CONTROL)
 
     return make
 
@@ -147,6 +148,9 @@ def test_a_server_with_another_name_is_asked_nothing_and_the_log_says_why(proxy,
     started = proxy(over_tls(server, "other.test"))
     refuses_dns(started, target)
     assert not server.queries
+    (row,) = Control(started).status()["dns"]
+    assert row["server"] == f"tls://{server.endpoint}" and row["answered"] == 0, row
+    assert "is not for other.test" in row["warning"] and row["warning"] == row["last_error"], row
     assert started.stderr.wait(r"DNS server tls://127.0.0.1.*is not for other.test")
 
 

@@ -80,7 +80,7 @@ LAYERS = {
     ),
     "proxy/net": (
         ["auth/base/", "auth/hostname.h", "auth/ipaddr.h", "auth/iprange.h", "auth/target.h", "proxy/clock/", "proxy/log/", "proxy/loop/", "proxy/metrics/histogram.h"],
-        ["ev.h", "ares.h", "openssl/bytestring.h", "openssl/rand.h", "openssl/siphash.h"],
+        ["ev.h", "ares.h", "openssl/bytestring.h", "openssl/rand.h", "openssl/siphash.h", "pthread.h"],
     ),
     "proxy/ocsp": (
         ["auth/", "proxy/clock/", "proxy/fetch/", "proxy/log/", "proxy/loop/", "proxy/metrics/histogram.h", "proxy/net/"],
