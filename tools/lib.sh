@@ -155,7 +155,8 @@ npm_program() {
     folder="$CACHE/npm-$(printf '%s' "$*" | tr -c 'A-Za-z0-9.' -)"
     if [[ ! -x "$folder/node_modules/.bin/$name" ]]; then
         command -v npm >/dev/null || return 1
-        npm install --silent --no-audit --no-fund --prefix "$folder" "$@" >&2 || return 1
+        # Without a network it gives up at once, and by another it does not hold up a build.
+        timeout 60 npm install --silent --no-audit --no-fund --fetch-retries=0 --prefix "$folder" "$@" >&2 || return 1
     fi
     [[ -x "$folder/node_modules/.bin/$name" ]] && printf '%s\n' "$folder/node_modules/.bin/$name"
 }
