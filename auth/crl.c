@@ -643,6 +643,13 @@ int crl_compare_scope(const struct crl *a, const struct crl *b)
     return compare_points(a, b);
 }
 
+int64_t crl_soon_s(int64_t this_update_s, int64_t next_update_s)
+{
+    enum { WEEK_S = 7 * 24 * 60 * 60 };
+    const int64_t life_s = next_update_s > this_update_s ? next_update_s - this_update_s : 0;
+    return next_update_s - (life_s / 4 < WEEK_S ? life_s / 4 : WEEK_S);
+}
+
 bool crl_is_same(const struct crl *a, const struct crl *b)
 {
     return (a->has_authority || a->is_waiting) && (b->has_authority || b->is_waiting) &&

@@ -78,6 +78,10 @@ struct crl *crl_ref(struct crl *crl);
 // crl_unref gives one back; the last one frees it. NULL is allowed. Any thread.
 void crl_unref(struct crl *crl);
 
+// crl_soon_s gives from when on, in Unix seconds, a list ends soon that is good from `this_update_s` to `next_update_s`: in the last
+// quarter of its life, and in its last seven days at the most. Pure.
+int64_t crl_soon_s(int64_t this_update_s, int64_t next_update_s);
+
 // crl_has_serial tells whether a certificate with this serial is revoked: big-endian, no leading
 // zeros. Under a microsecond with a million entries.
 bool crl_has_serial(const struct crl *crl, struct slice serial);

@@ -144,6 +144,7 @@ struct trust_crl {
     char number[48]; // the CRL number as text, `none` without one
     size_t entry_count;
     int64_t next_update_s; // Unix seconds
+    int64_t soon_s;        // likewise; from then on it ends soon (crl_soon_s)
     const char *warning;   // NULL, or a sentence
 };
 size_t trust_crl_count(const struct trust *trust);

@@ -150,7 +150,8 @@ struct trust_crl trust_crl_at(const struct trust *trust, size_t index)
     struct trust_crl found = {.issuer = crl->issuer,
                               .state = state_of(crl),
                               .entry_count = crl->count,
-                              .next_update_s = crl->next_update_s};
+                              .next_update_s = crl->next_update_s,
+                              .soon_s = crl_soon_s(crl->this_update_s, crl->next_update_s)};
     struct text text;
     text_init(&text, found.number, sizeof found.number);
     crl_format_number(crl, &text);

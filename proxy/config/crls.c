@@ -13,9 +13,8 @@
 #include "proxy/config/validity.h"
 
 enum {
-    CRL_PATHS_MAX = 64,   // in one `crl`
-    CRL_WARNING_DAYS = 7, // a list with so few left is a warning
-    LACKS_MAX = 8,        // CAs without a list that are named
+    CRL_PATHS_MAX = 64, // in one `crl`
+    LACKS_MAX = 8,      // CAs without a list that are named
 };
 
 // crl_walk is where a walk is.
@@ -179,7 +178,7 @@ static void crl_describe(struct reader *reader, const struct node *node, const s
             is_kept ? "" : ": everybody under this CA is refused",
             is_kept ? "fetch the CA's new one"
                     : "fetch the CA's new one; `crl_expired: keep` uses the old one until then");
-    } else if (days < CRL_WARNING_DAYS) {
+    } else if (reader->now_s >= crl->soon_s) {
         reader_warning(reader, node,
                        "trust.%s: the CRL of %s (number %s) has %" PRId64 " days left, until %s"
                        "\nfetch the CA's new one in time",

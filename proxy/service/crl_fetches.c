@@ -14,6 +14,7 @@
 #include "proxy/config/crl_sources.h"
 #include "proxy/fetch/fetch.h"
 #include "proxy/log/log.h"
+#include "proxy/service/crl_complaint.h"
 #include "proxy/service/crl_keeper.h"
 #include "proxy/service/state.h"
 #include "proxy/tls/server_trust.h"
@@ -29,8 +30,6 @@ enum {
     // configuration, and of those that certificates name
     BYTES_MAX = 128 * 1024 * 1024,
     BYTES_MAX_LEARNED = 64 * 1024 * 1024,
-    REMIND_EVERY_S = 60 * 60,
-    PROBLEM_CAP = 400,
 };
 
 static const ev_tstamp look_every_s = 0.5; // for what certificates have named
@@ -59,9 +58,9 @@ struct item {
     char last_modified[FETCH_FIELD_CAP]; // likewise
     int64_t next_update_s;               // Unix seconds; of that list; 0: not known
     uint32_t failures;                   // in a row
-    int64_t said_at_s;                   // Unix seconds; when a failure was logged last
+    struct crl_complaint said;           // of its failures
     struct crl_fetch_state state;
-    char problem[PROBLEM_CAP];
+    char problem[CRL_COMPLAINT_CAP];
 };
 
 struct crl_fetches {
@@ -134,18 +133,17 @@ static void be_good(struct item *item)
     wait_for(item, spread(delay_ms < SECOND_MS ? SECOND_MS : delay_ms));
 }
 
-// say_failing logs a failure: the first one, and once an hour. It is an error when the list in force ends before two more
-// rounds, or is not there.
+// say_failing logs a failure, if it is to be said (crl_complaint.h). It is an error when the list in force ends before two more
+// rounds.
 static void say_failing(struct item *item, int64_t now_s, int64_t retry_ms)
 {
     char date[DATE_TEXT_CAP] = "";
     const bool is_known = item->next_update_s > 0;
-    if (item->said_at_s != 0 && item->failures > 1 && now_s - item->said_at_s < REMIND_EVERY_S)
+    const bool is_urgent = is_known && item->next_update_s - now_s < 2 * item->every_ms / SECOND_MS;
+    if (!crl_complaint_note(&item->said, item->problem, is_urgent, item->failures, now_s))
         return;
-    item->said_at_s = now_s;
     if (is_known)
         (void)date_format(item->next_update_s, DATE_SECOND, date);
-    const bool is_urgent = is_known && item->next_update_s - now_s < 2 * item->every_ms / SECOND_MS;
     log_write(is_urgent ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, LOG_CRL_FETCH_FAILED,
               "trust.%s: %s: %s; %s%s; tried again in %" PRId64 " s, then ever more seldom",
               item->trust, item->url.text, item->problem,
@@ -263,7 +261,7 @@ static void take_answer(struct item *item, const struct fetch_result *result)
 static void on_done(void *arg, const struct fetch_result *result)
 {
     struct item *item = arg;
-    char why[PROBLEM_CAP];
+    char why[CRL_COMPLAINT_CAP];
     if (result->outcome == FETCH_OK) {
         take_answer(item, result);
     } else if (result->outcome == FETCH_TOO_MANY) {

@@ -9,20 +9,22 @@
 #include "proxy/log/log.h"
 #include "proxy/uplink/credentials.h"
 
-enum { DAY_S = 86400, DAYS_BEFORE = 7, LOOK_EVERY_S = 60 };
+enum { DAY_S = 86400, DAYS_BEFORE = 7, BASE_DAY = DAYS_BEFORE + 1, LOOK_EVERY_S = 60 };
 
-// day_of gives how many days of warning have begun: 0 before the first, 8 on the first day after the end.
-// What ends is good through its last second.
-static int64_t day_of(int64_t end_s, int64_t now_s)
+// day_of gives which day of warning it is: 0 before the first, then those before the end, and BASE_DAY on the first one after
+// it. What ends is good through its last second.
+static int64_t day_of(int64_t first_s, int64_t end_s, int64_t now_s)
 {
-    const int64_t first_s = end_s + 1 - (int64_t)DAYS_BEFORE * DAY_S;
-    return now_s < first_s ? 0 : 1 + (now_s - first_s) / DAY_S;
+    const int64_t left_s = end_s + 1 - now_s;
+    if (now_s < first_s && left_s > 0)
+        return 0;
+    return left_s > 0 ? BASE_DAY - 1 - (left_s - 1) / DAY_S : BASE_DAY - left_s / DAY_S;
 }
 
-enum horizon_stage horizon_stage_of(int64_t end_s, int64_t last_s, int64_t now_s)
+enum horizon_stage horizon_stage_of(int64_t first_s, int64_t end_s, int64_t last_s, int64_t now_s)
 {
-    const int64_t today = day_of(end_s, now_s);
-    if (today <= day_of(end_s, last_s))
+    const int64_t today = day_of(first_s, end_s, now_s);
+    if (today <= day_of(first_s, end_s, last_s))
         return HORIZON_SILENT;
     return now_s > end_s ? HORIZON_PAST : HORIZON_DUE;
 }
@@ -33,6 +35,7 @@ struct thing {
     const char *owner;
     const char *what; // `the CRL of`
     const char *name;
+    int64_t soon_s;       // Unix seconds; 0: DAYS_BEFORE its end
     int64_t end_s;        // Unix seconds
     const char *to_do;    // before the end
     const char *when_out; // what it means that it has ended
@@ -48,11 +51,13 @@ struct glance {
 // look_at says what there is to say of a thing.
 static void look_at(struct glance *glance, const struct thing *thing)
 {
+    const int64_t first_s =
+        thing->soon_s != 0 ? thing->soon_s : thing->end_s + 1 - (int64_t)DAYS_BEFORE * DAY_S;
     const int64_t past_s = (thing->end_s + 1 - glance->now_s) % DAY_S;
     const int64_t left_s = past_s > 0 ? past_s : past_s + DAY_S;
     if (left_s < glance->left_s)
         glance->left_s = left_s;
-    switch (horizon_stage_of(thing->end_s, glance->last_s, glance->now_s)) {
+    switch (horizon_stage_of(first_s, thing->end_s, glance->last_s, glance->now_s)) {
     case HORIZON_SILENT:
         return;
     case HORIZON_DUE:
@@ -82,6 +87,7 @@ static void each_crl(struct glance *glance, const struct trust *trust)
             .owner = trust_name(trust),
             .what = "the CRL of",
             .name = name,
+            .soon_s = crl.soon_s,
             .end_s = crl.next_update_s,
             .to_do = "fetch the CA's new one in time",
             .when_out =

@@ -1,5 +1,6 @@
 // horizon: says aloud, while the program runs, that something of the configuration in force is about to end, or has
-// ended: a revocation list, a CA, a served certificate. From seven days before, once a day, and when it happens.
+// ended: a revocation list, a CA, a served certificate. From seven days before (a list: the last quarter of its life, if that is
+// shorter), once a day, and when it happens.
 // What is so when a configuration is loaded is said by the loading.
 //
 // One timer of main's loop, by the wall clock, looked at once a minute at least, for clocks are set.
@@ -39,13 +40,13 @@ void horizon_look(struct horizon *horizon);
 // What there is to say of something that ends.
 enum horizon_stage {
     HORIZON_SILENT, // nothing since the last look
-    HORIZON_DUE,    // seven days are left, or fewer
+    HORIZON_DUE,    // it ends soon
     HORIZON_PAST,   // it has ended, or still has
 };
 
-// horizon_stage_of tells what to say of something that is good through `end_s` at `now_s` to somebody who last
-// looked at `last_s`, all Unix seconds. Pure. A day that begins is said once.
-enum horizon_stage horizon_stage_of(int64_t end_s, int64_t last_s, int64_t now_s);
+// horizon_stage_of tells what to say of something that is good through `end_s`, and ends soon from `first_s` on, at `now_s` to
+// somebody who last looked at `last_s`, all Unix seconds. Pure. A day that begins is said once.
+enum horizon_stage horizon_stage_of(int64_t first_s, int64_t end_s, int64_t last_s, int64_t now_s);
 
 // horizon_wait_s gives the seconds from `now_s` to the next look, which is due `left_s` after the last one at `last_s`:
 // a new revision does not put it off. Never more than `left_s`, for clocks are set back. Pure.

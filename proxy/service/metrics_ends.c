@@ -83,8 +83,19 @@ static void add_parent(struct exposition *out, const struct parent_config *paren
     add_cas(out, parent->credentials->trust, parent->name, kinds, now_s);
 }
 
+// What is told of each list that counts.
+enum crl_number { CRL_END, CRL_SOON, CRL_ENTRIES };
+
+static int64_t crl_number_of(const struct trust_crl *crl, enum crl_number number)
+{
+    return number == CRL_END    ? crl->next_update_s
+           : number == CRL_SOON ? crl->soon_s
+                                : (int64_t)crl->entry_count;
+}
+
 // add_crl_numbers adds a number of each list that counts.
-static void add_crl_numbers(struct exposition *out, const struct trust *trust, bool is_end)
+static void add_crl_numbers(struct exposition *out, const struct trust *trust,
+                            enum crl_number number)
 {
     for (size_t i = 0; i < trust_crl_count(trust); i++) {
         const struct trust_crl crl = trust_crl_at(trust, i);
@@ -95,7 +106,7 @@ static void add_crl_numbers(struct exposition *out, const struct trust *trust, b
         const struct label labels[] = {
             {"of", trust_name(trust)}, {"place", text}, {"issuer", crl.issuer}};
         exposition_add_number(out, labels, sizeof labels / sizeof labels[0],
-                              is_end ? crl.next_update_s : (int64_t)crl.entry_count);
+                              crl_number_of(&crl, number));
     }
 }
 
@@ -107,6 +118,9 @@ void metrics_ends_write(const struct snapshot *snapshot, struct exposition *out,
     static const struct family updates = {"sallyport_crl_next_update_timestamp_seconds",
                                           FAMILY_GAUGE, "seconds",
                                           "When a revocation list ends, as a Unix time."};
+    static const struct family soons = {
+        "sallyport_crl_soon_timestamp_seconds", FAMILY_GAUGE, "seconds",
+        "From when on a revocation list ends soon, as a Unix time: the last quarter of its life, seven days at most."};
     static const struct family entries = {"sallyport_crl_entries", FAMILY_GAUGE, NULL,
                                           "Certificates that a revocation list has."};
     static const struct ca_kinds of_clients = {"anchor", "helper"};
@@ -121,8 +135,11 @@ void metrics_ends_write(const struct snapshot *snapshot, struct exposition *out,
         add_parent(out, &snapshot->parents[i], now_s);
     exposition_add_family(out, &updates);
     for (size_t t = 0; t < snapshot->trust_count; t++)
-        add_crl_numbers(out, snapshot->trusts[t], true);
+        add_crl_numbers(out, snapshot->trusts[t], CRL_END);
+    exposition_add_family(out, &soons);
+    for (size_t t = 0; t < snapshot->trust_count; t++)
+        add_crl_numbers(out, snapshot->trusts[t], CRL_SOON);
     exposition_add_family(out, &entries);
     for (size_t t = 0; t < snapshot->trust_count; t++)
-        add_crl_numbers(out, snapshot->trusts[t], false);
+        add_crl_numbers(out, snapshot->trusts[t], CRL_ENTRIES);
 }

@@ -25,7 +25,6 @@ enum {
     INSTANCE_TEXT_CAP = 9,
     SECONDS_A_DAY = 24 * 60 * 60,
     SOON_DAYS = 14,    // a certificate with so few days left has a warning
-    CRL_SOON_DAYS = 7, // a CRL likewise
     CLIENTS_MAX = 100, // the busiest are listed
     CAS_MAX = 16,      // of a profile with more, those that end soon are listed
     BLOCKS_LISTED = 1000,
@@ -248,11 +247,11 @@ static void add_crls(struct text *out, const struct trust *trust, int64_t now_s)
         json_add_count(out, "entries", crl.entry_count);
         add_end(out, "next_update", crl.next_update_s, now_s);
         json_add_string(out, "warning",
-                        crl.warning != NULL                                ? crl.warning
-                        : crl.next_update_s < now_s                        ? "has expired"
-                        : is_soon(crl.next_update_s, now_s, CRL_SOON_DAYS) ? "ends soon"
-                        : crl.state == TRUST_CRL_WAITS                     ? "waits for its issuer"
-                                                                           : NULL);
+                        crl.warning != NULL            ? crl.warning
+                        : crl.next_update_s < now_s    ? "has expired"
+                        : now_s >= crl.soon_s          ? "ends soon"
+                        : crl.state == TRUST_CRL_WAITS ? "waits for its issuer"
+                                                       : NULL);
         json_end_object(out);
     }
 }

@@ -319,7 +319,7 @@ def test_status_counts_who_is_no_client_apart(controlled):
 
 
 def test_status_says_what_ends_soon(controlled, pki):
-    proxy = controlled(trust={"staff": {"crl": [pki.ca.crl(ends=2.5)]}})
+    proxy = controlled(trust={"staff": {"crl": [pki.ca.crl(begins=-20, ends=2.5)]}})
     (crl,) = proxy.control.status()["crls"]
     assert crl["warning"] == "ends soon" and crl["days_left"] == 2
     assert "! ends soon" in proxy.control.run("status").stdout

@@ -34,7 +34,31 @@ static void says_each_day_once_and_the_end_to_the_second(void **state)
         {END_S + 5, END_S + 5, HORIZON_SILENT},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
-        assert_int_equal(horizon_stage_of(END_S, rows[i].last_s, rows[i].now_s), rows[i].stage);
+        assert_int_equal(horizon_stage_of(END_S - WEEK_S + 1, END_S, rows[i].last_s, rows[i].now_s),
+                         rows[i].stage);
+}
+
+static void
+says_of_what_lives_a_day_that_it_ends_in_its_last_hours_and_when_it_has_ended(void **state)
+{
+    (void)state;
+    enum { FIRST_S = END_S - DAY_S / 4 };
+    static const struct {
+        int64_t last_s;
+        int64_t now_s;
+        enum horizon_stage stage;
+    } rows[] = {
+        {0, FIRST_S - 1, HORIZON_SILENT},
+        {FIRST_S - 60, FIRST_S, HORIZON_DUE},
+        {FIRST_S, END_S, HORIZON_SILENT},
+        {END_S, END_S + 1, HORIZON_PAST},
+        {FIRST_S - 1, END_S + 1, HORIZON_PAST},
+        {END_S + 1, END_S + DAY_S, HORIZON_SILENT},
+        {END_S + DAY_S, END_S + DAY_S + 1, HORIZON_PAST},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        assert_int_equal(horizon_stage_of(FIRST_S, END_S, rows[i].last_s, rows[i].now_s),
+                         rows[i].stage);
 }
 
 static void a_new_revision_does_not_put_the_next_look_off(void **state)
@@ -61,6 +85,8 @@ static void a_new_revision_does_not_put_the_next_look_off(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(
+            says_of_what_lives_a_day_that_it_ends_in_its_last_hours_and_when_it_has_ended),
         cmocka_unit_test(a_new_revision_does_not_put_the_next_look_off),
         cmocka_unit_test(says_each_day_once_and_the_end_to_the_second),
     };
