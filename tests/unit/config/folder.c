@@ -111,7 +111,7 @@ static void make_crls(const struct folder *folder, const struct authority_pair *
             .number = 7,
             .serials = {4711, 4712},
             .is_delta = lists[i].is_delta,
-            .this_update_s = folder->now_s - 10 * DAY_S,
+            .this_update_s = folder->now_s - 30 * DAY_S,
             .next_update_s = folder->now_s + lists[i].days * DAY_S + 3600,
         };
         const struct slice der = forge_crl(workshop, &plan);
