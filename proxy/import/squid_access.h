@@ -3,7 +3,7 @@
 // Squid asks its lines in order, and the first that fits decides. Here a denial always wins, and what no `allow` fits is denied.
 // A line is judged for a class with three answers: it fits each client of the class, none, or that cannot be told. What cannot
 // be told allows nothing, and denies. So the rules never allow more than the lines do; where they allow less, a note says so.
-// Judged is CONNECT: whoever may open a tunnel to a port can send a plain request through it, too.
+// Judged is CONNECT: a client that may open a tunnel to a port can send a plain request through it, too.
 //
 // Pure.
 #pragma once
