@@ -6,6 +6,7 @@
 
 #include "auth/ocsp_settings.h"
 #include "proxy/config/admin_settings.h"
+#include "proxy/config/authorizer_settings.h"
 #include "proxy/config/endpoint_text.h"
 #include "proxy/config/parent_config.h"
 #include "proxy/outlet/outlet_settings.h"
@@ -46,6 +47,13 @@ static void print_parents(const struct snapshot *snapshot)
     }
 }
 
+static void print_authorizer(const struct authorizer_settings *authorizer)
+{
+    if (authorizer != NULL)
+        (void)printf("  authorizer %s%s\n", authorizer->url.text,
+                     authorizer->has_system_cas ? ", by the CAs of the system" : "");
+}
+
 static void print_outlets(const struct snapshot *snapshot)
 {
     for (size_t i = 0; i < snapshot->audit_outlet_count; i++) {
@@ -76,6 +84,7 @@ void neighbours_print(const struct snapshot *snapshot)
 {
     print_resolvers(&snapshot->resolver);
     print_parents(snapshot);
+    print_authorizer(snapshot->authorizer);
     print_outlets(snapshot);
     print_admin(snapshot->admin);
 }

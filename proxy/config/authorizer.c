@@ -8,12 +8,12 @@
 #include "proxy/config/authorizer_settings.h"
 #include "proxy/config/server_files.h"
 #include "proxy/config/snapshot.h"
-#include "proxy/tls/server_trust.h"
 
 // authorizer is what the table fills.
 struct authorizer {
     struct authorizer_settings settings;
     bool is_clear;
+    bool has_system_cas;
 };
 
 static void url_read(struct reader *reader, const struct node *node, const char *what, void *field)
@@ -34,6 +34,7 @@ static const struct key keys[] = {
     KEY_ROW("ttl_max", KEY_DURATION, struct authorizer, settings.ttl_max_ms, .min = SECOND_MS,
             .max = DAY_MS, .fallback = 5 * MINUTE_MS),
     KEY_KNOWN("ca", KEY_OPTIONAL),
+    KEY_ROW("system_cas", KEY_BOOL, struct authorizer, has_system_cas),
     KEY_KNOWN("certificate", KEY_OPTIONAL),
     KEY_ROW("clear", KEY_BOOL, struct authorizer, is_clear),
 };
@@ -97,30 +98,22 @@ static void take_digest(struct authorizer_settings *settings, struct slice ca)
 }
 
 // tls_read makes what an https:// URL needs.
-static void tls_read(struct reader *reader, const struct node *node,
+static void tls_read(struct reader *reader, const struct node *node, bool has_system_cas,
                      struct authorizer_settings *settings)
 {
     struct server_files files = {0};
-    struct errinfo info = {0};
-    if (node_get(node, "ca") == NULL) {
+    const struct node *ca = node_get(node, "ca");
+    if (ca == NULL && !has_system_cas)
         reader_error(reader, node,
                      "`authorizer` with https:// needs `ca`, the file of the CAs that its "
-                     "certificate is checked against");
-        return;
-    }
-    if (server_files_read(reader, node, &authorizer_certificate_section, &files)) {
+                     "certificate is checked against, or `system_cas: true`");
+    else if (ca != NULL && has_system_cas)
+        reader_error(reader, ca, "`authorizer` has `ca` or `system_cas: true`, and not both");
+    else if (server_files_read(reader, node, &authorizer_certificate_section, has_system_cas,
+                               &files)) {
         take_digest(settings, files.ca.bytes);
-        const struct server_trust_options options = {.ca_pem = files.ca.bytes,
-                                                     .chain_pem = files.chain.bytes,
-                                                     .key_pem = files.key.bytes,
-                                                     .now_s = reader->now_s};
-        const enum err error = server_trust_create(&options, &settings->tls, NULL, &info);
-        if (error == ERR_MEMORY)
-            (void)reader_no_memory(reader);
-        else if (error != ERR_OK)
-            reader_error(reader, node, "`authorizer`: ca %s%s%s: %s", files.ca_path,
-                         files.chain_path == NULL ? "" : ", chain ",
-                         files.chain_path == NULL ? "" : files.chain_path, info.text);
+        settings->has_system_cas = has_system_cas;
+        (void)server_files_make(reader, node, &files, NULL, "authorizer", &settings->tls);
     }
     server_files_deinit(&files);
 }
@@ -128,7 +121,7 @@ static void tls_read(struct reader *reader, const struct node *node,
 // refuse_tls refuses what has no meaning in the clear.
 static void refuse_tls(struct reader *reader, const struct node *node)
 {
-    static const char *const only_tls[] = {"ca", "certificate"};
+    static const char *const only_tls[] = {"ca", "system_cas", "certificate"};
     for (size_t i = 0; i < sizeof only_tls / sizeof *only_tls; i++) {
         const struct node *given = node_get(node, only_tls[i]);
         if (given != NULL)
@@ -153,7 +146,7 @@ void authorizer_read(struct reader *reader, const struct node *node, struct snap
         if (authorizer.is_clear)
             reader_error(reader, node_get(node, "clear"),
                          "`clear: true` has no meaning with https://\nremove it");
-        tls_read(reader, node, snapshot->authorizer);
+        tls_read(reader, node, authorizer.has_system_cas, snapshot->authorizer);
     } else {
         take_digest(snapshot->authorizer, (struct slice){0});
         refuse_tls(reader, node);

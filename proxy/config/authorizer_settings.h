@@ -8,6 +8,7 @@ struct server_trust;
 struct authorizer_settings {
     struct http_url url;
     struct server_trust *tls; // ref; of an https:// URL; otherwise NULL
+    bool has_system_cas;      // `tls` believes those of the system, which others look after
     int64_t timeout_ms;       // for the whole of a question
     int64_t ttl_max_ms;       // a yes holds no longer
     uint8_t digest

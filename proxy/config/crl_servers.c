@@ -2,10 +2,9 @@
 #include "proxy/config/crl_servers.h"
 
 #include "proxy/config/named_files.h"
+#include "proxy/config/system_cas.h"
 
 enum { CA_FILE_MAX = 16 * 1024 * 1024 }; // bytes
-
-static const char SYSTEM_CAS[] = "/etc/ssl/certs/ca-certificates.crt";
 
 static bool needs_tls(const struct crl_source *source)
 {
@@ -32,17 +31,8 @@ static void take(struct reader *reader, const struct node *node, const char *pat
 static void take_system(struct reader *reader, const struct node *entry, struct server_trust **out)
 {
     struct file_content content = {0};
-    struct errinfo info = {0};
-    if (file_read(SYSTEM_CAS, CA_FILE_MAX, FILE_PUBLIC, &content, &info) == ERR_OK) {
-        reader_note_file(reader, SYSTEM_CAS, content.bytes);
-        take(reader, entry, SYSTEM_CAS, true, content.bytes, out);
-    } else {
-        reader_error(reader, entry,
-                     "`crl`: %s: %s"
-                     "\ninstall the package ca-certificates, or name the CA of the server under "
-                     "`ca` of the entry",
-                     SYSTEM_CAS, info.text);
-    }
+    if (system_cas_read(reader, entry, "`crl`", &content))
+        take(reader, entry, SYSTEM_CAS_PATH, true, content.bytes, out);
     file_content_deinit(&content);
 }
 

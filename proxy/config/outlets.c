@@ -2,13 +2,11 @@
 // eyes: over TCP they leave this machine by TLS alone, unless the entry says otherwise.
 #include "proxy/config/outlets.h"
 
-#include "auth/base/date.h"
 #include "auth/trust.h"
 #include "proxy/config/endpoint_text.h"
 #include "proxy/config/listeners.h"
 #include "proxy/config/server_files.h"
 #include "proxy/config/snapshot.h"
-#include "proxy/config/validity.h"
 
 enum {
     UNIX_PATH_MAX_LEN = 107, // bytes (unix(7))
@@ -112,59 +110,6 @@ static bool name_read(struct reader *reader, const struct node *node,
                          "it is what the receiver's certificate is for");
 }
 
-// report_own says how long the certificate that we show is good.
-static void report_own(struct reader *reader, const struct node *node, const char *path,
-                       const struct tls_context_info *info)
-{
-    char date[DATE_TEXT_CAP];
-    if (info->not_before_s > reader->now_s)
-        reader_warning(reader, node, "%s (%s) is not valid before %s", path, info->subject,
-                       date_format(info->not_before_s, DATE_DAY, date));
-    else
-        validity_report(reader, node, path, info->subject, info->not_after_s);
-    if (!info->has_client_auth)
-        reader_warning(reader, node,
-                       "%s (%s) is no client certificate: its extended key usage lacks clientAuth"
-                       "\nthe receiver will probably refuse it: issue one with clientAuth",
-                       path, info->subject);
-}
-
-// report_cas says how long the CAs are good.
-static void report_cas(struct reader *reader, const struct node *node, const char *path,
-                       const struct trust *trust)
-{
-    for (size_t i = 0; i < trust_certificate_count(trust); i++) {
-        const struct trust_certificate ca = trust_certificate_at(trust, i);
-        validity_report(reader, node, path, ca.subject, ca.not_after_s);
-    }
-}
-
-// tls_make makes what TLS needs of the files.
-static bool tls_make(struct reader *reader, const struct node *node, const struct target *name,
-                     const struct server_files *files, struct outlet_settings *out)
-{
-    const struct node *ca = node_get(node, "ca");
-    const struct node *certificate = node_get(node, "certificate");
-    const struct server_trust_options options = {.server = name,
-                                                 .ca_pem = files->ca.bytes,
-                                                 .chain_pem = files->chain.bytes,
-                                                 .key_pem = files->key.bytes,
-                                                 .now_s = reader->now_s};
-    enum server_trust_part part = SERVER_TRUST_CA;
-    struct errinfo info = {0};
-    if (server_trust_create(&options, &out->tls, &part, &info) == ERR_OK) {
-        report_cas(reader, ca, files->ca_path, server_trust_profile(out->tls));
-        if (certificate != NULL)
-            report_own(reader, certificate, files->chain_path, server_trust_own(out->tls));
-        return true;
-    }
-    if (part == SERVER_TRUST_CA)
-        return reader_error(reader, ca, "%s: %s", files->ca_path, info.text);
-    reader->diagnostics->pair_count++;
-    return reader_error(reader, certificate, "chain %s, key %s: %s", files->chain_path,
-                        files->key_path, info.text);
-}
-
 static bool tls_read(struct reader *reader, const struct node *node, struct outlet_entry *out)
 {
     struct server_files files = {0};
@@ -176,9 +121,10 @@ static bool tls_read(struct reader *reader, const struct node *node, struct outl
     if (out->is_clear)
         return reader_error(reader, node, "a sink has `tls` or `clear: true`, and not both");
     const bool has_name = name_read(reader, node_get(node, "name"), &out->settings.endpoint, &name);
-    const bool has_files = server_files_read(reader, node, &certificate_section, &files);
+    const bool has_files = server_files_read(reader, node, &certificate_section, false, &files);
     const bool is_good =
-        has_name && has_files && tls_make(reader, node, &name, &files, &out->settings);
+        has_name && has_files &&
+        server_files_make(reader, node, &files, &name, "receiver", &out->settings.tls);
     server_files_deinit(&files);
     return is_good;
 }

@@ -9,6 +9,7 @@
 #include "proxy/config/crls.h"
 #include "proxy/config/named_files.h"
 #include "proxy/config/ocsp.h"
+#include "proxy/config/system_cas.h"
 #include "proxy/config/validity.h"
 
 enum {
@@ -18,8 +19,6 @@ enum {
     DENIED_MAX = 100000,
     CA_FILE_MAX = 16 * 1024 * 1024, // bytes of a bundle of CAs
 };
-
-static const char SYSTEM_CAS[] = "/etc/ssl/certs/ca-certificates.crt";
 
 // profile is what the table fills.
 struct profile {
@@ -119,7 +118,7 @@ static void warn_of_damage(struct reader *reader, const struct pem_left_out *lef
     if (left_out->count == 0)
         return;
     (void)diagnostics_add(
-        reader->diagnostics, SEVERITY_WARNING, SYSTEM_CAS, left_out->first_line, 1,
+        reader->diagnostics, SEVERITY_WARNING, SYSTEM_CAS_PATH, left_out->first_line, 1,
         "`system_cas`: this block is damaged, or not a certificate, and is left out (%zu in this "
         "file): nobody is accepted under it"
         "\nrun: update-ca-certificates --fresh",
@@ -131,19 +130,14 @@ void profile_add_system_cas(struct reader *reader, const struct node *node, stru
     struct file_content content = {0};
     struct errinfo info = {0};
     struct pem_left_out left_out = {0};
-    enum err error = file_read(SYSTEM_CAS, CA_FILE_MAX, FILE_PUBLIC, &content, &info);
-    if (error == ERR_OK)
-        reader_note_file(reader, SYSTEM_CAS, content.bytes);
-    if (error == ERR_OK)
+    enum err error = ERR_OK;
+    if (system_cas_read(reader, node, "`system_cas`", &content))
         error = trust_add_system_cas(trust, content.bytes, &left_out, &info);
     warn_of_damage(reader, &left_out);
     if (error == ERR_MEMORY)
         reader_no_memory(reader);
     else if (error != ERR_OK)
-        reader_error(reader, node,
-                     "`system_cas`: %s: %s"
-                     "\ninstall the package ca-certificates, or name the CAs under `ca`",
-                     SYSTEM_CAS, info.text);
+        reader_error(reader, node, "`system_cas`: %s: %s", SYSTEM_CAS_PATH, info.text);
     file_content_deinit(&content);
 }
 

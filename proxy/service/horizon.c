@@ -5,9 +5,8 @@
 #include <inttypes.h>
 #include <time.h>
 
-#include "proxy/config/parent_config.h"
+#include "proxy/config/server_list.h"
 #include "proxy/log/log.h"
-#include "proxy/uplink/credentials.h"
 
 enum { DAY_S = 86400, DAYS_BEFORE = 7, BASE_DAY = DAYS_BEFORE + 1, LOOK_EVERY_S = 60 };
 
@@ -136,66 +135,49 @@ static void each_served(struct glance *glance, const char *listener, const struc
     }
 }
 
-// each_of_server looks at what a server that we speak to is judged by, and at what it is shown (NULL: nothing). `of_ca` and
-// `of_own` say what there is to say of each.
-static void each_of_server(struct glance *glance, const struct trust *trust,
-                           const struct tls_context_info *own, const struct thing *of_ca,
-                           const struct thing *of_own)
+// server_words say what there is to say of the files for a server that we speak to.
+static const struct server_words {
+    const char *whose;
+    const char *ca_to_do;
+    const char *ca_out;
+    const char *own_out;
+} server_words[] = {
+    [SERVER_SINK] = {"sink ", "add its new certificate to `tls.ca` in time",
+                     ": no receiver is good under it any more; add its new certificate to `tls.ca`",
+                     ": the receiver will not take it; renew it"},
+    [SERVER_PARENT] = {"parent ", "add its new certificate to `ca` in time",
+                       ": no parent is good under it any more; add its new certificate to `ca`",
+                       ": the parent will not take it; renew it"},
+    [SERVER_AUTHORIZER] = {"", "add its new certificate to `ca` in time",
+                           ": the authorizer is not believed under it any more; add its new "
+                           "certificate to `ca`",
+                           ": the authorizer will not take it; renew it"},
+};
+
+// each_of_server looks at what a server is judged by, and at what it is shown.
+static void each_of_server(struct glance *glance, const struct listed_server *server)
 {
-    struct thing thing = *of_ca;
-    for (size_t i = 0; i < trust_certificate_count(trust); i++) {
-        const struct trust_certificate ca = trust_certificate_at(trust, i);
+    const struct server_words *words = &server_words[server->kind];
+    struct thing thing = {.whose = words->whose,
+                          .owner = server->name,
+                          .what = "the CA",
+                          .to_do = words->ca_to_do,
+                          .when_out = words->ca_out};
+    for (size_t i = 0; server->trust != NULL && i < trust_certificate_count(server->trust); i++) {
+        const struct trust_certificate ca = trust_certificate_at(server->trust, i);
         thing.name = ca.subject;
         thing.end_s = ca.not_after_s;
         if (!ca.is_left_out)
             look_at(glance, &thing);
     }
-    if (own == NULL)
+    if (server->own == NULL)
         return;
-    thing = *of_own;
-    thing.name = own->subject;
-    thing.end_s = own->not_after_s;
+    thing.what = "our certificate";
+    thing.name = server->own->subject;
+    thing.end_s = server->own->not_after_s;
+    thing.to_do = "renew it in time";
+    thing.when_out = words->own_out;
     look_at(glance, &thing);
-}
-
-static void each_of_sink(struct glance *glance, const struct outlet_settings *sink)
-{
-    const struct thing of_ca = {
-        .whose = "sink ",
-        .owner = sink->label,
-        .what = "the CA",
-        .to_do = "add its new certificate to `tls.ca` in time",
-        .when_out = ": no receiver is good under it any more; add its new certificate to `tls.ca`",
-    };
-    const struct thing of_own = {
-        .whose = "sink ",
-        .owner = sink->label,
-        .what = "our certificate",
-        .to_do = "renew it in time",
-        .when_out = ": the receiver will not take it; renew it",
-    };
-    each_of_server(glance, server_trust_profile(sink->tls), server_trust_own(sink->tls), &of_ca,
-                   &of_own);
-}
-
-static void each_of_parent(struct glance *glance, const struct parent_config *parent)
-{
-    const struct thing of_ca = {
-        .whose = "parent ",
-        .owner = parent->name,
-        .what = "the CA",
-        .to_do = "add its new certificate to `ca` in time",
-        .when_out = ": no parent is good under it any more; add its new certificate to `ca`",
-    };
-    const struct thing of_own = {
-        .whose = "parent ",
-        .owner = parent->name,
-        .what = "our certificate",
-        .to_do = "renew it in time",
-        .when_out = ": the parent will not take it; renew it",
-    };
-    each_of_server(glance, parent->credentials->trust, credentials_own(parent->credentials), &of_ca,
-                   &of_own);
 }
 
 // look looks at everything in the snapshot that ends.
@@ -212,14 +194,9 @@ static void look(struct glance *glance, const struct snapshot *snapshot)
                 each_served(glance, listener->name, listener->sites[s].tls);
         }
     }
-    for (size_t i = 0; i < snapshot->audit_outlet_count; i++) {
-        if (snapshot->audit_outlets[i].tls != NULL)
-            each_of_sink(glance, &snapshot->audit_outlets[i]);
-    }
-    for (size_t i = 0; i < snapshot->parent_count; i++) {
-        if (snapshot->parents[i].credentials != NULL)
-            each_of_parent(glance, &snapshot->parents[i]);
-    }
+    struct listed_server server;
+    for (size_t i = 0; server_list_next(snapshot, &i, &server);)
+        each_of_server(glance, &server);
 }
 
 int64_t horizon_wait_s(int64_t last_s, int64_t left_s, int64_t now_s)

@@ -3,8 +3,7 @@
 
 #include <stdio.h>
 
-#include "proxy/config/parent_config.h"
-#include "proxy/uplink/credentials.h"
+#include "proxy/config/server_list.h"
 
 enum {
     CAS_MAX = 16, // of a profile with more, only those that end soon are listed
@@ -56,31 +55,22 @@ static void add_cas(struct exposition *out, const struct trust *trust, const cha
     }
 }
 
-// add_sink adds what a receiver of the audit log is shown and judged by.
-static void add_sink(struct exposition *out, const struct outlet_settings *sink, int64_t now_s)
+// add_server adds what a server that we speak to is shown and judged by.
+static void add_server(struct exposition *out, const struct listed_server *server, int64_t now_s)
 {
-    static const struct ca_kinds kinds = {"sink_anchor", "sink_helper"};
+    static const struct ca_kinds kinds[] = {
+        [SERVER_SINK] = {"sink_anchor", "sink_helper"},
+        [SERVER_PARENT] = {"parent_anchor", "parent_helper"},
+        [SERVER_AUTHORIZER] = {"authorizer_anchor", "authorizer_helper"},
+    };
     char of[LABEL_VALUE_MAX];
-    if (sink->tls == NULL)
-        return;
-    // A receiver may have a sink of each form.
-    (void)snprintf(of, sizeof of, "%s %s", outlet_form_name(sink->form), sink->label);
-    const struct tls_context_info *own = server_trust_own(sink->tls);
-    if (own != NULL)
-        add_certificate(out, "sink", of, own->subject, 0, own->not_after_s);
-    add_cas(out, server_trust_profile(sink->tls), of, kinds, now_s);
-}
-
-// add_parent adds what a parent is shown and judged by.
-static void add_parent(struct exposition *out, const struct parent_config *parent, int64_t now_s)
-{
-    static const struct ca_kinds kinds = {"parent_anchor", "parent_helper"};
-    if (parent->credentials == NULL)
-        return;
-    const struct tls_context_info *own = credentials_own(parent->credentials);
-    if (own != NULL)
-        add_certificate(out, "parent", parent->name, own->subject, 0, own->not_after_s);
-    add_cas(out, parent->credentials->trust, parent->name, kinds, now_s);
+    (void)snprintf(of, sizeof of, "%s%s%s", server->form == NULL ? "" : server->form,
+                   server->form == NULL ? "" : " ", server->name);
+    if (server->own != NULL)
+        add_certificate(out, server_kind_name(server->kind), of, server->own->subject, 0,
+                        server->own->not_after_s);
+    if (server->trust != NULL)
+        add_cas(out, server->trust, of, kinds[server->kind], now_s);
 }
 
 // What is told of each list that counts.
@@ -114,7 +104,7 @@ void metrics_ends_write(const struct snapshot *snapshot, struct exposition *out,
 {
     static const struct family certificates = {
         "sallyport_certificate_not_after_timestamp_seconds", FAMILY_GAUGE, "seconds",
-        "When a certificate ends, as a Unix time: served, shown to a sink or parent, or a CA's of a trust profile, sink or parent."};
+        "When a certificate ends, as a Unix time: served, shown to a sink, parent or authorizer, or a CA's of these or of a trust profile."};
     static const struct family updates = {"sallyport_crl_next_update_timestamp_seconds",
                                           FAMILY_GAUGE, "seconds",
                                           "When a revocation list ends, as a Unix time."};
@@ -129,10 +119,9 @@ void metrics_ends_write(const struct snapshot *snapshot, struct exposition *out,
         add_served(out, &snapshot->listeners[l]);
     for (size_t t = 0; t < snapshot->trust_count; t++)
         add_cas(out, snapshot->trusts[t], trust_name(snapshot->trusts[t]), of_clients, now_s);
-    for (size_t i = 0; i < snapshot->audit_outlet_count; i++)
-        add_sink(out, &snapshot->audit_outlets[i], now_s);
-    for (size_t i = 0; i < snapshot->parent_count; i++)
-        add_parent(out, &snapshot->parents[i], now_s);
+    struct listed_server server;
+    for (size_t i = 0; server_list_next(snapshot, &i, &server);)
+        add_server(out, &server, now_s);
     exposition_add_family(out, &updates);
     for (size_t t = 0; t < snapshot->trust_count; t++)
         add_crl_numbers(out, snapshot->trusts[t], CRL_END);

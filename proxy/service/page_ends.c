@@ -4,9 +4,8 @@
 #include <stdlib.h>
 
 #include "auth/base/date.h"
-#include "proxy/config/parent_config.h"
+#include "proxy/config/server_list.h"
 #include "proxy/page/html.h"
-#include "proxy/uplink/credentials.h"
 
 enum { ENDINGS_MAX = 256, ENDINGS_SHOWN = 20, DAY_S = 24 * 60 * 60 };
 
@@ -69,37 +68,24 @@ static void gather_trust(struct endings *endings, const struct trust *trust)
     }
 }
 
-static void gather_sink(struct endings *endings, const struct outlet_settings *sink)
+static void gather_server(struct endings *endings, const struct listed_server *server)
 {
-    if (sink->tls == NULL)
-        return;
-    const struct trust *trust = server_trust_profile(sink->tls);
-    const struct tls_context_info *own = server_trust_own(sink->tls);
-    if (own != NULL)
-        add(endings, &(struct ending){"certificate shown to the sink", sink->label, own->subject,
-                                      own->not_after_s});
-    for (size_t i = 0; i < trust_certificate_count(trust); i++) {
-        const struct trust_certificate ca = trust_certificate_at(trust, i);
+    static const char *const own_of[] = {
+        [SERVER_SINK] = "certificate shown to the sink",
+        [SERVER_PARENT] = "certificate shown to the parent",
+        [SERVER_AUTHORIZER] = "certificate shown to the",
+    };
+    static const char *const ca_of[] = {[SERVER_SINK] = "CA of the sink",
+                                        [SERVER_PARENT] = "CA of the parent",
+                                        [SERVER_AUTHORIZER] = "CA of the"};
+    if (server->own != NULL)
+        add(endings, &(struct ending){own_of[server->kind], server->name, server->own->subject,
+                                      server->own->not_after_s});
+    for (size_t i = 0; server->trust != NULL && i < trust_certificate_count(server->trust); i++) {
+        const struct trust_certificate ca = trust_certificate_at(server->trust, i);
         if (!ca.is_left_out)
             add(endings,
-                &(struct ending){"CA of the sink", sink->label, ca.subject, ca.not_after_s});
-    }
-}
-
-static void gather_parent(struct endings *endings, const struct parent_config *parent)
-{
-    if (parent->credentials == NULL)
-        return;
-    const struct trust *trust = parent->credentials->trust;
-    const struct tls_context_info *own = credentials_own(parent->credentials);
-    if (own != NULL)
-        add(endings, &(struct ending){"certificate shown to the parent", parent->name, own->subject,
-                                      own->not_after_s});
-    for (size_t i = 0; i < trust_certificate_count(trust); i++) {
-        const struct trust_certificate ca = trust_certificate_at(trust, i);
-        if (!ca.is_left_out)
-            add(endings,
-                &(struct ending){"CA of the parent", parent->name, ca.subject, ca.not_after_s});
+                &(struct ending){ca_of[server->kind], server->name, ca.subject, ca.not_after_s});
     }
 }
 
@@ -161,10 +147,9 @@ void page_ends_write(const struct snapshot *snapshot, const uint64_t ends[ENDS_C
             gather_served(endings, &snapshot->listeners[l]);
         for (size_t t = 0; t < snapshot->trust_count; t++)
             gather_trust(endings, snapshot->trusts[t]);
-        for (size_t i = 0; i < snapshot->audit_outlet_count; i++)
-            gather_sink(endings, &snapshot->audit_outlets[i]);
-        for (size_t i = 0; i < snapshot->parent_count; i++)
-            gather_parent(endings, &snapshot->parents[i]);
+        struct listed_server server;
+        for (size_t i = 0; server_list_next(snapshot, &i, &server);)
+            gather_server(endings, &server);
         qsort(endings->items, endings->count, sizeof endings->items[0], ends_sooner);
         for (size_t i = 0; i < endings->count && i < ENDINGS_SHOWN; i++)
             add_row(out, &endings->items[i], now_s);

@@ -13,12 +13,11 @@
 #include "auth/base/date.h"
 #include "auth/base/json.h"
 #include "proxy/config/endpoint_text.h"
-#include "proxy/config/parent_config.h"
+#include "proxy/config/server_list.h"
 #include "proxy/ocsp/ocsp_asker.h"
 #include "proxy/service/crl_report.h"
 #include "proxy/service/dns_report.h"
 #include "proxy/service/parent_checks.h"
-#include "proxy/uplink/credentials.h"
 #include "proxy/version.h"
 
 enum {
@@ -157,66 +156,40 @@ static void add_cas(struct text *out, const struct trust *trust, int64_t now_s)
     }
 }
 
-// server is another server that we speak to over TLS: whose it is, and what is said of what ends.
-struct server {
-    const char *of;
-    const char *own_kind; // of the certificate that it is shown
-    const char *anchor_kind;
-    const char *helper_kind;
-    const char *own_expired;
-    const char *ca_expired;
-};
-
-// add_server adds what a server is shown (NULL: nothing) and judged by.
-static void add_server(struct text *out, const struct server *server,
-                       const struct tls_context_info *own, const struct trust *trust, int64_t now_s)
+// add_server adds what a server that we speak to is shown and judged by.
+static void add_server(struct text *out, const struct listed_server *server, int64_t now_s)
 {
-    struct certificate certificate = {.kind = server->own_kind, .of = server->of};
-    if (own != NULL) {
-        certificate.subject = own->subject;
-        certificate.not_after_s = own->not_after_s;
-        certificate.expired = server->own_expired;
+    static const struct {
+        const char *anchor;
+        const char *helper;
+        const char *own_expired;
+        const char *ca_expired;
+    } words[] = {
+        [SERVER_SINK] = {"sink_anchor", "sink_helper", "has expired: the receiver will not take it",
+                         "has expired: no receiver is good under it"},
+        [SERVER_PARENT] = {"parent_anchor", "parent_helper",
+                           "has expired: the parent will not take it",
+                           "has expired: no parent is good under it"},
+        [SERVER_AUTHORIZER] = {"authorizer_anchor", "authorizer_helper",
+                               "has expired: the authorizer will not take it",
+                               "has expired: the authorizer is not believed under it"},
+    };
+    struct certificate certificate = {.kind = server_kind_name(server->kind), .of = server->name};
+    if (server->own != NULL) {
+        certificate.subject = server->own->subject;
+        certificate.not_after_s = server->own->not_after_s;
+        certificate.expired = words[server->kind].own_expired;
         add_certificate(out, &certificate, now_s);
     }
-    for (size_t i = 0; i < trust_certificate_count(trust); i++) {
-        const struct trust_certificate ca = trust_certificate_at(trust, i);
-        certificate.kind = ca.is_anchor ? server->anchor_kind : server->helper_kind;
+    certificate.expired = words[server->kind].ca_expired;
+    for (size_t i = 0; server->trust != NULL && i < trust_certificate_count(server->trust); i++) {
+        const struct trust_certificate ca = trust_certificate_at(server->trust, i);
+        certificate.kind = ca.is_anchor ? words[server->kind].anchor : words[server->kind].helper;
         certificate.subject = ca.subject;
         certificate.not_after_s = ca.not_after_s;
-        certificate.expired = server->ca_expired;
         if (!ca.is_left_out)
             add_certificate(out, &certificate, now_s);
     }
-}
-
-static void add_sink(struct text *out, const struct outlet_settings *sink, int64_t now_s)
-{
-    const struct server server = {
-        .of = sink->label,
-        .own_kind = "sink",
-        .anchor_kind = "sink_anchor",
-        .helper_kind = "sink_helper",
-        .own_expired = "has expired: the receiver will not take it",
-        .ca_expired = "has expired: no receiver is good under it",
-    };
-    if (sink->tls != NULL)
-        add_server(out, &server, server_trust_own(sink->tls), server_trust_profile(sink->tls),
-                   now_s);
-}
-
-static void add_parent(struct text *out, const struct parent_config *parent, int64_t now_s)
-{
-    const struct server server = {
-        .of = parent->name,
-        .own_kind = "parent",
-        .anchor_kind = "parent_anchor",
-        .helper_kind = "parent_helper",
-        .own_expired = "has expired: the parent will not take it",
-        .ca_expired = "has expired: no parent is good under it",
-    };
-    if (parent->credentials != NULL)
-        add_server(out, &server, credentials_own(parent->credentials), parent->credentials->trust,
-                   now_s);
 }
 
 static void add_certificates(const struct snapshot *snapshot, struct text *out, int64_t now_s)
@@ -229,10 +202,9 @@ static void add_certificates(const struct snapshot *snapshot, struct text *out, 
     }
     for (size_t t = 0; t < snapshot->trust_count; t++)
         add_cas(out, snapshot->trusts[t], now_s);
-    for (size_t i = 0; i < snapshot->audit_outlet_count; i++)
-        add_sink(out, &snapshot->audit_outlets[i], now_s);
-    for (size_t i = 0; i < snapshot->parent_count; i++)
-        add_parent(out, &snapshot->parents[i], now_s);
+    struct listed_server server;
+    for (size_t i = 0; server_list_next(snapshot, &i, &server);)
+        add_server(out, &server, now_s);
     json_end_array(out);
 }
 

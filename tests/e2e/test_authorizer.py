@@ -1,7 +1,9 @@
 """Rules with `ask: true`: the authorizer has the last word, and silence is no yes."""
 
 import json
+import os
 import re
+import shutil
 import socket
 import ssl
 import subprocess
@@ -16,12 +18,13 @@ from support.origin import dead_port, echo
 from support.pages import PAGES
 from support.parents import ScriptedParent, parent
 from support.plain import PlainClient, Reader, StrictOrigin, head, url
-from support.proxy import run
+from support.proxy import BINARY, run
 from support.readers import free_port
 from support.scale import eventually
 from support.wire import connect_head
 
 BOTH = pytest.mark.protocols("h1", "h2")
+SYSTEM_CAS = "/etc/ssl/certs/ca-certificates.crt"
 
 
 @pytest.fixture(autouse=True)
@@ -272,12 +275,17 @@ def test_a_client_that_leaves_takes_its_question_along(start, server, authorizer
     asked.wait_idle()
 
 
-def test_over_https_its_certificate_is_checked_and_ours_is_shown(start, server, authorizer, pki):
+def over_tls(pki, asks_for_certificate=True):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pki.server.chain, pki.server.key)
-    context.load_verify_locations(pki.ca.path)
-    context.verify_mode = ssl.CERT_REQUIRED
-    asked = authorizer(context=context)
+    if asks_for_certificate:
+        context.load_verify_locations(pki.ca.path)
+        context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
+def test_over_https_its_certificate_is_checked_and_ours_is_shown(start, server, authorizer, pki):
+    asked = authorizer(context=over_tls(pki))
     ours = {"chain": pki.worker.chain, "key": pki.worker.key}
     proxy = start(asking(server.port), **settings(asked, ca=pki.server_ca.path, certificate=ours))
     proxy.tunnel(f"origin.test:{server.port}").echo(b"a yes over TLS")
@@ -287,6 +295,41 @@ def test_over_https_its_certificate_is_checked_and_ours_is_shown(start, server, 
         proxy.assert_refused(refused, 503, "authorizer_failed", "error", rule="workers.allow[0]")
     assert proxy.decision(refused.id)["authorizer"]["why"] == "untrusted", "by that CA"
     assert [each["again"] for each in asked.asked].count(False) == 1
+
+
+def test_its_files_are_watched_and_their_ends_are_told(start, server, authorizer, pki, tmp_path):
+    asked = authorizer(context=over_tls(pki))
+    soon = pki.ca.leaf("soon", ends=3 + 6 / 86400)  # the word of this day comes once the proxy is up
+    ca = tmp_path / "authorizer-ca.crt"
+    shutil.copy(pki.ca.path, ca)
+    files = settings(asked, ca=str(ca), certificate={"chain": soon.chain, "key": soon.key})
+    proxy = start(asking(server.port), admin={"address": "127.0.0.1:0"}, **files)
+    said = proxy.stderr.wait(r"metrics and health at http://(.*):(\d+)/")
+    target = f"origin.test:{server.port}"
+    proxy.assert_refused(proxy.ask(target), 503, "authorizer_failed", "error", rule="workers.allow[0]")
+    shutil.copy(pki.server_ca.path, tmp_path / "new")
+    os.replace(tmp_path / "new", ca)
+    eventually(lambda: proxy.ask(target).status == 200, "the new CA")
+    proxy.stderr.wait(r"authorizer: our certificate CN=soon expires in 7\d hours; renew it")
+    place = (said[1], int(said[2]))
+    ends = re.findall(r'not_after_timestamp_seconds{kind="(authorizer\w*)",of="authorizer",.*subject="([^"]*)"}', get(place, "/metrics").body)
+    assert ends == [("authorizer", "CN=soon"), ("authorizer_anchor", "CN=Servers CA")], ends
+    assert '"kind":"authorizer","of":"authorizer","subject":"CN=soon"' in get(place, "/status.json").body.replace(": ", ":")
+    assert "certificate shown to the authorizer" in get(place, "/").body
+    checked = run("check", "-c", proxy.config_path)
+    assert "has 2 days left" in checked.stderr and f"authorizer {asked.url}" in checked.stdout, checked
+
+
+def test_it_may_be_one_that_the_cas_of_the_system_vouch_for(start, server, authorizer, pki, tmp_path):
+    asked = authorizer(context=over_tls(pki, asks_for_certificate=False))
+    script = tmp_path / "with-a-bundle"
+    script.write_text(f'#!/bin/sh\nexec unshare -rm sh -c \'mount --bind "{pki.server_ca.path}" {SYSTEM_CAS} && exec {BINARY} "$@"\' sh "$@"\n')
+    script.chmod(0o755)
+    if not os.path.exists(SYSTEM_CAS):
+        pytest.skip("this machine has no bundle of CAs")
+    process = {"program": str(script)}
+    proxy = start(asking(server.port), process=process, **settings(asked, system_cas=True))
+    assert proxy.ask(f"origin.test:{server.port}").status == 200
 
 
 def test_explain_says_that_the_authorizer_decides(start, server, authorizer):
@@ -397,7 +440,9 @@ def test_check_notes_a_rule_that_comes_before_one_that_asks(start, server):
         ({"authorizer": {"url": "https://127.0.0.1/", "ca": ["ca.crt"]}}, "without brackets"),
         ({"authorizer": {"url": "http://192.0.2.1/"}}, "is not an address of this machine"),
         ({"authorizer": {"url": "http://192.0.2.1/", "clear": True}}, "may answer yes"),
-        ({"authorizer": {"url": "https://192.0.2.1/"}}, "needs `ca`"),
+        ({"authorizer": {"url": "https://192.0.2.1/"}}, "or `system_cas: true`"),
+        ({"authorizer": {"url": "https://192.0.2.1/", "ca": "ca.crt", "system_cas": True}}, "and not both"),
+        ({"authorizer": {"url": "http://127.0.0.1/", "system_cas": True}}, "no meaning with http://"),
         ({"authorizer": {"url": "http://127.0.0.1/", "ca": "ca.crt"}}, "no meaning with http://"),
         ({"authorizer": {"url": "ftp://127.0.0.1/"}}, "`url`"),
         ({"authorizer": {"url": "http://127.0.0.1/", "timeout": "0s"}}, "`timeout`"),
