@@ -366,3 +366,82 @@ bool match_entry_fits(const struct match_entry *entry, const struct identity *id
 {
     return match_entry_misfit(entry, identity) == ENTRY_FITS;
 }
+
+// ---- entry and entry ----------------------------------------------------------------------------
+
+bool match_part_names(enum entry_part part)
+{
+    return part != ENTRY_TRUST && part != ENTRY_ISSUER && part != ENTRY_OU && part != ENTRY_O &&
+           part != ENTRY_POLICIES && part != ENTRY_QC;
+}
+
+// extension_names tells whether the value is written, and not completed from the certificate or any.
+static bool extension_names(const struct extension_match *wanted)
+{
+    bool names = wanted->kind == EXTENSION_TEXT || wanted->kind == EXTENSION_DER;
+    for (size_t i = 0; wanted->kind == EXTENSION_JSON && i < wanted->member_count; i++)
+        names |= !wanted->members[i].is_any && wanted->members[i].equals.part_count == 0;
+    return names;
+}
+
+bool match_entry_names(const struct match_entry *entry)
+{
+    for (enum entry_part part = ENTRY_TRUST; part < ENTRY_PART_COUNT; part++) {
+        if (match_part_names(part) && match_wanted(entry, part).data != NULL &&
+            (part != ENTRY_EXTENSION || extension_names(entry->extension)))
+            return true;
+    }
+    return false;
+}
+
+bool match_entry_covers(const struct match_entry *wide, const struct match_entry *narrow)
+{
+    if (wide->anonymous || narrow->anonymous)
+        return wide->anonymous && narrow->anonymous;
+    for (enum entry_part part = ENTRY_TRUST; part < ENTRY_PART_COUNT; part++) {
+        const struct slice a = match_wanted(wide, part);
+        const struct slice b = match_wanted(narrow, part);
+        // A pattern is compared as if it were a name: what another pattern fits, it covers.
+        if (a.data != NULL &&
+            (b.data == NULL || !(slice_equal(a, b) || match_part_fits(part, a, b))))
+            return false;
+    }
+    return true;
+}
+
+// sets_meet tells whether an OID is in both.
+static bool sets_meet(struct slice a, struct slice b)
+{
+    struct slice oid = {0};
+    bool meet = false;
+    while (!meet && oid_set_next(&a, &oid))
+        meet = oid_set_has(b, oid);
+    return meet;
+}
+
+// parts_agree tells whether something could be what both ask for.
+static bool parts_agree(enum entry_part part, struct slice a, struct slice b)
+{
+    if (part == ENTRY_POLICIES || part == ENTRY_QC)
+        return sets_meet(a, b);
+    return slice_equal(a, b) || match_part_fits(part, a, b) || match_part_fits(part, b, a);
+}
+
+bool match_entry_meets(const struct match_entry *a, const struct match_entry *b)
+{
+    bool names_same = false;
+    if (a->anonymous || b->anonymous)
+        return a->anonymous && b->anonymous;
+    if (match_entry_covers(a, b) || match_entry_covers(b, a))
+        return true;
+    for (enum entry_part part = ENTRY_TRUST; part < ENTRY_PART_COUNT; part++) {
+        const struct slice in_a = match_wanted(a, part);
+        const struct slice in_b = match_wanted(b, part);
+        if (in_a.data == NULL || in_b.data == NULL)
+            continue;
+        if (!parts_agree(part, in_a, in_b))
+            return false;
+        names_same |= match_part_names(part);
+    }
+    return names_same;
+}

@@ -73,3 +73,17 @@ bool match_is_dns_pattern(struct slice wanted);
 
 // match_part_fits compares what an entry asks for in `part`, a pattern or not, with a value.
 bool match_part_fits(enum entry_part part, struct slice wanted, struct slice value);
+
+// match_part_names tells whether what an entry asks for in `part` names somebody, and not what many have in common: not the
+// profile, the issuer, OU, O, policies and QC statements.
+bool match_part_names(enum entry_part part);
+
+// match_entry_names tells whether an entry has a part that names somebody.
+bool match_entry_names(const struct match_entry *entry);
+
+// match_entry_covers tells whether `wide` fits every client that `narrow` fits.
+bool match_entry_covers(const struct match_entry *wide, const struct match_entry *narrow);
+
+// match_entry_meets tells whether one of two entries covers the other, or both have a part in common that names somebody and
+// no part in common in which they differ: `{cn: a, o: b}` meets `{cn: a, ou: c}`. Entries without a part in common do not meet.
+bool match_entry_meets(const struct match_entry *a, const struct match_entry *b);

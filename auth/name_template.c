@@ -279,6 +279,14 @@ bool name_template_can_give(const struct name_template *name, struct slice text)
     return rest.len == 0;
 }
 
+bool name_template_may_agree(const struct name_template *a, const struct name_template *b)
+{
+    const struct slice a_end = a->parts[a->part_count - 1].after;
+    const struct slice b_end = b->parts[b->part_count - 1].after;
+    return (slice_starts_with(a->head, b->head) || slice_starts_with(b->head, a->head)) &&
+           (slice_ends_with(a_end, b_end) || slice_ends_with(b_end, a_end));
+}
+
 const char *name_result_text(enum name_result result)
 {
     static const char *const sentences[] = {

@@ -58,5 +58,9 @@ enum name_result name_template_format(const struct name_template *name,
 // name_template_can_give tells whether some certificate completes the template to this name.
 bool name_template_can_give(const struct name_template *name, struct slice text);
 
+// name_template_may_agree tells whether two templates with parts can give one name: neither the text in front nor the text at
+// the end tells them apart.
+bool name_template_may_agree(const struct name_template *a, const struct name_template *b);
+
 // name_result_text gives a sentence about a result, in static memory: what the certificate lacks.
 const char *name_result_text(enum name_result result);

@@ -3,7 +3,7 @@
 //   1. client, source, its time   client_may_ask, and again before any address is judged
 //   2. always closed              judge_always_closed: metadata; unspecified, multicast, broadcast;
 //                                 our own listeners
-//   3. global deny, client deny   judge_denials
+//   3. global deny, that of the client's file, client deny   judge_denials
 //   4. allow                      judge_allows, then judge_untimely for allows outside their time, then judge_leftovers
 //                                 for the modes
 //
@@ -118,6 +118,15 @@ struct rule_span {
 static struct rule_span denials_of_all(const struct policy *policy)
 {
     return (struct rule_span){POLICY_LIST_GLOBAL_DENY, policy->deny, policy->deny_count};
+}
+
+// denials_of_file gives the denials that an included file has for its own clients.
+static struct rule_span denials_of_file(const struct client *client)
+{
+    const struct client_file *file = client->file;
+    if (file == NULL)
+        return (struct rule_span){.list = POLICY_LIST_FILE_DENY};
+    return (struct rule_span){POLICY_LIST_FILE_DENY, file->deny, file->deny_count};
 }
 
 static struct rule_span denials_of(const struct client *client)
@@ -249,6 +258,8 @@ static const struct rule *find_denial_by_name(const struct policy *policy,
                                               const struct policy_trace *trace)
 {
     const struct rule *denial = find_denial_in(denials_of_all(policy), target, trace);
+    if (denial == NULL)
+        denial = find_denial_in(denials_of_file(client), target, trace);
     return denial != NULL ? denial : find_denial_in(denials_of(client), target, trace);
 }
 
@@ -682,6 +693,7 @@ static void judge(struct judgement *j, struct decision *out)
     }
     judge_always_closed(j);
     judge_denials(j, denials_of_all(j->policy));
+    judge_denials(j, denials_of_file(j->client));
     judge_denials(j, denials_of(j->client));
     judge_allows(j);
     judge_untimely(j);

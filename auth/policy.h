@@ -2,8 +2,8 @@
 //
 // A request is decided in two steps: the target before DNS, then every address that DNS gave. An address that is written
 // as the target goes straight to the second step. Only what the second step admits may be dialled. The order of the
-// questions, and of the reasons: client, source, the client's time, always closed, global deny, client deny, allow and its
-// time. An allow outside its time says nothing. `now_s` is Unix time.
+// questions, and of the reasons: client, source, the client's time, always closed, global deny, the deny of the
+// client's file, client deny, allow and its time. An allow outside its time says nothing. `now_s` is Unix time.
 #pragma once
 
 #include "auth/identity.h"

@@ -26,7 +26,12 @@ enum policy_step_kind {
     POLICY_STEP_VERDICT,
 };
 
-enum policy_list { POLICY_LIST_GLOBAL_DENY, POLICY_LIST_CLIENT_DENY, POLICY_LIST_ALLOW };
+enum policy_list {
+    POLICY_LIST_GLOBAL_DENY,
+    POLICY_LIST_FILE_DENY, // of an included file, for its own clients
+    POLICY_LIST_CLIENT_DENY,
+    POLICY_LIST_ALLOW
+};
 
 struct policy_step {
     enum policy_step_kind kind;

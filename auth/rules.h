@@ -130,9 +130,18 @@ enum {
     ACCOUNTS_MAX = 100000,
 };
 
+// client_file is the file in which clients stand.
+struct client_file {
+    const char *name;        // arena; as findings name it
+    const struct rule *deny; // for its own clients: of an included file; none otherwise
+    size_t deny_count;
+};
+
 // client is one entry of `clients`.
 struct client {
-    const char *name; // arena; as it is written
+    const char *name;               // arena; as it is written
+    const struct client_file *file; // arena; NULL: none, in tests
+    uint32_t line;                  // where it stands there
     // arena; the name is completed from the certificate: the client has many accounts (auth/account.h); NULL: one
     const struct name_template *name_template;
     uint32_t accounts; // with a template: how many there may be at a time

@@ -138,3 +138,14 @@ size_t arena_size(const struct arena *arena)
 {
     return arena->size;
 }
+
+bool arena_holds(const struct arena *arena, const void *piece)
+{
+    const uintptr_t at = (uintptr_t)piece;
+    for (const struct arena_block *block = arena->blocks; block != NULL; block = block->next) {
+        const uintptr_t start = (uintptr_t)block->data;
+        if (at >= start && at - start < block->used)
+            return true;
+    }
+    return false;
+}

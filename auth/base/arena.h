@@ -28,3 +28,6 @@ char *arena_copy_string(struct arena *arena, struct slice s) MUST_USE;
 
 // arena_size tells how many bytes the arena has taken from the system.
 size_t arena_size(const struct arena *arena);
+
+// arena_holds tells whether `piece` points to something that the arena has given.
+bool arena_holds(const struct arena *arena, const void *piece);

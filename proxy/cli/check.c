@@ -28,26 +28,35 @@ enum { NAME_CAP = HOSTNAME_MAX_LEN + 4 };
 struct check_options {
     const char *path; // borrowed from argv
     bool is_strict;
+    bool is_main;
     bool is_json;
 };
 
 static const char usage[] =
-    "usage: sallyport check -c FILE [--strict] [--json]\n"
+    "usage: sallyport check -c FILE [--main] [--strict] [--json]\n"
     "\n"
     "Reads the configuration and every file that it names, and says what is wrong with it.\n"
     "\n"
     "  -c, --config FILE   the configuration\n"
+    "      --main          an included file that is refused is told, and is no failure\n"
     "      --strict        warnings count as errors: exit 1 when there is one\n"
     "      --json          one JSON object on stdout: findings and summary\n"
     "  -h, --help          this text\n"
     "\n"
-    "Exit: 0 good, 1 warnings with --strict, 2 usage, 3 the configuration cannot be loaded.\n";
+    "Exit: 0 good, 1 warnings with --strict, or a refused included file, 2 usage, 3 the configuration\n"
+    "cannot be loaded.\n";
 
 static size_t count_rules(const struct policy *policy)
 {
     size_t count = policy->deny_count;
-    for (size_t i = 0; i < policy->client_count; i++)
-        count += policy->clients[i].allow_count + policy->clients[i].deny_count;
+    const struct client_file *file = NULL; // of the client before
+    for (size_t i = 0; i < policy->client_count; i++) {
+        const struct client *client = &policy->clients[i];
+        count += client->allow_count + client->deny_count;
+        if (client->file != file)
+            count += client->file->deny_count;
+        file = client->file;
+    }
     return count;
 }
 
@@ -190,6 +199,18 @@ static void print_limits(const struct snapshot *snapshot)
     }
 }
 
+static void print_included(const struct snapshot *snapshot)
+{
+    for (size_t i = 0; i < snapshot->included.count; i++) {
+        const struct included_part *part = &snapshot->included.items[i];
+        (void)printf("  included %s: ", part->path);
+        if (part->state == INCLUDED_GOOD)
+            (void)printf("%zu client%s\n", part->client_count, plural(part->client_count));
+        else
+            (void)printf("refused, its clients do not exist\n");
+    }
+}
+
 static void print_summary(const struct check_options *options, const struct snapshot *snapshot,
                           size_t warning_count, int64_t now_s)
 {
@@ -205,6 +226,7 @@ static void print_summary(const struct check_options *options, const struct snap
     print_trusts(snapshot, now_s);
     (void)printf("  clients %zu, rules %zu%s\n", policy->client_count, count_rules(policy),
                  policy->client_count == 0 ? ": every request will be denied" : "");
+    print_included(snapshot);
     print_limits(snapshot);
     (void)printf("  workers %" PRIu32 "\n", snapshot->workers);
     (void)printf("  audit %s (when it cannot be written: %s)\n", sink_label(snapshot->audit_path),
@@ -306,6 +328,16 @@ static void add_summary(struct text *out, const struct snapshot *snapshot, int64
     for (size_t i = 0; i < snapshot->trust_count; i++)
         add_trust(out, snapshot->trusts[i], now_s);
     json_end_array(out);
+    json_begin_array(out, "included");
+    for (size_t i = 0; i < snapshot->included.count; i++) {
+        const struct included_part *part = &snapshot->included.items[i];
+        json_begin_object(out, NULL);
+        json_add_string(out, "file", part->path);
+        json_add_string(out, "state", included_state_name(part->state));
+        json_add_count(out, "clients", part->client_count);
+        json_end_object(out);
+    }
+    json_end_array(out);
     json_add_count(out, "clients", snapshot->policy->client_count);
     json_add_count(out, "rules", count_rules(snapshot->policy));
     json_add_count(out, "workers", snapshot->workers);
@@ -348,7 +380,8 @@ static int run(const struct check_options *options, int64_t now_s)
     int status = CLI_OK;
     if (error != ERR_OK)
         status = CLI_UNLOADABLE;
-    else if (options->is_strict && diagnostics.warning_count != 0)
+    else if ((options->is_strict && diagnostics.warning_count != 0) ||
+             (!options->is_main && diagnostics.included_count != 0))
         status = CLI_FAILED;
     if (options->is_json) {
         print_json(&diagnostics, snapshot, status == CLI_OK, now_s);
@@ -359,9 +392,11 @@ static int run(const struct check_options *options, int64_t now_s)
             print_summary(options, snapshot, diagnostics.warning_count, now_s);
         if (status != CLI_UNLOADABLE)
             diagnostics_print_remarks(&diagnostics, stdout);
-        if (status == CLI_FAILED)
+        if (options->is_strict && status == CLI_FAILED && diagnostics.warning_count != 0)
             cli_say("check", "%zu warning%s, and --strict", diagnostics.warning_count,
                     plural(diagnostics.warning_count));
+        if (status == CLI_FAILED && diagnostics.included_count != 0)
+            cli_say("check", "an included file is refused; the rest can be used");
         if (status == CLI_UNLOADABLE)
             cli_say("check", "%zu error%s", diagnostics.error_count,
                     plural(diagnostics.error_count));
@@ -376,6 +411,7 @@ int check_command(int argc, char **argv)
     struct check_options asked = {0};
     const struct cli_option options[] = {
         {"config", .letter = 'c', .text = &asked.path},
+        {"main", .flag = &asked.is_main},
         {"strict", .flag = &asked.is_strict},
         {"json", .flag = &asked.is_json},
         {.name = NULL},

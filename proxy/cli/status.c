@@ -97,6 +97,28 @@ static void print_reload(FILE *out, const json_t *root)
                   "             ! what is on the disk is refused since {failing_since}\n");
 }
 
+// print_included tells how many files are included, and which of them are refused.
+static void print_included(FILE *out, const json_t *root)
+{
+    const json_t *list = json_object_get(json_object_get(root, "config"), "included");
+    const size_t count = json_array_size(list);
+    size_t i = 0;
+    json_t *row = NULL;
+    if (count == 0)
+        return;
+    (void)fprintf(out, "included     %zu file%s\n", count, count == 1 ? "" : "s");
+    json_array_foreach(list, i, row)
+    {
+        const char *state = json_string_value(json_object_get(row, "state"));
+        if (state == NULL || strcmp(state, "good") == 0)
+            continue;
+        print_row(out, row, "             ! {file} is refused: ");
+        (void)fprintf(out, "%s\n",
+                      strcmp(state, "held") == 0 ? "what it said before is in force"
+                                                 : "its clients do not exist");
+    }
+}
+
 static void print_process(FILE *out, const json_t *root)
 {
     const long long up_s = member_number(root, "uptime_s");
@@ -110,6 +132,7 @@ static void print_process(FILE *out, const json_t *root)
     print_row(out, root,
               "config       {config.path} ({config.id}), generation {config.generation}, since "
               "{config.since}\n");
+    print_included(out, root);
     print_reload(out, root);
     print_list(out, root, "listeners", "listener     {name} on {address}, trust {trust}");
 }

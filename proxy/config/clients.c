@@ -189,13 +189,10 @@ static void speaks_for_read(struct reader *reader, const struct node *node,
     }
 }
 
-// scope is what all clients share while they are read.
-struct scope {
-    const struct name_list *trusts;
-    const struct parent_names *parents;
-    struct sets *sets;
-    struct named_places client_names;
-    struct named_places rule_names;
+// reading is what the clients of a file share while they are read.
+struct reading {
+    const struct client_scope *scope;
+    struct client_part *part;
 };
 
 // has_parent tells whether a request may leave this way through another proxy.
@@ -240,15 +237,19 @@ static void check_via(struct reader *reader, const struct node *node, const stru
 static bool client_read(struct reader *reader, const struct node *node, void *out, void *arg)
 {
     struct client *client = out;
-    struct scope *scope = arg;
+    const struct reading *reading = arg;
+    const struct client_scope *scope = reading->scope;
+    struct client_part *part = reading->part;
     struct list_facts facts = {0};
     const struct node *sources = node_get(node, "sources");
     const struct node *allow = node_get(node, "allow");
+    client->file = part->file;
+    client->line = node->line;
     client->name = "?"; // for the names of rules, when there is no good one
     if (!section_read(reader, node, &client_section, client))
         return true;
     if (client->name[0] != '?')
-        reader_note_name(reader, &scope->client_names, client->name, node_get(node, "name"));
+        reader_note_name(reader, &part->client_names, client->name, node_get(node, "name"));
     template_read(reader, node, client);
     matches_read(reader, node_get(node, "match"), scope->trusts, &client->matches,
                  &client->match_count);
@@ -258,7 +259,7 @@ static bool client_read(struct reader *reader, const struct node *node, void *ou
         name_template_has(client->name_template, NAME_PART_EXTENSION))
         check_one_extension(reader, node_get(node, "match"), client);
     client->has_sources = sources != NULL;
-    sets_read_addresses(scope->sets, sources, "`sources`", false, &client->sources, &facts);
+    sets_read_addresses(&part->sets, sources, "`sources`", false, &client->sources, &facts);
     if (client->mode != POLICY_ENFORCE)
         reader_warning(reader, node_get(node, "mode"),
                        "mode `%s` lets requests through that no rule allows"
@@ -266,10 +267,10 @@ static bool client_read(struct reader *reader, const struct node *node, void *ou
                        mode_words[client->mode]);
     egress_read(reader, node_get(node, "egress"), client);
     client->via = via_read(reader, node_get(node, "via"), scope->parents);
-    rules_read(reader, scope->sets, scope->parents, allow, RULE_ALLOW, client->name,
-               &scope->rule_names, &client->allow, &client->allow_count);
-    rules_read(reader, scope->sets, NULL, node_get(node, "deny"), RULE_DENY, client->name,
-               &scope->rule_names, &client->deny, &client->deny_count);
+    rules_read(reader, &part->sets, scope->parents, allow, RULE_ALLOW, client->name,
+               &part->rule_names, &client->allow, &client->allow_count);
+    rules_read(reader, &part->sets, NULL, node_get(node, "deny"), RULE_DENY, client->name,
+               &part->rule_names, &client->deny, &client->deny_count);
     speaks_for_read(reader, node_get(node, "speaks_for"), scope->trusts, client);
     client->schedule = schedule_read(reader, node);
     client->has_times = client->schedule != NULL;
@@ -289,6 +290,8 @@ static bool client_read(struct reader *reader, const struct node *node, void *ou
                        "client `%s` has no `allow`: each of its requests will be denied"
                        "\nadd `allow: [{hosts: [api.example.com]}]`",
                        client->name);
+    if (scope->ownership != NULL)
+        ownership_check(reader, scope->ownership, node, client);
     return true;
 }
 
@@ -301,21 +304,21 @@ static void add_unkept(const struct rule *denials, size_t count, struct text *ou
     }
 }
 
-// warn_of_names says which rules nobody keeps for names that parents resolve.
-static void warn_of_names(struct reader *reader, const struct node *root,
-                          const struct policy *policy)
+// warn_of_names says which rules nobody keeps for names that parents resolve. `everybody` are the main file's denials.
+static void warn_of_names(struct reader *reader, const struct node *clients,
+                          const struct client_part *part, const struct client_part *everybody)
 {
-    const struct node *clients = node_get(root, "clients");
     const struct node *entry = clients == NULL ? NULL : clients->child;
-    for (size_t i = 0; i < policy->client_count && entry != NULL; i++, entry = entry->next) {
-        const struct client *client = &policy->clients[i];
+    for (size_t i = 0; i < part->client_count && entry != NULL; i++, entry = entry->next) {
+        const struct client *client = &part->clients[i];
         char data[512];
         struct text denials;
         if (!client->has_names)
             continue;
         text_init(&denials, data, sizeof data);
         text_append_string(&denials, "");
-        add_unkept(policy->deny, policy->deny_count, &denials);
+        add_unkept(everybody->deny, everybody->deny_count, &denials);
+        add_unkept(part->file->deny, part->file->deny_count, &denials);
         add_unkept(client->deny, client->deny_count, &denials);
         reader_warning(reader, entry,
                        "client `%s`: a parent resolves names itself (`resolve: parent`), so what "
@@ -328,42 +331,67 @@ static void warn_of_names(struct reader *reader, const struct node *root,
 }
 
 static void clients_list_read(struct reader *reader, const struct node *clients,
-                              struct scope *scope, struct policy *policy)
+                              const struct client_scope *scope, struct client_part *part)
 {
-    if (clients == NULL || (clients->kind == NODE_LIST && clients->child == NULL)) {
-        reader_warning(reader, clients,
-                       "there are no `clients`: every request will be denied"
-                       "\nadd `clients:` with a name, a match and an allow");
+    struct reading reading = {.scope = scope, .part = part};
+    if (clients == NULL || (clients->kind == NODE_LIST && clients->child == NULL))
         return;
-    }
     const struct items entries = {.what = "`clients`",
                                   .max = CLIENTS_MAX,
                                   .size = sizeof(struct client),
                                   .read = client_read,
-                                  .arg = scope};
-    policy->clients = reader_items(reader, clients, &entries, &policy->client_count);
-    reader_unique(reader, "client name", &scope->client_names);
+                                  .arg = &reading};
+    part->clients = reader_items(reader, clients, &entries, &part->client_count);
 }
 
-void clients_read(struct reader *reader, const struct node *root, const struct name_list *trusts,
-                  const struct parent_names *parents, struct policy *policy)
+// file_name gives the last part of a path.
+static const char *file_name(const char *path)
 {
-    struct sets sets = {.reader = reader};
-    struct scope scope = {.trusts = trusts, .parents = parents, .sets = &sets};
-    sets_read(scope.sets, node_get(root, "sets"));
-    clients_list_read(reader, node_get(root, "clients"), &scope, policy);
-    rules_read(reader, scope.sets, NULL, node_get(root, "deny"), RULE_DENY, "", &scope.rule_names,
-               &policy->deny, &policy->deny_count);
-    warn_of_names(reader, root, policy);
-    const enum err error = reader->is_out_of_memory ? ERR_OK : policy_seal(policy);
-    if (error == ERR_LIMIT)
-        reader_error(reader, node_get(root, "clients"),
-                     "`match` entries name more than %d different OIDs of extensions"
-                     "\nput what clients are told apart by into the values of one extension",
-                     (int)EXTENSIONS_NAMED_MAX);
-    else if (error != ERR_OK)
-        reader_no_memory(reader);
-    sets_warn_unused(scope.sets);
-    reader_unique(reader, "rule name", &scope.rule_names);
-    sets_deinit(scope.sets);
+    const char *slash = strrchr(path, '/');
+    return slash == NULL ? path : slash + 1;
+}
+
+// deny_read reads `deny` of the whole file: of the main file for everybody, of another one for its own clients. Their names
+// begin with `file:`, as no client's name does.
+static void deny_read(struct reader *reader, const struct node *node,
+                      const struct client_scope *scope, struct client_file *file,
+                      struct client_part *part)
+{
+    char owner[CLIENT_NAME_MAX + 8] = "";
+    struct text text;
+    text_init(&text, owner, sizeof owner);
+    if (scope->ownership != NULL)
+        text_append_format(&text, "file:%.64s", file_name(file->name));
+    rules_read(reader, &part->sets, NULL, node, RULE_DENY, owner, &part->rule_names,
+               scope->ownership == NULL ? &part->deny : &file->deny,
+               scope->ownership == NULL ? &part->deny_count : &file->deny_count);
+}
+
+void client_part_read(struct reader *reader, const struct node *root,
+                      const struct client_scope *scope, struct client_part *out)
+{
+    const struct node *clients = node_get(root, "clients");
+    struct client_file *file = reader_alloc(reader, 1, sizeof *file);
+    *out = (struct client_part){
+        .file = file,
+        .sets = {.reader = reader, .outer = scope->main == NULL ? NULL : &scope->main->sets}};
+    if (file == NULL)
+        return;
+    file->name = reader_copy(reader, slice_of_string(reader->file));
+    if (file->name == NULL)
+        return;
+    sets_read(&out->sets, node_get(root, "sets"));
+    clients_list_read(reader, clients, scope, out);
+    deny_read(reader, node_get(root, "deny"), scope, file, out);
+    warn_of_names(reader, clients, out, scope->main == NULL ? out : scope->main);
+    reader_check_unique(reader, "client name", &out->client_names);
+    reader_check_unique(reader, "rule name", &out->rule_names);
+}
+
+void client_part_deinit(struct client_part *part)
+{
+    named_places_deinit(&part->client_names);
+    named_places_deinit(&part->rule_names);
+    sets_deinit(&part->sets);
+    *part = (struct client_part){0};
 }

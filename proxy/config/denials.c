@@ -1,9 +1,13 @@
-// The rules that a `deny` has in force, followed by the same rules read once more.
+// The rules that a `deny` has in force, followed by the same rules read once more, file by file.
 #include "proxy/config/denials.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
+#include "proxy/config/named_files.h"
 #include "proxy/config/rules.h"
+#include "proxy/config/yaml_document.h"
 
 // has_file tells whether a list in this part of the configuration could have come from a file: a map with `file`, or a
 // set, which may have one.
@@ -17,11 +21,76 @@ static bool has_file(const struct node *node)
     return has;
 }
 
-// config_has_file tells so of any `deny`.
-static bool config_has_file(const struct node *root)
+// source is one file of the configuration in force.
+struct source {
+    const struct node *root;
+    struct yaml_document *document; // owned; NULL: of the main file
+    struct sets sets;
+    struct client_file *file; // with its further rules, once it is needed
+    bool is_gone;             // it is an included file that is not there any more
+};
+
+// sources is all of them, the main file first.
+struct sources {
+    struct source *items; // owned
+    size_t count;
+};
+
+// is_gone tells whether there is nothing at a path. What cannot be looked at may still be there.
+static bool is_gone(const char *path)
 {
-    const struct node *clients = node_get(root, "clients");
-    bool has = has_file(node_get(root, "deny"));
+    struct stat status;
+    return lstat(path, &status) != 0 && (errno == ENOENT || errno == ENOTDIR);
+}
+
+static void sources_deinit(struct sources *sources)
+{
+    for (size_t i = 0; i < sources->count; i++) {
+        sets_deinit(&sources->items[i].sets);
+        yaml_document_destroy(sources->items[i].document);
+    }
+    free(sources->items);
+}
+
+// open_included reads what is in force of an included file, and notes one that is gone.
+static enum err open_included(struct reader *reader, const struct included_part *part,
+                              struct source *out)
+{
+    TRY(yaml_document_parse(part->text, part->path, reader->diagnostics, &out->document));
+    out->root = yaml_document_root(out->document);
+    out->is_gone = is_gone(part->path);
+    if (out->is_gone)
+        reader_note_file(reader, part->path, (struct slice){0});
+    return ERR_OK;
+}
+
+static enum err sources_open(struct reader *reader, const struct snapshot *current,
+                             const struct node *root, struct sources *out)
+{
+    *out = (struct sources){
+        .items = calloc(current->included.count + 1, sizeof *out->items),
+        .count = 1,
+    };
+    if (out->items == NULL) {
+        out->count = 0;
+        return ERR_MEMORY;
+    }
+    out->items[0] = (struct source){.root = root};
+    for (size_t i = 0; i < current->included.count; i++) {
+        const struct included_part *part = &current->included.items[i];
+        // It was good once, so that nothing else than memory can be missing.
+        if (part->text.data != NULL &&
+            open_included(reader, part, &out->items[out->count++]) != ERR_OK)
+            return ERR_MEMORY;
+    }
+    return ERR_OK;
+}
+
+// takes tells whether a file has something to take away: a `deny` with a list from a file, or all of its clients.
+static bool takes(const struct source *source)
+{
+    const struct node *clients = node_get(source->root, "clients");
+    bool has = source->is_gone || has_file(node_get(source->root, "deny"));
     for (const struct node *client = clients == NULL ? NULL : clients->child;
          client != NULL && !has; client = client->next)
         has = has_file(node_get(client, "deny"));
@@ -31,19 +100,18 @@ static bool config_has_file(const struct node *root)
 // further is where rules are read once more.
 struct further {
     struct reader *reader; // borrowed; its arena is the new policy's
-    struct sets *sets;     // borrowed
     struct named_places names;
 };
 
 // deny_read reads `node` once more and puts its rules after those in force.
-static bool deny_read(struct further *further, const struct node *node, const char *owner,
-                      const struct rule **rules, size_t *count)
+static bool deny_read(struct further *further, struct sets *sets, const struct node *node,
+                      const char *owner, const struct rule **rules, size_t *count)
 {
     const struct rule *more = NULL;
     size_t more_count = 0;
     if (!has_file(node))
         return true;
-    rules_read(further->reader, further->sets, NULL, node, RULE_DENY, owner, &further->names, &more,
+    rules_read(further->reader, sets, NULL, node, RULE_DENY, owner, &further->names, &more,
                &more_count);
     struct rule *all = reader_alloc(further->reader, *count + more_count, sizeof *all);
     if (all == NULL)
@@ -57,59 +125,103 @@ static bool deny_read(struct further *further, const struct node *node, const ch
     return true;
 }
 
+// file_read_again reads the `deny` of an included file once more.
+static bool file_read_again(struct further *further, struct source *source,
+                            const struct client_file *in_force)
+{
+    source->file = reader_alloc(further->reader, 1, sizeof *source->file);
+    if (source->file == NULL)
+        return false;
+    *source->file = *in_force;
+    return deny_read(further, &source->sets, node_get(source->root, "deny"), "file",
+                     &source->file->deny, &source->file->deny_count);
+}
+
+// client_read_again makes the client that takes the place of `*client`. Of a file that is gone it may do nothing.
+static bool client_read_again(struct further *further, struct source *source, bool is_main,
+                              const struct node *node, struct client *client)
+{
+    if (!is_main && source->file == NULL && !file_read_again(further, source, client->file))
+        return false;
+    if (!is_main)
+        client->file = source->file;
+    if (source->is_gone) {
+        client->allow = NULL;
+        client->allow_count = 0;
+        client->mode = POLICY_ENFORCE;
+    }
+    return deny_read(further, &source->sets, node_get(node, "deny"), client->name, &client->deny,
+                     &client->deny_count);
+}
+
 // fill makes the policy: the clients in force, each with its further rules.
-static bool fill(struct further *further, const struct node *root, const struct policy *in_force,
+static bool fill(struct further *further, struct sources *sources, const struct policy *in_force,
                  struct policy *policy)
 {
-    const struct node *clients = node_get(root, "clients");
     struct client *copies = reader_alloc(further->reader, in_force->client_count, sizeof *copies);
+    size_t count = 0;
     if (copies == NULL)
         return false;
-    const struct node *node = clients == NULL ? NULL : clients->child;
-    for (size_t i = 0; i < in_force->client_count; i++, node = node == NULL ? NULL : node->next) {
-        copies[i] = in_force->clients[i];
-        if (!deny_read(further, node_get(node, "deny"), copies[i].name, &copies[i].deny,
-                       &copies[i].deny_count))
-            return false;
+    for (size_t s = 0; s < sources->count; s++) {
+        struct source *source = &sources->items[s];
+        const struct node *clients = node_get(source->root, "clients");
+        const struct node *node = clients == NULL ? NULL : clients->child;
+        for (; node != NULL && count < in_force->client_count; node = node->next, count++) {
+            copies[count] = in_force->clients[count];
+            if (!client_read_again(further, source, s == 0, node, &copies[count]))
+                return false;
+        }
     }
     policy->clients = copies;
-    policy->client_count = in_force->client_count;
+    policy->client_count = count;
     policy->deny = in_force->deny;
     policy->deny_count = in_force->deny_count;
     policy->own = in_force->own;
     policy->own_count = in_force->own_count;
     policy->nat64 = in_force->nat64;
-    return deny_read(further, node_get(root, "deny"), "", &policy->deny, &policy->deny_count) &&
+    return deny_read(further, &sources->items[0].sets, node_get(sources->items[0].root, "deny"), "",
+                     &policy->deny, &policy->deny_count) &&
            policy_seal(policy) == ERR_OK;
 }
 
 // read_further reads into the arena of `policy`. `*out_is_whole`: every list that a `deny` uses could be read.
-static bool read_further(struct reader *reader, const struct node *root,
+static bool read_further(struct reader *reader, struct sources *sources,
                          const struct policy *in_force, struct policy *policy, bool *out_is_whole)
 {
     struct arena *arena = reader->arena;
-    struct sets sets = {.reader = reader};
-    struct further further = {.reader = reader, .sets = &sets};
+    struct further further = {.reader = reader};
+    bool uses_bad = false;
     reader->arena = policy->arena;
-    sets_read(further.sets, node_get(root, "sets"));
+    for (size_t i = 0; i < sources->count; i++) {
+        struct source *source = &sources->items[i];
+        source->sets.reader = reader;
+        source->sets.outer = i == 0 ? NULL : &sources->items[0].sets;
+        sets_read(&source->sets, node_get(source->root, "sets"));
+    }
     const size_t errors_before = reader->diagnostics->error_count;
-    const bool is_made = fill(&further, root, in_force, policy);
-    *out_is_whole =
-        reader->diagnostics->error_count == errors_before && !sets_uses_bad(further.sets);
+    const bool is_made = fill(&further, sources, in_force, policy);
+    for (size_t i = 0; i < sources->count; i++)
+        uses_bad |= sets_uses_bad(&sources->items[i].sets);
+    *out_is_whole = reader->diagnostics->error_count == errors_before && !uses_bad;
     reader->arena = arena;
     free(further.names.items);
-    sets_deinit(further.sets);
     return is_made;
 }
 
-enum err denials_read(struct reader *reader, const struct snapshot *current,
-                      const struct node *root, struct denials **out)
+// read_all reads the lists once more. A file that is gone counts also when a list cannot be read.
+static enum err read_all(struct reader *reader, const struct snapshot *current,
+                         struct sources *sources, struct denials **out)
 {
     const struct snapshot *base = current->base == NULL ? current : current->base;
     struct denials *former = current->taking == NULL ? NULL : current->taking->denials;
     bool is_whole = false;
-    *out = NULL;
-    if (!config_has_file(root))
+    bool takes_any = false;
+    bool has_gone = false;
+    for (size_t i = 0; i < sources->count; i++) {
+        takes_any |= takes(&sources->items[i]);
+        has_gone |= sources->items[i].is_gone;
+    }
+    if (!takes_any)
         return ERR_OK;
     struct denials *denials = calloc(1, sizeof *denials);
     if (denials == NULL)
@@ -117,14 +229,26 @@ enum err denials_read(struct reader *reader, const struct snapshot *current,
     atomic_init(&denials->refs, 1);
     denials->policy = policy_create();
     if (denials->policy == NULL ||
-        !read_further(reader, root, base->policy, denials->policy, &is_whole)) {
+        !read_further(reader, sources, base->policy, denials->policy, &is_whole)) {
         denials_unref(denials);
         return ERR_MEMORY;
     }
-    if (!is_whole && former != NULL) {
+    if (!is_whole && former != NULL && !has_gone) {
         denials_unref(denials);
         denials = denials_ref(former);
     }
     *out = denials;
     return ERR_OK;
+}
+
+enum err denials_read(struct reader *reader, const struct snapshot *current,
+                      const struct node *root, struct denials **out)
+{
+    struct sources sources;
+    *out = NULL;
+    enum err error = sources_open(reader, current, root, &sources);
+    if (error == ERR_OK)
+        error = read_all(reader, current, &sources, out);
+    sources_deinit(&sources);
+    return error;
 }

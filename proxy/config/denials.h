@@ -1,13 +1,14 @@
-// denials: the policy in force together with what its `deny` rules say by their list files now.
+// denials: the policy in force together with what its `deny` rules say by their list files now, and without the rights of
+// included files that are gone.
 //
-// It only denies more: every rule in force stays.
+// It only denies more: every denial in force stays.
 #pragma once
 
 #include "proxy/config/reader.h"
 #include "proxy/config/snapshot.h"
 
 // denials_read reads the lists of every `deny` in `root`, the configuration in force of `current`, once more.
-// `*out` has one reference; NULL when no `deny` uses a list file. When a list cannot be read it is what was
-// read for `current` before (NULL: nothing), which still has it. ERR_MEMORY.
+// `*out` has one reference; NULL when no `deny` uses a list file and no included file is gone. When a list cannot be read it
+// is what was read for `current` before (NULL: nothing), which still has it. ERR_MEMORY.
 enum err denials_read(struct reader *reader, const struct snapshot *current,
                       const struct node *root, struct denials **out) MUST_USE;

@@ -106,6 +106,25 @@ struct diagnostic *diagnostics_add(struct diagnostics *diagnostics, enum severit
     return place;
 }
 
+void diagnostics_append(struct diagnostics *diagnostics, const struct diagnostics *other,
+                        size_t max)
+{
+    size_t taken = 0;
+    diagnostics->error_count += other->error_count;
+    diagnostics->warning_count += other->warning_count;
+    for (enum severity severity = SEVERITY_ERROR;; severity--) {
+        for (size_t i = 0; i < other->count && taken < max; i++) {
+            if (other->items[i].severity != severity)
+                continue;
+            *place_for(diagnostics, severity) = other->items[i];
+            taken++;
+        }
+        if (severity == SEVERITY_NOTE)
+            break;
+    }
+    diagnostics->dropped_count += other->dropped_count + other->count - taken;
+}
+
 // comes_before compares two findings of one file.
 static bool comes_before(const struct diagnostic *a, const struct diagnostic *b)
 {

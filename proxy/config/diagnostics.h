@@ -33,6 +33,8 @@ struct diagnostics {
     size_t error_count;   // kept or not
     size_t warning_count; // kept or not
     size_t dropped_count;
+    // of the errors: those that put one included file out of force and nothing else
+    size_t included_count;
     // errors that a certificate without its key yet, or a key without it, can be the cause of
     size_t pair_count;
     struct diagnostic spare; // private: where the findings past the bound go
@@ -53,6 +55,10 @@ struct diagnostic *diagnostics_add(struct diagnostics *diagnostics, enum severit
 struct diagnostic *diagnostics_add_list(struct diagnostics *diagnostics, enum severity severity,
                                         const char *file, uint32_t line, uint32_t column,
                                         const char *format, va_list args) PRINTF_LIKE(6, 0);
+
+// diagnostics_append adds at most `max` of the findings of another list, and counts all of them.
+void diagnostics_append(struct diagnostics *diagnostics, const struct diagnostics *other,
+                        size_t max);
 
 // diagnostics_is_full tells whether there is no free place any more, so that costly hints can be
 // saved.

@@ -6,7 +6,7 @@
 #include "auth/base/text.h"
 #include "proxy/config/admin.h"
 #include "proxy/config/authorizer.h"
-#include "proxy/config/clients.h"
+#include "proxy/config/assembly.h"
 #include "proxy/config/control.h"
 #include "proxy/config/listeners.h"
 #include "proxy/config/named_files.h"
@@ -56,9 +56,39 @@ static enum err give_meaning(struct trust *trust, const struct policy *policy)
     return trust_understand(trust, slice_of(set, len));
 }
 
+// load is what a snapshot is made with, beside the text.
+struct load {
+    const struct snapshot *in_force; // made from the same text, or NULL
+    const struct included_parts
+        *included;                   // what included files say that is in force; NULL: nothing
+    const struct process_hook *hook; // or NULL
+    int64_t now_s;                   // Unix seconds
+};
+
+// policy_read reads who may go where, from all files.
+static void policy_read(struct reader *reader, const struct node *root, const struct load *load,
+                        const struct name_list *trusts, struct snapshot *snapshot)
+{
+    bool is_used[PARENTS_MAX] = {false};
+    const struct parent_names parents = {
+        .parents = snapshot->parents, .count = snapshot->parent_count, .is_used = is_used};
+    struct include_list included;
+    struct assembly assembly = {.trusts = trusts,
+                                .parents = &parents,
+                                .included = &included,
+                                .in_force = load->included,
+                                .arena = snapshot->arena};
+    include_read(reader, node_get(root, "include"), load->included, &included);
+    reader->arena = snapshot->policy->arena; // the policy owns what it is made of
+    assembly_read(reader, root, &assembly, snapshot->policy);
+    snapshot->included = assembly.parts;
+    include_list_deinit(&included);
+    parent_names_warn_unused(reader, node_get(root, "parents"), &parents);
+}
+
 // sections_read reads every section of the document; what is wrong goes to the diagnostics.
-static void sections_read(struct reader *reader, const struct node *root,
-                          const struct snapshot *in_force, struct snapshot *snapshot)
+static void sections_read(struct reader *reader, const struct node *root, const struct load *load,
+                          struct snapshot *snapshot)
 {
     struct name_list trusts;
     if (!settings_read(reader, root, snapshot))
@@ -66,18 +96,13 @@ static void sections_read(struct reader *reader, const struct node *root,
     process_read(reader, node_get(root, "process"), snapshot);
     resolver_read(reader, node_get(root, "resolver"), snapshot);
     control_read(reader, node_get(root, "control"), snapshot);
-    trust_profiles_read(reader, node_get(root, "trust"), in_force, snapshot, &trusts);
+    trust_profiles_read(reader, node_get(root, "trust"), load->in_force, snapshot, &trusts);
     listeners_read(reader, node_get(root, "listeners"), &trusts, snapshot);
     admin_read(reader, node_get(root, "admin"), &trusts, snapshot);
     parents_read(reader, node_get(root, "parents"), snapshot);
     authorizer_read(reader, node_get(root, "authorizer"), snapshot);
-    bool is_used[PARENTS_MAX] = {false};
-    const struct parent_names parents = {
-        .parents = snapshot->parents, .count = snapshot->parent_count, .is_used = is_used};
-    reader->arena = snapshot->policy->arena; // the policy owns what it is made of
-    clients_read(reader, root, &trusts, &parents, snapshot->policy);
+    policy_read(reader, root, load, &trusts, snapshot);
     listeners_check_trusts(reader, node_get(root, "listeners"), &trusts, snapshot);
-    parent_names_warn_unused(reader, node_get(root, "parents"), &parents);
     authorizer_check(reader, root, snapshot);
     for (size_t i = 0; i < snapshot->trust_count; i++) {
         if (snapshot->trusts[i] != NULL &&
@@ -87,28 +112,41 @@ static void sections_read(struct reader *reader, const struct node *root,
     check_anonymous(reader, node_get(root, "clients"), snapshot);
 }
 
-// set_identity keeps the path, the folder, the text and the digest of the file.
-static bool set_identity(struct snapshot *snapshot, const char *path, struct slice bytes,
-                         const char **out_folder)
+// identify makes the id: of the text alone, or of it and what counts of the included files.
+static void identify(struct snapshot *snapshot)
 {
     uint8_t digest[SHA256_DIGEST_LENGTH];
     struct text id;
-    (void)SHA256(bytes.data, bytes.len, digest);
+    (void)SHA256(snapshot->source.data, snapshot->source.len, digest);
+    for (size_t i = 0; i < snapshot->included.count; i++) {
+        const struct included_part *part = &snapshot->included.items[i];
+        const char *slash = strrchr(part->path, '/');
+        const char *name = slash == NULL ? part->path : slash + 1;
+        uint8_t text[SHA256_DIGEST_LENGTH];
+        SHA256_CTX all;
+        if (part->text.data == NULL)
+            continue;
+        (void)SHA256(part->text.data, part->text.len, text);
+        (void)SHA256_Init(&all);
+        (void)SHA256_Update(&all, digest, sizeof digest);
+        (void)SHA256_Update(&all, name, strlen(name) + 1);
+        (void)SHA256_Update(&all, text, sizeof text);
+        (void)SHA256_Final(digest, &all);
+    }
     text_init(&id, snapshot->id, sizeof snapshot->id);
     text_append_hex(&id, slice_of(digest, (sizeof snapshot->id - 1) / 2));
+}
+
+// set_identity keeps the path, the folder and the text of the file.
+static bool set_identity(struct snapshot *snapshot, const char *path, struct slice bytes,
+                         const char **out_folder)
+{
     snapshot->path = arena_copy_string(snapshot->arena, slice_of_string(path));
     *out_folder = folder_of(snapshot->arena, path);
     const char *source = arena_copy_string(snapshot->arena, bytes);
     snapshot->source = slice_of(source, source == NULL ? 0 : bytes.len);
     return snapshot->path != NULL && *out_folder != NULL && source != NULL;
 }
-
-// load is what a snapshot is made with, beside the text.
-struct load {
-    const struct snapshot *in_force; // made from the same text, or NULL
-    const struct process_hook *hook; // or NULL
-    int64_t now_s;                   // Unix seconds
-};
 
 static enum err snapshot_fill(struct snapshot *snapshot, struct slice bytes, const char *path,
                               const struct load *load, struct diagnostics *diagnostics)
@@ -125,14 +163,15 @@ static enum err snapshot_fill(struct snapshot *snapshot, struct slice bytes, con
     struct yaml_document *document = NULL;
     TRY(yaml_document_parse(bytes, reader.file, diagnostics, &document));
     if (set_identity(snapshot, path, bytes, &reader.folder))
-        sections_read(&reader, yaml_document_root(document), load->in_force, snapshot);
+        sections_read(&reader, yaml_document_root(document), load, snapshot);
     else
         reader_no_memory(&reader);
     yaml_document_destroy(document);
     snapshot->files = reader.files;
     if (reader.is_out_of_memory)
         return ERR_MEMORY;
-    return diagnostics->error_count == 0 ? ERR_OK : ERR_INPUT;
+    identify(snapshot);
+    return diagnostics->error_count == diagnostics->included_count ? ERR_OK : ERR_INPUT;
 }
 
 // load_source makes a snapshot of a configuration's text.
@@ -156,21 +195,28 @@ static enum err load_source(struct slice source, const char *path, const struct 
     return error;
 }
 
-enum err snapshot_load_first(const char *path, int64_t now_s, const struct process_hook *hook,
-                             struct diagnostics *diagnostics, struct snapshot **out)
+// load_file makes a snapshot of a configuration file.
+static enum err load_file(const char *path, const struct load *load,
+                          struct diagnostics *diagnostics, struct snapshot **out)
 {
-    const struct load load = {.hook = hook, .now_s = now_s};
     struct file_content content = {0};
     struct errinfo info = {0};
     *out = NULL;
     enum err error = source_read(path, YAML_MAX_BYTES, &content, &info);
     if (error == ERR_OK)
-        error = load_source(content.bytes, path, &load, diagnostics, out);
+        error = load_source(content.bytes, path, load, diagnostics, out);
     else
         (void)diagnostics_add(diagnostics, SEVERITY_ERROR, source_label(path), 0, 0, "%s",
                               info.text);
     file_content_deinit(&content);
     return error;
+}
+
+enum err snapshot_load_first(const char *path, int64_t now_s, const struct process_hook *hook,
+                             struct diagnostics *diagnostics, struct snapshot **out)
+{
+    const struct load load = {.hook = hook, .now_s = now_s};
+    return load_file(path, &load, diagnostics, out);
 }
 
 enum err snapshot_load(const char *path, int64_t now_s, struct diagnostics *diagnostics,
@@ -179,10 +225,17 @@ enum err snapshot_load(const char *path, int64_t now_s, struct diagnostics *diag
     return snapshot_load_first(path, now_s, NULL, diagnostics, out);
 }
 
+enum err snapshot_reload(const struct snapshot *current, int64_t now_s,
+                         struct diagnostics *diagnostics, struct snapshot **out)
+{
+    const struct load load = {.included = &current->included, .now_s = now_s};
+    return load_file(current->path, &load, diagnostics, out);
+}
+
 enum err snapshot_load_again(const struct snapshot *like, int64_t now_s,
                              struct diagnostics *diagnostics, struct snapshot **out)
 {
-    const struct load load = {.in_force = like, .now_s = now_s};
+    const struct load load = {.in_force = like, .included = &like->included, .now_s = now_s};
     *out = NULL;
     return load_source(like->source, like->path, &load, diagnostics, out);
 }

@@ -6,7 +6,8 @@
 // snapshot_load reads the file at `path` (`-`: stdin, proxy/config/source.h) and everything that it names.
 // ERR_OK with one reference in `*out`; otherwise `diagnostics` holds at least one error with its place.
 // Warnings and notes (days left of each certificate, a missing `clients`) are in `diagnostics` either way.
-// `now_s` is Unix seconds. Blocking: for start-up and loader threads, never for workers.
+// An included file that is no good does not refuse it: it has no clients, and its errors are `included_count` of those in
+// `diagnostics` (proxy/config/assembly.h). `now_s` is Unix seconds. Blocking: for start-up and loader threads, never for workers.
 enum err snapshot_load(const char *path, int64_t now_s, struct diagnostics *diagnostics,
                        struct snapshot **out) MUST_USE;
 
@@ -14,8 +15,13 @@ enum err snapshot_load(const char *path, int64_t now_s, struct diagnostics *diag
 enum err snapshot_load_first(const char *path, int64_t now_s, const struct process_hook *hook,
                              struct diagnostics *diagnostics, struct snapshot **out) MUST_USE;
 
+// snapshot_reload reads the configuration file of `current`, which is in force, again: an included file that is no good any
+// more keeps what it says in `current`. Otherwise as snapshot_load.
+enum err snapshot_reload(const struct snapshot *current, int64_t now_s,
+                         struct diagnostics *diagnostics, struct snapshot **out) MUST_USE;
+
 // snapshot_load_again reads again what the configuration of `like` names, but not the configuration file:
 // later changes to it do not count. What the profiles of `like` deny stays denied, also where a refused
-// configuration has added it. Otherwise as snapshot_load.
+// configuration has added it. Otherwise as snapshot_reload.
 enum err snapshot_load_again(const struct snapshot *like, int64_t now_s,
                              struct diagnostics *diagnostics, struct snapshot **out) MUST_USE;

@@ -305,7 +305,7 @@ void reader_note_name(struct reader *reader, struct named_places *places, const 
     items[places->count++] = (struct named_place){.name = name, .node = node};
 }
 
-void reader_unique(struct reader *reader, const char *what, struct named_places *places)
+void reader_check_unique(struct reader *reader, const char *what, struct named_places *places)
 {
     const struct named_place *items = places->items;
     if (places->count > 0)
@@ -317,6 +317,16 @@ void reader_unique(struct reader *reader, const char *what, struct named_places 
                          "\nthe other one is at line %" PRIu32 "; names are unique",
                          what, items[i].name, items[i - 1].node->line);
     }
+}
+
+void reader_unique(struct reader *reader, const char *what, struct named_places *places)
+{
+    reader_check_unique(reader, what, places);
+    named_places_deinit(places);
+}
+
+void named_places_deinit(struct named_places *places)
+{
     free(places->items);
     *places = (struct named_places){0};
 }

@@ -145,5 +145,9 @@ struct named_places {
 void reader_note_name(struct reader *reader, struct named_places *places, const char *name,
                       const struct node *node);
 
-// reader_unique reports each name that was added more than once, and frees `places`.
+// reader_check_unique reports each name that was added more than once, and sorts `places`. reader_unique frees it, too.
+void reader_check_unique(struct reader *reader, const char *what, struct named_places *places);
 void reader_unique(struct reader *reader, const char *what, struct named_places *places);
+
+// named_places_deinit frees it.
+void named_places_deinit(struct named_places *places);

@@ -168,6 +168,17 @@ static struct shared *file_list(struct sets *sets, const struct node *node, enum
 
 // ---- lists --------------------------------------------------------------------------------------
 
+// add_names adds the names of the sets of a kind.
+static void add_names(const struct sets *sets, enum list_kind kind,
+                      const char *names[HINT_NAMES_MAX], size_t *count)
+{
+    for (const struct shared *set = sets->first; set != NULL && *count < HINT_NAMES_MAX;
+         set = set->next) {
+        if (set->kind == kind && set->name != NULL)
+            names[(*count)++] = set->key;
+    }
+}
+
 // report_unknown says that there is no such set, and what was perhaps meant.
 static void report_unknown(struct sets *sets, const struct node *node, enum list_kind kind)
 {
@@ -176,11 +187,8 @@ static void report_unknown(struct sets *sets, const struct node *node, enum list
     const char *section = list_kind_name(kind);
     const enum list_kind other = kind == LIST_HOSTS ? LIST_ADDRESSES : LIST_HOSTS;
     size_t count = 0;
-    for (const struct shared *set = sets->first; set != NULL && count < HINT_NAMES_MAX;
-         set = set->next) {
-        if (set->kind == kind && set->name != NULL)
-            names[count++] = set->key;
-    }
+    for (const struct sets *each = sets; each != NULL; each = each->outer)
+        add_names(each, kind, names, &count);
     const size_t nearest = spelling_nearest(node->text, names, count);
     text_init(&text, sets->reader->hint, sizeof sets->reader->hint);
     if (find_shared(sets, other, (const char *)node->text.data) != NULL)
@@ -215,6 +223,8 @@ static struct shared *part_read(struct sets *sets, const struct node *node, enum
         return NULL;
     }
     struct shared *shared = find_shared(sets, kind, (const char *)node->text.data);
+    if (shared == NULL && sets->outer != NULL)
+        shared = find_shared(sets->outer, kind, (const char *)node->text.data);
     if (shared == NULL || shared->name == NULL) {
         report_unknown(sets, node, kind);
         return NULL;
@@ -331,6 +341,13 @@ static void set_read(struct sets *sets, const struct node *node, enum list_kind 
     (void)string_copy(key + 1, sizeof key - 1, node->key->text);
     text_init(&text, what, sizeof what);
     text_append_format(&text, "the set `%s`", key);
+    if (sets->outer != NULL && find_shared(sets->outer, kind, key) != NULL) {
+        reader_error(sets->reader, node->key,
+                     "the main file has a set `%s`, which this file can use"
+                     "\ngive this one another name",
+                     key);
+        return;
+    }
     struct shared *shared = add_shared(sets, kind, key);
     if (shared == NULL)
         return;

@@ -12,11 +12,13 @@
 extern const struct section sets_section;
 extern const struct section list_file_section;
 
-// sets is the collection; start with {.reader = ...}. Its other fields are private.
+// sets is the collection; start with {.reader = ..., .outer = ...}. Its other fields are private.
 struct sets {
     struct reader *reader; // borrowed
-    void *tree;            // owned: of tsearch(3), by kind and key; owns the lists
-    struct shared *first;  // in the order in which they came
+    struct sets
+        *outer; // borrowed: whose named sets can be used, too, and not named again; NULL: none
+    void *tree; // owned: of tsearch(3), by kind and key; owns the lists
+    struct shared *first; // in the order in which they came
     struct shared *last;
 };
 

@@ -103,6 +103,7 @@ static const struct key top_keys[] = {
     KEY_KNOWN("listeners", KEY_REQUIRED),
     KEY_KNOWN("trust", KEY_REQUIRED),
     KEY_KNOWN("sets", KEY_OPTIONAL),
+    KEY_KNOWN("include", KEY_OPTIONAL),
     KEY_KNOWN("parents", KEY_OPTIONAL),
     KEY_KNOWN("authorizer", KEY_OPTIONAL),
     KEY_KNOWN("clients", KEY_OPTIONAL),

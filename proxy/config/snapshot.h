@@ -15,6 +15,7 @@
 #include "proxy/config/admin_settings.h"
 #include "proxy/config/authorizer_settings.h"
 #include "proxy/config/diagnostics.h"
+#include "proxy/config/included_parts.h"
 #include "proxy/config/parent_config.h"
 #include "proxy/config/process_settings.h"
 #include "proxy/http2/http2_options.h"
@@ -107,12 +108,13 @@ struct snapshot {
     struct blocklist *blocks; // ref; NULL: nobody is blocked
     struct taking *taking; // ref; of a revision, what is in the place of the base's parts, or NULL
     struct arena *arena;   // owned; holds the strings and arrays below
-    char id[17];           // first 16 hex digits of the SHA-256 of the file: `config` in the audit
+    char id[17];           // first 16 hex digits of a SHA-256: `config` in the audit
     uint64_t generation;   // given by main, rising
     struct slice source;   // the text of the configuration file; snapshot's arena
-    struct snapshot_file *files; // what it names, the last one first
-    const char *path;            // of the file
-    uint32_t workers;            // 1-256; `auto` already resolved to the cores usable
+    struct snapshot_file *files;    // what it names, the last one first
+    const char *path;               // of the file
+    struct included_parts included; // snapshot's arena
+    uint32_t workers;               // 1-256; `auto` already resolved to the cores usable
     struct listener_config *listeners;
     size_t listener_count;
     struct tickets tickets;

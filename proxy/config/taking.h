@@ -1,6 +1,6 @@
 // taking: what takes trust away from a configuration in force, read by itself when a new configuration is
-// refused: the CRLs of each profile, `denied`, CAs that are gone from their files, and list files that a
-// `deny` uses.
+// refused: the CRLs of each profile, `denied`, CAs that are gone from their files, list files that a
+// `deny` uses, and included files that are gone.
 //
 // Read from the files that the configuration in force names. Each counts by itself; what is missing or cannot
 // be read changes nothing. A taking only ever allows less than before. Immutable once read.

@@ -437,6 +437,11 @@ const struct node *yaml_document_root(const struct yaml_document *document)
     return document->root;
 }
 
+bool yaml_document_holds(const struct yaml_document *document, const struct node *node)
+{
+    return arena_holds(document->arena, node);
+}
+
 void yaml_document_destroy(struct yaml_document *document)
 {
     if (document == NULL)

@@ -42,6 +42,9 @@ enum err yaml_document_parse(struct slice bytes, const char *file, struct diagno
 // yaml_document_root gives the outermost node, borrowed from the document.
 const struct node *yaml_document_root(const struct yaml_document *document);
 
+// yaml_document_holds tells whether a node is of this document.
+bool yaml_document_holds(const struct yaml_document *document, const struct node *node);
+
 // yaml_document_destroy frees the document and all its nodes. NULL is allowed.
 void yaml_document_destroy(struct yaml_document *document);
 

@@ -364,6 +364,7 @@ const char *explained_list(const struct explained *explained)
 {
     static const char *const names[] = {
         [POLICY_LIST_GLOBAL_DENY] = "deny for everybody",
+        [POLICY_LIST_FILE_DENY] = "deny of its file",
         [POLICY_LIST_CLIENT_DENY] = "deny",
         [POLICY_LIST_ALLOW] = "allow",
     };

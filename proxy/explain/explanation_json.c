@@ -59,6 +59,8 @@ static void add_client(const struct explanation *explanation, struct text *out)
         json_add_string(out, "account", explanation->account.text);
         json_add_string(out, "no_account", explanation->account.why);
     }
+    json_add_string(out, "file", client->file == NULL ? NULL : client->file->name);
+    json_add_count(out, "line", client->line);
     json_add_count(out, "entry", explanation->entry);
     json_add_string(out, "mode", policy_mode_name(client->mode));
     json_end_object(out);

@@ -83,6 +83,8 @@ static void print_client(const struct explanation *explanation, FILE *out)
     else if (client != NULL)
         (void)fprintf(out, "client     %s: its match[%zu] is the first that fits; mode %s\n",
                       client->name, explanation->entry, policy_mode_name(client->mode));
+    if (client != NULL && client->file != NULL)
+        (void)fprintf(out, "           %s:%" PRIu32 "\n", client->file->name, client->line);
     print_misfits(explanation, out);
     if (explanation->account.why != NULL)
         (void)fprintf(out, "account    none: %s\n", explanation->account.why);

@@ -9,23 +9,6 @@ static bool spend(struct budget *budget)
     return true;
 }
 
-// ---- entries of match ---------------------------------------------------------------------------
-
-bool entry_covers(const struct match_entry *wide, const struct match_entry *narrow)
-{
-    if (wide->anonymous || narrow->anonymous)
-        return wide->anonymous && narrow->anonymous;
-    for (enum entry_part part = ENTRY_TRUST; part < ENTRY_PART_COUNT; part++) {
-        const struct slice a = match_wanted(wide, part);
-        const struct slice b = match_wanted(narrow, part);
-        // A pattern is compared as if it were a name: what another pattern fits, it covers.
-        if (a.data != NULL &&
-            (b.data == NULL || !(slice_equal(a, b) || match_part_fits(part, a, b))))
-            return false;
-    }
-    return true;
-}
-
 // ---- ports --------------------------------------------------------------------------------------
 
 static const struct port_range ALL_PORTS = {1, UINT16_MAX};

@@ -1,17 +1,14 @@
-// cover: does one rule, or one entry of `match`, include everything that another one includes? Pure.
+// cover: does one rule include everything that another one includes? Pure.
 //
 // When in doubt the answer is no: a wrong finding costs more than a missing one.
 #pragma once
 
-#include "auth/match.h"
+#include "auth/rules.h"
 
 // budget bounds the work. Each pattern or range that is looked at costs one. When it is used up, every answer is no.
 struct budget {
     size_t left;
 };
-
-// entry_covers tells whether `wide` fits every client that `narrow` fits.
-bool entry_covers(const struct match_entry *wide, const struct match_entry *narrow);
 
 // allow_covers tells whether the allow `wide` admits all that the allow `narrow` admits.
 bool allow_covers(const struct rule *wide, const struct rule *narrow, struct budget *budget);

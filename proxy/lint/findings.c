@@ -8,9 +8,9 @@ void lint_find(struct lint *lint, enum severity severity, const struct node *nod
 {
     va_list args;
     va_start(args, format);
-    struct diagnostic *found = diagnostics_add_list(lint->diagnostics, severity, lint->places.file,
-                                                    node == NULL ? 0 : node->line,
-                                                    node == NULL ? 0 : node->column, format, args);
+    struct diagnostic *found = diagnostics_add_list(
+        lint->diagnostics, severity, places_file(&lint->places, node),
+        node == NULL ? 0 : node->line, node == NULL ? 0 : node->column, format, args);
     found->is_remark = severity == SEVERITY_NOTE;
     va_end(args);
 }

@@ -1,9 +1,25 @@
 // Checks the clients. The first client that matches is the client, so one that comes after a client that matches
 // everything is never reached.
+#include <inttypes.h>
+#include <stdio.h>
+
 #include "auth/client_index.h"
 #include "auth/name_template.h"
 #include "auth/spiffe_id.h"
 #include "proxy/lint/parts.h"
+
+enum { PLACE_CAP = 300 };
+
+// place_of writes where `other` stands, as seen from the place of `client`.
+static const char *place_of(const struct client *client, const struct client *other,
+                            char out[PLACE_CAP])
+{
+    if (client->file == other->file)
+        (void)snprintf(out, PLACE_CAP, "line %" PRIu32, other->line);
+    else
+        (void)snprintf(out, PLACE_CAP, "%.250s:%" PRIu32, other->file->name, other->line);
+    return out;
+}
 
 // find_earlier gives the first client that comes before `owner` and has an entry that covers `entry`, or NULL. An entry
 // covers itself, so that no client after `owner` is found.
@@ -14,7 +30,7 @@ static const struct client *find_earlier(struct lint *lint, const struct client 
     if (lint->budget.left == 0)
         return NULL;
     const struct client *first = client_index_find_cover(lint->snapshot->policy->client_index,
-                                                         entry, entry_covers, &compared);
+                                                         entry, match_entry_covers, &compared);
     lint->budget.left -= compared < lint->budget.left ? compared : lint->budget.left;
     return first == owner ? NULL : first;
 }
@@ -94,25 +110,15 @@ static bool look_at_entry(struct lint *lint, size_t client, size_t number)
     if (!look_at_domain(lint, owner, number, node))
         return false;
     const struct client *first = find_earlier(lint, owner, entry);
+    char place[PLACE_CAP];
     if (first == NULL)
         return true;
-    const struct node *place = lint->places.clients[first - policy->clients];
     lint_find(
         lint, SEVERITY_WARNING, node,
-        "match[%zu] of client `%s` is never reached: client `%s` (line %u) matches every certificate that it fits, and comes first"
+        "match[%zu] of client `%s` is never reached: client `%s` (%s) matches every certificate that it fits, and comes first"
         "\nput the narrower client first, or remove one of the two",
-        number, owner->name, first->name, place == NULL ? 0 : place->line);
+        number, owner->name, first->name, place_of(owner, first, place));
     return false;
-}
-
-// may_agree tells whether two templates can give one name: neither the text in front nor the text at the end tells
-// them apart.
-static bool may_agree(const struct name_template *a, const struct name_template *b)
-{
-    const struct slice a_end = a->parts[a->part_count - 1].after;
-    const struct slice b_end = b->parts[b->part_count - 1].after;
-    return (slice_starts_with(a->head, b->head) || slice_starts_with(b->head, a->head)) &&
-           (slice_ends_with(a_end, b_end) || slice_ends_with(b_end, a_end));
 }
 
 // look_at_template looks at a client that is named from certificates.
@@ -121,15 +127,16 @@ static void look_at_template(struct lint *lint, size_t number)
     const struct client *clients = lint->snapshot->policy->clients;
     const struct client *client = &clients[number];
     const struct node *node = lint->places.clients[number];
+    char place[PLACE_CAP];
     for (size_t i = 0; i < number && lint->budget.left > 0; i++, lint->budget.left--) {
         if (clients[i].name_template == NULL ||
-            !may_agree(clients[i].name_template, client->name_template))
+            !name_template_may_agree(clients[i].name_template, client->name_template))
             continue;
         lint_find(lint, SEVERITY_WARNING, node_get(node, "name"),
-                  "client `%s` can give a name that `%s` (line %u) can give too: its certificates "
+                  "client `%s` can give a name that `%s` (%s) can give too: its certificates "
                   "with such a name are refused with bad_account"
                   "\nbegin the two names with different text",
-                  client->name, clients[i].name, lint->places.clients[i]->line);
+                  client->name, clients[i].name, place_of(client, &clients[i], place));
         break;
     }
     for (size_t i = 0; i < client->match_count; i++) {

@@ -218,7 +218,7 @@ static bool requires(const struct policy *policy)
 static void look_for_unused(struct lint *lint)
 {
     const struct policy *policy = lint->snapshot->policy;
-    const struct node *timeouts = node_get(yaml_document_root(lint->places.document), "timeouts");
+    const struct node *timeouts = node_get(lint->places.root, "timeouts");
     const struct node *timeout = node_get(timeouts, "inner");
     for (size_t i = 0; i < policy->client_count; i++) {
         const struct client *client = &policy->clients[i];

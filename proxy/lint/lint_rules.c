@@ -320,6 +320,13 @@ static void look_for_special(struct lint *lint, const struct rule *rule, const s
               range == NULL ? "special" : range);
 }
 
+// denials_of_file gives the denials that an included file has for its own clients.
+static struct rule_list denials_of_file(const struct lint *lint, size_t client)
+{
+    const struct client_file *file = lint->snapshot->policy->clients[client].file;
+    return (struct rule_list){file->deny, file->deny_count, lint->places.denials[client]};
+}
+
 void lint_rules(struct lint *lint)
 {
     const struct policy *policy = lint->snapshot->policy;
@@ -331,12 +338,15 @@ void lint_rules(struct lint *lint)
         const struct rule_list allow = {client->allow, client->allow_count,
                                         node_get(place, "allow")};
         const struct rule_list deny = {client->deny, client->deny_count, node_get(place, "deny")};
+        const struct rule_list of_file = denials_of_file(lint, i);
         look_for_shadows(lint, &allow, allow_covers);
         look_for_shadows(lint, &deny, deny_covers);
         look_for_unasked(lint, &allow);
         look_for_denied(lint, &allow, &for_all);
+        look_for_denied(lint, &allow, &of_file);
         look_for_denied(lint, &allow, &deny);
         look_for_bypasses(lint, &deny, &allow);
+        look_for_bypasses(lint, &of_file, &allow);
         look_for_bypasses(lint, &for_all, &allow);
         for (size_t j = 0; j < allow.count; j++) {
             const struct node *node = places_item(allow.node, j);

@@ -15,7 +15,7 @@ enum { PATH_CAP = 4096 };
 
 static const struct node *root_of(const struct lint *lint)
 {
-    return yaml_document_root(lint->places.document);
+    return lint->places.root;
 }
 
 // folder_of gives the folder of a path.
@@ -112,6 +112,16 @@ static const char *others_write(const struct stat *status)
     return NULL;
 }
 
+// is_included tells whether a path is that of an included file, which may be its group's: a team's.
+static bool is_included(const struct snapshot *snapshot, const char *path)
+{
+    for (size_t i = 0; i < snapshot->included.count; i++) {
+        if (strcmp(snapshot->included.items[i].path, path) == 0)
+            return true;
+    }
+    return false;
+}
+
 // look_at_writers finds a file, or its folder, that others can change.
 static void look_at_writers(struct lint *lint, const char *path)
 {
@@ -120,7 +130,8 @@ static void look_at_writers(struct lint *lint, const char *path)
     for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
         struct stat status;
         const char *who = stat(places[i], &status) == 0 ? others_write(&status) : NULL;
-        if (who == NULL)
+        if (who == NULL ||
+            (i == 0 && (status.st_mode & S_IWOTH) == 0 && is_included(lint->snapshot, path)))
             continue;
         lint_find(
             lint, SEVERITY_WARNING, NULL,

@@ -26,7 +26,7 @@ static enum err load_snapshot(struct loader *loader, int64_t now_s)
     const struct snapshot *current = loader->current;
     struct diagnostics *diagnostics = &loader->diagnostics;
     TRY(loader->scope == LOADER_ALL
-            ? snapshot_load(current->path, now_s, diagnostics, &loader->snapshot)
+            ? snapshot_reload(current, now_s, diagnostics, &loader->snapshot)
             : snapshot_load_again(current, now_s, diagnostics, &loader->snapshot));
     snapshot_keep_seen(loader->snapshot, current);
     return ERR_OK;

@@ -114,6 +114,12 @@ static void add_reloads(const struct service *service, struct exposition *out)
     add_family(out, "sallyport_config_reloads", FAMILY_COUNTER, NULL, "Reloads, by their result.");
     add_labelled(out, "result", "good", reloads->good);
     add_labelled(out, "result", "failed", reloads->failed);
+    add_family(out, "sallyport_config_included_files", FAMILY_GAUGE, NULL,
+               "Included files: good, held (refused, and what they said before is in force), or "
+               "refused.");
+    for (enum included_state state = INCLUDED_GOOD; state < INCLUDED_STATES; state++)
+        add_labelled(out, "state", included_state_name(state),
+                     included_parts_count(&service->snapshot->included, state));
 }
 
 // add_reasons adds a count for each reason that has one, and for those from `first` to `last` always: a rate can only be

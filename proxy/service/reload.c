@@ -19,6 +19,7 @@
 #include "proxy/service/parent_checks.h"
 #include "proxy/service/monitor.h"
 #include "proxy/service/findings.h"
+#include "proxy/service/included_report.h"
 #include "proxy/service/upgrade.h"
 
 enum { REMIND_EVERY_S = 60 * 60 };
@@ -45,12 +46,12 @@ static void on_look(void *arg, int64_t now_s)
     reloads->reminded_at_s = now_s;
     log_error(LOG_RELOAD_FAILED, "reload still fails, for %" PRId64 " minutes now: %s",
               (now_s - reloads->failing_since_s) / 60,
-              reloads->is_last_good ? "the configuration file was refused, see the log"
-                                    : reloads->message);
+              reloads->is_last_good ? "a file was refused, see the log" : reloads->message);
 }
 
-// keep_outcome notes how the last reload went, and takes its findings over.
-static void keep_outcome(struct service *service, bool is_good, struct diagnostics *findings)
+// keep_outcome notes how the last reload went, whether something on the disk is refused, and takes its findings over.
+static void keep_outcome(struct service *service, bool is_good, bool is_failing,
+                         struct diagnostics *findings)
 {
     struct reload_outcome *reloads = &service->reloads;
     diagnostics_deinit(&reloads->findings);
@@ -62,7 +63,7 @@ static void keep_outcome(struct service *service, bool is_good, struct diagnosti
         reloads->good++;
     else
         reloads->failed++;
-    note_failing(service, !is_good, reloads->last_at_s);
+    note_failing(service, is_failing, reloads->last_at_s);
 }
 
 // be_done is the end of a reload, however it went. The service manager is told where it waits for that.
@@ -109,7 +110,7 @@ static void begin_load(struct service *service)
         return;
     struct diagnostics none;
     diagnostics_init(&none);
-    keep_outcome(service, false, &none);
+    keep_outcome(service, false, true, &none);
     (void)snprintf(service->reloads.message, sizeof service->reloads.message,
                    "no memory; the old configuration stays in force");
     log_error(LOG_RELOAD_FAILED, "reload: %s", service->reloads.message);
@@ -223,6 +224,21 @@ static void miss_workers(struct service *service)
     log_error(LOG_RELOAD_FAILED, "reload: %s", service->reloads.message);
 }
 
+// miss_included is the end of a reload that has refused an included file: everything else is in force.
+static void miss_included(struct service *service)
+{
+    char data[sizeof service->reloads.message];
+    struct text text;
+    text_init(&text, data, sizeof data);
+    included_format(service->snapshot, &text);
+    service->reloads.is_last_good = false;
+    (void)snprintf(service->reloads.message, sizeof service->reloads.message,
+                   "reloaded in part: config %.100s (%s), generation %" PRIu64 "; %.450s",
+                   service->snapshot->path, service->snapshot->id, service->rollout.generation,
+                   text_slice(&text).len > 0 ? data : "");
+    log_error(LOG_RELOAD_FAILED, "%s", service->reloads.message);
+}
+
 // be_adopted notes that every worker has what was handed over last, or lacked the memory for it.
 static void be_adopted(struct service *service)
 {
@@ -246,6 +262,10 @@ static void be_adopted(struct service *service)
     be_done(service);
     if (!have_all) {
         miss_workers(service);
+        return;
+    }
+    if (!included_is_whole(service->snapshot)) {
+        miss_included(service);
         return;
     }
     (void)snprintf(service->reloads.message, sizeof service->reloads.message,
@@ -379,14 +399,15 @@ static void refuse_reload(struct service *service, struct diagnostics *diagnosti
                           const struct errinfo *info)
 {
     const bool is_pair =
-        diagnostics->pair_count > 0 && diagnostics->pair_count == diagnostics->error_count;
+        diagnostics->pair_count > 0 &&
+        diagnostics->pair_count == diagnostics->error_count - diagnostics->included_count;
     reload_watch_files(service); // links may lead elsewhere by now
     if (!rollout_refused(&service->rollout, is_pair)) {
         findings_log(diagnostics, "reload: ");
         log_error(LOG_RELOAD_FAILED, "reload failed, the old configuration (%s) stays in force: %s",
                   service->snapshot->id, info->text);
         say_failed(service, diagnostics, info);
-        keep_outcome(service, false, diagnostics);
+        keep_outcome(service, false, true, diagnostics);
     }
     be_done(service);
 }
@@ -443,7 +464,7 @@ static void accept_reload(struct service *service, struct snapshot *snapshot,
     snapshot_warn_of_lists(snapshot, service->snapshot, diagnostics);
     keep_control(service, snapshot);
     findings_log(diagnostics, "reload: ");
-    keep_outcome(service, true, diagnostics);
+    keep_outcome(service, true, !included_is_whole(snapshot), diagnostics);
     (void)string_copy(service->reloads.message, sizeof service->reloads.message,
                       SLICE_LITERAL("it is good, and is being handed to the workers"));
     take_over(service, snapshot, prepared);
@@ -469,7 +490,7 @@ static void finish_reload(struct service *service)
         if (is_same) {
             rollout_accepted(&service->rollout, false);
             reload_watch_files(service);
-            note_failing(service, false, (int64_t)time(NULL));
+            note_failing(service, !included_is_whole(service->snapshot), (int64_t)time(NULL));
             be_done(service);
         } else {
             refuse_reload(service, diagnostics, &info);
@@ -565,6 +586,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
 bool reload_start(struct service *service)
 {
     diagnostics_init(&service->reloads.findings);
+    note_failing(service, !included_is_whole(service->snapshot), (int64_t)time(NULL));
     ev_timer_init(&service->tick, on_tick, 0., tick_s);
     service->tick.data = service;
     horizon_init(&service->horizon, service->loop, on_look, service);

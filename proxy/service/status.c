@@ -17,6 +17,7 @@
 #include "proxy/ocsp/ocsp_asker.h"
 #include "proxy/service/crl_report.h"
 #include "proxy/service/dns_report.h"
+#include "proxy/service/included_report.h"
 #include "proxy/service/parent_checks.h"
 #include "proxy/version.h"
 
@@ -69,6 +70,7 @@ static void add_process(const struct service *service, struct text *out, int64_t
     json_add_string(out, "id", snapshot->id);
     json_add_count(out, "generation", snapshot->generation);
     add_time(out, "since", service->reloads.in_force_since_s);
+    included_append_json(snapshot, out);
     json_end_object(out);
 }
 

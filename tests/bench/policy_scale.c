@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "proxy/config/clients.h"
+#include "proxy/config/assembly.h"
 #include "proxy/config/file.h"
 #include "tests/unit/auth/identity_maker.h"
 #include "tests/unit/proxy/random.h"

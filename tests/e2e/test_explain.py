@@ -47,6 +47,7 @@ def test_an_allowed_request_names_client_entry_rule_and_address(explain, dns):
         "mode": "enforce",
         "would_deny": False,
     }
+    assert found["client"].pop("file").endswith(".yaml") and found["client"].pop("line") > 1
     assert found["client"] == {"name": "workers", "entry": 0, "mode": "enforce"}
     assert found["misfits"] == [
         {"client": "other", "entry": 0, "misfit": "cn"},

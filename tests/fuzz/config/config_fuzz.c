@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "proxy/config/clients.h"
+#include "proxy/config/assembly.h"
 #include "proxy/config/settings.h"
 
 // Longer inputs only take longer.
@@ -62,6 +62,48 @@ static void check_policy(const struct policy *policy)
     check_rules(policy->deny, policy->deny_count);
 }
 
+// read_included reads the input as an included file beside a main file, and as the text that it falls back to: whatever it says,
+// the main file's client stays, and an error of it is one of the included file alone.
+static void read_included(struct slice input)
+{
+    static const char main_text[] =
+        "sets: {hosts: {corp: [corp.example]}}\n"
+        "clients: [{name: main, match: [{cn: main}], allow: [{hosts: ['@corp']}]}]\n";
+    static const char *const trusts[] = {"staff"};
+    static const struct name_list names = {.names = trusts, .count = 1};
+    static const struct parent_names no_parents = {0};
+    struct included_file files[2] = {
+        {.path = "d/a.yaml", .is_read = true, .content = {.bytes = input}},
+        {.path = "d/b.yaml",
+         .is_read = true,
+         .content = {.bytes = slice_first(input, input.len / 2)}}};
+    const struct include_list list = {.files = files, .count = 2};
+    const struct included_part before = {.path = "d/b.yaml", .text = input};
+    const struct included_parts in_force = {.items = &before, .count = 1};
+    struct diagnostics diagnostics;
+    struct yaml_document *document = NULL;
+    struct policy *policy = policy_create();
+    diagnostics_init(&diagnostics);
+    if (policy != NULL && yaml_document_parse(slice_of_string(main_text), "main.yaml", &diagnostics,
+                                              &document) == ERR_OK) {
+        struct assembly assembly = {.trusts = &names,
+                                    .parents = &no_parents,
+                                    .included = &list,
+                                    .in_force = &in_force,
+                                    .arena = policy->arena};
+        struct reader reader = {
+            .diagnostics = &diagnostics, .file = "main.yaml", .arena = policy->arena};
+        assembly_read(&reader, yaml_document_root(document), &assembly, policy);
+        ASSERT(reader.is_out_of_memory || diagnostics.error_count == diagnostics.included_count);
+        ASSERT(reader.is_out_of_memory || assembly.parts.count == 2);
+        ASSERT(policy->client_count >= 1 && strcmp(policy->clients[0].name, "main") == 0);
+        check_policy(policy);
+    }
+    yaml_document_destroy(document);
+    policy_destroy(policy);
+    diagnostics_deinit(&diagnostics);
+}
+
 static void read_root(const struct node *root, struct diagnostics *diagnostics)
 {
     static const char *const trusts[] = {"staff", "partners"};
@@ -114,5 +156,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     yaml_document_destroy(document);
     diagnostics_deinit(&diagnostics);
+    read_included(slice_of(data, size));
     return 0;
 }

@@ -1,5 +1,5 @@
 // Clients, matches and rules from text to policy: what they become, and every way to be wrong.
-#include "proxy/config/clients.h"
+#include "proxy/config/assembly.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

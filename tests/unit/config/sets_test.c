@@ -1,6 +1,6 @@
 // Sets and list files from text to policy: what they become, who shares them, and every way to be
 // wrong, with the place in the file that is wrong.
-#include "proxy/config/clients.h"
+#include "proxy/config/assembly.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

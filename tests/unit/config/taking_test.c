@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -109,9 +110,16 @@ static const char CONFIG[] =
     "listeners: [{name: main, address: '127.0.0.1:8443', trust: staff,\n"
     "             certificates: [{chain: tls/server.crt, key: tls/server.key}]}]\n"
     "trust: {staff: {ca: [house.crt, other.crt], crl: [list.crl], crl_scope: leaf}}\n"
-    "clients: [{name: a, match: [{any: true}], allow: [{hosts: [x]}],\n"
+    "include: ['lists/*.yaml']\n"
+    "sets: {hosts: {bad: [{file: list.txt}]}}\n"
+    "clients: [{name: a, match: [{cn: a}], allow: [{hosts: [x]}],\n"
     "           deny: [{hosts: [{file: list.txt}]}]}]\n"
     "audit: {file: audit.jsonl}\n";
+
+// Two included files: one denies by a list of the main file, the other one goes.
+static const char STAYING[] = "clients: [{name: b, match: [{cn: b}], allow: [{hosts: [x]}]}]\n"
+                              "deny: [{hosts: ['@bad']}]\n";
+static const char GOING[] = "clients: [{name: c, match: [{cn: c}], allow: [{hosts: [x]}]}]\n";
 
 static const char DENYING[] =
     "trust: {staff: {denied: [{sha256: "
@@ -128,6 +136,8 @@ static void set_up(struct house *house)
     write_from(house, "other.crt", "tls/partners-ca.crt");
     folder_write(&house->folder, "list.txt", SLICE_LITERAL("a.example\n"), 0644);
     folder_write(&house->folder, "t.yaml", SLICE_LITERAL(CONFIG), 0644);
+    folder_write(&house->folder, "lists/b.yaml", SLICE_LITERAL(STAYING), 0644);
+    folder_write(&house->folder, "lists/c.yaml", SLICE_LITERAL(GOING), 0644);
     (void)snprintf(path, sizeof path, "%s/t.yaml", house->folder.path);
     diagnostics_init(&house->diagnostics);
     (void)!snapshot_load(path, FOLDER_NOW_S, &house->diagnostics, &house->snapshot);
@@ -158,6 +168,19 @@ static void assert_whole(const struct taking *taking, size_t call)
         fail_msg("call %zu: the CA that is gone is still there", call);
     if (taking->denials == NULL || taking->denials->policy->clients[0].deny_count != 2)
         fail_msg("call %zu: the deny list is left out", call);
+    const struct client *clients = taking->denials->policy->clients;
+    if (clients[1].file->deny_count != 2 || clients[1].allow_count != 1)
+        fail_msg("call %zu: the deny list is left out in an included file", call);
+    if (taking->denials->policy->client_count != 3 || clients[2].allow_count != 0)
+        fail_msg("call %zu: an included file that is gone still allows", call);
+}
+
+// remove_file removes one.
+static void remove_file(const struct house *house, const char *name)
+{
+    char path[512];
+    (void)snprintf(path, sizeof path, "%s/%s", house->folder.path, name);
+    assert_int_equal(unlink(path), 0);
 }
 
 static void memory_that_fails_is_never_taken_for_a_bad_file(void **state)
@@ -170,6 +193,7 @@ static void memory_that_fails_is_never_taken_for_a_bad_file(void **state)
     write_crl(&house, 2);
     write_from(&house, "other.crt", "house.crt"); // the partners' CA is gone
     folder_write(&house.folder, "list.txt", SLICE_LITERAL("b.example\n"), 0644);
+    remove_file(&house, "lists/c.yaml");
     while (has_failed && call < CALLS_MAX) {
         struct taking *taking = NULL;
         calls_left = ++call;
@@ -214,6 +238,16 @@ static void damage_bundle(struct house *house)
     folder_write(&house->folder, "other.crt", SLICE_LITERAL("nothing\n"), 0644);
 }
 
+static void lose_file(struct house *house)
+{
+    remove_file(house, "lists/c.yaml");
+}
+
+static void damage_file(struct house *house)
+{
+    folder_write(&house->folder, "lists/c.yaml", SLICE_LITERAL("clients: ["), 0644);
+}
+
 static void write_same(struct house *house)
 {
     write_crl(house, 1);
@@ -231,6 +265,7 @@ static void it_is_known_whether_any_trust_is_taken_away(void **state)
         {deny_more, "", true},   {write_same, DENYING, true},
         {write_same, "", false}, {write_same, "nonsense: 1\n", false},
         {damage_crl, "", false}, {damage_bundle, "", false},
+        {lose_file, "", true},   {damage_file, "", false},
     };
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {

@@ -1,0 +1,318 @@
+// Folder by folder, then sorted by path, then read: first what is in force, so that nobody can push it out.
+#include "proxy/config/include.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "auth/base/array.h"
+#include "proxy/config/named_files.h"
+
+// ---- patterns and names -------------------------------------------------------------------------
+
+static struct slice last_part(struct slice path)
+{
+    size_t start = path.len;
+    while (start > 0 && path.data[start - 1] != '/')
+        start--;
+    return slice_from(path, start);
+}
+
+static bool is_name_byte(uint8_t byte)
+{
+    return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') ||
+           (byte >= '0' && byte <= '9') || byte == '.' || byte == '_' || byte == '-';
+}
+
+const char *include_pattern_check(struct slice pattern)
+{
+    const struct slice name = last_part(pattern);
+    const struct slice folder = slice_first(pattern, pattern.len - name.len);
+    if (slice_find(folder, '*') < folder.len)
+        return "a `*` may only stand in the last part of the path";
+    if (!slice_ends_with(name, SLICE_LITERAL(".yaml")) &&
+        !slice_ends_with(name, SLICE_LITERAL(".yml")) &&
+        !slice_ends_with(name, SLICE_LITERAL(".json")))
+        return "it must end with .yaml, .yml or .json, so that leftovers of editors never count";
+    if (name.data[0] == '.')
+        return "hidden files are never included";
+    for (size_t i = 0; i < name.len; i++) {
+        if (!is_name_byte(name.data[i]) && name.data[i] != '*')
+            return "its last part is made of A-Z a-z 0-9 `.` `_` `-`, and `*` for any of them";
+    }
+    return name.len > INCLUDE_NAME_MAX ? "its last part has more than 64 bytes" : NULL;
+}
+
+bool include_name_fits(struct slice pattern, struct slice name)
+{
+    size_t at = 0;             // in the pattern
+    size_t star = pattern.len; // the last `*` so far
+    size_t taken = 0;          // where in the name what it stands for ends
+    size_t i = 0;
+    if (slice_starts_with(name, SLICE_LITERAL(".")))
+        return false;
+    while (i < name.len) {
+        if (at < pattern.len && pattern.data[at] == '*') {
+            star = at++;
+            taken = i;
+        } else if (at < pattern.len && pattern.data[at] == name.data[i]) {
+            at++;
+            i++;
+        } else if (star < pattern.len) {
+            at = star + 1;
+            i = ++taken;
+        } else {
+            return false;
+        }
+    }
+    while (at < pattern.len && pattern.data[at] == '*')
+        at++;
+    return at == pattern.len;
+}
+
+static bool is_good_name(struct slice name)
+{
+    bool is_good = name.len <= INCLUDE_NAME_MAX;
+    for (size_t i = 0; i < name.len && is_good; i++)
+        is_good = is_name_byte(name.data[i]);
+    return is_good;
+}
+
+// ---- the list -----------------------------------------------------------------------------------
+
+// listing is the list while it is made.
+struct listing {
+    struct reader *reader;
+    const struct included_parts *in_force; // NULL: none
+    struct include_list *list;
+    size_t cap;
+};
+
+enum { NAMES_MAX = 100000 }; // that are listed; what is beyond the bounds of include.h is not read
+
+// add puts a path onto the list, which it may be on already. NULL where there is no room.
+static struct included_file *add(struct listing *listing, const char *path)
+{
+    struct include_list *list = listing->list;
+    struct included_file *files =
+        array_make_room(list->files, list->count, &listing->cap, sizeof *files);
+    if (files != NULL)
+        list->files = files;
+    const char *copy = files == NULL ? NULL : reader_copy(listing->reader, slice_of_string(path));
+    if (copy == NULL) {
+        reader_no_memory(listing->reader);
+        return NULL;
+    }
+    files[list->count] = (struct included_file){.path = copy};
+    return &files[list->count++];
+}
+
+// keep_known puts the files of a folder that cannot be read onto the list, as far as they are in force.
+static void keep_known(struct listing *listing, struct slice pattern, const struct errinfo *why)
+{
+    const struct slice name = last_part(pattern);
+    const struct slice folder = slice_first(pattern, pattern.len - name.len);
+    for (size_t i = 0; listing->in_force != NULL && i < listing->in_force->count; i++) {
+        const struct included_part *part = &listing->in_force->items[i];
+        const struct slice path = slice_of_string(part->path);
+        const struct slice own = last_part(path);
+        if (!slice_equal(slice_first(path, path.len - own.len), folder) ||
+            !include_name_fits(name, own))
+            continue;
+        struct included_file *file = add(listing, part->path);
+        if (file != NULL)
+            file->problem = *why;
+    }
+}
+
+// scan lists the files of a folder. False where there are too many to know all of them.
+static bool scan(struct listing *listing, struct slice pattern, DIR *folder)
+{
+    char buffer[CONFIG_PATH_MAX + 1];
+    const struct slice name = last_part(pattern);
+    const struct slice start = slice_first(pattern, pattern.len - name.len);
+    const struct dirent *entry = NULL;
+    while ((entry = readdir(folder)) != NULL) {
+        struct text path;
+        if (!include_name_fits(name, slice_of_string(entry->d_name)))
+            continue;
+        if (listing->list->count == NAMES_MAX)
+            return false;
+        text_init(&path, buffer, sizeof buffer);
+        text_append(&path, start);
+        text_append_string(&path, entry->d_name);
+        struct included_file *file = path.is_cut ? NULL : add(listing, buffer);
+        if (file != NULL && !is_good_name(slice_of_string(entry->d_name)))
+            (void)errinfo_set(&file->problem, ERR_INPUT,
+                              "the name of an included file is 1 to 64 of A-Z a-z 0-9 `.` `_` `-`: "
+                              "rename it");
+    }
+    return true;
+}
+
+// folder_path gives the folder of a resolved pattern.
+static const char *folder_path(struct reader *reader, struct slice pattern)
+{
+    const struct slice folder = slice_first(pattern, pattern.len - last_part(pattern).len);
+    if (folder.len == 0)
+        return reader_copy(reader, SLICE_LITERAL("."));
+    return reader_copy(reader, slice_first(folder, folder.len > 1 ? folder.len - 1 : 1));
+}
+
+// folder_list lists the files of a folder, which need not be there. False, with `why`: nobody knows which they are.
+static bool folder_list(struct listing *listing, const struct node *node, struct slice pattern,
+                        const char *folder, struct errinfo *why)
+{
+    const size_t before = listing->list->count;
+    DIR *open = opendir(folder);
+    if (open == NULL && (errno == ENOENT || errno == ENOTDIR)) {
+        reader_warning(listing->reader, node, "`include`: there is no folder %s\nmkdir -p %s",
+                       folder, folder);
+        return true;
+    }
+    if (open == NULL) {
+        (void)errinfo_set(why, ERR_SYSTEM, "its folder %s cannot be read: %m", folder);
+        return false;
+    }
+    const bool is_whole = scan(listing, pattern, open);
+    (void)closedir(open);
+    if (is_whole)
+        return true;
+    (void)errinfo_set(why, ERR_LIMIT, "its folder %s has more than %d files", folder, NAMES_MAX);
+    listing->list->count = before;
+    return false;
+}
+
+static void pattern_read(struct listing *listing, const struct node *node)
+{
+    struct reader *reader = listing->reader;
+    const char *path = NULL;
+    struct errinfo why = {0};
+    if (!reader_path(reader, node, "`include`", &path))
+        return;
+    const struct slice pattern = slice_of_string(path);
+    const char *problem = include_pattern_check(pattern);
+    if (problem != NULL) {
+        reader_refuse(reader, node, "`include`", problem, "such as \"clients.d/*.yaml\"");
+        return;
+    }
+    const char *folder = folder_path(reader, pattern);
+    if (folder == NULL)
+        return;
+    reader_note_file(reader, folder, (struct slice){0});
+    if (folder_list(listing, node, pattern, folder, &why))
+        return;
+    reader_error(reader, node, "`include`: %s", why.text);
+    reader->diagnostics->included_count++;
+    keep_known(listing, pattern, &why);
+}
+
+static int compare_files(const void *left, const void *right)
+{
+    return strcmp(((const struct included_file *)left)->path,
+                  ((const struct included_file *)right)->path);
+}
+
+// sort puts the list in order, and drops what more than one pattern names.
+static void sort(struct include_list *list)
+{
+    size_t count = 0;
+    if (list->count > 0)
+        qsort(list->files, list->count, sizeof *list->files, compare_files);
+    for (size_t i = 0; i < list->count; i++) {
+        if (count == 0 || strcmp(list->files[count - 1].path, list->files[i].path) != 0)
+            list->files[count++] = list->files[i];
+    }
+    list->count = count;
+}
+
+// ---- the bytes ----------------------------------------------------------------------------------
+
+static bool is_known(const struct listing *listing, const char *path)
+{
+    for (size_t i = 0; listing->in_force != NULL && i < listing->in_force->count; i++) {
+        const struct included_part *part = &listing->in_force->items[i];
+        if (part->text.data != NULL && strcmp(part->path, path) == 0)
+            return true;
+    }
+    return false;
+}
+
+// total is what has been read.
+struct total {
+    size_t count;
+    size_t bytes;
+};
+
+// read_file reads one file. False where the bounds do not allow it.
+static bool read_file(struct reader *reader, struct included_file *file, struct total *total)
+{
+    const size_t left = INCLUDE_BYTES_MAX - total->bytes;
+    if (total->count == INCLUDE_FILES_MAX || left == 0)
+        return false;
+    total->count++;
+    if (file->problem.text[0] != '\0')
+        return true;
+    const enum err error = file_read(file->path, left < INCLUDE_FILE_MAX ? left : INCLUDE_FILE_MAX,
+                                     FILE_PUBLIC, &file->content, &file->problem);
+    if (error == ERR_MEMORY)
+        reader_no_memory(reader);
+    file->is_read = error == ERR_OK;
+    total->bytes += file->content.bytes.len;
+    return true;
+}
+
+// read_all reads what the bounds allow, and drops the rest.
+static void read_all(const struct listing *listing, const struct node *node)
+{
+    struct include_list *list = listing->list;
+    struct total total = {0};
+    size_t kept = 0;
+    const char *first = NULL; // that is left out
+    for (int turn = 0; turn < 2; turn++) {
+        for (size_t i = 0; i < list->count; i++) {
+            if (is_known(listing, list->files[i].path) == (turn == 0))
+                list->files[i].is_out = !read_file(listing->reader, &list->files[i], &total);
+        }
+    }
+    for (size_t i = 0; i < list->count; i++) {
+        if (!list->files[i].is_out)
+            list->files[kept++] = list->files[i];
+        else if (first == NULL)
+            first = list->files[i].path;
+    }
+    if (first != NULL) {
+        reader_error(
+            listing->reader, node,
+            "`include`: there are more than %d files, or %d MiB in them: %zu are left out, "
+            "beginning with %s",
+            INCLUDE_FILES_MAX, INCLUDE_BYTES_MAX / 1024 / 1024, list->count - kept, first);
+        listing->reader->diagnostics->included_count++;
+    }
+    list->count = kept;
+    for (size_t i = 0; i < list->count; i++)
+        reader_note_file(listing->reader, list->files[i].path,
+                         list->files[i].is_read ? list->files[i].content.bytes : (struct slice){0});
+}
+
+void include_read(struct reader *reader, const struct node *node,
+                  const struct included_parts *in_force, struct include_list *out)
+{
+    struct listing listing = {.reader = reader, .in_force = in_force, .list = out};
+    *out = (struct include_list){0};
+    if (node == NULL || !reader_list(reader, node, "`include`", 1, INCLUDE_PATTERNS_MAX))
+        return;
+    for (const struct node *entry = node->child; entry != NULL; entry = entry->next)
+        pattern_read(&listing, entry);
+    sort(out);
+    read_all(&listing, node);
+}
+
+void include_list_deinit(struct include_list *list)
+{
+    for (size_t i = 0; i < list->count; i++)
+        file_content_deinit(&list->files[i].content);
+    free(list->files);
+    *list = (struct include_list){0};
+}

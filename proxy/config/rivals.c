@@ -1,0 +1,418 @@
+// Each thing that an entry names is a claim, and so is each name. Sorted, claims on the same thing stand beside each other,
+// and a pattern in front of what it fits: host names are written backward for that. One pass then finds all that meet.
+#include "proxy/config/rivals.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "auth/base/array.h"
+#include "auth/match.h"
+
+// What a claim is on, beside the parts of an entry.
+enum {
+    CLAIM_CLIENT_NAME = ENTRY_PART_COUNT,
+    CLAIM_RULE_NAME,
+    CLAIM_WIDE, // and the part after that: what an entry that names nobody asks for, and who may be covered by it
+};
+
+// claim is one thing that one file says is its own.
+struct claim {
+    struct slice bytes; // sorted by these; of a pattern only what is fixed
+    unsigned kind;
+    bool is_pattern;
+    bool is_probe; // compared with patterns only
+    struct rival *rival;
+    const struct client *client;     // NULL: of a rule's name
+    const struct match_entry *entry; // NULL: of a name
+    const struct node *node;         // of a rule's name
+};
+
+struct claims {
+    struct arena *arena; // owned; of the bytes that had to be written again
+    struct claim *items; // owned
+    size_t count;
+    size_t cap;
+    const struct claim **open; // owned; patterns that fit what comes
+    size_t open_count;
+    size_t open_cap;
+    bool has_wide; // some entry names nobody
+    bool is_tie;   // files of one rank are compared now, and else those of different ranks
+};
+
+// ---- making them --------------------------------------------------------------------------------
+
+static enum err add(struct claims *claims, const struct claim *claim)
+{
+    struct claim *items =
+        array_make_room(claims->items, claims->count, &claims->cap, sizeof *items);
+    if (items == NULL)
+        return ERR_MEMORY;
+    claims->items = items;
+    items[claims->count++] = *claim;
+    return ERR_OK;
+}
+
+// backward writes a host name from its end, in lower case.
+static bool backward(struct arena *arena, struct slice name, struct slice *out)
+{
+    uint8_t *bytes = arena_alloc_bytes(arena, name.len + 1);
+    for (size_t i = 0; bytes != NULL && i < name.len; i++)
+        bytes[i] = ascii_lower(name.data[name.len - 1 - i]);
+    *out = slice_of(bytes, name.len);
+    return bytes != NULL;
+}
+
+// lower writes an address with its domain in lower case.
+static bool lower(struct arena *arena, struct slice email, struct slice *out)
+{
+    uint8_t *bytes = arena_alloc_bytes(arena, email.len + 1);
+    const size_t at = slice_find(email, '@');
+    for (size_t i = 0; bytes != NULL && i < email.len; i++)
+        bytes[i] = i < at ? email.data[i] : ascii_lower(email.data[i]);
+    *out = slice_of(bytes, email.len);
+    return bytes != NULL;
+}
+
+// is_extension_pattern tells whether the value of an extension is a text with a final wildcard.
+static bool is_extension_pattern(const struct match_entry *entry)
+{
+    return entry->extension->kind == EXTENSION_TEXT &&
+           match_is_text_pattern(entry->extension->value);
+}
+
+// claim_bytes writes what is claimed in the way in which it sorts. False without memory.
+static bool claim_bytes(struct claims *claims, enum entry_part part, struct claim *claim)
+{
+    const struct slice wanted = claim->bytes;
+    if (part == ENTRY_DNS) {
+        claim->is_pattern = match_is_dns_pattern(wanted);
+        return backward(claims->arena, slice_from(wanted, claim->is_pattern ? 1 : 0),
+                        &claim->bytes);
+    }
+    if (part == ENTRY_EMAIL)
+        return lower(claims->arena, wanted, &claim->bytes);
+    claim->is_pattern = (part == ENTRY_URI && match_is_uri_pattern(wanted)) ||
+                        (part == ENTRY_EXTENSION && is_extension_pattern(claim->entry));
+    if (claim->is_pattern)
+        claim->bytes = slice_first(wanted, wanted.len - 1);
+    return true;
+}
+
+// add_wide claims what an entry that names nobody asks for: issuer, OU or O; without these, everybody.
+static enum err add_wide(struct claims *claims, const struct claim *owner, bool is_probe)
+{
+    static const enum entry_part parts[] = {ENTRY_ISSUER, ENTRY_OU, ENTRY_O};
+    struct claim claim = *owner;
+    claim.is_pattern = !is_probe;
+    claim.is_probe = is_probe;
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        claim.kind = (unsigned)CLAIM_WIDE + parts[i];
+        claim.bytes = match_wanted(owner->entry, parts[i]);
+        if (claim.bytes.data == NULL)
+            continue;
+        TRY(add(claims, &claim));
+        if (!is_probe)
+            return ERR_OK;
+    }
+    claim.kind = CLAIM_WIDE;
+    claim.bytes = slice_of("", 0);
+    return add(claims, &claim);
+}
+
+// add_entry claims each thing that an entry of `match` names.
+static enum err add_entry(struct claims *claims, const struct claim *owner)
+{
+    if (!match_entry_names(owner->entry))
+        return add_wide(claims, owner, false);
+    for (enum entry_part part = ENTRY_TRUST; part < ENTRY_PART_COUNT; part++) {
+        struct claim claim = *owner;
+        claim.kind = part;
+        claim.bytes = match_wanted(owner->entry, part);
+        if (claim.bytes.data == NULL || !match_part_names(part))
+            continue;
+        if (!claim_bytes(claims, part, &claim))
+            return ERR_MEMORY;
+        TRY(add(claims, &claim));
+    }
+    return claims->has_wide ? add_wide(claims, owner, true) : ERR_OK;
+}
+
+static enum err add_client(struct claims *claims, struct rival *rival, const struct client *client)
+{
+    struct claim claim = {.bytes = slice_of_string(client->name),
+                          .kind = CLAIM_CLIENT_NAME,
+                          .rival = rival,
+                          .client = client};
+    TRY(add(claims, &claim));
+    for (size_t j = 0; j < client->match_count; j++) {
+        claim.entry = &client->matches[j];
+        TRY(add_entry(claims, &claim));
+    }
+    return ERR_OK;
+}
+
+static enum err add_file(struct claims *claims, struct rival *rival)
+{
+    const struct named_places *rules = &rival->part->rule_names;
+    for (size_t i = 0; i < rival->part->client_count; i++)
+        TRY(add_client(claims, rival, &rival->part->clients[i]));
+    for (size_t i = 0; i < rules->count; i++) {
+        const struct claim claim = {.bytes = slice_of_string(rules->items[i].name),
+                                    .kind = CLAIM_RULE_NAME,
+                                    .rival = rival,
+                                    .node = rules->items[i].node};
+        TRY(add(claims, &claim));
+    }
+    return ERR_OK;
+}
+
+// has_wide tells whether some entry names nobody.
+static bool has_wide(const struct client_part *part)
+{
+    for (size_t i = 0; i < part->client_count; i++) {
+        for (size_t j = 0; j < part->clients[i].match_count; j++) {
+            if (!match_entry_names(&part->clients[i].matches[j]))
+                return true;
+        }
+    }
+    return false;
+}
+
+static int compare_bytes(struct slice a, struct slice b)
+{
+    const size_t least = a.len < b.len ? a.len : b.len;
+    const int order = least == 0 ? 0 : memcmp(a.data, b.data, least);
+    return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
+}
+
+// compare_claims: by kind, bytes, patterns first, and file.
+static int compare_claims(const void *left, const void *right)
+{
+    const struct claim *a = left;
+    const struct claim *b = right;
+    if (a->kind != b->kind)
+        return a->kind < b->kind ? -1 : 1;
+    const int order = compare_bytes(a->bytes, b->bytes);
+    if (order != 0)
+        return order;
+    if (a->is_pattern != b->is_pattern)
+        return a->is_pattern ? -1 : 1;
+    return (a->rival > b->rival) - (a->rival < b->rival);
+}
+
+// ---- who loses ----------------------------------------------------------------------------------
+
+static const char *place_name(const struct claim *claim)
+{
+    return claim->rival->part->file->name;
+}
+
+static uint32_t place_line(const struct claim *claim)
+{
+    return claim->client != NULL ? claim->client->line : claim->node->line;
+}
+
+// report says what the loser claims that is the other one's.
+static void report(const struct claim *loser, const struct claim *other)
+{
+    struct reader *reader = loser->rival->reader;
+    const struct node at = {.line = place_line(loser), .column = 1};
+    if (loser->rival->loses)
+        return; // the first finding is enough to see whose it is
+    if (loser->entry != NULL && other->entry != NULL)
+        reader_error(reader, &at,
+                     "match[%zu] of client `%s` can fit certificates of the client `%s` of another "
+                     "file (%s:%" PRIu32 ")"
+                     "\neach certificate belongs to one file: narrow one of the two",
+                     (size_t)(loser->entry - loser->client->matches), loser->client->name,
+                     other->client->name, place_name(other), place_line(other));
+    else if (!slice_equal(loser->bytes, other->bytes))
+        reader_error(reader, &at,
+                     "the client name `%s` and the name `%s` of another file (%s:%" PRIu32
+                     ") can be the same for some certificate"
+                     "\nbegin the two names with different text",
+                     loser->client->name, other->client->name, place_name(other),
+                     place_line(other));
+    else
+        reader_error(reader, &at,
+                     "the %s name `%.*s` is one of another file (%s:%" PRIu32 ")"
+                     "\nnames are unique in all files: choose another one",
+                     loser->kind == CLAIM_RULE_NAME ? "rule" : "client", (int)loser->bytes.len,
+                     (const char *)loser->bytes.data, place_name(other), place_line(other));
+}
+
+static void lose(const struct claim *loser, const struct claim *other)
+{
+    report(loser, other);
+    loser->rival->loses = true;
+}
+
+// judge lets the file of the lower rank lose, or both of one rank.
+static void judge(const struct claims *claims, const struct claim *a, const struct claim *b)
+{
+    const enum rival_rank rank_a = a->rival->rank;
+    const enum rival_rank rank_b = b->rival->rank;
+    if ((rank_a == rank_b) != claims->is_tie)
+        return;
+    if (rank_a <= rank_b)
+        lose(a, b);
+    if (rank_b <= rank_a)
+        lose(b, a);
+}
+
+// spend counts a comparison for a file. False: it has had its share.
+static bool spend(struct rival *rival)
+{
+    struct reader *reader = rival->reader;
+    if (rival->rank == RIVAL_MAIN)
+        return true;
+    if (rival->work++ < RIVAL_WORK_MAX)
+        return true;
+    if (!rival->loses)
+        reader_error(reader, NULL,
+                     "the entries of `match` in this file are so much alike, or so like those of "
+                     "other files, that they cannot be compared in reasonable time"
+                     "\nlet each entry name something that is its own, such as a `uri`");
+    rival->loses = true;
+    return false;
+}
+
+static void compare(const struct claims *claims, const struct claim *a, const struct claim *b)
+{
+    if (spend(a->rival) && spend(b->rival) && a->rival != b->rival &&
+        (a->entry == NULL || match_entry_meets(a->entry, b->entry)))
+        judge(claims, a, b);
+}
+
+// ---- the pass -----------------------------------------------------------------------------------
+
+static bool holds(const struct claim *pattern, const struct claim *claim)
+{
+    return pattern->kind == claim->kind && slice_starts_with(claim->bytes, pattern->bytes);
+}
+
+// open_pattern keeps a pattern for what comes after it.
+static enum err open_pattern(struct claims *claims, const struct claim *claim)
+{
+    const struct claim **open =
+        array_make_room(claims->open, claims->open_count, &claims->open_cap, sizeof *open);
+    if (open == NULL)
+        return ERR_MEMORY;
+    claims->open = open;
+    open[claims->open_count++] = claim;
+    return ERR_OK;
+}
+
+// pass compares each claim with the patterns that hold it, and with the equal ones of other files in front of it.
+static enum err pass(struct claims *claims)
+{
+    size_t equal = 0; // the first that is equal to the one in hand
+    size_t own = 0;   // the first of those that is of the same file
+    for (size_t i = 0; i < claims->count; i++) {
+        const struct claim *claim = &claims->items[i];
+        const struct claim *former = &claims->items[i == 0 ? 0 : i - 1];
+        const bool is_equal = i > 0 && former->kind == claim->kind && !claim->is_pattern &&
+                              !former->is_pattern && slice_equal(former->bytes, claim->bytes);
+        if (!is_equal)
+            equal = i;
+        if (!is_equal || former->rival != claim->rival)
+            own = i;
+        while (claims->open_count > 0 && !holds(claims->open[claims->open_count - 1], claim))
+            claims->open_count--;
+        for (size_t j = 0; j < claims->open_count; j++)
+            compare(claims, claims->open[j], claim);
+        for (size_t j = equal; j < own && !claim->is_probe; j++)
+            compare(claims, &claims->items[j], claim);
+        if (claim->is_pattern)
+            TRY(open_pattern(claims, claim));
+    }
+    return ERR_OK;
+}
+
+// ---- templates ----------------------------------------------------------------------------------
+
+// first_name gives the first claim on a client's name that begins with `head` or comes after that.
+static size_t first_name(const struct claims *claims, struct slice head)
+{
+    size_t low = 0;
+    size_t high = claims->count;
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+        const struct claim *claim = &claims->items[middle];
+        if (claim->kind < CLAIM_CLIENT_NAME ||
+            (claim->kind == CLAIM_CLIENT_NAME && compare_bytes(claim->bytes, head) < 0))
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+// compare_names compares a name that certificates complete with one of another file.
+static void compare_names(const struct claims *claims, const struct claim *made,
+                          const struct claim *name)
+{
+    const struct name_template *template = made->client->name_template;
+    const struct name_template *other = name->client->name_template;
+    if (made->rival == name->rival || !spend(made->rival) || !spend(name->rival))
+        return;
+    if (other != NULL ? name_template_may_agree(template, other)
+                      : name_template_can_give(template, name->bytes))
+        judge(claims, made, name);
+}
+
+// compare_templates finds names that could become one. Of two templates the head of one begins that of the other, or they
+// cannot agree; so it is enough to look at names that begin with the head.
+static void compare_templates(const struct claims *claims)
+{
+    for (size_t i = first_name(claims, slice_of("", 0));
+         i < claims->count && claims->items[i].kind == CLAIM_CLIENT_NAME; i++) {
+        const struct claim *made = &claims->items[i];
+        if (made->client->name_template == NULL)
+            continue;
+        const struct slice head = made->client->name_template->head;
+        for (size_t j = first_name(claims, head);
+             j < claims->count && claims->items[j].kind == CLAIM_CLIENT_NAME &&
+             slice_starts_with(claims->items[j].bytes, head);
+             j++)
+            compare_names(claims, made, &claims->items[j]);
+    }
+}
+
+// find judges files of different ranks, or of one.
+static enum err find(struct claims *claims, struct rival *rivals, size_t count, bool is_tie)
+{
+    claims->is_tie = is_tie;
+    claims->open_count = 0;
+    for (size_t i = 0; i < count; i++)
+        rivals[i].work = 0;
+    TRY(pass(claims));
+    compare_templates(claims);
+    return ERR_OK;
+}
+
+enum err rivals_find(struct rival *rivals, size_t count)
+{
+    struct claims claims = {.arena = arena_create()};
+    enum err error = claims.arena == NULL ? ERR_MEMORY : ERR_OK;
+    bool has_loser = false;
+    for (size_t i = 0; i < count; i++)
+        claims.has_wide |= has_wide(rivals[i].part);
+    for (size_t i = 0; i < count && error == ERR_OK; i++) {
+        rivals[i].loses = false;
+        error = add_file(&claims, &rivals[i]);
+    }
+    if (claims.count > 0)
+        qsort(claims.items, claims.count, sizeof *claims.items, compare_claims);
+    if (error == ERR_OK)
+        error = find(&claims, rivals, count, false);
+    for (size_t i = 0; i < count; i++)
+        has_loser |= rivals[i].loses;
+    if (error == ERR_OK && !has_loser)
+        error = find(&claims, rivals, count, true);
+    arena_destroy(claims.arena);
+    free(claims.items);
+    free(claims.open);
+    return error;
+}

@@ -1,0 +1,208 @@
+"""Files that teams own, included by the main file: what they may say, what a broken one changes, and what takes effect."""
+
+import json
+import os
+import shutil
+
+import pytest
+
+from support.config import client, reach, write_config
+from support.control import CONTROL, Control
+from support.proxy import run
+from support.scale import eventually
+
+DENIED = "nowhere.test:443"
+
+
+def team(name, port, host="origin.test", **more):
+    """A client whom certificates with this CN fit."""
+    return client(reach(host, port), name=name, match=[{"cn": name}], **more)
+
+
+class Teams:
+    """A proxy with a main client `boss`, the folder of the files of its teams, and a file of its CA."""
+
+    def __init__(self, start, dns, origin, pki, tmp_path, files):
+        self.pki = pki
+        self.folder = tmp_path / "clients.d"
+        self.folder.mkdir()
+        self.server = origin()
+        for name in ("origin.test", "other.test"):
+            dns.addresses(name, "127.0.0.1")
+        for name, content in files(self).items():
+            self.write(name, content)
+        self.ca = tmp_path / "ca.crt"
+        shutil.copy(pki.ca.path, self.ca)
+        self.proxy = start(
+            team("boss", self.server.port),
+            include=[f"{self.folder}/*.yaml"],
+            control=CONTROL,
+            trust={"staff": {"ca": [str(self.ca)]}},
+        )
+        self.control = Control(self.proxy)
+
+    def client(self, cn, **more):
+        return team(cn, self.server.port) | more
+
+    def write(self, name, content):
+        """Renamed over, so that nobody sees half of it."""
+        text = content if isinstance(content, str) else json.dumps(content)
+        (self.folder / (name + ".new")).write_text(text)
+        os.rename(self.folder / (name + ".new"), self.folder / name)
+
+    def states(self):
+        included = self.control.status()["config"]["included"]
+        return {os.path.basename(row["file"]): row["state"] for row in included}
+
+    def wait(self, **states):
+        """Until each file is in this state, and no other file is there."""
+        wanted = {name + ".yaml": state for name, state in states.items()}
+        eventually(
+            lambda: self.states() == wanted,
+            lambda: f"{wanted}, not {self.states()}: {self.proxy.stderr.text()}",
+        )
+
+    def ask(self, name, host="origin.test"):
+        return self.proxy.ask(f"{host}:{self.server.port}", self.leaf(name))
+
+    def leaf(self, name):
+        return self.pki.ca.leaf(name)
+
+    def tunnel(self, name):
+        return self.proxy.tunnel(f"origin.test:{self.server.port}", self.leaf(name))
+
+    def reason(self, name, **more):
+        return self.proxy.decision(self.ask(name, **more).id)["decision"]["reason"]
+
+
+@pytest.fixture
+def teams(start, dns, origin, pki, tmp_path):
+    return lambda files: Teams(start, dns, origin, pki, tmp_path, files)
+
+
+def test_each_file_has_its_own_clients_and_denials(teams):
+    t = teams(
+        lambda t: {
+            "b.yaml": {
+                "clients": [t.client("beta"), t.client("gamma")],
+                "deny": [{"hosts": ["other.test"]}],
+            },
+            "a.yaml": {
+                "sets": {"hosts": {"mine": ["origin.test", "other.test"]}},
+                "clients": [team("alpha", t.server.port, host="@mine")],
+            },
+            "c.yaml~": "no YAML: [",
+            ".c.yaml": "no YAML: [",
+        }
+    )
+    assert t.states() == {"a.yaml": "good", "b.yaml": "good"}
+    for name in ("boss", "alpha", "beta", "gamma"):
+        t.tunnel(name).echo(name.encode())
+    assert t.reason("beta", host="other.test") == "denied_by_rule"
+    denied = t.proxy.decision(t.ask("gamma", host="other.test").id)
+    assert denied["decision"]["rule"] == "file:b.yaml.deny[0]"
+    assert t.ask("alpha", host="other.test").status == 200  # which b.yaml cannot deny
+    told = run(
+        "explain", "-c", t.proxy.config_path, "--cert", t.leaf("beta").chain, "--from", "127.0.0.1", "--address", "127.0.0.1", "--to", "other.test:443"
+    ).stdout
+    assert "b.yaml:" in told, told
+
+
+def test_a_broken_file_keeps_what_it_said_and_all_else_takes_effect(teams):
+    t = teams(lambda t: {"a.yaml": {"clients": [t.client("alpha")]}, "b.yaml": {"clients": [t.client("beta")]}})
+    alpha, beta = t.tunnel("alpha"), t.tunnel("beta")
+    t.write("a.yaml", "clients:\n  - name: alpha\n    mach: []\n")
+    t.wait(a="held", b="good")
+    alpha.echo(b"as before")
+    t.tunnel("alpha").echo(b"as before")
+    t.proxy.stderr.wait(r"clients.d/a.yaml:3:5: error: .*`mach`")
+    # The other file and the main file change all the same, and say that this one does not.
+    t.write("b.yaml", {"clients": []})
+    t.proxy.assert_closed(beta.id, "policy_changed")
+    assert t.reason("beta") == "no_client"
+    config = dict(t.proxy.config, clients=[team("chief", t.server.port)])
+    write_config(t.proxy.config_path, config)
+    told = t.control.run("reload", expected=3)
+    assert "a.yaml is refused and stays as it was" in told.stderr + told.stdout
+    t.tunnel("chief").echo(b"new")
+    assert t.reason("boss") == "no_client"
+    alpha.echo(b"still")
+    status = " ".join(t.control.run("status").stdout.split())
+    assert "a.yaml is refused: what it said before is in force" in status, status
+    # Mended, it counts; gone, its clients are gone.
+    t.write("a.yaml", {"clients": [t.client("alpha"), t.client("delta")]})
+    t.wait(a="good", b="good")
+    t.tunnel("delta").echo(b"new")
+    assert t.control.status()["reloads"]["failing_since"] is None
+    os.unlink(t.folder / "a.yaml")
+    t.proxy.assert_closed(alpha.id, "policy_changed")
+    t.wait(b="good")
+    assert t.reason("delta") == "no_client"
+    t.write("new.yaml", {"clients": [t.client("delta")]})
+    t.wait(b="good", new="good")
+    delta = t.tunnel("delta")
+    delta.echo(b"new file")
+    # What is gone is gone, also while something else is refused.
+    t.ca.write_text("")
+    t.proxy.stderr.wait("reload failed, the old configuration")
+    os.unlink(t.folder / "new.yaml")
+    t.proxy.assert_closed(delta.id, "policy_changed")
+    assert t.reason("delta") == "no_rule"
+    t.tunnel("chief").echo(b"untouched")
+
+
+def test_a_file_takes_nothing_from_another_one(teams):
+    t = teams(lambda t: {"b.yaml": {"clients": [t.client("beta")]}})
+    beta = t.tunnel("beta")
+    for stolen in ({"cn": "beta"}, {"cn": "boss", "o": "Example"}):
+        t.write("a.yaml", {"clients": [t.client("alpha") | {"match": [stolen]}]})
+        t.wait(a="refused", b="good")
+        beta.echo(b"untouched")
+        assert t.proxy.decision(t.ask("beta").id)["client"]["name"] == "beta"
+        os.unlink(t.folder / "a.yaml")
+        t.wait(b="good")
+    # Two that come at once and say the same: neither is believed.
+    for name in ("c", "d"):
+        t.write(f"{name}.yaml", {"clients": [t.client("gamma", name=name)]})
+    t.control.run("reload", expected=3)
+    t.wait(b="good", c="refused", d="refused")
+    assert t.reason("gamma") == "no_client"
+    os.unlink(t.folder / "c.yaml")
+    t.wait(b="good", d="good")
+    t.tunnel("gamma").echo(b"now it is one")
+
+
+def test_a_start_with_a_broken_file_serves_all_others(start, dns, origin, pki, tmp_path):
+    folder = tmp_path / "clients.d"
+    folder.mkdir()
+    (folder / "a.yaml").write_text("clients: [{name: a")
+    os.mkdir(folder / "dir.yaml")
+    data = folder / "..data"
+    os.mkdir(folder / "..1")
+    (folder / "..1" / "k.yaml").write_text(json.dumps({"clients": [team("kate", 1)]}))
+    os.symlink("..1", data)
+    os.symlink("..data/k.yaml", folder / "k.yaml")
+    proxy = start(include=[f"{folder}/*.yaml"], control=CONTROL)
+    control = Control(proxy)
+
+    def states():
+        return [row["state"] for row in control.status()["config"]["included"]]
+
+    assert states() == ["refused", "refused", "good"]
+    assert control.status()["reloads"]["failing_since"] is not None
+    assert proxy.decision(proxy.ask(DENIED, pki.ca.leaf("kate")).id)["client"]["name"] == "kate"
+    checked = run("check", "-c", proxy.config_path)
+    assert checked.returncode == 1 and "a.yaml:2:1: error" in checked.stderr, checked.stderr
+    assert "dir.yaml is a directory" in checked.stderr
+    assert run("check", "--main", "-c", proxy.config_path).returncode == 0
+    karl = pki.ca.leaf("karl")
+    assert proxy.decision(proxy.ask(DENIED, karl).id)["decision"]["reason"] == "no_client"
+    # As the kubelet does it.
+    os.mkdir(folder / "..2")
+    (folder / "..2" / "k.yaml").write_text(json.dumps({"clients": [team("karl", 1)]}))
+    os.symlink("..2", folder / "..data_tmp")
+    os.rename(folder / "..data_tmp", data)
+    eventually(
+        lambda: proxy.decision(proxy.ask(DENIED, karl).id)["decision"]["reason"] == "no_rule",
+        lambda: proxy.stderr.text(),
+    )
