@@ -31,7 +31,8 @@ PACKAGES_TEST=(
 PACKAGES_CLIENTS=(wget python3-scrapy python3-pip openjdk-17-jdk-headless python3-aiohttp
     python3-httpx golang-go golang-golang-x-net-dev netcat-openbsd ncat openssh-client rclone squid-openssl tinyproxy
     python3-grpcio nghttp2-proxy prometheus
-    rsyslog-openssl rsyslog-gnutls python3-kubernetes)
+    rsyslog-openssl rsyslog-gnutls python3-kubernetes
+    golang-k8s-sigs-yaml-dev)
 # What it needs from npm, where Debian's are too old; without npm their tests fail and say so.
 NODE_CLIENTS=(undici@6 https-proxy-agent@7 axios@1 got@14)
 # What it needs from Debian's backports, unpacked beside what is installed: a curl with --proxy-http2.

@@ -11,38 +11,9 @@ import subprocess
 
 import pytest
 
-from support.kubernetes import CHARTS, KUBERNETES, MANIFESTS, Chart, Mistake, faults, objects
+from support.kubernetes import CHARTS, KUBERNETES, MANIFESTS, VARIANTS, Chart, Mistake, faults, objects
 from support.pages import PAGES, blocks
 from support.proxy import run
-
-# Further values: each chart in the other ways that it can be.
-VARIANTS = {
-    "proxy": ("sallyport", {}),
-    "proxy, much of it": (
-        "sallyport",
-        {
-            "clientsCa": {"crl": True},
-            "lists": {"blocked.txt": "a.example.com\n"},
-            "config": {"resolver": {"servers": ["192.0.2.53:53"]}, "workers": 2},
-            "certificate": {"names": ["proxy.example.org"]},
-            "service": {"type": "LoadBalancer", "annotations": {"example.org/internal": "true"}},
-            "serviceMonitor": {"labels": {"release": "prometheus"}},
-        },
-    ),
-    "proxy, as little as can be": (
-        "sallyport",
-        {
-            "clients": [],
-            "certificate": {"create": False},
-            "serviceMonitor": {"create": False},
-            "podDisruptionBudget": {"create": False},
-            "networkPolicy": {"create": False},
-        },
-    ),
-    "fleet, csi": ("sallyport-fleet", {"app": {"args": ["--fast"]}}),
-    "fleet, vault": ("sallyport-fleet", {"certificate": {"from": "vault"}}),
-    "fleet, without a policy": ("sallyport-fleet", {"networkPolicy": {"create": False}}),
-}
 
 
 def renderer():

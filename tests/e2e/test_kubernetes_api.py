@@ -1,10 +1,15 @@
-"""The schema that the manifests are judged by, compared with Kubernetes' own models: those of its Python client, which are made from the
-published API. Cert-manager, the Prometheus operator and kustomize are not in it."""
+"""What the tests of the manifests go by, compared with others. Their schema: with the models of Kubernetes' Python client, which are made from
+the published API (cert-manager, the Prometheus operator and kustomize are not in it). Their renderer: with Go's own templates."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
 
 import pytest
 from kubernetes import client as models
 
-from support.kubernetes import schema
+from support.kubernetes import CHARTS, VARIANTS, Chart, objects, schema
 
 # Fields that are newer than the client of Debian 12 (Kubernetes 1.22).
 NEWER = {("V1Container", "restartPolicy")}
@@ -67,3 +72,28 @@ def test_the_schema_says_what_the_published_api_says(definition):
 def test_a_difference_would_be_seen():
     part = {"type": "object", "properties": {"replicas": {"type": "string"}, "replica": {"type": "integer"}}}
     assert differences(part, "V1DeploymentSpec") == ["V1DeploymentSpec.replicas: int: {'type': 'string'}", "V1DeploymentSpec has no replica"]
+
+
+@pytest.fixture(scope="module")
+def rendered_by_go(tmp_path_factory):
+    """What Go's templates make of a chart: objects."""
+    folder = tmp_path_factory.mktemp("go")
+    cache = os.environ.get("SALLYPORT_GOCACHE", str(folder / "cache"))
+    # Debian's packages are sources below one folder.
+    environment = {**os.environ, "GO111MODULE": "off", "GOPATH": "/usr/share/gocode", "GOCACHE": cache, "GOFLAGS": ""}
+    source = Path(__file__).parent / "support/chart.go"
+    subprocess.run(["go", "build", "-o", folder / "chart", source], check=True, env=environment)
+
+    def render(chart, values):
+        (folder / "values.yaml").write_text(json.dumps(values))
+        command = [folder / "chart", CHARTS / chart, "some", "where", folder / "values.yaml"]
+        text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        return [each for each in objects([text]) if each]
+
+    return render
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_chart_says_the_same_to_go(variant, rendered_by_go):
+    chart, values = VARIANTS[variant]
+    assert rendered_by_go(chart, values) == objects(Chart(CHARTS / chart, [values], "some", "where").render().values())

@@ -16,6 +16,35 @@ sys.path.insert(0, str(KUBERNETES))
 
 from template import Chart, Mistake  # noqa: E402 - the folder had to be named first
 
+# Further values: each chart in the other ways that it can be.
+VARIANTS = {
+    "proxy": ("sallyport", {}),
+    "proxy, much of it": (
+        "sallyport",
+        {
+            "clientsCa": {"crl": True},
+            "lists": {"blocked.txt": "a.example.com\n"},
+            "config": {"resolver": {"servers": ["192.0.2.53:53"]}, "workers": 2},
+            "certificate": {"names": ["proxy.example.org"]},
+            "service": {"type": "LoadBalancer", "annotations": {"example.org/internal": "true"}},
+            "serviceMonitor": {"labels": {"release": "prometheus"}},
+        },
+    ),
+    "proxy, as little as can be": (
+        "sallyport",
+        {
+            "clients": [],
+            "certificate": {"create": False},
+            "serviceMonitor": {"create": False},
+            "podDisruptionBudget": {"create": False},
+            "networkPolicy": {"create": False},
+        },
+    ),
+    "fleet, csi": ("sallyport-fleet", {"app": {"args": ["--fast"]}}),
+    "fleet, vault": ("sallyport-fleet", {"certificate": {"from": "vault"}}),
+    "fleet, without a policy": ("sallyport-fleet", {"networkPolicy": {"create": False}}),
+}
+
 
 @functools.lru_cache(maxsize=None)
 def schema():
@@ -129,4 +158,4 @@ def objects(texts):
     return [each for text in texts for each in yaml.safe_load_all(text)]
 
 
-__all__ = ["CHARTS", "Chart", "KUBERNETES", "MANIFESTS", "Mistake", "faults", "objects"]
+__all__ = ["CHARTS", "Chart", "KUBERNETES", "MANIFESTS", "Mistake", "VARIANTS", "faults", "objects", "schema"]
