@@ -21,6 +21,9 @@ struct crl_wishes {
     atomic_bool is_busy; // somebody reads or writes what follows
     size_t count;
     struct wish wishes[CRL_WISHES_MAX];
+    size_t unlisted_count;
+    size_t unlisted_said; // of them, in front
+    struct http_url unlisted[CRL_WISHES_MAX_UNLISTED];
     size_t prefix_count; // these two never change
     struct http_url prefixes[CRL_WISHES_MAX_PREFIXES];
 };
@@ -131,15 +134,30 @@ struct naming {
     int64_t now_s;
 };
 
+// add_unlisted remembers one that is under no prefix, once.
+static void add_unlisted(struct crl_wishes *wishes, const struct http_url *url)
+{
+    size_t i = 0;
+    while (i < wishes->unlisted_count && !http_url_equal(url, &wishes->unlisted[i]))
+        i++;
+    if (i == wishes->unlisted_count && i < CRL_WISHES_MAX_UNLISTED)
+        wishes->unlisted[wishes->unlisted_count++] = *url;
+}
+
 static void note_uri(void *arg, struct slice uri)
 {
     const struct naming *naming = arg;
     struct crl_wishes *wishes = naming->wishes;
     struct wish wanted = {.named_s = naming->now_s};
     struct errinfo info;
-    if (http_url_parse(uri, &wanted.url, &info) != ERR_OK || !is_allowed(wishes, &wanted.url) ||
+    if (http_url_parse(uri, &wanted.url, &info) != ERR_OK ||
         !begin(wishes)) // in use: the next handshake notes it
         return;
+    if (!is_allowed(wishes, &wanted.url)) {
+        add_unlisted(wishes, &wanted.url);
+        end(wishes);
+        return;
+    }
     struct wish *wish = find_url(wishes, &wanted.url);
     if (wish != NULL) {
         wish->named_s = naming->now_s;
@@ -188,7 +206,32 @@ void crl_wishes_inherit(struct crl_wishes *wishes, struct crl_wishes *before)
         if (is_allowed(wishes, &before->wishes[i].url))
             wishes->wishes[wishes->count++] = before->wishes[i];
     }
+    for (size_t i = 0; i < before->unlisted_count; i++) {
+        if (is_allowed(wishes, &before->unlisted[i]))
+            continue;
+        add_unlisted(wishes, &before->unlisted[i]);
+        wishes->unlisted_said += i < before->unlisted_said;
+    }
     end(before);
+}
+
+bool crl_wishes_read_unlisted(struct crl_wishes *wishes, bool is_said, struct http_url *out,
+                              size_t *out_count, size_t *out_news)
+{
+    *out_count = 0;
+    *out_news = 0;
+    if (wishes == NULL)
+        return true;
+    if (!begin(wishes))
+        return false;
+    for (size_t i = 0; i < wishes->unlisted_count; i++)
+        out[i] = wishes->unlisted[i];
+    *out_count = wishes->unlisted_count;
+    *out_news = wishes->unlisted_said;
+    if (is_said)
+        wishes->unlisted_said = wishes->unlisted_count;
+    end(wishes);
+    return true;
 }
 
 bool crl_wishes_read(struct crl_wishes *wishes, int64_t now_s, struct http_url *out,

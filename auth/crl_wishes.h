@@ -15,6 +15,7 @@
 enum {
     CRL_WISHES_MAX = 64, // URLs
     CRL_WISHES_MAX_PREFIXES = 8,
+    CRL_WISHES_MAX_UNLISTED = 8, // URLs below no prefix that are remembered
     CRL_WISHES_KEEP_S = 7 * 24 * 60 * 60,
     CRL_WISHES_FRESH_S =
         60 * 60, // what was named within makes no room for another one of its own issuer
@@ -40,6 +41,12 @@ void crl_wishes_renew(struct crl_wishes *wishes, const struct chain_record *reco
 
 // crl_wishes_inherit takes over what is in `before` (NULL: nothing) and under a prefix of `wishes` (NULL: none). It may wait for others.
 void crl_wishes_inherit(struct crl_wishes *wishes, struct crl_wishes *before);
+
+// crl_wishes_read_unlisted puts into `out`, of CRL_WISHES_MAX_UNLISTED places, the first URLs that verified certificates have named and
+// that are under no prefix: a prefix may have been mistyped. Those from `*out_news` on were given to nobody before who said
+// `is_said`, as this call may. False: it is in use, try again. NULL wishes: none.
+bool crl_wishes_read_unlisted(struct crl_wishes *wishes, bool is_said, struct http_url *out,
+                              size_t *out_count, size_t *out_news) MUST_USE;
 
 // crl_wishes_read gives back what nobody has named for long, and puts the rest into `out`, of CRL_WISHES_MAX places. False: it
 // is in use, try again. NULL wishes: none.

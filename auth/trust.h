@@ -84,6 +84,10 @@ void trust_keep_seen(struct trust *trust, const struct trust *before);
 bool trust_read_wishes(const struct trust *trust, int64_t now_s, struct http_url *out,
                        size_t *out_count) MUST_USE;
 
+// trust_read_unlisted gives the URLs that they have named in vain: see crl_wishes_read_unlisted. Any thread.
+bool trust_read_unlisted(const struct trust *trust, bool is_said, struct http_url *out,
+                         size_t *out_count, size_t *out_news) MUST_USE;
+
 // trust_deny_sha256 and trust_deny_serial put a certificate on the list of the denied: by its
 // SHA-256, 32 bytes, or by issuer and serial (big-endian). It holds for every certificate of a
 // chain, the anchor included. ERR_LIMIT beyond 200,000, ERR_MEMORY.

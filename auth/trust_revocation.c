@@ -127,6 +127,12 @@ bool trust_read_wishes(const struct trust *trust, int64_t now_s, struct http_url
     return crl_wishes_read(trust->wishes, now_s, out, out_count);
 }
 
+bool trust_read_unlisted(const struct trust *trust, bool is_said, struct http_url *out,
+                         size_t *out_count, size_t *out_news)
+{
+    return crl_wishes_read_unlisted(trust->wishes, is_said, out, out_count, out_news);
+}
+
 bool trust_goes_by_crls(const struct trust *trust)
 {
     return trust->revocation.count > 0 || trust->options.requires_crls;

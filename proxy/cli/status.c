@@ -205,6 +205,8 @@ static void print_all(FILE *out, const json_t *root)
         out, root, "crl_fetches",
         "crl fetched  of {of}: {url}, {fetched} new, {unchanged} unchanged, {failed} failed, "
         "again in {next_in_s} s");
+    print_list(out, root, "crl_unlisted",
+               "crl          of {of}: ! {url} is named by certificates, and below no `under`");
     print_list(out, root, "parents",
                "parent       {of}: {url} is {state}; checks: {good} good, {failed} failed");
     print_list(out, root, "dns",

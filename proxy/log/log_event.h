@@ -22,6 +22,7 @@
     X(LOG_TRUST_TAKEN, "trust_taken")                                                              \
     X(LOG_CRL_FETCHED, "crl_fetched")                                                              \
     X(LOG_CRL_FETCH_FAILED, "crl_fetch_failed")                                                    \
+    X(LOG_CRL_UNLISTED, "crl_unlisted")                                                            \
     X(LOG_RENEWED, "renewed")                                                                      \
     X(LOG_ENDS_SOON, "ends_soon")                                                                  \
     X(LOG_EXPIRED, "expired")                                                                      \

@@ -508,6 +508,22 @@ static void drop_unnamed(struct crl_fetches *fetches, const char *trust)
     }
 }
 
+// say_unlisted tells once of each list that certificates have named in vain.
+static void say_unlisted(const struct crl_source *source, const struct trust *trust)
+{
+    struct http_url urls[CRL_WISHES_MAX_UNLISTED];
+    size_t count = 0;
+    size_t news = 0;
+    if (!trust_read_unlisted(trust, true, urls, &count, &news))
+        return; // the next look says it
+    for (size_t i = news; i < count; i++)
+        log_warning(LOG_CRL_UNLISTED,
+                    "trust.%s: a certificate names the list %s, which is below no prefix of "
+                    "`under`: it is not fetched, and who needs it is refused (crl_missing); add a "
+                    "prefix, or name the list under `crl`, if it is the CA's",
+                    source->trust, urls[i].text);
+}
+
 // learn goes by what certificates have named lately: begins with what is new, and ends what is gone.
 static void learn(struct crl_fetches *fetches, const struct crl_source_entry *entry)
 {
@@ -515,6 +531,8 @@ static void learn(struct crl_fetches *fetches, const struct crl_source_entry *en
     const struct trust *trust = snapshot_find_trust(fetches->service->snapshot, source->trust);
     char path[CONFIG_PATH_MAX + 1];
     size_t count = 0;
+    if (trust != NULL)
+        say_unlisted(source, trust);
     if (trust == NULL || !trust_read_wishes(trust, (int64_t)time(NULL), fetches->named, &count))
         return;
     for (struct item *item = fetches->items; item != NULL; item = item->next)

@@ -2,6 +2,7 @@
 #include "proxy/service/crl_report.h"
 
 #include "auth/base/json.h"
+#include "auth/crl_wishes.h"
 #include "proxy/config/crl_sources.h"
 
 void crl_report_status(const struct crl_fetches *fetches, struct text *out)
@@ -21,6 +22,26 @@ void crl_report_status(const struct crl_fetches *fetches, struct text *out)
         json_add_number(out, "next_in_s", (state.next_in_ms + 999) / 1000);
         json_add_string(out, "warning", state.problem[0] == '\0' ? NULL : state.problem);
         json_end_object(out);
+    }
+    json_end_array(out);
+}
+
+void crl_report_unlisted(const struct snapshot *snapshot, struct text *out)
+{
+    json_begin_array(out, "crl_unlisted");
+    for (size_t t = 0; t < snapshot->trust_count; t++) {
+        struct http_url urls[CRL_WISHES_MAX_UNLISTED];
+        size_t count = 0;
+        size_t news = 0;
+        // One that is in use just now is asked again when somebody looks again.
+        if (!trust_read_unlisted(snapshot->trusts[t], false, urls, &count, &news))
+            count = 0;
+        for (size_t i = 0; i < count; i++) {
+            json_begin_object(out, NULL);
+            json_add_string(out, "of", trust_name(snapshot->trusts[t]));
+            json_add_string(out, "url", urls[i].text);
+            json_end_object(out);
+        }
     }
     json_end_array(out);
 }

@@ -8,6 +8,9 @@
 // crl_report_status adds the array `crl_fetches` to an object.
 void crl_report_status(const struct crl_fetches *fetches, struct text *out);
 
+// crl_report_unlisted adds the array `crl_unlisted`: what certificates have named below no prefix.
+void crl_report_unlisted(const struct snapshot *snapshot, struct text *out);
+
 // crl_report_metrics adds the families about fetching.
 void crl_report_metrics(const struct crl_fetches *fetches, struct exposition *out);
 

@@ -478,6 +478,7 @@ void status_write(const struct service *service, const struct scan *scan, struct
         add_crls(out, snapshot->trusts[t], now_s);
     json_end_array(out);
     crl_report_status(service->crl_fetches, out);
+    crl_report_unlisted(service->snapshot, out);
     parent_checks_status(service->parent_checks, out);
     dns_report_status(&snapshot->resolver, out);
     add_ocsp(service, out);

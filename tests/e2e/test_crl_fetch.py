@@ -311,6 +311,10 @@ def test_the_lists_that_verified_certificates_name_are_fetched_under_the_listed_
     tunnel.read_to_end()
     proxy.assert_closed(tunnel.id, "revoked")
     assert {head.split()[1] for head in publisher.requests} == {"/crl/ca.crl"}
+    unlisted = f"http://pki.test:{publisher.port}/x.crl"
+    encoded = prefix + "..%2Fx.crl"
+    assert {each["url"] for each in proxy.control.status()["crl_unlisted"]} == {unlisted, encoded}
+    assert proxy.stderr.text().count(f"names the list {unlisted}, which is below no prefix") == 1
     assert fetches(proxy)["url"] == prefix + "ca.crl"
     proxy.stop()
     publisher.close()

@@ -124,6 +124,43 @@ static void what_nobody_names_any_more_is_given_back(void **state)
     crl_wishes_unref(wishes);
 }
 
+static void what_is_under_no_prefix_is_remembered_once_so_that_somebody_can_be_told(void **state)
+{
+    struct workshop *workshop = *state;
+    struct crl_wishes *wishes = under("http://pki.test/crl/");
+    struct http_url urls[CRL_WISHES_MAX_UNLISTED];
+    size_t count = 0;
+    size_t news = 0;
+    char uri[64];
+    note(workshop, wishes, "ldap://pki.test/crl/ca.crl");
+    note(workshop, wishes, "http://pki.test/crl/ca.crl");
+    for (unsigned i = 0; i < 2; i++)
+        note(workshop, wishes, "http://pki.test/crls/ca.crl");
+    assert_true(crl_wishes_read_unlisted(wishes, false, urls, &count, &news));
+    assert_int_equal(count, 1);
+    assert_int_equal(news, 0);
+    assert_string_equal(urls[0].text, "http://pki.test/crls/ca.crl");
+    assert_true(crl_wishes_read_unlisted(wishes, true, urls, &count, &news));
+    assert_int_equal(news, 0);
+    for (unsigned i = 0; i < CRL_WISHES_MAX_UNLISTED + 3; i++) {
+        (void)snprintf(uri, sizeof uri, "http://pki.test/other/%u.crl", i);
+        note(workshop, wishes, uri);
+    }
+    assert_true(crl_wishes_read_unlisted(wishes, false, urls, &count, &news));
+    assert_int_equal(count, CRL_WISHES_MAX_UNLISTED);
+    assert_int_equal(news, 1);
+    // A profile with another prefix knows the rest, and what was said.
+    struct crl_wishes *next = under("http://pki.test/other/");
+    crl_wishes_inherit(next, wishes);
+    assert_true(crl_wishes_read_unlisted(next, false, urls, &count, &news));
+    assert_int_equal(count, 1);
+    assert_int_equal(news, 1);
+    assert_true(crl_wishes_read_unlisted(NULL, true, urls, &count, &news));
+    assert_int_equal(count, 0);
+    crl_wishes_unref(wishes);
+    crl_wishes_unref(next);
+}
+
 static void what_was_named_while_the_clock_was_ahead_is_given_back_too(void **state)
 {
     struct workshop *workshop = *state;
@@ -277,6 +314,7 @@ int main(void)
         TEST(so_many_are_noted_and_no_more),
         TEST(a_point_for_some_reasons_or_of_another_issuer_names_nothing),
         TEST(what_nobody_names_any_more_is_given_back),
+        TEST(what_is_under_no_prefix_is_remembered_once_so_that_somebody_can_be_told),
         TEST(what_was_named_while_the_clock_was_ahead_is_given_back_too),
         TEST(an_issuer_that_names_many_leaves_room_for_others),
         TEST(only_a_verified_chain_is_believed),
