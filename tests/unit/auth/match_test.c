@@ -280,6 +280,155 @@ static void the_first_client_that_fits_is_found(void **state)
     assert_null(policy_find_client(&empty, NULL, NULL));
 }
 
+// extension_of makes what an entry asks of the extension 1.2.3: a text, with its key.
+static struct extension_match extension_of(const char *text, char key[32])
+{
+    const int len = snprintf(key, 32, "\x02\x2A\x03%c%s", 0, text);
+    return (struct extension_match){.oid = SLICE_LITERAL("\x2A\x03"),
+                                    .kind = EXTENSION_TEXT,
+                                    .value = slice_of_string(text),
+                                    .key = slice_of(key, (size_t)len)};
+}
+
+static void entries_meet_where_one_certificate_could_fit_both(void **state)
+{
+    static const uint8_t digests[2][IDENTITY_DIGEST_LEN] = {{1}, {2}};
+    static const struct ip_addr addresses[2] = {{.family = IP_V4, .bytes = {1}},
+                                                {.family = IP_V4, .bytes = {2}}};
+    char keys[2][32];
+    const struct extension_match wide = extension_of("team/*", keys[0]);
+    const struct extension_match narrow = extension_of("team/a", keys[1]);
+    const struct {
+        struct match_entry a;
+        struct match_entry b;
+        bool a_covers;
+        bool b_covers;
+        bool meet;
+    } rows[] = {
+        // One covers the other.
+        {{.cn = "x"}, {.cn = "x"}, true, true, true},
+        {{.cn = "x"}, {.cn = "x", .ou = "o"}, true, false, true},
+        {{.cn = "x"}, {.cn = "X"}, false, false, false},
+        {{.any = true}, {.cn = "x"}, true, false, true},
+        {{.trust = "staff"}, {.cn = "x", .trust = "staff"}, true, false, true},
+        {{.trust = "staff"}, {.cn = "x", .trust = "other"}, false, false, false},
+        {{.o = "o"}, {.cn = "x", .o = "o"}, true, false, true},
+        {{.o = "o"}, {.cn = "x"}, false, false, false},
+        {{.uri = "a://b/*"}, {.uri = "a://b/c/*"}, true, false, true},
+        {{.uri = "a://b/*"}, {.uri = "a://b/c"}, true, false, true},
+        {{.uri = "a://b/*"}, {.uri = "a://bc/d"}, false, false, false},
+        {{.dns = "*.x"}, {.dns = "*.y.x"}, true, false, true},
+        {{.dns = "a.X"}, {.dns = "A.x"}, true, true, true},
+        {{.extension = &wide}, {.extension = &narrow}, true, false, true},
+        // Neither covers the other.
+        {{.cn = "x", .o = "p"}, {.cn = "x", .ou = "q"}, false, false, true},
+        {{.cn = "x", .o = "p"}, {.cn = "x", .o = "q"}, false, false, false},
+        {{.cn = "x", .trust = "p"}, {.cn = "x", .trust = "q"}, false, false, false},
+        {{.cn = "x", .dns = "*.x"}, {.dns = "a.x", .ou = "o"}, false, false, true},
+        {{.dns = "a.x", .ou = "o"}, {.cn = "x", .dns = "*.x"}, false, false, true},
+        {{.sha256 = digests[0], .cn = "x"}, {.sha256 = digests[0], .o = "o"}, false, false, true},
+        {{.sha256 = digests[0], .cn = "x"}, {.sha256 = digests[1], .cn = "x"}, false, false, false},
+        {{.ip = &addresses[0], .cn = "x"}, {.ip = &addresses[0], .o = "o"}, false, false, true},
+        {{.ip = &addresses[0]}, {.ip = &addresses[1]}, false, false, false},
+        // What many have in common is not enough.
+        {{.cn = "x", .o = "p"}, {.uri = "a://b/c", .o = "p"}, false, false, false},
+        {{.cn = "x", .trust = "p"}, {.uri = "a://b/c", .trust = "p"}, false, false, false},
+        {{.cn = "x", .ou = "p"}, {.dns = "a", .ou = "p"}, false, false, false},
+        {{.cn = "x", .issuer = SLICE_LITERAL("i")},
+         {.dns = "a", .issuer = SLICE_LITERAL("i")},
+         false,
+         false,
+         false},
+        {{.cn = "x"}, {.dns = "x"}, false, false, false},
+        // Policies and QC statements: sets of OIDs.
+        {{.cn = "x", .policies = SLICE_LITERAL("\1p\1q"), .ou = "o"},
+         {.cn = "x", .policies = SLICE_LITERAL("\1r\1q"), .o = "o"},
+         false,
+         false,
+         true},
+        {{.cn = "x", .policies = SLICE_LITERAL("\1p")},
+         {.cn = "x", .policies = SLICE_LITERAL("\1q")},
+         false,
+         false,
+         false},
+        {{.cn = "x", .qc = SLICE_LITERAL("\1p")},
+         {.cn = "x", .qc = SLICE_LITERAL("\1q")},
+         false,
+         false,
+         false},
+        {{.dns = "x", .qc = SLICE_LITERAL("\1p")},
+         {.cn = "x", .qc = SLICE_LITERAL("\1p")},
+         false,
+         false,
+         false},
+        {{.dns = "x", .policies = SLICE_LITERAL("\1p")},
+         {.cn = "x", .policies = SLICE_LITERAL("\1p")},
+         false,
+         false,
+         false},
+        // Without a certificate.
+        {{.anonymous = true}, {.anonymous = true}, true, true, true},
+        {{.anonymous = true}, {.cn = "x"}, false, false, false},
+        {{.any = true}, {.anonymous = true}, false, false, false},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const struct match_entry *a = &rows[i].a;
+        const struct match_entry *b = &rows[i].b;
+        if (match_entry_covers(a, b) != rows[i].a_covers ||
+            match_entry_covers(b, a) != rows[i].b_covers)
+            fail_msg("row %zu: which covers which", i);
+        if (match_entry_meets(a, b) != rows[i].meet || match_entry_meets(b, a) != rows[i].meet)
+            fail_msg("row %zu: whether they meet", i);
+    }
+}
+
+static void an_entry_names_somebody_by_what_few_have(void **state)
+{
+    static const uint8_t digest[IDENTITY_DIGEST_LEN] = {1};
+    static const struct ip_addr address = {.family = IP_V4};
+    char key[32];
+    const struct extension_match text = extension_of("t", key);
+    struct extension_match der = text;
+    struct extension_match equals = text;
+    struct extension_match json = text;
+    struct extension_member members[] = {
+        {.is_any = true}, {.equals = {.part_count = 1}}, {.is_any = false}};
+    der.kind = EXTENSION_DER;
+    equals.kind = EXTENSION_EQUALS;
+    json.kind = EXTENSION_JSON;
+    json.members = members;
+    const struct match_entry yes[] = {
+        {.cn = "x"},         {.uri = "u"},
+        {.dns = "d"},        {.email = "e"},
+        {.ip = &address},    {.subject = SLICE_LITERAL("s")},
+        {.sha256 = digest},  {.spki_sha256 = digest},
+        {.extension = &der}, {.serial = SLICE_LITERAL("n"), .issuer = SLICE_LITERAL("i")},
+        {.extension = &text}};
+    const struct match_entry no[] = {{0},
+                                     {.any = true},
+                                     {.anonymous = true},
+                                     {.trust = "t"},
+                                     {.issuer = SLICE_LITERAL("i")},
+                                     {.ou = "u", .o = "o"},
+                                     {.policies = SLICE_LITERAL("\1p")},
+                                     {.qc = SLICE_LITERAL("\1p")},
+                                     {.extension = &equals}};
+    (void)state;
+    for (size_t i = 0; i < sizeof yes / sizeof yes[0]; i++) {
+        if (!match_entry_names(&yes[i]))
+            fail_msg("row %zu names nobody", i);
+    }
+    for (size_t i = 0; i < sizeof no / sizeof no[0]; i++) {
+        if (match_entry_names(&no[i]))
+            fail_msg("row %zu names somebody", i);
+    }
+    for (json.member_count = 0; json.member_count <= 3; json.member_count++) {
+        const struct match_entry entry = {.extension = &json};
+        assert_int_equal(match_entry_names(&entry), json.member_count == 3);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -294,6 +443,8 @@ int main(void)
         cmocka_unit_test(a_second_spiffe_id_after_many_sans_fits_no_uri),
         cmocka_unit_test(bytes_beyond_ascii_make_a_san_fit_nothing),
         cmocka_unit_test(the_first_client_that_fits_is_found),
+        cmocka_unit_test(entries_meet_where_one_certificate_could_fit_both),
+        cmocka_unit_test(an_entry_names_somebody_by_what_few_have),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -207,6 +207,38 @@ static void a_template_knows_which_parts_it_has(void **state)
     assert_false(name_template_has(&name, NAME_PART_EXTENSION));
 }
 
+static void templates_agree_unless_their_ends_tell_them_apart(void **state)
+{
+    static const struct {
+        const char *a;
+        const char *b;
+        bool may_agree;
+    } rows[] = {
+        {"a-{cn}", "a-{cn}", true},
+        {"a-{cn}", "b-{cn}", false},
+        {"a-{cn}", "a-b-{cn}", true},
+        {"{cn}", "a-{cn}-z", true},
+        {"{cn}-y", "{cn}-z", false},
+        {"{cn}-x-z", "a{cn}-z", true},
+        {"a-{cn}-y", "{cn}-z", false},
+        {"a{cn}.{dns[0]}-y", "a{cn}-y", true},
+        {"a{cn}.{dns[0]}-y", "a{cn}-z", false},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct name_template a;
+        struct name_template b;
+        struct errinfo info;
+        assert_int_equal(ERR_OK, name_template_parse(slice_of_string(rows[i].a),
+                                                     NAME_ALPHABET_ACCOUNT, &a, &info));
+        assert_int_equal(ERR_OK, name_template_parse(slice_of_string(rows[i].b),
+                                                     NAME_ALPHABET_ACCOUNT, &b, &info));
+        if (name_template_may_agree(&a, &b) != rows[i].may_agree ||
+            name_template_may_agree(&b, &a) != rows[i].may_agree)
+            fail_msg("%s and %s", rows[i].a, rows[i].b);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -215,6 +247,7 @@ int main(void)
         cmocka_unit_test(an_extension_without_text_gives_no_name),
         cmocka_unit_test(a_value_that_is_only_compared_may_hold_any_visible_ascii),
         cmocka_unit_test(a_template_knows_which_parts_it_has),
+        cmocka_unit_test(templates_agree_unless_their_ends_tell_them_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

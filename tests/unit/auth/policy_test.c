@@ -624,6 +624,39 @@ static void what_is_denied_is_told_nothing(void **state)
     assert_false(candidate.asks);
 }
 
+static void denials_of_a_file_bind_its_own_clients_alone(void **state)
+{
+    (void)state;
+    const struct rule denials[] = {
+        {.name = "by name", .has_hosts = true, .hosts = make_hosts(sets, "bad.example")},
+        {.name = "by address",
+         .has_addresses = true,
+         .addresses = make_addresses(sets, "198.51.99.0/24")}};
+    const struct rule allow = {
+        .name = "all", .has_hosts = true, .hosts = make_hosts(sets, "*.example")};
+    const struct client_file file = {.name = "f", .deny = denials, .deny_count = 2};
+    const struct client clients[] = {
+        {.name = "in", .file = &file, .allow = &allow, .allow_count = 1},
+        {.name = "out", .allow = &allow, .allow_count = 1}};
+    const struct policy policy = {.clients = clients, .client_count = 2};
+    const struct ip_addr source = address("192.0.2.1");
+    const struct target bad = target("bad.example:443");
+    const struct target other = target("other.example:443");
+    for (size_t i = 0; i < 2; i++) {
+        const enum action wanted = i == 0 ? ACTION_DENY : ACTION_ALLOW;
+        struct candidate candidate = {.address = address("198.51.99.1")};
+        struct decision decision;
+        policy_decide_target(&policy, &clients[i], &source, 0, &bad, NULL, &decision);
+        assert_int_equal(wanted, decision.action);
+        policy_decide_target(&policy, &clients[i], &source, 0, &other, NULL, &decision);
+        assert_int_equal(ACTION_ALLOW, decision.action);
+        policy_decide_addresses(&policy, &clients[i], &source, 0, &other, &candidate, 1, NULL,
+                                &decision);
+        assert_int_equal(wanted, decision.action);
+        assert_string_equal(i == 0 ? "by address" : "all", decision.rule);
+    }
+}
+
 // oid_of gives an OID of `len` bytes that differs with `last`; static memory, for two at a time.
 static struct slice oid_of(size_t len, uint8_t last)
 {
@@ -854,6 +887,8 @@ int main(void)
                                         begin_sets, end_sets),
         cmocka_unit_test(ways_are_equal_where_they_lead_through_the_same_parents_in_the_same_order),
         cmocka_unit_test(what_is_denied_is_told_nothing),
+        cmocka_unit_test_setup_teardown(denials_of_a_file_bind_its_own_clients_alone, begin_sets,
+                                        end_sets),
         cmocka_unit_test(the_extensions_that_entries_name_are_a_set_of_each_profile),
         cmocka_unit_test(more_extensions_than_a_set_holds_are_an_error),
         cmocka_unit_test(a_sealed_policy_has_what_its_entries_name_and_its_names),
