@@ -96,8 +96,11 @@ def test_nonsense_is_a_502_or_a_504_and_opens_nothing(proxy, dns, canary, kind):
     name = f"forged{list(FORGED).index(kind)}.test"
     dns.reply(name, forged=FORGED[kind])
     answer = proxy.ask(f"{name}:{canary.port}")
-    assert answer.status in (502, 504), answer
-    proxy.assert_refused(answer, answer.status, "dns_failed", action="error")
+    if answer.status == 403 and kind == "an address of sixteen bytes":  # c-ares of 2024 and later makes 0.0.0.0 of it
+        proxy.assert_refused(answer, 403, "special_range")
+    else:
+        assert answer.status in (502, 504), answer
+        proxy.assert_refused(answer, answer.status, "dns_failed", action="error")
     assert proxy.close_record(answer.id)["upstream"] is None
     assert canary.accepted == 0
 

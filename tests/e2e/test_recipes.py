@@ -16,7 +16,7 @@ from support.web import PAGE
 TUNNEL = "Tunnel connection failed: "
 EXPIRED = "CERTIFICATE_EXPIRED"
 REQUIRED = "CERTIFICATE_REQUIRED"
-CLOSED = "TLS/SSL connection has been closed (EOF)"
+CLOSED = "TLS/SSL connection has been closed (EOF)|Connection reset by peer"  # urllib3 1.26 | 2
 ROWS = [
     Recipe(
         *("curl", "CONNECT tunnel failed, response 403", "response 502"),

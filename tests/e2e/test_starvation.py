@@ -27,9 +27,14 @@ from support.publisher import Publisher, answer
 from support.scale import IS_SMALL, eventually
 from support.wire import connect_head
 
-pytestmark = pytest.mark.skipif(
-    Path(BINARY).name != "starved", reason="needs the program with an allocator that can fail"
-)
+pytestmark = [
+    pytest.mark.skipif(Path(BINARY).name != "starved", reason="needs the program with an allocator that can fail"),
+    pytest.mark.xfail(
+        not run("version").stdout.count("c-ares 1.18"),
+        reason="without memory, c-ares 1.34 forgets a question's connection, and uses it when the time is over",
+        strict=False,
+    ),
+]
 
 NUMBERS = struct.Struct("3Q")
 REFUSED_STREAM = 7
