@@ -1,9 +1,9 @@
 // What a bundle says beside its X.509 keys (spiffe_sequence, spiffe_refresh_hint, keys for JWTs) is read past.
 #include "auth/spiffe_bundle.h"
 
-#include <openssl/base64.h>
 #include <stdlib.h>
 
+#include "auth/base/base64.h"
 #include "auth/json_text.h"
 #include "auth/verification.h"
 
@@ -60,8 +60,7 @@ static enum err certificate_read(struct slice text, pem_block_function *on_block
     uint8_t *der = malloc(text.len + 1);
     if (der == NULL)
         return errinfo_set(info, ERR_MEMORY, "no memory");
-    const bool is_base64 =
-        text.len > 0 && EVP_DecodeBase64(der, &len, text.len, text.data, text.len) == 1;
+    const bool is_base64 = base64_parse(text, der, text.len, &len) == ERR_OK;
     const enum err error =
         is_base64
             ? on_block(arg, "CERTIFICATE", slice_of(der, len), 1, info)

@@ -6,7 +6,7 @@
 #include "auth/audit_event.h"
 #include "auth/base/date.h"
 #include "auth/base/json.h"
-#include "proxy/chain/base64.h"
+#include "auth/base/base64.h"
 
 enum {
     METHOD_TEXT_MAX = 32,

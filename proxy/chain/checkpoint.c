@@ -1,7 +1,7 @@
 // Three lines or four.
 #include "proxy/chain/checkpoint.h"
 
-#include "proxy/chain/base64.h"
+#include "auth/base/base64.h"
 #include "proxy/chain/seal.h"
 
 void checkpoint_format(const struct checkpoint *checkpoint, const struct note_signer *signer,

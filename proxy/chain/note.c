@@ -8,7 +8,7 @@
 #include <openssl/sha.h>
 
 #include "auth/base/hex.h"
-#include "proxy/chain/base64.h"
+#include "auth/base/base64.h"
 
 enum {
     ED25519 = 1, // the kind of a key (C2SP signed-note)

@@ -3,7 +3,7 @@
 
 #include <inttypes.h>
 
-#include "proxy/chain/base64.h"
+#include "auth/base/base64.h"
 #include "proxy/chain/seal.h"
 
 #define FORMAT "c2sp.org/tlog-proof@v1\n"

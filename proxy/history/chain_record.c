@@ -1,7 +1,7 @@
 // A note, and the subtrees.
 #include "proxy/history/chain_record.h"
 
-#include "proxy/chain/base64.h"
+#include "auth/base/base64.h"
 
 static bool tree_read(const struct history_entry *entry, uint64_t size, struct merkle *out)
 {

@@ -1,12 +1,11 @@
 // RFC 8941 4.2: an Item is parsed for Client-Cert, a List of Items for its chain.
 #include "proxy/http/client_cert.h"
 
+#include "auth/base/base64.h"
 #include "proxy/http/field.h"
 
 #define LEAF_NAME  "client-cert"
 #define CHAIN_NAME "client-cert-chain"
-
-static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 // is_spelled tells whether `name` is `dashed` once underscores are taken for dashes.
 static bool is_spelled(struct slice name, struct slice dashed)
@@ -61,57 +60,6 @@ enum client_cert_result client_cert_find(struct slice fields, struct client_cert
 
 // ---- reading ------------------------------------------------------------------------------------
 
-// value_of gives the six bits of a letter; 64: it is none.
-static uint32_t value_of(uint8_t letter)
-{
-    if (letter >= 'A' && letter <= 'Z')
-        return (uint32_t)letter - 'A';
-    if (letter >= 'a' && letter <= 'z')
-        return (uint32_t)letter - 'a' + 26;
-    if (letter >= '0' && letter <= '9')
-        return (uint32_t)letter - '0' + 52;
-    return letter == '+' ? 62 : letter == '/' ? 63 : 64;
-}
-
-// padding gives how many `=` end the text, at most two.
-static size_t padding(struct slice text)
-{
-    if (text.len < 4 || text.data[text.len - 1] != '=')
-        return 0;
-    return text.data[text.len - 2] == '=' ? 2 : 1;
-}
-
-// decode reads base64 (RFC 4648 4). ERR_INPUT for all that is not the one spelling of at least one byte.
-static enum err decode(struct slice text, uint8_t *out, size_t cap, size_t *out_len)
-{
-    const size_t padded = padding(text);
-    if (text.len == 0 || text.len % 4 != 0)
-        return ERR_INPUT;
-    const size_t len = text.len / 4 * 3 - padded;
-    if (len > cap)
-        return ERR_LIMIT;
-    uint32_t bits = 0;
-    size_t at = 0;
-    for (size_t i = 0; i < text.len; i++) {
-        const bool is_padding = i >= text.len - padded;
-        const uint32_t value = is_padding ? 0 : value_of(text.data[i]);
-        if (value == 64)
-            return ERR_INPUT;
-        bits = (bits << 6 | value) & 0xFFFFFF;
-        if (i % 4 != 3)
-            continue;
-        for (size_t byte = 0; byte < 3; byte++) {
-            const uint8_t piece = (uint8_t)(bits >> (16 - 8 * byte));
-            if (at < len)
-                out[at++] = piece;
-            else if (piece != 0)
-                return ERR_INPUT; // bits to spare that say something
-        }
-    }
-    *out_len = len;
-    return ERR_OK;
-}
-
 // take_sequence takes what is between two colons off `*rest`.
 static bool take_sequence(struct slice *rest, struct slice *out)
 {
@@ -161,28 +109,19 @@ enum err client_cert_next(struct client_cert *rest, uint8_t *out, size_t cap, si
             return ERR_INPUT;
         rest->has_chain = rest->chain.len > 0;
     }
-    return decode(text, out, cap, out_len);
+    return base64_parse(text, out, cap, out_len);
 }
 
 // ---- writing ------------------------------------------------------------------------------------
 
 size_t client_cert_text_len(size_t len)
 {
-    return (len + 2) / 3 * 4 + 2;
+    return base64_text_len(len) + 2;
 }
 
 void client_cert_append(struct slice der, struct text *out)
 {
     text_append_string(out, ":");
-    for (size_t i = 0; i < der.len; i += 3) {
-        const size_t left = der.len - i;
-        const uint32_t bits = (uint32_t)der.data[i] << 16 |
-                              (left > 1 ? (uint32_t)der.data[i + 1] << 8 : 0) |
-                              (left > 2 ? (uint32_t)der.data[i + 2] : 0);
-        const char quad[4] = {letters[bits >> 18], letters[bits >> 12 & 63],
-                              left > 1 ? letters[bits >> 6 & 63] : '=',
-                              left > 2 ? letters[bits & 63] : '='};
-        text_append(out, slice_of(quad, sizeof quad));
-    }
+    base64_append(out, der);
     text_append_string(out, ":");
 }

@@ -1,34 +1,20 @@
 // Two spellings in, one out.
 #include "proxy/uplink/pins.h"
 
-#include <openssl/base64.h>
 #include <openssl/mem.h>
 
+#include "auth/base/base64.h"
 #include "auth/base/hex.h"
 
-enum { BASE64_LEN = 44, HEX_DIGITS = 2 * PIN_LEN, SHOWN_MAX = 3 };
+enum { HEX_DIGITS = 2 * PIN_LEN, SHOWN_MAX = 3 };
 
 static const struct slice scheme = {(const uint8_t *)"sha256//", 8};
-
-// read_base64 reads a digest in base64 (RFC 4648 4), spelled in the one way that it has.
-static bool read_base64(struct slice text, uint8_t out[PIN_LEN])
-{
-    uint8_t bytes[BASE64_LEN];
-    size_t len = 0;
-    char again[PIN_TEXT_CAP];
-    if (text.len != BASE64_LEN ||
-        EVP_DecodeBase64(bytes, &len, sizeof bytes, text.data, text.len) != 1 || len != PIN_LEN)
-        return false;
-    (void)bytes_copy(out, PIN_LEN, slice_of(bytes, len));
-    (void)pin_format(out, again);
-    return slice_equal(slice_from(slice_of_string(again), scheme.len), text);
-}
 
 static bool read_pin(struct slice text, uint8_t out[PIN_LEN])
 {
     size_t digits = 0;
     if (slice_starts_with(text, scheme))
-        return read_base64(slice_from(text, scheme.len), out);
+        return base64_read(slice_from(text, scheme.len), out, PIN_LEN);
     return hex_read(text, out, PIN_LEN, &digits) && digits == HEX_DIGITS;
 }
 
@@ -57,8 +43,11 @@ bool pins_allow(const struct pins *pins, const uint8_t sha256[PIN_LEN])
 
 const char *pin_format(const uint8_t sha256[PIN_LEN], char out[PIN_TEXT_CAP])
 {
-    (void)string_copy(out, PIN_TEXT_CAP, scheme);
-    (void)EVP_EncodeBlock((uint8_t *)out + scheme.len, sha256, PIN_LEN);
+    struct text text;
+    text_init(&text, out, PIN_TEXT_CAP);
+    text_append(&text, scheme);
+    base64_append(&text, slice_of(sha256, PIN_LEN));
+    ASSERT(!text.is_cut);
     return out;
 }
 

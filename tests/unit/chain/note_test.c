@@ -7,7 +7,6 @@
 
 #include <cmocka.h>
 
-#include "proxy/chain/base64.h"
 #include "proxy/chain/checkpoint.h"
 
 #define DASH    "\xe2\x80\x94"
@@ -220,18 +219,6 @@ static void a_signed_text_that_is_no_checkpoint_is_malformed(void **state)
     }
 }
 
-static void base64_has_one_spelling(void **state)
-{
-    (void)state;
-    uint8_t bytes[4];
-    assert_true(base64_read(SLICE_LITERAL("AQIDBA=="), bytes, 4));
-    assert_memory_equal(bytes, "\1\2\3\4", 4);
-    static const char *const bad[] = {"AQIDBB==", "AQIDBA=",  "AQIDBA", "AQID\nBA==", "AQIDBA==\n",
-                                      "AQIDB-==", "AQIDBAUG", "",       " AQIDBA="};
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-        assert_false(base64_read(slice_of_string(bad[i]), bytes, 4));
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -243,7 +230,6 @@ int main(void)
         cmocka_unit_test(a_signature_of_one_bit_less_is_forged),
         cmocka_unit_test(checkpoints_are_read_as_they_are_written),
         cmocka_unit_test(a_signed_text_that_is_no_checkpoint_is_malformed),
-        cmocka_unit_test(base64_has_one_spelling),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
