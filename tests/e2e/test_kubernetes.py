@@ -174,6 +174,7 @@ def test_the_configuration_of_a_chart_is_a_good_one(variant, pki, tmp_path):
         ("clients-ca.crl", pki.ca.crl()),
     ):
         (tmp_path / name).symlink_to(path)
+    (tmp_path / "clients.d").mkdir()  # of a team that has no clients yet
     text = (tmp_path / "sallyport.yaml").read_text()
     for folder in ("/run/sallyport/", "/var/lib/sallyport/"):
         text, count = re.subn(folder, f"{tmp_path}/", text)

@@ -16,7 +16,7 @@ import yaml
 from support.config import client, reach
 from support.container import Container, Image, built
 from support.kubelet import AtomicFolder, Pod
-from support.kubernetes import CHARTS, Chart
+from support.kubernetes import CHARTS, SEARCH, Chart
 from support.origin import Origin, echo
 from support.pages import PAGES
 from support.pki import CLIENT_AUTH, SERVER_AUTH
@@ -74,9 +74,11 @@ class Service:
     """The proxy's pod with what it is given, and clients of it."""
 
     def __init__(self, pods, pki, dns, target):
-        blocked = client(reach("origin.test", target.port), name="scrapers", deny=[{"hosts": [{"file": "blocked.txt"}]}])
+        deny = [{"hosts": [{"file": "blocked.txt"}]}]
+        match = [{"uri": "spiffe://example.test/worker/*"}]
         values = {
-            "clients": [blocked],
+            "clients": [client(reach("origin.test", target.port), name="scrapers", match=match, deny=deny)],
+            "teams": [{"configMap": {"name": "search", "optional": True, "items": [SEARCH]}}],
             "lists": {"blocked.txt": "other.test\n"},
             "config": {"resolver": {"servers": [dns.endpoint]}, "workers": 2},
             "clientsCa": {"crl": True},
@@ -169,6 +171,19 @@ def test_what_the_kubelet_swaps_is_taken_up_without_a_restart(service, pki):
     assert service.status(service.target) is None
     assert service.status(service.target, stranger) == 200
     assert main.process.poll() is None
+
+
+def test_the_config_map_of_a_team_is_in_force_without_a_reload_and_gone_with_it(service, pki, target):
+    team = pki.ca.leaf("search-1", uri=("spiffe://example.test/search/1",))
+    assert service.status(service.target, team) == 403
+    clients = [client(reach("origin.test", target.port), name="search", match=[{"uri": "spiffe://example.test/search/*"}])]
+    service.objects["ConfigMap", "search"] = {"clients.yaml": json.dumps({"clients": clients}).encode()}
+    service.pod.sync()
+    eventually(lambda: service.status(service.target, team) == 200, "the team's clients")
+    assert service.status(service.target) == 200
+    del service.objects["ConfigMap", "search"]
+    service.pod.sync()
+    eventually(lambda: service.status(service.target, team) == 403, "the team's clients to go")
 
 
 def test_a_pod_that_has_to_go_is_not_ready_first_serves_meanwhile_and_ends_in_its_time(service):

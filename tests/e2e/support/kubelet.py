@@ -31,13 +31,18 @@ class AtomicFolder:
         fresh = self.path / f"..2026_11_30_{self._count}"
         fresh.mkdir(mode=0o755)
         for name, data in files.items():
+            (fresh / name).parent.mkdir(exist_ok=True)
             (fresh / name).write_bytes(data)
             os.chmod(fresh / name, mode)
         os.symlink(fresh.name, self.path / "..data_tmp")
         os.rename(self.path / "..data_tmp", self.path / "..data")
-        for name in files:
+        wanted = {name.split("/")[0] for name in files}
+        for name in wanted:
             if not (self.path / name).is_symlink():
                 os.symlink(f"..data/{name}", self.path / name)
+        for each in self.path.iterdir():
+            if not each.name.startswith("..") and each.name not in wanted:
+                each.unlink()
         if old:
             shutil.rmtree(self.path / old)
 
@@ -49,7 +54,10 @@ def gathered(volume, objects):
         if "secret" in source:
             chosen, data = source["secret"], objects["Secret", source["secret"].get("name", source["secret"].get("secretName"))]
         else:
-            chosen, data = source["configMap"], objects["ConfigMap", source["configMap"]["name"]]
+            chosen = source["configMap"]
+            data = objects.get(("ConfigMap", chosen["name"])) if chosen.get("optional") else objects["ConfigMap", chosen["name"]]
+            if data is None:
+                continue
         pairs = [(each["key"], each["path"]) for each in chosen.get("items", [])] or [(key, key) for key in data]
         files.update({path: data[key] for key, path in pairs})
     return files

@@ -16,6 +16,8 @@ sys.path.insert(0, str(KUBERNETES))
 
 from template import Chart, Mistake  # noqa: E402 - the folder had to be named first
 
+# A key of a team's ConfigMap, and where the proxy looks for it.
+SEARCH = {"key": "clients.yaml", "path": "clients.d/search.yaml"}
 # Further values: each chart in the other ways that it can be.
 VARIANTS = {
     "proxy": ("sallyport", {}),
@@ -24,6 +26,7 @@ VARIANTS = {
         {
             "clientsCa": {"crl": True},
             "lists": {"blocked.txt": "a.example.com\n"},
+            "teams": [{"configMap": {"name": "search", "optional": True, "items": [SEARCH]}}],
             "config": {"resolver": {"servers": ["192.0.2.53:53"]}, "workers": 2},
             "certificate": {"names": ["proxy.example.org"]},
             "service": {"type": "LoadBalancer", "annotations": {"example.org/internal": "true"}},
@@ -158,4 +161,4 @@ def objects(texts):
     return [each for text in texts for each in yaml.safe_load_all(text)]
 
 
-__all__ = ["CHARTS", "Chart", "KUBERNETES", "MANIFESTS", "Mistake", "VARIANTS", "faults", "objects", "schema"]
+__all__ = ["CHARTS", "Chart", "KUBERNETES", "MANIFESTS", "Mistake", "SEARCH", "VARIANTS", "faults", "objects", "schema"]
