@@ -235,6 +235,7 @@ static void print_summary(const struct check_options *options, const struct snap
         (void)printf("  audit chained with the key %s, signed every %g s\n",
                      snapshot->audit_chain->signer.verifier.name,
                      (double)snapshot->audit_chain->every_ms / SECOND_MS);
+    caging_print(snapshot);
     neighbours_print(snapshot);
 }
 

@@ -119,6 +119,18 @@ static void print_included(FILE *out, const json_t *root)
     }
 }
 
+static void print_sandbox(FILE *out, const json_t *root)
+{
+    const json_t *sandbox = json_object_get(root, "sandbox");
+    if (sandbox == NULL) // an older proxy
+        return;
+    if (json_is_string(json_object_get(sandbox, "missing")))
+        print_row(out, sandbox, "sandbox      user {user}; ! {missing}\n");
+    else
+        print_row(out, sandbox,
+                  "sandbox      user {user}; Landlock {landlock}, system calls restricted\n");
+}
+
 static void print_process(FILE *out, const json_t *root)
 {
     const long long up_s = member_number(root, "uptime_s");
@@ -133,6 +145,7 @@ static void print_process(FILE *out, const json_t *root)
               "config       {config.path} ({config.id}), generation {config.generation}, since "
               "{config.since}\n");
     print_included(out, root);
+    print_sandbox(out, root);
     print_reload(out, root);
     print_list(out, root, "listeners", "listener     {name} on {address}, trust {trust}");
 }

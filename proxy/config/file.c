@@ -14,6 +14,14 @@
 // refuse_system writes what the system said; %m is glibc's strerror without a shared buffer.
 static enum err refuse_system(struct errinfo *info, const char *verb, const char *path)
 {
+    const int error = errno;
+    // Permissions allow it, and yet it is refused.
+    if (errno == EACCES && faccessat(AT_FDCWD, path, R_OK, AT_EACCESS) == 0)
+        return errinfo_set(info, ERR_SYSTEM,
+                           "cannot %s %s: the sandbox of this process has not opened the folder of "
+                           "it; add that to `process.paths`, and restart the proxy",
+                           verb, path);
+    errno = error;
     if (errno == EACCES)
         return errinfo_set(info, ERR_SYSTEM,
                            "cannot %s %s: %m; this is user %u: let it, or a group of it, read the "

@@ -12,8 +12,29 @@ static void user_read(struct reader *reader, const struct node *node, const char
         *out = reader_copy(reader, name);
 }
 
+static bool path_read(struct reader *reader, const struct node *node, void *out, void *arg)
+{
+    const char **path = out;
+    (void)arg;
+    return reader_path(reader, node, "`paths`", path);
+}
+
+static void paths_read(struct reader *reader, const struct node *node, struct process_settings *out)
+{
+    const struct items items = {
+        .what = "`paths`", .max = PROCESS_PATHS_MAX, .size = sizeof *out->paths, .read = path_read};
+    if (node != NULL)
+        out->paths = reader_items(reader, node, &items, &out->path_count);
+}
+
+static const char *const sandbox_words[] = {
+    [SANDBOX_AUTO] = "auto", [SANDBOX_ON] = "on", [SANDBOX_OFF] = "off", NULL};
+
 static const struct key keys[] = {
     KEY_OF("user", user_read, struct process_settings, user),
+    KEY_ROW("sandbox", KEY_CHOICE, struct process_settings, sandbox, .words = sandbox_words,
+            .fallback = SANDBOX_AUTO),
+    KEY_KNOWN("paths", KEY_OPTIONAL),
 };
 
 const struct section process_section = SECTION("`process`", keys);
@@ -24,6 +45,7 @@ void process_read(struct reader *reader, const struct node *node, struct snapsho
     struct errinfo info;
     if (node != NULL && !section_read(reader, node, &process_section, &snapshot->process))
         return;
+    paths_read(reader, node_get(node, "paths"), &snapshot->process);
     if (hook != NULL && hook->begin(hook->arg, &snapshot->process, &info) != ERR_OK)
         reader_error(reader, node, "%s", info.text);
 }

@@ -1,10 +1,25 @@
 // process_settings: what the configuration says about the process itself: `process`.
 #pragma once
 
+#include <stddef.h>
+
 #include "auth/base/err.h"
+
+// Whether the kernel holds it in a sandbox.
+enum process_sandbox {
+    SANDBOX_AUTO, // as far as the kernel can
+    SANDBOX_ON,   // or it does not start
+    SANDBOX_OFF,
+};
+
+enum { PROCESS_PATHS_MAX = 64 };
 
 struct process_settings {
     const char *user; // whom it becomes; snapshot's arena; NULL: it stays who it is
+    enum process_sandbox sandbox;
+    const char *
+        *paths; // snapshot's arena; what later configurations may read, beside what this one does
+    size_t path_count;
 };
 
 // process_hook is what is done about the process as soon as these settings are known: before any key is read, whose readers

@@ -65,6 +65,8 @@ static void system_servers_read(struct reader *reader, const struct node *node,
     } else if (file_read(path, RESOLV_CONF_MAX, FILE_PUBLIC, &content, &info) == ERR_OK) {
         reader_note_file(reader, path, content.bytes);
         skipped = system_servers_add(options, content.bytes);
+    } else if (file_is_there(path)) { // other servers than it names are not to be asked
+        reader_error(reader, resolver, "`resolver`: %s", info.text);
     }
     file_content_deinit(&content);
     if (skipped > 0)

@@ -194,6 +194,7 @@ static enum err prepare(struct service *service, struct snapshot *snapshot, stru
 {
     const struct snapshot *old = service->snapshot;
     TRY(snapshot_may_follow(snapshot, old, info));
+    TRY(caging_may_write(&service->caging, snapshot, info));
     TRY(sockets_open_next(snapshot, old, &service->sockets, &out->sockets, info));
     enum err error = open_place(service, snapshot, &out->place, info);
     if (error != ERR_OK) {

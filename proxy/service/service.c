@@ -576,7 +576,7 @@ static enum err begin_asking(struct service *service, struct errinfo *info)
 static enum err start(struct service *service, int keeper_fd, struct monitor_place *place,
                       struct errinfo *info)
 {
-    TRY(caging_enter(service->snapshot, info));
+    TRY(caging_enter(&service->caging, service->snapshot, info));
     TRY(open_loop(service, info));
     begin_being_kept(service, keeper_fd);
     const struct predecessors_events events = {.on_less = on_fewer_predecessors,
@@ -675,6 +675,7 @@ static bool stop(struct service *service, uint64_t *out_cut_count)
     inheritance_deinit(&succession->inheritance);
     sockets_close(&service->sockets);
     close_loop(service);
+    caging_deinit(&service->caging);
     free(service->workers);
     snapshot_unref(service->snapshot);
     blocklist_unref(service->blocks);

@@ -9,6 +9,7 @@
 #include "proxy/process/signals.h"
 #include "proxy/process/watchdog.h"
 #include "proxy/process/watcher.h"
+#include "proxy/service/caging.h"
 #include "proxy/service/clock_watch.h"
 #include "proxy/service/horizon.h"
 #include "proxy/service/memory.h"
@@ -68,6 +69,7 @@ struct service {
     struct clock_watch clock_watch;
     struct keeper_link keeper; // to the process that has started this one
     struct watchdog watchdog;
+    struct caging caging;          // what this process has given up
     struct survey survey;          // asks the workers
     struct control *control;       // owned; NULL: there is no control socket
     struct succession succession;  // the processes before and after this one

@@ -65,6 +65,15 @@ static void add_process(const struct service *service, struct text *out, int64_t
     for (size_t i = 0; i < service->succession.predecessors.count; i++)
         json_add_number(out, NULL, predecessors_pid(&service->succession.predecessors, i));
     json_end_array(out);
+    json_begin_object(out, "sandbox");
+    json_add_number(out, "user", geteuid());
+    json_add_number(out, "landlock", service->caging.landlock);
+    json_add_bool(out, "seccomp", service->caging.has_filter);
+    if (service->caging.missing.text[0] == '\0')
+        json_add_null(out, "missing");
+    else
+        json_add_string(out, "missing", service->caging.missing.text);
+    json_end_object(out);
     json_begin_object(out, "config");
     json_add_string(out, "path", snapshot->path);
     json_add_string(out, "id", snapshot->id);

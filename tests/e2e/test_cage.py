@@ -173,3 +173,101 @@ def test_an_upgrade_begins_as_root_and_becomes_the_user_too(shared, start, serve
     made.proxy.assert_closed(tunnel.id, "blocked")
     made.proxy.send_signal(signal.SIGTERM)
     eventually(lambda: made.proxy.process.poll() is not None, "the keeper to end")
+
+
+# -- files ------------------------------------------------------------------------------------
+
+
+def sandbox_of(proxy):
+    return Control(proxy).status()["sandbox"]
+
+
+@pytest.fixture
+def sandboxed(start):
+    """Starts a proxy in a sandbox; there is none in builds with a sanitizer, or where the kernel has none."""
+
+    def make(*clients, **changes):
+        cage = {"sandbox": "on", **changes.pop("cage", {})}
+        proxy = start(*clients, cage=cage, is_ready=False, **{"control": CONTROL, **changes})
+        if proxy.stderr.wait(r"`process.sandbox` is on, and cannot be had: |serving with").group(0).startswith("`"):
+            proxy.wait_exit()
+            proxy.stop(expected=1)
+            pytest.skip(proxy.stderr.text())
+        return proxy.wait_ready()
+
+    return make
+
+
+def replace(path, text):
+    """As who renews a file does: the name leads to another one."""
+    new = path.with_suffix(".new")
+    new.write_text(text)
+    new.rename(path)
+
+
+def test_a_reload_reads_what_is_new_below_its_folders_and_says_what_it_needs_elsewhere(sandboxed, server, tmp_path):
+    inside, elsewhere = tmp_path / "inside", tmp_path / "elsewhere"
+    inside.mkdir()
+    elsewhere.mkdir()
+    replace(inside / "hosts", "origin.test\n")
+    rule = {**reach("origin.test", server.port), "hosts": [{"file": str(inside / "hosts")}]}
+    proxy = sandboxed(client(rule))
+    assert proxy.ask(f"origin.test:{server.port}").status == 200
+    replace(inside / "hosts", "other.test\n")
+    eventually(lambda: proxy.ask(f"origin.test:{server.port}").status == 403, "the renamed file to be read")
+    (inside / "more").mkdir()
+    for folder, said in ((inside / "more", None), (elsewhere, "has not opened the folder of it; add that to `process.paths`")):
+        replace(folder / "hosts", "origin.test\n")
+        text = proxy.config_path.read_text().replace(rule["hosts"][0]["file"], str(folder / "hosts"))
+        rule["hosts"][0]["file"] = str(folder / "hosts")
+        proxy.config_path.write_text(text)
+        result = Control(proxy).run("reload", expected=3 if said else 0)
+        assert not said or (said in result.stderr and str(folder) in result.stderr), result.stderr
+        assert proxy.ask(f"origin.test:{server.port}").status == 200
+    proxy.stop()
+    proxy = sandboxed(client({**rule, "hosts": ["nowhere.test"]}), cage={"paths": [str(elsewhere)]})
+    proxy.config["clients"] = [client(rule)]
+    proxy.reload()
+    assert proxy.ask(f"origin.test:{server.port}").status == 200
+
+
+def test_a_reload_that_would_write_elsewhere_is_refused_before_anything_changes(sandboxed, tmp_path):
+    proxy = sandboxed()
+    good = proxy.config_path.read_text()
+    proxy.config_path.write_text(good.replace('"audit.jsonl"', f'"{tmp_path}/audit.jsonl"'))
+    result = Control(proxy).run("reload", expected=3)
+    assert f"cannot write to the folder of {tmp_path}/audit.jsonl" in result.stderr
+    assert not (tmp_path / "audit.jsonl").exists()
+    assert proxy.ask(DENIED).status == 403
+    proxy.config_path.write_text(good)
+
+
+def test_links_are_followed_as_those_who_renew_certificates_make_them(sandboxed, pki, tmp_path):
+    archive, live = tmp_path / "archive", tmp_path / "live"
+    for folder in (archive, live):
+        folder.mkdir()
+    for number in (1, 2):
+        for name, path in (("chain", pki.server.chain), ("key", pki.server.key)):
+            shutil.copy(path, archive / f"{name}{number}")
+            (archive / f"{name}{number}").chmod(0o600)
+    for name in ("chain", "key"):
+        (live / name).symlink_to(f"../archive/{name}1")
+    certificates = [{"chain": str(live / "chain"), "key": str(live / "key")}]
+    listener = {"name": "main", "address": "127.0.0.1:0", "certificates": certificates, "trust": "staff"}
+    proxy = sandboxed(listeners=[listener])
+    for name in ("chain", "key"):
+        (live / "new").symlink_to(f"../archive/{name}2")
+        (live / "new").rename(live / name)
+    Control(proxy).run("reload")
+    assert proxy.ask(DENIED).status == 403
+
+
+def test_status_and_check_say_what_is_in_force(sandboxed, start):
+    proxy = sandboxed()
+    said = sandbox_of(proxy)
+    assert said["landlock"] > 0 and said["seccomp"] and said["missing"] is None and said["user"] == os.geteuid(), said
+    assert f"Landlock {said['landlock']}" in Control(proxy).run("status").stdout
+    assert f"sandbox: Landlock {said['landlock']}" in run("check", "-c", proxy.config_path).stdout
+    free = start(control=CONTROL, cage={"sandbox": "off"})
+    assert sandbox_of(free)["missing"] == "`process.sandbox` is off"
+    assert "`process.sandbox` is off" in Control(free).run("status").stdout

@@ -228,14 +228,15 @@ def test_an_old_process_that_nobody_leads_drains(upgradable):
     made.proxy.stop(expected=BY_SIGNAL + signal.SIGKILL)
 
 
-def test_metrics_and_health_can_be_asked_for_without_a_gap(upgradable, tmp_path):
+def test_metrics_and_health_can_be_asked_for_without_a_gap(upgradable):
     made = upgradable(admin={"address": "127.0.0.1:0"})
     place = made.proxy.stderr.wait(r"metrics and health at http://127\.0\.0\.1:(\d+)/").group(1)
     place = ("127.0.0.1", int(place))
     made.upgrade()
     made.wait_old_ended()
     assert admin.get(place, "/readyz").status == 200
-    first, second = tmp_path / "first.sock", tmp_path / "second.sock"
+    folder = made.proxy.audit.path.parent  # to which it may write
+    first, second = folder / "first.sock", folder / "second.sock"
     for path in (first, second):
         configure(made.proxy, admin={"address": f"unix:{path}"})
         made.control.run("reload")

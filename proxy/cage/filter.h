@@ -1,0 +1,15 @@
+// filter: which system calls this process can make, by seccomp. One list for the whole process: its threads share memory.
+//
+// What serving needs is allowed. What only an attacker does (starting programs, reading other processes, namespaces, mounts, kernel
+// modules) ends the process: it is not ours any more. Anything else fails with ENOSYS, as on an older kernel, for which libraries
+// have another way.
+#pragma once
+
+#include "auth/base/err.h"
+
+// filter_enter puts it in force for all threads that there will be, for good. No new privileges must have been asked for. ERR_SYSTEM
+// with a sentence: this kernel has no seccomp filters, this machine is of a kind that the list is not for, or it is not allowed here.
+enum err filter_enter(struct errinfo *info) MUST_USE;
+
+// filter_is_possible tells whether filter_enter can work here. ERR_SYSTEM likewise.
+enum err filter_is_possible(struct errinfo *info) MUST_USE;

@@ -1,0 +1,188 @@
+"""Hostile code in a worker: what it tries is refused by the kernel, or is the end of the process.
+
+The program under test is //tests/e2e:attacked; with any other there is nothing to do.
+"""
+
+import errno
+import mmap
+import os
+import shutil
+import signal
+import struct
+from pathlib import Path
+
+import pytest
+
+from support.proxy import BINARY, BY_SIGNAL
+
+pytestmark = pytest.mark.skipif(Path(BINARY).name != "attacked", reason="needs the program that attacks")
+
+HEAD = struct.Struct("QQqQ4096s")
+ATTACKS = """read_file write_file remove_file execute begin_process open_packet_socket open_netlink_socket trace read_memory
+    signal_other make_user_namespace raise_capabilities become_root map_code load_bpf ring undo_dumpable""".split()
+
+
+class Attack:
+    """The numbers of attack.c."""
+
+    def __init__(self, folder):
+        path = folder / "attack"
+        path.write_bytes(bytes(HEAD.size))
+        with open(path, "r+b") as file:
+            self._map = mmap.mmap(file.fileno(), 0)
+        self.environment = {"SALLYPORT_ATTACK": str(path)}
+
+    def begin(self, name, path="", pid=0):
+        HEAD.pack_into(self._map, 0, 0, 0, 0, pid, str(path).encode())
+        struct.pack_into("Q", self._map, 0, ATTACKS.index(name) + 1)
+
+    def result(self):
+        number, is_done, result, *_ = HEAD.unpack_from(self._map)
+        assert number == 0 and is_done == 1, "it was not tried"
+        return result
+
+
+@pytest.fixture
+def attack(tmp_path):
+    return Attack(tmp_path)
+
+
+@pytest.fixture
+def attacked(start, attack, tmp_path):
+    """Starts a proxy in whose worker there is somebody else."""
+
+    def make(sandbox="on"):
+        folder = tmp_path / sandbox
+        folder.mkdir()
+        return start(
+            folder=folder,
+            workers=1,
+            cage={"sandbox": sandbox},
+            process={"environment": attack.environment},
+        )
+
+    return make
+
+
+def try_it(proxy, attack, name, **options):
+    """What an attack has come to, as an errno; 0: it has succeeded."""
+    attack.begin(name, **options)
+    proxy.ask("nowhere.test:443")
+    return attack.result()
+
+
+def test_what_it_may_not_have_it_does_not_get(attacked, attack, tmp_path):
+    proxy = attacked()
+    keeper = proxy.process.pid
+    secret = tmp_path / "elsewhere"
+    secret.mkdir()
+    ca_key = secret / "ca.key"
+    ca_key.write_text("the key of the CA")
+    (secret / "more").write_text("to be removed")
+    refused = {
+        ("read_file", "/etc/shadow"): errno.EACCES,
+        ("read_file", str(ca_key)): errno.EACCES,
+        ("read_file", f"/proc/{keeper}/environ"): errno.EACCES,
+        ("read_file", "/root"): errno.EACCES,
+        ("write_file", str(secret / "new")): errno.EACCES,
+        ("write_file", "/tmp/sallyport-was-here"): errno.EACCES,
+        ("remove_file", str(secret / "more")): errno.EACCES,
+        ("open_packet_socket", ""): errno.EAFNOSUPPORT,
+        ("open_netlink_socket", ""): errno.EAFNOSUPPORT,
+        ("map_code", ""): errno.EACCES,
+        ("signal_other", ""): errno.EPERM,
+        ("undo_dumpable", ""): errno.EPERM,
+    }
+    for (name, path), error in refused.items():
+        assert try_it(proxy, attack, name, path=path, pid=keeper) == error, (name, path)
+    assert try_it(proxy, attack, "read_file", path=proxy.config_path) == 0  # its own it can
+    assert try_it(proxy, attack, "write_file", path=proxy.folder / "more") == 0
+    assert sorted(path.name for path in secret.iterdir()) == ["ca.key", "more"]
+    assert proxy.process.poll() is None
+
+
+FATAL = [
+    "execute",
+    "begin_process",
+    "trace",
+    "read_memory",
+    "make_user_namespace",
+    "raise_capabilities",
+    "become_root",
+    "load_bpf",
+    "ring",
+]
+
+
+def test_what_only_an_attacker_does_is_the_end_of_the_process(attack, start, tmp_path):
+    marker = tmp_path / "was-here"
+    program = tmp_path / "program"
+    program.write_text(f"#!/bin/sh\ntouch {marker}\n")
+    program.chmod(0o755)
+    for number, name in enumerate(FATAL):
+        proxy = start(
+            folder=_made(tmp_path / str(number)),
+            workers=1,
+            cage={"sandbox": "on"},
+            process={"environment": attack.environment},
+        )
+        attack.begin(name, path=program, pid=proxy.process.pid)
+        client = proxy.dial()
+        assert proxy.wait_exit() == BY_SIGNAL + signal.SIGSYS, name
+        client.close()
+        assert "was ended by signal 31 (Bad system call)" in proxy.stderr.text()
+        proxy.stop(expected=BY_SIGNAL + signal.SIGSYS)
+    assert not marker.exists()
+
+
+def _made(folder):
+    folder.mkdir()
+    return folder
+
+
+def test_without_a_sandbox_these_attacks_are_attacks(attacked, attack, tmp_path):
+    """That they are refused says something only if they can be done."""
+    proxy = attacked(sandbox="off")
+    secret = tmp_path / "secret"
+    secret.write_text("x")
+    assert try_it(proxy, attack, "read_file", path=secret) == 0
+    assert try_it(proxy, attack, "write_file", path=tmp_path / "new") == 0
+    assert try_it(proxy, attack, "remove_file", path=secret) == 0
+    assert try_it(proxy, attack, "map_code") == 0
+    assert try_it(proxy, attack, "open_netlink_socket") == 0
+    assert try_it(proxy, attack, "make_user_namespace") in (errno.EINVAL, errno.EPERM)  # it has threads
+    assert not secret.exists() and (tmp_path / "new").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become somebody else")
+def test_as_another_user_it_cannot_read_what_is_roots_either(start, attack, tmp_path, pki):
+    with open("/proc/self/uid_map", encoding="ascii") as file:
+        if not any(int(line.split()[2]) > 65534 for line in file):
+            pytest.skip("there is no other user in this namespace")
+    for folder in [tmp_path, *tmp_path.parents]:
+        if folder.stat().st_uid == os.geteuid() and folder != folder.parent:
+            folder.chmod(folder.stat().st_mode | 0o011)
+    folder = _made(tmp_path / "shared")
+    os.chown(folder, 65534, 65534)
+    for name, path in {"chain": pki.server.chain, "key": pki.server.key, "ca": pki.ca.path}.items():
+        shutil.copy(path, folder / name)
+        (folder / name).chmod(0o600 if name == "key" else 0o644)
+    (tmp_path / "attack").chmod(0o666)
+    listener = {
+        "name": "main",
+        "address": "127.0.0.1:0",
+        "certificates": [{"chain": str(folder / "chain"), "key": str(folder / "key")}],
+        "trust": "staff",
+    }
+    proxy = start(
+        folder=folder,
+        workers=1,
+        listeners=[listener],
+        trust={"staff": {"ca": [str(folder / "ca")]}},
+        cage={"user": "nobody", "sandbox": "on"},
+        process={"environment": attack.environment},
+    )
+    assert try_it(proxy, attack, "read_file", path="/etc/shadow") == errno.EACCES
+    assert try_it(proxy, attack, "read_file", path=folder / "key") == errno.EACCES  # root's, beside its own
+    assert try_it(proxy, attack, "signal_other", pid=proxy.process.pid) == errno.EPERM
+    assert proxy.process.poll() is None
