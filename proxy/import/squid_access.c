@@ -328,6 +328,31 @@ static void refuse_open(struct judgement *judgement, const struct squid_access *
     judgement->has_ended = !targets->has_ports && !targets->has_narrow_negation;
 }
 
+// are_names_denied tells whether the line, or one before it, denies names. Squid compares these with the name of an address,
+// too, which it asks DNS for. Nothing here does that, so an address that a client asks for cannot be told from a denied one.
+static bool are_names_denied(const struct judgement *judgement, const struct targets *targets)
+{
+    const struct imported_rule *denial = judgement->denials;
+    while (denial != NULL && (denial->is_within || !denial->has_hosts))
+        denial = denial->next;
+    return denial != NULL || targets->not_hosts.count > 0;
+}
+
+// allow_literals allows addresses that a client asks for itself.
+static void allow_literals(struct judgement *judgement, const struct squid_access *line,
+                           const struct targets *targets, const struct import_prefixes *addresses)
+{
+    if (!are_names_denied(judgement, targets)) {
+        allow(judgement, line, NULL, addresses, &targets->ports);
+        return;
+    }
+    judgement->out->narrowed_count++;
+    tell(
+        judgement, line,
+        "addresses that a client asks for are left out: %s. For those that are meant, write `- {addresses: [...]}`",
+        "names are denied, and Squid looks for the names of addresses");
+}
+
 static void write_allow(struct judgement *judgement, const struct squid_access *line,
                         const struct targets *targets)
 {
@@ -337,10 +362,10 @@ static void write_allow(struct judgement *judgement, const struct squid_access *
         allow(judgement, line, &targets->hosts, addresses, &targets->ports);
     if (!targets->has_hosts && addresses != NULL && addresses->count > 0) {
         allow(judgement, line, &any, addresses, &targets->ports);
-        allow(judgement, line, NULL, addresses, &targets->ports);
+        allow_literals(judgement, line, targets, addresses);
     }
     if (targets->literals.count > 0 && addresses == NULL)
-        allow(judgement, line, NULL, &targets->literals, &targets->ports);
+        allow_literals(judgement, line, targets, &targets->literals);
     if (targets->not_hosts.count > 0)
         deny(judgement, line, &targets->not_hosts, NULL, &targets->ports);
     if (targets->not_addresses.count > 0)

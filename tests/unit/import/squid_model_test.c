@@ -65,6 +65,12 @@ static bool is_under(const char *host, const char *domain)
                                          strcmp(host + length - tail, domain) == 0);
 }
 
+// is_found: for an address Squid asks DNS for its name, and a dstdomain may fit that.
+static bool is_found(const struct request *request)
+{
+    return strcmp(request->host, request->address) == 0 && request->oracle;
+}
+
 // acl_fits is what Squid's documentation says about each of the acls above.
 static bool acl_fits(size_t acl, const struct request *request)
 {
@@ -82,11 +88,12 @@ static bool acl_fits(size_t acl, const struct request *request)
     case 5:
         return is_in(request->source, "192.168.0.0/16");
     case 6:
-        return is_under(request->host, "example.com");
+        return is_under(request->host, "example.com") || is_found(request);
     case 7:
-        return is_one_of(request->host, "bad.example.com", "93.184.216.34");
+        return is_one_of(request->host, "bad.example.com", "93.184.216.34") || is_found(request);
     case 8:
-        return strcmp(request->host, "example.org") == 0 || is_under(request->host, "example.com");
+        return strcmp(request->host, "example.org") == 0 ||
+               is_under(request->host, "example.com") || is_found(request);
     case 9:
         return is_in(request->address, "10.2.0.0/16");
     case 10:
