@@ -583,7 +583,10 @@ static enum exchange_step step_introduce(struct exchange *exchange)
         return EXCHANGE_STEP_AGAIN;
     if (guest_waits(exchange->guest))
         return EXCHANGE_STEP_WAIT;
-    pursue(exchange);
+    if (guest_settle(exchange->guest))
+        pursue(exchange);
+    else
+        (void)conclude(exchange, verdict_error(503, REASON_NO_MEMORY, NULL));
     return EXCHANGE_STEP_AGAIN;
 }
 

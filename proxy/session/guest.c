@@ -77,6 +77,14 @@ static enum err verify(const struct peer *edge, const struct trust *trust,
     return error;
 }
 
+bool guest_settle(struct peer *guest)
+{
+    const struct ocsp_verdict found = ocsp_hold_judge(
+        &guest->ocsp, guest->context->ocsp, guest->identity, guest->trust, guest->context->now_ms);
+    guest->unanswered = found.why;
+    return peer_identify(guest, guest->snapshot);
+}
+
 // make makes the guest of verified certificates, which it takes. NULL without memory.
 static struct peer *make(struct peer *edge, const struct trust *trust,
                          STACK_OF(CRYPTO_BUFFER) *chain, const struct trust_verdict *verified)
@@ -103,10 +111,7 @@ static struct peer *make(struct peer *edge, const struct trust *trust,
         .passed_on = chain,
     };
     (void)string_copy(guest->id, sizeof guest->id, slice_of_string(edge->id));
-    const struct ocsp_verdict found = ocsp_hold_judge(
-        &guest->ocsp, edge->context->ocsp, guest->identity, trust, edge->context->now_ms);
-    guest->unanswered = found.why;
-    if (peer_identify(guest, guest->snapshot))
+    if (guest_settle(guest))
         return guest;
     guest_destroy(guest);
     return NULL;

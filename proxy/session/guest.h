@@ -23,5 +23,8 @@ bool guest_has_turn(const struct peer *edge);
 bool guest_waits(const struct peer *guest);
 int64_t guest_wait_ms(const struct peer *guest);
 
+// guest_settle takes note of what OCSP has said by now, also for the records: after a wait. False without memory.
+bool guest_settle(struct peer *guest);
+
 // guest_destroy frees one. NULL is allowed.
 void guest_destroy(struct peer *guest);

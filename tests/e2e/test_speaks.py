@@ -441,6 +441,20 @@ def test_ocsp_is_asked_about_whom_a_proxy_speaks_for(told, pki, server, edge, pr
     responder.stop()
 
 
+@BOTH
+def test_what_nobody_has_answered_about_is_said_of_whom_a_proxy_speaks_for(told, pki, server, edge, protocol):
+    responder = Responder(pki.ca)
+    guest = pki.ca.leaf("ocsp-silent")
+    responder.gate.clear()
+    asks = {"ocsp": {"mode": "soft", "responder": responder.url, "timeout": "500ms"}}
+    proxy = told(client(reach("origin.test", server.port), match=[{"any": True, "trust": "staff"}]), staff=asks)
+    one = speak(proxy, edge, f"origin.test:{server.port}", *told_of(guest.certificate))
+    assert one.answer.status == 200, one.answer
+    assert proxy.audit.wait("decision", id=one.id)["client"]["ocsp"] == "unanswered"
+    responder.gate.set()
+    responder.stop()
+
+
 def test_streams_of_one_connection_speak_for_different_clients(told, pki, server, edge):
     guests = [pki.ca.leaf(f"guest-{number}") for number in range(20)]
     each_own = client(reach("origin.test", server.port), name="{cn}", match=[{"any": True, "trust": "staff"}])
