@@ -61,6 +61,9 @@ def parse(argv):
     parser.add_argument("--parents", action="store_true",
                         help="sallyport beside itself: without a parent, and through one; scenarios of: "
                         + " ".join(scenarios.PARENTS))
+    parser.add_argument("--parents-beside", action="store_true",
+                        help="sallyport through a parent over TLS, beside others that go through one; scenarios of: "
+                        + " ".join(scenarios.BESIDE))
     parser.add_argument("--http2", action="store_true",
                         help="HTTP/2 of sallyport beside its HTTP/1.1, and others' HTTP/2")
     parser.add_argument("--against", metavar="BINARY",
@@ -73,6 +76,7 @@ def parse(argv):
     parser.add_argument("--markdown", action="store_true", help="the table as Markdown")
     options = parser.parse_args(argv)
     options.scenarios = (scenarios.PARENTS if options.parents else
+                         scenarios.BESIDE if options.parents_beside else
                          scenarios.HTTP2 if options.http2 else scenarios.SCENARIOS)
     unknown = set(options.scenario) - set(options.scenarios)
     if unknown:
@@ -98,7 +102,8 @@ def chosen_peers(options):
         return proxies.OBSERVED
     if options.parents:
         return proxies.PARENTS
-    known = proxies.HTTP2 if options.http2 else proxies.PEERS
+    known = (proxies.HTTP2 if options.http2 else
+             proxies.BESIDE if options.parents_beside else proxies.PEERS)
     chosen = [peer for peer in known if wanted is None or peer.name in wanted]
     if options.against:
         chosen.insert(1, type("Against", (known[0],), {
@@ -125,7 +130,7 @@ class Run:
         self._count += 1
         folder = os.path.join(self.folder, f"{self._count}-{peer_class.name}")
         os.mkdir(folder)
-        origin = Origin(self.binary)
+        origin = Origin(self.binary, peer_class.host)
         peer, stage = peer_class(folder, self.pki, origin), None
         try:
             peer.start()
@@ -220,7 +225,8 @@ def about(options, run):
 
 def finish(options, run, chosen):
     facts = about(options, run)
-    rows = list(run.results.rows(chosen, is_relative=options.inner or options.observed or options.parents or options.http2))
+    rows = list(run.results.rows(chosen, is_relative=options.inner or options.observed or options.parents
+                                    or options.parents_beside or options.http2))
     print(report.as_markdown(rows) if options.markdown else report.as_text(rows), end="")
     print(f"\n{facts['cores']} cores, {facts['cpu']}, kernel {facts['kernel']}; "
           f"{facts['rounds']} rounds, {facts['seconds']} s a window; others used "

@@ -10,9 +10,10 @@ import subprocess
 
 class Origin:
     """The servers behind the proxy: a process for echoes, and one for all that moves many bytes, so
-    that a small message never waits in the origin for a large one."""
+    that a small message never waits in the origin for a large one. `host`: where clients look for them."""
 
-    def __init__(self, binary):
+    def __init__(self, binary, host="127.0.0.1"):
+        self.host = host
         self._processes = [
             subprocess.Popen(
                 [binary, "origin"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -36,7 +37,7 @@ class Origin:
         return [process.pid for process in self._processes]
 
     def target(self, kind):
-        return f"127.0.0.1:{self.ports[kind]}"
+        return f"{self.host}:{self.ports[kind]}"
 
     def echoes(self):
         """All that echo small messages: for more connections a second than one port of a target takes in its stride."""

@@ -43,6 +43,7 @@ class Peer:
     title = ""
     keeps_refused = True
     streams = 0  # the most that clients open on a connection of HTTP/2; 0: they speak HTTP/1.1
+    host = "127.0.0.1"  # of the targets
     counts_all = True  # False: what it hands its requests on to is not its cost
     sidecar = ""  # what a sidecar before it says to --http2; "": it has none
 
@@ -114,6 +115,10 @@ class Peer:
     def pids(self):
         """Of what is measured."""
         return self._all_pids(self.processes if self.counts_all else self.processes[-1:])
+
+    def helpers(self):
+        """Of what is not measured: what its requests are handed on to."""
+        return [] if self.counts_all else self._all_pids(self.processes[:-1])
 
     @staticmethod
     def _all_pids(processes):
@@ -301,14 +306,18 @@ class Pooled(SallyportHttp2):
         text = self.text(above, log="above.jsonl", listener=self.listener)
         self.launch(self.binary, "serve", "-c", self.write("above.yaml", text))
         self.wait_port(above)
+        self.config = self.write("sallyport.yaml", self.through(above))
+        self.launch(self.binary, "serve", "-c", self.config)
+
+
+    def through(self, above):
+        """A configuration with this parent."""
         shown = f"{{chain: {self.pki.client.chain}, key: {self.pki.client.key}}}"
         parents = (
             f"\nparents: [{{name: above, to: [\"https://127.0.0.1:{above}\"], "
             f"ca: [{self.pki.server_ca.path}], certificate: {shown}}}]"
         )
-        text = self.text(self.port, way="\n    via: [above]", parents=parents)
-        self.config = self.write("sallyport.yaml", text)
-        self.launch(self.binary, "serve", "-c", self.config)
+        return self.text(self.port, way="\n    via: [above]", parents=parents)
 
 
 class Each(Pooled):
@@ -319,15 +328,69 @@ class Each(Pooled):
     listener = "\n    http2: false"
 
 
+class Full(Pooled):
+    """Likewise, and no session is resumed: each tunnel costs a whole handshake with the parent."""
+
+    name = "full"
+    title = "parent, HTTP/1.1, full TLS"
+
+    def configure(self):
+        above = launch_above(self)
+        self.config = self.write("sallyport.yaml", self.through(above))
+        self.launch(self.binary, "serve", "-c", self.config)
+
+
 # The same program, by what it goes through.
-PARENTS = [Alone, Pooled, Each]
+PARENTS = [Alone, Pooled, Each, Full]
+
+
+def launch_above(peer):
+    """The port of a parent for everybody: it wants a certificate, speaks HTTP/1.1, and resumes no session."""
+    inner, above = launch_tinyproxy(peer), free_port()
+    peer.write("above.cfg", f"""global
+    nbthread 2
+    maxconn 9900
+    tune.ssl.cachesize 0
+    ssl-default-bind-ciphersuites TLS_AES_128_GCM_SHA256
+    ssl-default-bind-options no-tls-tickets
+defaults
+    mode tcp
+    timeout client 600s
+    timeout server 600s
+    timeout connect 10s
+frontend main
+    bind 127.0.0.1:{above} ssl crt {peer.pem()} ca-file {peer.pki.ca.path} verify required
+    default_backend inner
+backend inner
+    server tinyproxy 127.0.0.1:{inner}
+""")
+    peer.launch(find("haproxy"), "-db", "-f", peer.path("above.cfg"))
+    peer.wait_port(above)
+    return above
+
+
+def launch_tinyproxy(peer):
+    """The port of a tinyproxy."""
+    inner = free_port()
+    peer.write("tinyproxy.conf", "\n".join([
+        f"Port {inner}", "Listen 127.0.0.1", f"MaxClients {TUNNELS}", "Timeout 600",
+        "Allow 127.0.0.1", f'LogFile "{peer.path("tinyproxy.log")}"', "LogLevel Connect",
+        "DisableViaHeader Yes", *[f"ConnectPort {port}" for port in peer.ports()], ""]))
+    peer.launch(find("tinyproxy"), "-d", "-c", peer.path("tinyproxy.conf"))
+    peer.wait_port(inner)
+    return inner
 
 
 class Squid(Peer):
     name = "squid"
     title = "Squid"
 
+    def way(self):
+        """Further lines of its configuration, which say how it goes on."""
+        return ""
+
     def configure(self):
+        way = self.way()
         program = find("squid")
         allowed = " ".join(map(str, self.ports()))
         config = self.write("squid.conf", f"""workers 2
@@ -353,7 +416,7 @@ pinger_enable off
 visible_hostname bench
 dns_nameservers 127.0.0.1
 client_request_buffer_max_size 512 KB
-""")
+{way}""")
         os.makedirs("/run/squid", exist_ok=True)
         shutil.chown("/run/squid", "proxy")
         service = f"b{self.port}"  # its shared memory is named after it
@@ -377,7 +440,12 @@ class TrafficServer(Peer):
     name = "ats"
     title = "Traffic Server"
 
+    def way(self):
+        """What it goes on by: further settings, and the lines of parent.config."""
+        return {}, ""
+
     def configure(self):
+        further, parents = self.way()
         program = find("traffic_server")
         for name in ("etc", "log", "run", "cache"):
             os.makedirs(self.path(name), exist_ok=True)
@@ -408,6 +476,7 @@ class TrafficServer(Peer):
             "local_state_dir": "STRING " + self.path("run"),
             "diags.debug.enabled": "INT 0",
             "ssl.server.multicert.filename": "STRING ssl_multicert.config",
+            **further,
         }
         self.write("etc/records.config", "".join(
             f"CONFIG proxy.config.{key} {value}\n" for key, value in settings.items()))
@@ -422,8 +491,9 @@ class TrafficServer(Peer):
   logs: [{filename: access, format: line, mode: ascii}]
 """)
         for name in ("remap.config", "plugin.config", "cache.config", "hosting.config",
-                     "volume.config", "parent.config", "splitdns.config"):
+                     "volume.config", "splitdns.config"):
             self.write("etc/" + name, "")
+        self.write("etc/parent.config", parents)
         self.write("runroot.yaml", "\n".join([
             f"prefix: {self.folder}", "exec_prefix: /usr", "bindir: /usr/bin", "sbindir: /usr/sbin",
             f"sysconfdir: {self.path('etc')}", f"datadir: {self.path('cache')}",
@@ -433,27 +503,14 @@ class TrafficServer(Peer):
         self.launch(program, "--run-root=" + self.path("runroot.yaml"))
 
 
-class BeforeTinyproxy(Peer):
-    """A proxy that opens no tunnels itself: tinyproxy does."""
+class HaproxyTinyproxy(Peer):
+    """It opens no tunnels itself: tinyproxy does."""
 
-    def launch_tinyproxy(self):
-        """The port of a tinyproxy."""
-        inner = free_port()
-        self.write("tinyproxy.conf", "\n".join([
-            f"Port {inner}", "Listen 127.0.0.1", f"MaxClients {TUNNELS}", "Timeout 600",
-            "Allow 127.0.0.1", f'LogFile "{self.path("tinyproxy.log")}"', "LogLevel Connect",
-            "DisableViaHeader Yes", *[f"ConnectPort {port}" for port in self.ports()], ""]))
-        self.launch(find("tinyproxy"), "-d", "-c", self.path("tinyproxy.conf"))
-        self.wait_port(inner)
-        return inner
-
-
-class HaproxyTinyproxy(BeforeTinyproxy):
     name = "haproxy"
     title = "HAProxy + tinyproxy"
 
     def configure(self):
-        haproxy, inner = find("haproxy"), self.launch_tinyproxy()
+        haproxy, inner = find("haproxy"), launch_tinyproxy(self)
         allowed = "|".join(map(str, self.ports()))
         alpn = " alpn h2" if self.streams else ""
         self.write("haproxy.cfg", f"""global
@@ -489,8 +546,8 @@ class HaproxyHttp2(HaproxyTinyproxy):
     counts_all = False
 
 
-class Nghttpx(BeforeTinyproxy):
-    """It knows no policy: any certificate of the CA may do what tinyproxy lets it."""
+class Nghttpx(Peer):
+    """It knows no policy: any certificate of the CA may do what tinyproxy lets it. That opens the tunnels, too."""
 
     name = "nghttpx"
     title = "nghttpx, HTTP/2"
@@ -498,7 +555,7 @@ class Nghttpx(BeforeTinyproxy):
     counts_all = False
 
     def configure(self):
-        nghttpx, inner = find("nghttpx"), self.launch_tinyproxy()
+        nghttpx, inner = find("nghttpx"), launch_tinyproxy(self)
         self.launch(
             nghttpx, "--conf=/dev/null", "--http2-proxy", "--workers=2",
             f"--frontend=127.0.0.1,{self.port}", f"--backend=127.0.0.1,{inner}",
@@ -533,6 +590,53 @@ default: {project: none, action: enforce, allowed_domains: []}
             "--egress-acl-file", self.path("acl.yaml"), "--allow-range", "127.0.0.0/8",
             env={**os.environ, "GOMAXPROCS": "2"})
 
+
+class SallyportPooled(Pooled):
+    """Clients with HTTP/1.1, as the others have them; the first of its comparison."""
+
+    name = "sallyport"
+    title = "Sallyport, parent HTTP/2"
+    streams = 0
+
+
+class SallyportFull(Full):
+    title = "Sallyport, full TLS"
+    streams = 0
+
+
+class SquidBelow(Squid):
+    title = "Squid, full TLS"
+    counts_all = False
+
+    def way(self):
+        above = launch_above(self)
+        return (
+            f"cache_peer 127.0.0.1 parent {above} 0 no-query no-digest no-netdb-exchange default name=above tls ssldomain=proxy.bench "
+            f"sslcert={self.pki.client.chain} sslkey={self.pki.client.key} sslcafile={self.pki.server_ca.path}\n"
+            "never_direct allow all\nnonhierarchical_direct off\n"
+        )
+
+
+class TrafficServerBelow(TrafficServer):
+    """9.2 sends a CONNECT to a parent in the clear, whatever its settings for TLS, and none for 127.0.0.1. So it does less
+    than the others."""
+
+    title = "Traffic Server, in the clear"
+    counts_all = False
+    host = "127.0.0.2"
+
+    def way(self):
+        above = launch_tinyproxy(self)
+        settings = {
+            "http.parent_proxy.self_detect": "INT 0",
+            "http.no_dns_just_forward_to_parent": "INT 1",
+        }
+        line = f'dest_domain=. parent="127.0.0.1:{above}" round_robin=false go_direct=false parent_is_proxy=true\n'
+        return settings, line
+
+
+# Tunnels through a parent that is reached over TLS with a certificate, beside others that can do the same.
+BESIDE = [SallyportPooled, SallyportFull, SquidBelow, TrafficServerBelow]
 
 PEERS = [Sallyport, Squid, TrafficServer, HaproxyTinyproxy, Smokescreen]
 

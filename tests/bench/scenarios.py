@@ -108,7 +108,7 @@ class Stage:
         return clients
 
     def window(self):
-        ours = [os.getpid(), *self.origin.pids, *(one.pid for one in self._clients)]
+        ours = [os.getpid(), *self.origin.pids, *self.peer.helpers(), *(one.pid for one in self._clients)]
         return Window(self.peer.pids(), ours)
 
     def cpu(self, work):
@@ -450,6 +450,12 @@ PARENTS = {
     "idle": idle,
     "bulk": bulk,
     "ping32": ping32,
+}
+
+# Likewise, beside others.
+BESIDE = {
+    "handshake": handshake,
+    "bulk": bulk,
 }
 
 # How the cost grows: scenario, the sizes, and the figures to look at.

@@ -217,7 +217,7 @@ static void on_accept(struct ev_loop *loop, ev_io *io, int events)
 static int listen_on(uint16_t *out_port)
 {
     struct sockaddr_in address = {.sin_family = AF_INET};
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_addr.s_addr = htonl(INADDR_ANY); // of a network that has only its loopback
     socklen_t len = sizeof address;
     const int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0 || bind(fd, (const struct sockaddr *)&address, sizeof address) != 0 ||
