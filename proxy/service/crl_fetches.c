@@ -16,13 +16,12 @@
 #include "proxy/log/log.h"
 #include "proxy/service/crl_complaint.h"
 #include "proxy/service/crl_keeper.h"
+#include "proxy/service/crl_pace.h"
 #include "proxy/service/state.h"
 #include "proxy/tls/server_trust.h"
 
 enum {
     AT_ONCE = 4, // servers of the configuration that are asked; as many are asked of the rest
-    RETRY_FIRST_MS = 1000, // after the first failure; doubled after each further one
-    RETRY_MAX_MS = 5 * 60 * 1000,
     TIMEOUT_MIN_MS = 2 * 1000, // for a whole answer: as long as `every`, within these
     TIMEOUT_MAX_MS = 120 * 1000,
     BUSY_MS = 200, // until those are asked for which there was no room
@@ -119,9 +118,7 @@ static void end_fetch(struct item *item)
 static void be_good(struct item *item)
 {
     const int64_t now_s = (int64_t)time(NULL);
-    int64_t delay_ms = item->every_ms;
-    if (item->next_update_s > 0)
-        delay_ms = lesser(delay_ms, (item->next_update_s - now_s) * SECOND_MS / 2);
+    const int64_t delay_ms = crl_pace_after_success(item->every_ms, item->next_update_s, now_s);
     if (item->state.failing_since_s != 0)
         log_info(LOG_CRL_FETCHED, "trust.%s: %s: the list can be fetched again", item->trust,
                  item->url.text);
@@ -130,7 +127,7 @@ static void be_good(struct item *item)
     item->failures = 0;
     item->problem[0] = '\0';
     end_fetch(item);
-    wait_for(item, spread(delay_ms < SECOND_MS ? SECOND_MS : delay_ms));
+    wait_for(item, spread(delay_ms));
 }
 
 // say_failing logs a failure, if it is to be said (crl_complaint.h). It is an error when the list in force ends before two more
@@ -155,10 +152,7 @@ static void say_failing(struct item *item, int64_t now_s, int64_t retry_ms)
 static void fail(struct item *item, const char *why)
 {
     const int64_t now_s = (int64_t)time(NULL);
-    int64_t delay_ms = RETRY_FIRST_MS;
-    for (uint32_t i = 0; i < item->failures && delay_ms < RETRY_MAX_MS; i++)
-        delay_ms *= 2;
-    delay_ms = lesser(lesser(delay_ms, RETRY_MAX_MS), item->every_ms);
+    const int64_t delay_ms = crl_pace_after_failure(item->every_ms, item->failures);
     (void)snprintf(item->problem, sizeof item->problem, "%s", why);
     item->failures++;
     item->state.failed++;

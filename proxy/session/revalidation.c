@@ -149,12 +149,28 @@ static enum reason recheck_chain(struct peer *peer, const struct trust *trust,
     return REASON_NONE;
 }
 
+// retell_ocsp makes the audit's object of a guest again who had no answer when the request came, and has one now. It gets
+// shorter, so the room that was taken for it is enough. Without memory the old one stays.
+static void retell_ocsp(struct peer *peer)
+{
+    const struct slice json =
+        client_json(peer, peer->snapshot, peer->client, peer_client_name(peer));
+    if (json.data == NULL)
+        return;
+    free(peer->json);
+    peer->json = (char *)json.data;
+    peer->json_len = json.len;
+}
+
 // recheck_ocsp asks what OCSP says today. That nobody answers takes no tunnel away.
 static enum reason recheck_ocsp(struct peer *peer, const struct trust *trust, bool is_live)
 {
     const struct ocsp_verdict found = ocsp_hold_judge(&peer->ocsp, peer->context->ocsp,
                                                       peer->identity, trust, peer->context->now_ms);
+    const bool is_heard = peer->unanswered != NULL && found.why == NULL;
     peer->unanswered = found.why;
+    if (is_heard && peer->edge != NULL && !is_live && peer->account_refusal == REASON_NONE)
+        retell_ocsp(peer);
     return is_live && found.reason == REASON_OCSP_UNAVAILABLE ? REASON_NONE : found.reason;
 }
 

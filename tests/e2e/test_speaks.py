@@ -16,8 +16,8 @@ from support.parents import ScriptedParent, parent
 from support.pki import SERVER_AUTH
 from support.plain import PlainClient, StrictOrigin, url
 from support.proxy import run
-from support.responder import Responder
-from support.scale import IS_SMALL
+from support.responder import TRY_LATER, Responder, unsuccessful
+from support.scale import IS_SMALL, eventually
 from support.wire import connect_head
 
 BOTH = pytest.mark.protocols("h1", "h2")
@@ -438,6 +438,16 @@ def test_ocsp_is_asked_about_whom_a_proxy_speaks_for(told, pki, server, edge, pr
     responder.revoke(ending)
     proxy.assert_closed(one.id, "revoked")
     waiting[0].echo(b"still good")
+    # An answer that is over ends nothing, and lets nobody new in.
+    responder.habit = lambda *_: unsuccessful(TRY_LATER)
+
+    def is_over():
+        return speak(proxy, edge, target, *told_of(good.certificate)).answer.status == 403
+
+    eventually(is_over, "the end of the answer")
+    refusal = proxy.audit.wait("decision", **{"decision.reason": "ocsp_unavailable"})
+    assert refusal["client"]["sha256"] == good.sha256 and refusal["detail"] == "try_later"
+    waiting[0].echo(b"nobody knows")
     responder.stop()
 
 

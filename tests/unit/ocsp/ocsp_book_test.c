@@ -547,6 +547,33 @@ static void what_is_in_use_is_asked_again_before_it_ends_and_nothing_else(void *
     assert_false(ocsp_book_take(bench->book, NOW_MS, &task));
 }
 
+static void what_is_in_use_is_asked_again_within_an_hour_and_ends_with_the_answer(void **state)
+{
+    struct bench *bench = *state;
+    enum { HOUR_S = OCSP_BOOK_REFRESH_MAX_S, WEEK_S = 7 * 24 * 3600 };
+    static const int64_t lives_s[] = {4, 600, HOUR_S, WEEK_S};
+    struct ocsp_task task;
+    for (uint32_t i = 0; i < sizeof lives_s / sizeof lives_s[0]; i++) {
+        const int64_t life_s = lives_s[i];
+        const int64_t due_s = life_s * 3 / 4 < HOUR_S ? life_s * 3 / 4 : HOUR_S;
+        const struct ocsp_result good = answer_of(OCSP_GOOD, NOW_S, NOW_S + life_s);
+        const struct ocsp_result revoked =
+            answer_of(OCSP_REVOKED, NOW_S + due_s, NOW_S + due_s + life_s);
+        struct ocsp_entry *entry = hold(bench->book, &bench->one, i);
+        ocsp_book_ask(bench->book, entry);
+        assert_true(ocsp_book_take(bench->book, NOW_MS, &task));
+        assert_false(ocsp_book_settle(bench->book, &task, &good, NOW_S, NOW_MS));
+        assert_true(tick(bench->book, due_s - 1));
+        assert_false(ocsp_book_take(bench->book, NOW_MS, &task));
+        assert_true(tick(bench->book, due_s));
+        assert_true(ocsp_book_take(bench->book, NOW_MS + due_s * 1000, &task));
+        // A client that holds it is judged again at once.
+        assert_true(
+            ocsp_book_settle(bench->book, &task, &revoked, NOW_S + due_s, NOW_MS + due_s * 1000));
+        ocsp_book_release(bench->book, entry);
+    }
+}
+
 static void what_has_no_answer_is_asked_as_long_as_it_is_in_use(void **state)
 {
     struct bench *bench = *state;
@@ -940,6 +967,7 @@ int main(void)
         TEST(an_old_answer_in_the_place_of_one_that_has_ended_is_not_asked_for_again_at_once),
         TEST(silence_is_remembered_for_a_while),
         TEST(what_is_in_use_is_asked_again_before_it_ends_and_nothing_else),
+        TEST(what_is_in_use_is_asked_again_within_an_hour_and_ends_with_the_answer),
         TEST(what_has_no_answer_is_asked_as_long_as_it_is_in_use),
         TEST(places_take_turns_and_none_has_more_than_its_share),
         TEST(who_is_waited_for_is_asked_about_before_those_who_are_only_in_use),
