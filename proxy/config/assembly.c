@@ -77,8 +77,12 @@ static bool is_main_key(struct slice key)
 static bool check_keys(struct reader *reader, const struct node *root)
 {
     const size_t before = reader->diagnostics->error_count;
-    for (const struct node *value = root->kind == NODE_MAP ? root->child : NULL; value != NULL;
-         value = value->next) {
+    if (root->kind != NODE_MAP)
+        return reader_error(reader, root,
+                            "an included file is %s: expected a map"
+                            "\nwrite `clients: [...]`, and perhaps `sets` and `deny`",
+                            node_kind_name(root->kind));
+    for (const struct node *value = root->child; value != NULL; value = value->next) {
         bool is_own = false;
         for (size_t i = 0; i < file_section.count; i++)
             is_own |= slice_equal(value->key->text, slice_of_string(file_keys[i].name));

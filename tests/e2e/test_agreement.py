@@ -110,6 +110,21 @@ def draw_clients(dice, matches):
     return clients
 
 
+def draw_files(dice, folder, clients):
+    """Moves the last clients into files that the main file includes, and gives those that it keeps. For the second reading of
+    the rules, what a file denies comes first among what its clients are denied."""
+    for file, part in (("a", clients[4:5]), ("b", clients[5:])):
+        deny = [draw_rule(dice, False, "") | {"name": f"{file}{i}"} for i in range(dice.randint(0, 2))]
+        for client in part:
+            client["mode"] = client["mode"].replace("open", "report")
+            for i, rule in enumerate(client.get("deny", [])):
+                rule["name"] = f"{client['name']}-d{i}"
+        write_config(folder / f"{file}.yaml", {"clients": part, "deny": deny})
+        for client in part:
+            client["deny"] = [*deny, *client.get("deny", [])]
+    return clients[:4]
+
+
 SPEAKERS = [{"cn": "edge"}, {"cn": "other edge"}]
 MATCHES = [
     *SPEAKERS,
@@ -144,7 +159,7 @@ def draw_answers(dice, dns):
 
 
 @pytest.fixture(scope="module")
-def asked(protocol, start_shared, dns, pki):
+def asked(protocol, start_shared, dns, pki, tmp_path_factory):
     """A proxy that was asked about everything, and what each question was."""
     print(f"SALLYPORT_SEED={SEED}")
     dice = random.Random(SEED)
@@ -164,12 +179,17 @@ def asked(protocol, start_shared, dns, pki):
 
     said_by = random.Random(SEED + 2)
     authorizer = Authorizer(say)
+    clients = draw_clients(dice, MATCHES)
+    folder = tmp_path_factory.mktemp("teams")
     proxy = start_shared(
-        *draw_clients(dice, MATCHES),
+        *draw_files(dice, folder, clients),
+        include=[f"{folder}/*.yaml"],
         deny=global_deny,
         parents=[{"name": name, "to": ["http://127.0.0.1:9"]} for name in ("pa", "pb")],
         authorizer={"url": authorizer.url, "timeout": "10s"},
     )
+    proxy.config = {**proxy.config, "clients": clients}  # as one file would say it
+    del proxy.config["include"]
     leaves = [
         pki.ca.leaf(who["cn"], uri=tuple(who["uri"]), dns=tuple(who["dns"])) for who in IDENTITIES
     ]
