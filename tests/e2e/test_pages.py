@@ -1,5 +1,5 @@
-"""The commands of README.md, docs/CA.md and docs/OPERATIONS.md, run as they stand there, in the order in which a stranger
-meets them."""
+"""The commands of README.md, docs/CA.md, docs/OPERATIONS.md and docs/CHAIN.md, run as they stand there, in the order in which a
+stranger meets them."""
 
 import contextlib
 import os
@@ -345,3 +345,37 @@ def test_a_page_says_where_the_program_is_before_its_first_command(page):
     command = re.search(r"^(?:    )?(?:\$ )?sallyport [a-z]", text, re.M)
     where = text.find('export PATH="$PWD/bazel-bin/proxy:$PATH"')
     assert command is None or 0 <= where < command.start()
+
+
+CHAIN = "docs/CHAIN.md"
+
+
+def test_the_chain_of_three_works_as_its_page_says(shell):
+    """This network has no DNS: the last one's answer is that, and not a denial."""
+    *before, serve, ask, records, refuse, revoke = blocks(CHAIN)
+    shell.beginning = EXPORT.search(before[0]).group()
+    said = [shell.good(block) for block in before]
+    assert "edge       edges, which speaks for clients of the profile staff" in said[-1], said
+    assert "answer     allow: rule reader.allow[0]" in said[-1], said
+    with contextlib.ExitStack() as stack:
+        for line in serve.splitlines():
+            process = shell.start(line)
+            stack.callback(process.wait, PATIENCE)
+            stack.callback(process.terminate)
+            stdout, stderr = Lines(process.stdout), Lines(process.stderr)
+            assert stdout.wait("^ready "), stderr.text()
+        assert "response 502" in shell.run(ask)[1]
+        told = shell.run(records)[1]  # explain exits with 1: without DNS nothing was allowed
+        assert told.count('"name":"staff","trust":"staff","subject":"CN=client"') == 2, told
+        assert told.count('"name":"edges","trust":"proxies"') == 2 and '"name":"reader"' in told, told
+        assert "who        " not in told and "edge       edges" in told, told
+        said = shell.run(refuse)[1]
+        assert "response 403" in said and "no_rule" in said, said
+        shell.good(revoke)
+        last = AuditLog(shell.folder / "chain" / "last.jsonl")
+
+        def is_revoked():
+            said = shell.run(ask)[1]
+            return "response 403" in said and last.records("decision", **{"decision.reason": "revoked"})
+
+        eventually(is_revoked, "the revocation")

@@ -14,7 +14,7 @@ from support.http2 import Http2
 from support.origin import echo
 from support.parents import ScriptedParent, parent
 from support.pki import SERVER_AUTH
-from support.plain import PlainClient, StrictOrigin, url
+from support.plain import PlainClient, Reader, StrictOrigin, head, url
 from support.proxy import run
 from support.responder import TRY_LATER, Responder, unsuccessful
 from support.scale import IS_SMALL, eventually
@@ -244,6 +244,34 @@ def test_plain_requests_and_upgrades_are_the_guests_too(told, pki, server, edge,
     assert web.accepted == 3, "no connection serves two"
     web.stop()
     assert not web.violations
+
+
+def test_a_websocket_is_the_guests_and_ends_with_it(told, pki, edge, origin):
+    def habit(conn):
+        Reader(lambda: conn.recv(65536)).request()
+        conn.sendall(b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n")
+        echo(conn)
+
+    web = origin(habit)
+    proxy = told(workers(web), workers(web, "guests", "guest"), control=CONTROL)
+    guest = pki.ca.leaf("guest")
+    fields = ("Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Key: k")
+    target = url(web).replace("http://", "ws://")
+    opened = []
+    for who in (pki.worker, guest):
+        one = PlainClient(proxy.connect(edge))
+        one.send(head("GET", target, *fields, *told_of(who.certificate)))
+        assert one.read().status == 101
+        opened.append(one)
+    one = PlainClient(proxy.connect(edge))
+    one.send(head("GET", target, *fields))
+    assert one.read().status == 403, "the edge has no rule of its own"
+    decision = proxy.audit.wait("decision", **{"client.sha256": guest.sha256})
+    assert (decision["client"]["name"], decision["via_client"]["name"]) == ("guests", "edges"), decision
+    Control(proxy).block("client:guests")
+    proxy.assert_closed(decision["id"], "blocked", status=101)
+    opened[0].send(b"goes on")
+    assert opened[0].reader.take(7) == b"goes on"
 
 
 # -- what the tools say of it ---------------------------------------------------------------------
