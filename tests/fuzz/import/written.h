@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-#include "proxy/config/clients.h"
+#include "proxy/config/assembly.h"
 #include "proxy/import/imported.h"
 #include "proxy/import/sources.h"
 
