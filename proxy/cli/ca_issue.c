@@ -3,6 +3,7 @@
 
 #include "auth/base/date.h"
 #include "auth/hostname.h"
+#include "auth/http_url.h"
 #include "auth/ipaddr.h"
 #include "proxy/cli/ca_verbs.h"
 
@@ -12,6 +13,7 @@ static const char ISSUE_USAGE[] =
     "usage: sallyport ca issue NAME [--dir DIR] [--server] [--dns NAME]... [--ip ADDRESS]...\n"
     "                          [--uri URI] [--email ADDRESS]... [--ttl 90d] [--out DIR]\n"
     "                          [--csr FILE | --p12 --p12-passphrase-file FILE]\n"
+    "                          [--crl-url URL] [--ocsp-url URL]\n"
     "                          [--passphrase-file FILE]\n"
     "\n"
     "Makes NAME.crt (with the intermediate, if there is one), NAME.key (mode 0600) and NAME.pem\n"
@@ -25,6 +27,8 @@ static const char ISSUE_USAGE[] =
     "  --ip ADDRESS     an IP address in it; may be given again\n"
     "  --uri URI        this URI in place of the SPIFFE id\n"
     "  --email ADDRESS  an e-mail address in it; may be given again\n"
+    "  --crl-url URL    where the list of `ca crl` is published, for `crl: [{from: cdp, ...}]`\n"
+    "  --ocsp-url URL   who answers for it by OCSP, for `ocsp: {aia: [...]}`; http:// only\n"
     "  --ttl TTL        how long it is valid: 12h, 30d (default: 90d; not longer than the CA)\n"
     "  --out DIR        where to write (default: the authority's directory; made if missing)\n"
     "  --csr FILE       for the public key of this request; its names are ignored, those\n"
@@ -41,6 +45,8 @@ struct issue_arguments {
     struct hostname hosts[AUTHORITY_MAX_SANS];
     struct ip_addr addresses[AUTHORITY_MAX_SANS];
     size_t count;
+    struct http_url crl_url;
+    struct http_url ocsp_url;
     bool has_uri;
     bool has_server_name;
     const char *passphrase_path;
@@ -100,6 +106,36 @@ static enum err take_email(void *arg, const char *value, struct errinfo *info)
                    value, info);
 }
 
+// take_url reads a URL that certificates name, which must be canonical: prefixes are compared byte by byte.
+static enum err take_url(const char *value, struct http_url *url, const char **out,
+                         struct errinfo *info)
+{
+    struct errinfo why;
+    if (http_url_parse(slice_of_string(value), url, &why) != ERR_OK)
+        return errinfo_set(info, ERR_INPUT, "'%.100s' is no URL that can be asked: %.300s", value,
+                           why.text);
+    if (strcmp(value, url->text) != 0)
+        return errinfo_set(info, ERR_INPUT, "'%.100s' has more than one spelling: write %.300s",
+                           value, url->text);
+    *out = url->text;
+    return ERR_OK;
+}
+
+static enum err take_crl_url(void *arg, const char *value, struct errinfo *info)
+{
+    struct issue_arguments *out = arg;
+    return take_url(value, &out->crl_url, &out->options.crl_url, info);
+}
+
+static enum err take_ocsp_url(void *arg, const char *value, struct errinfo *info)
+{
+    struct issue_arguments *out = arg;
+    TRY(take_url(value, &out->ocsp_url, &out->options.ocsp_url, info));
+    return out->ocsp_url.is_https
+               ? errinfo_set(info, ERR_INPUT, "http:// only: the answers are signed")
+               : ERR_OK;
+}
+
 // issue_check looks at the arguments together. CLI_OK, or the exit status.
 static int issue_check(const struct issue_arguments *arguments)
 {
@@ -127,6 +163,8 @@ static struct cli_line issue_read(int argc, char **argv, struct issue_arguments 
         {"ip", .take = take_ip, .arg = out},
         {"uri", .take = take_uri, .arg = out},
         {"email", .take = take_email, .arg = out},
+        {"crl-url", .take = take_crl_url, .arg = out},
+        {"ocsp-url", .take = take_ocsp_url, .arg = out},
         {"ttl", .seconds = &issue->ttl_s},
         {"out", .text = &issue->directory},
         {"csr", .text = &issue->csr_path},

@@ -93,6 +93,8 @@ struct issue_options {
     const char *csr_path;  // NULL: a new key; else the public key of this request, and no NAME.key
     struct slice p12_passphrase; // ASCII; not empty: NAME.p12 too
     bool wants_bundle;           // NAME.pem too: the chain, then the key
+    const char *crl_url;         // that it names as the place of its revocation list; NULL: none
+    const char *ocsp_url;        // that it names as its OCSP responder; NULL: none
 };
 
 // The files of one certificate, in the order in which commands print them.
@@ -126,7 +128,7 @@ struct renew_options {
     struct slice p12_passphrase; // not empty: NAME.p12 too
 };
 
-// authority_renew makes a new certificate with the names and the kind of NAME.crt, records it in the index of
+// authority_renew makes a new certificate with the names, the kind and the URLs of NAME.crt, records it in the index of
 // `authority`, and replaces NAME.crt and NAME.key; NAME.pem too if it exists, and NAME.p12 if there is a passphrase.
 // `out` names what was replaced. Whether the old certificate is revoked is read from the index of the CA that issued it.
 // ERR_DENIED when it is revoked, when its key is kept elsewhere, or when NAME is the CA itself.

@@ -139,6 +139,87 @@ static bool add_sans(X509 *cert, const struct certificate_plan *plan)
     return is_set;
 }
 
+static GENERAL_NAME *make_url(const char *url)
+{
+    GENERAL_NAME *name = GENERAL_NAME_new();
+    ASN1_STRING *value = ASN1_STRING_type_new(V_ASN1_IA5STRING);
+    if (name == NULL || value == NULL || !ASN1_STRING_set(value, url, -1)) {
+        GENERAL_NAME_free(name);
+        ASN1_STRING_free(value);
+        return NULL;
+    }
+    GENERAL_NAME_set0_value(name, GEN_URI, value); // takes `value`
+    return name;
+}
+
+// make_point makes a distribution point with one URL. NULL without memory.
+static DIST_POINT *make_point(const char *url)
+{
+    DIST_POINT *point = DIST_POINT_new();
+    GENERAL_NAME *name = make_url(url);
+    if (point != NULL && name != NULL) {
+        point->distpoint = DIST_POINT_NAME_new();
+        GENERAL_NAMES *names = sk_GENERAL_NAME_new_null();
+        if (point->distpoint != NULL && names != NULL && sk_GENERAL_NAME_push(names, name) != 0) {
+            point->distpoint->type = 0; // fullName
+            point->distpoint->name.fullname = names;
+            return point;
+        }
+        sk_GENERAL_NAME_free(names);
+    }
+    GENERAL_NAME_free(name);
+    DIST_POINT_free(point);
+    return NULL;
+}
+
+static bool add_crl_url(X509 *cert, const char *url)
+{
+    CRL_DIST_POINTS *points = sk_DIST_POINT_new_null();
+    DIST_POINT *point = make_point(url);
+    bool is_added = points != NULL && point != NULL && sk_DIST_POINT_push(points, point) != 0;
+    if (!is_added)
+        DIST_POINT_free(point);
+    is_added = is_added &&
+               X509_add1_ext_i2d(cert, NID_crl_distribution_points, points, 0, X509V3_ADD_DEFAULT);
+    sk_DIST_POINT_pop_free(points, DIST_POINT_free);
+    return is_added;
+}
+
+static bool add_ocsp_url(X509 *cert, const char *url)
+{
+    AUTHORITY_INFO_ACCESS *places = sk_ACCESS_DESCRIPTION_new_null();
+    ACCESS_DESCRIPTION *place = ACCESS_DESCRIPTION_new();
+    bool is_added = places != NULL && place != NULL;
+    if (is_added) {
+        GENERAL_NAME_free(place->location);
+        place->method = OBJ_nid2obj(NID_ad_OCSP);
+        place->location = make_url(url);
+        is_added = place->location != NULL && sk_ACCESS_DESCRIPTION_push(places, place) != 0;
+    }
+    if (!is_added)
+        ACCESS_DESCRIPTION_free(place);
+    is_added = is_added && X509_add1_ext_i2d(cert, NID_info_access, places, 0, X509V3_ADD_DEFAULT);
+    sk_ACCESS_DESCRIPTION_pop_free(places, ACCESS_DESCRIPTION_free);
+    return is_added;
+}
+
+// copy_extension copies one of another certificate, if that has it.
+static bool copy_extension(X509 *cert, const X509 *other, int nid)
+{
+    const int at = X509_get_ext_by_NID(other, nid, -1);
+    return at < 0 || X509_add_ext(cert, X509_get_ext(other, at), -1);
+}
+
+// add_places says where to ask whether the certificate was revoked.
+static bool add_places(X509 *cert, const struct certificate_plan *plan)
+{
+    if (plan->like != NULL)
+        return copy_extension(cert, plan->like, NID_crl_distribution_points) &&
+               copy_extension(cert, plan->like, NID_info_access);
+    return (plan->crl_url == NULL || add_crl_url(cert, plan->crl_url)) &&
+           (plan->ocsp_url == NULL || add_ocsp_url(cert, plan->ocsp_url));
+}
+
 static bool add_extensions(X509 *cert, const struct certificate_plan *plan, X509 *issuer)
 {
     char ca_constraints[32];
@@ -152,7 +233,7 @@ static bool add_extensions(X509 *cert, const struct certificate_plan *plan, X509
            add_extension(cert, NID_key_usage, usage) &&
            (is_ca || add_extension(cert, NID_ext_key_usage, purpose)) && add_sans(cert, plan) &&
            add_extension(cert, NID_subject_key_identifier, "hash") &&
-           add_authority_key_id(cert, issuer);
+           add_authority_key_id(cert, issuer) && add_places(cert, plan);
 }
 
 enum err certificate_make(const struct certificate_plan *plan, EVP_PKEY *key, X509 *issuer,

@@ -25,6 +25,10 @@ struct certificate_plan {
     int64_t not_before_s;    // Unix seconds
     int64_t not_after_s;
     unsigned path_len; // of a CA: how many CAs may stand below it before the leaf
+    const char *
+        crl_url; // where its revocation list is published (RFC 5280 4.2.1.13); NULL: it does not say
+    const char *ocsp_url; // whom OCSP asks about it (4.2.2.1); likewise
+    const X509 *like; // says both as this certificate does, in their place; borrowed; NULL: none
 };
 
 enum { CERTIFICATE_BACKDATE_S = 5 * 60 }; // for clocks that are a little slow

@@ -57,6 +57,8 @@ static enum err make_leaf(const struct authority *authority, const struct issue_
         .common_name = options->name,
         .sans = sans,
         .san_count = count,
+        .crl_url = options->crl_url,
+        .ocsp_url = options->ocsp_url,
     };
     return leaf_make(authority, &plan, options->ttl_s, now_s, options->p12_passphrase,
                      options->name, leaf, out);

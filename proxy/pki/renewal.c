@@ -118,6 +118,7 @@ static enum err make_new(const struct authority *authority, int64_t now_s, struc
         .common_name = common_name,
         .sans = sans,
         .san_count = count,
+        .like = renewal->old,
     };
     return leaf_make(authority, &plan,
                      options->ttl_s > 0 ? options->ttl_s : old->not_after_s - old->not_before_s,

@@ -538,6 +538,30 @@ def test_renew_keeps_names_and_kind_and_changes_the_rest(ca):
     assert ca.path("p.key").read_text() == key
 
 
+def test_a_certificate_names_where_to_ask_about_it_and_so_does_its_renewal(ca):
+    crl, ocsp = "http://pki.example.org:8080/ca.crl", "http://ocsp.example.org/"
+    ca.good("issue", "p", "--crl-url", crl, "--ocsp-url", ocsp)
+    ca.good("issue", "silent")
+
+    def said(name):
+        fields = "crlDistributionPoints,authorityInfoAccess"
+        return openssl("x509", "-in", ca.path(name), "-noout", "-ext", fields)[1]
+
+    for _ in range(2):
+        text = said("p.crt")
+        assert f"URI:{crl}" in text and f"OCSP - URI:{ocsp}" in text, text
+        assert ca.verify("p.crt")[0] == 0
+        ca.good("renew", "p")
+    assert "URI" not in said("silent.crt")
+    for option, value, words in (
+        ("--crl-url", "pki.example.org/ca.crl", "no URL"),
+        ("--crl-url", "ldap://pki.example.org/ca.crl", "no URL"),
+        ("--crl-url", "http://PKI.example.org/ca.crl", "write http://pki.example.org/ca.crl"),
+        ("--ocsp-url", "https://ocsp.example.org/", "http:// only"),
+    ):
+        ca.bad(words, "issue", "q", option, value, status=2)
+
+
 @pytest.mark.parametrize("before, after", [(0o600, 0o600), (0o640, 0o640), (0o664, 0o640), (0o400, 0o600)])
 def test_a_key_that_a_group_reads_can_be_read_by_it_after_a_renewal(ca, before, after):
     ca.good("issue", "p")
