@@ -78,6 +78,7 @@ static void succeed(struct parent *before, const struct srv_list *list)
     parent->options = before->options;
     parent->options.board = proxy_board_ref(before->options.board);
     fill_places(&parent->options, list);
+    parent->service = before->service;
     parent->source = before->source;
     before->source = NULL;
     srv_source_set_owner(parent->source, parent);
@@ -124,6 +125,7 @@ static void add(struct parents *parents, const struct parent_config *config, int
     parent->tells_client = config->tells_client;
     parent->resolves = config->resolves;
     if (config->srv != NULL) {
+        parent->service = config->srv->service.name;
         parent->source = srv_source_create(parents->loop, resolver, config->srv, on_places, parent);
         if (parent->source == NULL) {
             free(parent);
@@ -268,6 +270,16 @@ bool parent_is_current(const struct parent *parent)
     return !parent->is_retired;
 }
 
+// is_place tells whether a proxy is, or was, a place of this service, and would be believed to be that today.
+static bool is_place(const struct parent *parent, const struct target *proxy,
+                     const struct srv_settings *srv)
+{
+    const bool is_by_domain = parent->options.served_name.len > 0;
+    return proxy->kind == TARGET_NAME && is_by_domain == (srv->target_count == 0) &&
+           slice_equal(hostname_slice(&parent->service), hostname_slice(&srv->service.name)) &&
+           srv_settings_allow(srv, &proxy->name);
+}
+
 bool parent_is_configured(const struct parent *parent, const struct target *proxy,
                           const struct snapshot *snapshot)
 {
@@ -276,8 +288,7 @@ bool parent_is_configured(const struct parent *parent, const struct target *prox
     if (config == NULL || config->is_clear != parent->options.is_clear)
         return false;
     if (config->srv != NULL) // what DNS says about it may change meanwhile
-        return parent->options.is_ranked && proxy->kind == TARGET_NAME &&
-               srv_settings_allow(config->srv, &proxy->name);
+        return is_place(parent, proxy, config->srv);
     for (size_t i = 0; i < config->proxy_count; i++)
         is_there = is_there || is_same_target(&config->proxies[i], proxy);
     return is_there;

@@ -17,12 +17,14 @@ struct parent {
     struct proxy_route_options options;
     struct proxy_route route; // private to parents.c
     struct connection_pool pool;
-    bool tells_client;         // it is told whose request it is; may be read
-    size_t user_count;         // private
-    bool is_retired;           // private; it is no longer, or otherwise, configured
-    int64_t down_until_ms;     // private; monotonic
-    struct parents *all;       // private; borrowed
-    struct srv_source *source; // private; owned; NULL: its proxies are written
+    bool tells_client;     // it is told whose request it is; may be read
+    size_t user_count;     // private
+    bool is_retired;       // private; it is no longer, or otherwise, configured
+    int64_t down_until_ms; // private; monotonic
+    struct parents *all;   // private; borrowed
+    struct srv_source
+        *source;             // private; owned; NULL: its proxies are written, or a successor has it
+    struct hostname service; // private; whose places they are; empty: they are written
 };
 
 enum parent_places {
