@@ -27,7 +27,10 @@ static const char *address_text(const struct ip_addr *addr, char out[IP_TEXT_CAP
 
 static void told(void *arg, const struct policy_step *step)
 {
-    static const char *const lists[] = {"deny for all", "deny", "allow"};
+    static const char *const lists[] = {[POLICY_LIST_GLOBAL_DENY] = "deny for all",
+                                        [POLICY_LIST_FILE_DENY] = "deny of the file",
+                                        [POLICY_LIST_CLIENT_DENY] = "deny",
+                                        [POLICY_LIST_ALLOW] = "allow"};
     struct text *text = &((struct story *)arg)->text;
     char addr[IP_TEXT_CAP];
     char form[IP_TEXT_CAP];
