@@ -6,19 +6,19 @@
 #include <string.h>
 #include <time.h>
 
-#include "auth/account.h"
 #include "auth/base/json.h"
-#include "proxy/admin/block_state.h"
 #include "proxy/admin/control_server.h"
 #include "proxy/admin/control_socket.h"
 #include "proxy/admin/drain_request.h"
 #include "proxy/admin/top_request.h"
-#include "proxy/config/spelling.h"
 #include "proxy/log/log.h"
 #include "proxy/service/audit_tail.h"
+#include "proxy/service/blocking.h"
+#include "proxy/service/client_names.h"
 #include "proxy/service/feed.h"
 #include "proxy/service/orders.h"
 #include "proxy/service/reload.h"
+#include "proxy/service/scan_question.h"
 #include "proxy/service/status.h"
 #include "proxy/service/upgrade.h"
 
@@ -287,187 +287,42 @@ static void do_drain(struct control *control, struct control_call *call)
 
 // -- blocks
 
-// find_client tells whether a client of the configuration has this name, or can have an account of this name;
-// `*out_nearest` is a name of a client that is written much like it, or NULL.
-static bool find_client(const struct policy *policy, const char *name, const char **out_nearest)
+// await_blocks answers a change of blocks: when it is in force, where there is one.
+static void await_blocks(struct control *control, struct control_call *call,
+                         const struct blocking *blocking)
 {
-    *out_nearest = NULL;
-    if (account_find_client(policy, name) != NULL)
-        return true;
-    const char **names = calloc(policy->client_count + 1, sizeof *names);
-    if (names == NULL)
-        return false;
-    for (size_t i = 0; i < policy->client_count; i++)
-        names[i] = policy->clients[i].name;
-    const size_t nearest = spelling_nearest(slice_of_string(name), names, policy->client_count);
-    if (nearest < policy->client_count)
-        *out_nearest = names[nearest];
-    free(names);
-    return false;
-}
-
-// say_no_client makes the sentence about a name that nobody has.
-static void say_no_client(const char *name, const char *nearest, const char *after,
-                          struct errinfo *out)
-{
-    (void)errinfo_set(out, ERR_INPUT, "no client of the configuration is called `%s`%s%s%s%s", name,
-                      nearest == NULL ? "" : "; did you mean `", nearest == NULL ? "" : nearest,
-                      nearest == NULL ? "" : "`?", after);
-}
-
-// keep_blocks writes them down; false when they will not be known after a restart.
-static bool keep_blocks(struct control *control)
-{
-    struct service *service = control->service;
-    struct errinfo info;
-    service->blocks_problem.text[0] = '\0';
-    if (block_state_save(service->snapshot->state_path, service->blocks, &info) == ERR_OK)
-        return true;
-    control->service->blocks_problem = info;
-    log_error(LOG_BLOCKS_NOT_KEPT, "blocks are in force but not kept: %s", info.text);
-    return false;
-}
-
-// change_blocks brings another list into force, keeps it, and answers when every worker goes by it.
-static void change_blocks(struct control *control, struct control_call *call,
-                          struct blocklist *blocks, const char *done, const char *what)
-{
-    struct service *service = control->service;
-    blocklist_unref(service->blocks);
-    service->blocks = blocks;
-    struct waiter *waiter = add_waiter(control, call, WAIT_BLOCKS, reload_revise(service));
-    waiter->obeyed = predecessors_obey(&service->succession.predecessors, service->blocks);
-    const bool is_kept = keep_blocks(control);
-    waiter->exit_status = is_kept ? EXIT_OK : EXIT_FAILED;
-    if (is_kept)
-        (void)errinfo_set(&waiter->message, ERR_OK, "%s: %.400s", done, what);
-    else
-        (void)errinfo_set(&waiter->message, ERR_OK,
-                          "%s: %.200s; but only until the next restart: %.250s", done, what,
-                          control->service->blocks_problem.text);
-    log_info(LOG_ADMIN, "control: uid %u: %s %.300s", (unsigned)control_call_caller(call)->uid,
-             done, what);
-}
-
-// may_block tells whether a name is one that a client has, for a block on a typing error must not look
-// like one.
-static bool may_block(const struct control *control, const struct control_request *request,
-                      const struct block *block, struct errinfo *info)
-{
-    const char *nearest = NULL;
-    const char *name = block_client_name(block);
-    if (name == NULL || request->is_forced ||
-        find_client(control->service->snapshot->policy, name, &nearest))
-        return true;
-    say_no_client(name, nearest, " (--force blocks the name anyway)", info);
-    return false;
-}
-
-// read_block reads the argument of a call, whose answer it is if it cannot be read. `text` lives as long as the block.
-static bool read_block(struct control *control, struct control_call *call,
-                       char text[BLOCK_TEXT_CAP], struct block *out)
-{
-    struct errinfo info;
-    if (block_parse(slice_of_string(control_call_request(call)->argument), text, out, &info) ==
-        ERR_OK)
-        return true;
-    answer(control, call, EXIT_USAGE, info.text);
-    return false;
+    static const int exit_statuses[] = {[BLOCKING_DONE] = EXIT_OK,
+                                        [BLOCKING_FAILED] = EXIT_FAILED,
+                                        [BLOCKING_UNREADABLE] = EXIT_USAGE};
+    const int exit_status = exit_statuses[blocking->outcome];
+    if (!blocking->is_changed) {
+        answer(control, call, exit_status, blocking->message.text);
+        return;
+    }
+    struct waiter *waiter = add_waiter(control, call, WAIT_BLOCKS, blocking->generation);
+    waiter->obeyed = blocking->obeyed;
+    waiter->exit_status = exit_status;
+    waiter->message = blocking->message;
 }
 
 static void do_block(struct control *control, struct control_call *call)
 {
-    struct service *service = control->service;
-    char text[BLOCK_TEXT_CAP];
-    struct block block;
-    struct errinfo info;
-    struct blocklist *blocks = NULL;
-    if (!read_block(control, call, text, &block))
-        return;
-    if (blocklist_find(service->blocks, &block) != NULL) {
-        const bool is_kept =
-            control->service->blocks_problem.text[0] == '\0' || keep_blocks(control);
-        answer(control, call, is_kept ? EXIT_OK : EXIT_FAILED,
-               is_kept ? "it is blocked already" : control->service->blocks_problem.text);
-        return;
-    }
-    if (!may_block(control, control_call_request(call), &block, &info)) {
-        answer(control, call, EXIT_FAILED, info.text);
-        return;
-    }
-    block.since_s = (int64_t)time(NULL);
-    block.uid = control_call_caller(call)->uid;
-    const enum err error = blocklist_add(service->blocks, &block, &blocks);
-    if (error == ERR_OK)
-        change_blocks(control, call, blocks, "blocked", block.text);
-    else
-        answer(control, call, EXIT_FAILED,
-               error == ERR_LIMIT ? "there are 10000 blocks already: let the CA revoke instead"
-                                  : "no memory: not blocked");
+    const struct control_request *request = control_call_request(call);
+    struct blocking blocking;
+    blocking_add(control->service, request->argument, request->is_forced,
+                 control_call_caller(call)->uid, &blocking);
+    await_blocks(control, call, &blocking);
 }
 
 static void do_unblock(struct control *control, struct control_call *call)
 {
-    char text[BLOCK_TEXT_CAP];
-    struct block block;
-    struct blocklist *blocks = NULL;
-    if (!read_block(control, call, text, &block))
-        return;
-    const enum err error = blocklist_remove(control->service->blocks, &block, &blocks);
-    if (error == ERR_OK)
-        change_blocks(control, call, blocks, "unblocked", block.text);
-    else
-        answer(control, call, EXIT_FAILED,
-               error == ERR_INPUT ? "it is not blocked; `sallyport status` lists the blocks"
-                                  : "no memory: it stays blocked");
+    struct blocking blocking;
+    blocking_remove(control->service, control_call_request(call)->argument,
+                    control_call_caller(call)->uid, &blocking);
+    await_blocks(control, call, &blocking);
 }
 
 // -- scans: status, top, kill
-
-// parse_kill reads `id:HEX`, `session:HEX` or `client:NAME` into the question.
-static bool parse_kill(const char *argument, struct scan *out)
-{
-    const struct slice text = slice_of_string(argument);
-    const struct slice value = slice_from(text, slice_find(text, ':') + 1);
-    const bool is_session = slice_starts_with(text, SLICE_LITERAL("session:"));
-    if (is_session || slice_starts_with(text, SLICE_LITERAL("id:"))) {
-        out->kind = is_session ? SCAN_KILL_SESSION : SCAN_KILL_ID;
-        return string_copy(out->id, sizeof out->id, value) && strlen(out->id) == sizeof out->id - 1;
-    }
-    out->kind = SCAN_KILL_CLIENT;
-    return slice_starts_with(text, SLICE_LITERAL("client:")) &&
-           string_copy(out->client, sizeof out->client, value) && out->client[0] != '\0';
-}
-
-// A question function makes what is asked of every worker out of an argument. False with a sentence: it cannot be read.
-static bool ask_counts(const char *argument, struct scan *out, struct errinfo *info)
-{
-    (void)argument;
-    (void)info;
-    out->kind = SCAN_COUNT;
-    return true;
-}
-
-static bool ask_tunnels(const char *argument, struct scan *out, struct errinfo *info)
-{
-    struct top_request request;
-    if (top_request_parse(slice_of_string(argument), &request, info) != ERR_OK)
-        return false;
-    out->kind = SCAN_TUNNELS;
-    out->max_tunnels = request.count;
-    return string_copy(out->client, sizeof out->client, slice_of_string(request.client));
-}
-
-static bool ask_kill(const char *argument, struct scan *out, struct errinfo *info)
-{
-    if (parse_kill(argument, out))
-        return true;
-    (void)errinfo_set(info, ERR_INPUT,
-                      "`%.64s` is neither an id (16 hexadecimal digits) nor session:ID nor "
-                      "client:NAME",
-                      argument + (out->kind == SCAN_KILL_ID ? 3 : 0));
-    return false;
-}
 
 // A tell function answers with what the workers have said. A client that wants more of it gets no last line.
 static void tell_counts(struct control *control, struct control_call *call, struct scan *sum,
@@ -508,9 +363,9 @@ static void tell_killed(struct control *control, struct control_call *call, stru
         exit_status = EXIT_FAILED;
         (void)errinfo_set(&info, ERR_INPUT, "no connection that is served has the id %s", sum->id);
     } else if (sum->killed == 0 && sum->kind == SCAN_KILL_CLIENT &&
-               !find_client(control->service->snapshot->policy, sum->client, &nearest)) {
+               !client_names_find(control->service->snapshot->policy, sum->client, &nearest)) {
         exit_status = EXIT_FAILED;
-        say_no_client(sum->client, nearest, "", &info);
+        client_names_say_unknown(sum->client, nearest, "", &info);
     }
     answer(control, call, exit_status, info.text);
 }
@@ -557,9 +412,9 @@ static const struct command {
     bool (*ask)(const char *argument, struct scan *out, struct errinfo *info);
     void (*tell)(struct control *control, struct control_call *call, struct scan *sum, bool is_fed);
 } commands[] = {
-    [CONTROL_STATUS] = {do_scan, ask_counts, tell_counts},
-    [CONTROL_TOP] = {do_top, ask_tunnels, tell_tunnels},
-    [CONTROL_KILL] = {do_scan, ask_kill, tell_killed},
+    [CONTROL_STATUS] = {do_scan, scan_question_counts, tell_counts},
+    [CONTROL_TOP] = {do_top, scan_question_tunnels, tell_tunnels},
+    [CONTROL_KILL] = {do_scan, scan_question_kill, tell_killed},
     [CONTROL_TAIL] = {.begin = do_tail},
     [CONTROL_RELOAD] = {.begin = do_reload},
     [CONTROL_DRAIN] = {.begin = do_drain},
@@ -649,8 +504,8 @@ static void do_top(struct control *control, struct control_call *call)
         return;
     }
     if (request.client[0] != '\0' &&
-        !find_client(control->service->snapshot->policy, request.client, &nearest)) {
-        say_no_client(request.client, nearest, "", &info);
+        !client_names_find(control->service->snapshot->policy, request.client, &nearest)) {
+        client_names_say_unknown(request.client, nearest, "", &info);
         answer(control, call, EXIT_FAILED, info.text);
         return;
     }
@@ -764,7 +619,7 @@ bool control_is_quiet(const struct control *control)
 
 void control_keep_state(struct control *control)
 {
-    (void)keep_blocks(control);
+    (void)blocking_keep(control->service);
 }
 
 bool control_is_given(const struct control *control)

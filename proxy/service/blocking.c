@@ -1,0 +1,121 @@
+// A list is changed by making another one, which becomes a revision of the configuration.
+#include "proxy/service/blocking.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "proxy/admin/block_state.h"
+#include "proxy/log/log.h"
+#include "proxy/service/client_names.h"
+#include "proxy/service/reload.h"
+
+static void end(struct blocking *out, enum blocking_outcome outcome, const char *message)
+{
+    *out = (struct blocking){.outcome = outcome};
+    (void)errinfo_set(&out->message, ERR_OK, "%s", message);
+}
+
+bool blocking_keep(struct service *service)
+{
+    struct errinfo info;
+    service->blocks_problem.text[0] = '\0';
+    if (block_state_save(service->snapshot->state_path, service->blocks, &info) == ERR_OK)
+        return true;
+    service->blocks_problem = info;
+    log_error(LOG_BLOCKS_NOT_KEPT, "blocks are in force but not kept: %s", info.text);
+    return false;
+}
+
+// change brings another list into force, and keeps it.
+static void change(struct service *service, struct blocklist *blocks, const char *done,
+                   const char *what, uid_t uid, struct blocking *out)
+{
+    blocklist_unref(service->blocks);
+    service->blocks = blocks;
+    *out = (struct blocking){.is_changed = true, .generation = reload_revise(service)};
+    out->obeyed = predecessors_obey(&service->succession.predecessors, service->blocks);
+    const bool is_kept = blocking_keep(service);
+    out->outcome = is_kept ? BLOCKING_DONE : BLOCKING_FAILED;
+    if (is_kept)
+        (void)errinfo_set(&out->message, ERR_OK, "%s: %.400s", done, what);
+    else
+        (void)errinfo_set(&out->message, ERR_OK,
+                          "%s: %.200s; but only until the next restart: %.250s", done, what,
+                          service->blocks_problem.text);
+    log_info(LOG_ADMIN, "control: uid %u: %s %.300s", (unsigned)uid, done, what);
+}
+
+// may_block tells whether a name is one that a client has.
+static bool may_block(const struct service *service, const struct block *block, bool is_forced,
+                      struct errinfo *info)
+{
+    const char *nearest = NULL;
+    const char *name = block_client_name(block);
+    if (name == NULL || is_forced || client_names_find(service->snapshot->policy, name, &nearest))
+        return true;
+    client_names_say_unknown(name, nearest, " (--force blocks the name anyway)", info);
+    return false;
+}
+
+// read_block reads an argument; `out` says what is wrong with it. `text` lives as long as the block.
+static bool read_block(const char *argument, char text[BLOCK_TEXT_CAP], struct block *block,
+                       struct blocking *out)
+{
+    struct errinfo info;
+    if (block_parse(slice_of_string(argument), text, block, &info) == ERR_OK)
+        return true;
+    end(out, BLOCKING_UNREADABLE, info.text);
+    return false;
+}
+
+// confirm answers for what is blocked already: it may have to be kept still.
+static void confirm(struct service *service, struct blocking *out)
+{
+    const bool is_kept = service->blocks_problem.text[0] == '\0' || blocking_keep(service);
+    end(out, is_kept ? BLOCKING_DONE : BLOCKING_FAILED,
+        is_kept ? "it is blocked already" : service->blocks_problem.text);
+}
+
+void blocking_add(struct service *service, const char *argument, bool is_forced, uid_t uid,
+                  struct blocking *out)
+{
+    char text[BLOCK_TEXT_CAP];
+    struct block block;
+    struct errinfo info;
+    struct blocklist *blocks = NULL;
+    if (!read_block(argument, text, &block, out))
+        return;
+    if (blocklist_find(service->blocks, &block) != NULL) {
+        confirm(service, out);
+        return;
+    }
+    if (!may_block(service, &block, is_forced, &info)) {
+        end(out, BLOCKING_FAILED, info.text);
+        return;
+    }
+    block.since_s = (int64_t)time(NULL);
+    block.uid = uid;
+    const enum err error = blocklist_add(service->blocks, &block, &blocks);
+    if (error == ERR_OK)
+        change(service, blocks, "blocked", block.text, uid, out);
+    else
+        end(out, BLOCKING_FAILED,
+            error == ERR_LIMIT ? "there are 10000 blocks already: let the CA revoke instead"
+                               : "no memory: not blocked");
+}
+
+void blocking_remove(struct service *service, const char *argument, uid_t uid, struct blocking *out)
+{
+    char text[BLOCK_TEXT_CAP];
+    struct block block;
+    struct blocklist *blocks = NULL;
+    if (!read_block(argument, text, &block, out))
+        return;
+    const enum err error = blocklist_remove(service->blocks, &block, &blocks);
+    if (error == ERR_OK)
+        change(service, blocks, "unblocked", block.text, uid, out);
+    else
+        end(out, BLOCKING_FAILED,
+            error == ERR_INPUT ? "it is not blocked; `sallyport status` lists the blocks"
+                               : "no memory: it stays blocked");
+}

@@ -1,0 +1,32 @@
+// blocking: the operator's blocks: from a word to a list that is on its way into force, and kept in the file of state.
+//
+// main's thread. Knows no control socket, and nobody who waits for the list to be in force.
+#pragma once
+
+#include "proxy/service/state.h"
+
+enum blocking_outcome {
+    BLOCKING_DONE,
+    BLOCKING_FAILED,     // or done, and not kept: the message says so
+    BLOCKING_UNREADABLE, // the argument
+};
+
+struct blocking {
+    enum blocking_outcome outcome;
+    bool is_changed;     // another list is on its way into force
+    uint64_t generation; // with is_changed: of the snapshot that workers go by then
+    uint64_t obeyed;     // likewise: number of the list that old processes have to go by
+    struct errinfo message;
+};
+
+// blocking_add blocks what `argument` says, on behalf of the user `uid`. A name that no client has is refused unless `is_forced`:
+// a block on a typing error must not look like one.
+void blocking_add(struct service *service, const char *argument, bool is_forced, uid_t uid,
+                  struct blocking *out);
+
+// blocking_remove takes the block away that `argument` says.
+void blocking_remove(struct service *service, const char *argument, uid_t uid,
+                     struct blocking *out);
+
+// blocking_keep writes the blocks down; false when they will not be known after a restart: service->blocks_problem says why.
+bool blocking_keep(struct service *service);
