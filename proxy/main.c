@@ -7,6 +7,8 @@
 
 #include "proxy/cli/commands.h"
 #include "proxy/config/spelling.h"
+#include "proxy/keeper/keeper_holder.h"
+#include "proxy/keys/key_holder.h"
 
 enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
@@ -107,6 +109,8 @@ int main(int argc, char **argv)
         (void)fputs(usage, stderr);
         return EXIT_USAGE;
     }
+    if (strcmp(argv[1], KEY_HOLDER_COMMAND) == 0) // no command for people: the keeper starts it
+        return key_holder_run();
     if (is_one_of(argv[1], "--help", "-h"))
         return print_help(0, argv);
     if (strcmp(argv[1], "help") == 0)

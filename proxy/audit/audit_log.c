@@ -17,8 +17,6 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include <openssl/mem.h>
-
 #include "auth/base/share.h"
 #include "proxy/audit/sealer.h"
 #include "proxy/audit/sink.h"
@@ -47,7 +45,7 @@ struct seal_ring {
 
 // chain_change is a chain that the writer is to go on with.
 struct chain_change {
-    struct chain_settings *chain; // owned, of OPENSSL_malloc; NULL: no chain
+    struct chain_settings *chain; // owned; NULL: no chain
 };
 
 // next_target is what main asks of the writer; NULL: nothing.
@@ -472,7 +470,7 @@ static enum err start(struct audit_log *log, const struct audit_log_options *opt
     if (!sink_open(&log->sink, log->path, ends_torn_line(log)))
         return cannot_open(log->path, info);
     struct chain_settings *chain = NULL;
-    if (settings != NULL && (chain = OPENSSL_memdup(settings, sizeof *settings)) == NULL)
+    if (settings != NULL && (chain = chain_settings_copy(settings)) == NULL)
         return errinfo_set(info, ERR_MEMORY, "no memory for the audit log");
     begin_instance(log, find_last(log), chain);
     TRY(outlet_list_change(&log->outlets, options->outlets, options->outlet_count, info));
@@ -486,7 +484,7 @@ static enum err start(struct audit_log *log, const struct audit_log_options *opt
 static void free_change(struct chain_change *change)
 {
     if (change != NULL)
-        OPENSSL_free(change->chain);
+        chain_settings_destroy(change->chain);
     free(change);
 }
 
@@ -661,7 +659,7 @@ static struct chain_change *change_of(const struct audit_log_target *target)
     struct chain_change *change = calloc(1, sizeof *change);
     if (change == NULL || target->chain == NULL)
         return change;
-    change->chain = OPENSSL_memdup(target->chain, sizeof *target->chain);
+    change->chain = chain_settings_copy(target->chain);
     if (change->chain != NULL)
         return change;
     free(change);

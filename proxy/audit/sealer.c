@@ -2,7 +2,6 @@
 // where one line was changed or removed the next one still gives its entry.
 #include "proxy/audit/sealer.h"
 
-#include <openssl/mem.h>
 #include <openssl/rand.h>
 #include <openssl/sha.h>
 
@@ -17,7 +16,7 @@ void sealer_begin(struct sealer *sealer, struct seal_link after, struct chain_se
 
 void sealer_deinit(struct sealer *sealer)
 {
-    OPENSSL_free(sealer->chain); // BoringSSL wipes what it frees
+    chain_settings_destroy(sealer->chain);
     sealer->chain = NULL;
 }
 
@@ -71,7 +70,8 @@ struct audit_record *sealer_checkpoint(struct sealer *sealer, int64_t wall_ms, i
                                           .root = merkle_root(&sealer->tree),
                                           .is_end = is_end};
     text_init(&note, data, sizeof data);
-    checkpoint_format(&checkpoint, &sealer->chain->signer, &note);
+    if (!checkpoint_signer_sign(sealer->chain->signer, &checkpoint, &note))
+        return NULL;
     struct audit_record *record =
         audit_checkpoint_create(wall_ms, text_slice(&note), &sealer->tree);
     if (record == NULL)

@@ -26,12 +26,12 @@ struct sealer {
     int64_t signed_ms;            // monotonic; when that was, or when the instance began
 };
 
-// sealer_begin begins an instance with a random name, after the line that `after` names. It takes over `chain`, which is
-// from OPENSSL_malloc, or NULL.
+// sealer_begin begins an instance with a random name, after the line that `after` names. It takes over `chain`, which is of
+// chain_settings_create, or NULL.
 void sealer_begin(struct sealer *sealer, struct seal_link after, struct chain_settings *chain,
                   int64_t now_ms);
 
-// sealer_deinit wipes and frees the chain's key. {0} is allowed.
+// sealer_deinit frees the chain. {0} is allowed.
 void sealer_deinit(struct sealer *sealer);
 
 // sealer_seal makes the end of the next line, which begins with `body`: a record without its last two bytes, the brace

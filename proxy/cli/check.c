@@ -233,7 +233,7 @@ static void print_summary(const struct check_options *options, const struct snap
                  snapshot->audit_on_full == AUDIT_REFUSE ? "refuse" : "drop");
     if (snapshot->audit_chain != NULL)
         (void)printf("  audit chained with the key %s, signed every %g s\n",
-                     snapshot->audit_chain->signer.verifier.name,
+                     snapshot->audit_chain->signer->verifier.name,
                      (double)snapshot->audit_chain->every_ms / SECOND_MS);
     caging_print(snapshot);
     neighbours_print(snapshot);
@@ -345,7 +345,7 @@ static void add_summary(struct text *out, const struct snapshot *snapshot, int64
     json_add_string(out, "audit", snapshot->audit_path);
     json_add_string(out, "audit_chain",
                     snapshot->audit_chain == NULL ? NULL
-                                                  : snapshot->audit_chain->signer.verifier.name);
+                                                  : snapshot->audit_chain->signer->verifier.name);
     json_add_count(out, "user", geteuid());
     json_end_object(out);
 }
@@ -372,7 +372,8 @@ static int run(const struct check_options *options, int64_t now_s)
     struct snapshot *snapshot = NULL;
     diagnostics_init(&diagnostics);
     const struct process_hook hook = {.begin = caging_try};
-    enum err error = snapshot_load_first(options->path, now_s, &hook, &diagnostics, &snapshot);
+    const struct load_options load = {.now_s = now_s, .hook = &hook};
+    enum err error = snapshot_load(options->path, &load, &diagnostics, &snapshot);
     if (error == ERR_OK)
         error = caging_check(snapshot, &diagnostics);
     if (error == ERR_OK)

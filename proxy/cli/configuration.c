@@ -14,7 +14,8 @@ int cli_load_snapshot(const char *command, const char *path, enum severity least
     struct diagnostics diagnostics;
     *out = NULL;
     diagnostics_init(&diagnostics);
-    const enum err error = snapshot_load(path, (int64_t)time(NULL), &diagnostics, out);
+    const enum err error = snapshot_load(path, &(struct load_options){.now_s = (int64_t)time(NULL)},
+                                         &diagnostics, out);
     diagnostics_print(&diagnostics, stderr, least);
     diagnostics_deinit(&diagnostics);
     if (error == ERR_OK)

@@ -309,7 +309,8 @@ static enum err read_config(struct quickstart *quickstart, struct errinfo *info)
     struct snapshot *snapshot = NULL;
     diagnostics_init(&diagnostics);
     const enum err error =
-        snapshot_load(quickstart->config_path, quickstart->now_s, &diagnostics, &snapshot);
+        snapshot_load(quickstart->config_path, &(struct load_options){.now_s = quickstart->now_s},
+                      &diagnostics, &snapshot);
     if (error == ERR_OK) {
         quickstart->listen = snapshot->listeners[0].address;
         find_url(snapshot->policy, quickstart->url);

@@ -10,6 +10,7 @@
 #include "proxy/config/source.h"
 #include "proxy/keeper/keeper.h"
 #include "proxy/keeper/keeper_link.h"
+#include "proxy/keys/key_store.h"
 #include "proxy/log/log.h"
 #include "proxy/service/caging.h"
 #include "proxy/service/findings.h"
@@ -67,6 +68,16 @@ static int refuse(const char *path, const struct diagnostics *findings,
     return CLI_UNLOADABLE;
 }
 
+// begin_process is a process_hook: what the user may read counts for this process, and for the one that has the keys.
+static enum err begin_process(void *arg, const struct process_settings *settings,
+                              struct errinfo *info)
+{
+    TRY(caging_begin(NULL, settings, info));
+    return key_store_set_user(arg, settings->user)
+               ? ERR_OK
+               : errinfo_set(info, ERR_MEMORY, "no memory for private keys");
+}
+
 int serve_command(int argc, char **argv)
 {
     const char *path = NULL;
@@ -91,11 +102,17 @@ int serve_command(int argc, char **argv)
         return cli_fail("serve", &info);
     log_configure(&(struct log_options){.level = LOG_LEVEL_INFO});
     diagnostics_init(&findings);
-    const struct process_hook hook = {.begin = caging_begin};
-    const enum err error =
-        snapshot_load_first(path, (int64_t)time(NULL), &hook, &findings, &snapshot);
-    const int status = error == ERR_OK ? service_run(snapshot, &findings, &inheritance, keeper_fd)
-                                       : refuse(path, &findings, &inheritance);
+    struct key_store *keys = key_store_create(keeper_fd);
+    if (keys == NULL)
+        return cli_fail("serve", &(struct errinfo){.text = "no memory for private keys"});
+    const struct process_hook hook = {.begin = begin_process, .arg = keys};
+    const struct load_options load = {
+        .now_s = (int64_t)time(NULL), .hook = &hook, .keys = key_store_source(keys)};
+    const enum err error = snapshot_load(path, &load, &findings, &snapshot);
+    const int status = error == ERR_OK
+                           ? service_run(snapshot, &findings, &inheritance, keeper_fd, keys)
+                           : refuse(path, &findings, &inheritance);
+    key_store_destroy(keys);
     diagnostics_deinit(&findings);
     return status;
 }

@@ -111,21 +111,27 @@ enum err file_read_open(int fd, const char *name, size_t max_len, struct file_co
     return error;
 }
 
+enum err file_read_at(int fd, const char *path, size_t max_len, enum file_access access,
+                      struct file_content *out, struct errinfo *info)
+{
+    struct stat status;
+    *out = (struct file_content){0};
+    TRY(check_status(fd, path, max_len, access, &status, info));
+    const enum err error = file_read_open(fd, path, (size_t)status.st_size, out, info);
+    return error == ERR_LIMIT
+               ? errinfo_set(info, ERR_INPUT, "%s grew while it was read: try again", path)
+               : error;
+}
+
 enum err file_read(const char *path, size_t max_len, enum file_access access,
                    struct file_content *out, struct errinfo *info)
 {
     *out = (struct file_content){0};
-    struct stat status;
     // O_NONBLOCK: a FIFO in the place of a file must not hold the start up.
     const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (fd < 0)
         return refuse_system(info, "open", path);
-    enum err error = check_status(fd, path, max_len, access, &status, info);
-    if (error == ERR_OK) {
-        error = file_read_open(fd, path, (size_t)status.st_size, out, info);
-        if (error == ERR_LIMIT)
-            error = errinfo_set(info, ERR_INPUT, "%s grew while it was read: try again", path);
-    }
+    const enum err error = file_read_at(fd, path, max_len, access, out, info);
     (void)close(fd);
     return error;
 }

@@ -24,6 +24,10 @@ struct file_content {
 enum err file_read(const char *path, size_t max_len, enum file_access access,
                    struct file_content *out, struct errinfo *info) MUST_USE;
 
+// file_read_at is file_read for a file that somebody has opened: `path` is for messages. The descriptor stays the caller's.
+enum err file_read_at(int fd, const char *path, size_t max_len, enum file_access access,
+                      struct file_content *out, struct errinfo *info) MUST_USE;
+
 // file_read_open reads what is left of the open `fd`, at most `max_len` bytes; `name` is for messages. On ERR_OK as
 // file_read; else ERR_SYSTEM or ERR_MEMORY with a sentence in `info`, or ERR_LIMIT without one. Blocking.
 enum err file_read_open(int fd, const char *name, size_t max_len, struct file_content *out,

@@ -9,6 +9,7 @@
 #include "proxy/config/endpoint_text.h"
 #include "proxy/config/http2.h"
 #include "proxy/config/named_files.h"
+#include "proxy/config/pair_files.h"
 #include "proxy/config/proxy_protocol.h"
 #include "proxy/config/tickets.h"
 #include "proxy/config/validity.h"
@@ -127,23 +128,23 @@ static void check_served(struct reader *reader, const struct node *node, const c
 
 // certificate_add makes the TLS context of `site` with this certificate, or adds it.
 static enum err certificate_add(const struct listening *listening, struct slice chain,
-                                struct slice key, struct site *site, struct errinfo *info)
+                                const struct tls_key *key, struct site *site, struct errinfo *info)
 {
     struct tls_context_options options = listening->options;
     if (site->tls != NULL)
         return tls_context_add(site->tls, chain, key, true, info);
     options.chain_pem = chain;
-    options.key_pem = key;
+    options.key = *key;
     if (site->trust != NULL)
         options.client_ca_names = ca_names_choose(listening->listener->ca_names, site->trust);
     return tls_context_create(&options, &site->tls, info);
 }
 
-// is_key_alone tells whether a PEM file has a private key and nothing else.
-static bool is_key_alone(struct slice pem)
+// is_key_alone tells whether a file of `chain` has a private key and nothing else.
+static bool is_key_alone(const struct pair_files *pair)
 {
-    return slice_contains(pem, SLICE_LITERAL("PRIVATE KEY-----")) &&
-           !slice_contains(pem, SLICE_LITERAL("BEGIN CERTIFICATE"));
+    return pair->has_key_in_chain &&
+           !slice_contains(pair->chain.bytes, SLICE_LITERAL("BEGIN CERTIFICATE"));
 }
 
 // certificate_read loads chain and key and adds them. `is_inherited`: its findings are there already.
@@ -151,36 +152,29 @@ static void certificate_read(struct reader *reader, const struct node *node, boo
                              const struct listening *listening, struct site *site)
 {
     const struct node *chain_node = node_get(node, "chain");
-    struct file_content chain = {0};
-    struct file_content key = {0};
+    struct pair_files pair = {.chain_path = NULL};
     struct errinfo info = {0};
-    const char *chain_path = NULL;
-    const char *key_path = NULL;
     size_t *pair_count = &reader->diagnostics->pair_count;
     if (!section_read(reader, node, &certificate_section, NULL))
         return;
-    const bool has_chain = reader_file(reader, chain_node, "`chain`", CERTIFICATE_FILE_MAX,
-                                       FILE_PUBLIC, &chain_path, &chain);
-    const bool has_key = reader_file(reader, node_get(node, "key"), "`key`", CERTIFICATE_FILE_MAX,
-                                     FILE_SECRET, &key_path, &key);
+    const bool is_read = pair_files_read(reader, node, &pair);
     if (site->chain_path == NULL)
-        site->chain_path = chain_path;
-    *pair_count += (size_t)!has_chain + (size_t)!has_key;
-    if (has_chain && is_key_alone(chain.bytes)) {
+        site->chain_path = pair.chain_path;
+    if (is_key_alone(&pair)) {
         reader_error(reader, chain_node,
                      "%s holds a private key and no certificate\nare `chain` and `key` swapped?",
-                     chain_path);
+                     pair.chain_path);
         (*pair_count)++;
-    } else if (has_chain && has_key) {
-        if (certificate_add(listening, chain.bytes, key.bytes, site, &info) != ERR_OK) {
-            reader_error(reader, node, "chain %s, key %s: %s", chain_path, key_path, info.text);
+    } else if (is_read) {
+        if (certificate_add(listening, pair.chain.bytes, &pair.key, site, &info) != ERR_OK) {
+            reader_error(reader, node, "chain %s, key %s: %s", pair.chain_path, pair.key_path,
+                         info.text);
             (*pair_count)++;
         } else if (!is_inherited) {
-            check_served(reader, chain_node, chain_path, site->tls);
+            check_served(reader, chain_node, pair.chain_path, site->tls);
         }
     }
-    file_content_deinit(&chain);
-    file_content_deinit(&key);
+    pair_files_deinit(&pair);
 }
 
 static void certificates_read(struct reader *reader, const struct node *node, bool is_inherited,

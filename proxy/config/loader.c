@@ -60,9 +60,8 @@ static enum err give_meaning(struct trust *trust, const struct policy *policy)
 struct load {
     const struct snapshot *in_force; // made from the same text, or NULL
     const struct included_parts
-        *included;                   // what included files say that is in force; NULL: nothing
-    const struct process_hook *hook; // or NULL
-    int64_t now_s;                   // Unix seconds
+        *included; // what included files say that is in force; NULL: nothing
+    const struct load_options *options;
 };
 
 // policy_read reads who may go where, from all files.
@@ -91,9 +90,9 @@ static void sections_read(struct reader *reader, const struct node *root, const 
                           struct snapshot *snapshot)
 {
     struct name_list trusts;
+    process_read(reader, node_get(root, "process"), snapshot); // before any key is read
     if (!settings_read(reader, root, snapshot))
         return;
-    process_read(reader, node_get(root, "process"), snapshot);
     resolver_read(reader, node_get(root, "resolver"), snapshot);
     control_read(reader, node_get(root, "control"), snapshot);
     trust_profiles_read(reader, node_get(root, "trust"), load->in_force, snapshot, &trusts);
@@ -157,8 +156,9 @@ static enum err snapshot_fill(struct snapshot *snapshot, struct slice bytes, con
         .arena = snapshot->arena,
         .files_arena = snapshot->arena,
         .read_list = reader_list_file,
-        .now_s = load->now_s,
-        .process_hook = load->hook,
+        .now_s = load->options->now_s,
+        .process_hook = load->options->hook,
+        .keys = load->options->keys,
     };
     struct yaml_document *document = NULL;
     TRY(yaml_document_parse(bytes, reader.file, diagnostics, &document));
@@ -212,30 +212,24 @@ static enum err load_file(const char *path, const struct load *load,
     return error;
 }
 
-enum err snapshot_load_first(const char *path, int64_t now_s, const struct process_hook *hook,
-                             struct diagnostics *diagnostics, struct snapshot **out)
+enum err snapshot_load(const char *path, const struct load_options *options,
+                       struct diagnostics *diagnostics, struct snapshot **out)
 {
-    const struct load load = {.hook = hook, .now_s = now_s};
+    const struct load load = {.options = options};
     return load_file(path, &load, diagnostics, out);
 }
 
-enum err snapshot_load(const char *path, int64_t now_s, struct diagnostics *diagnostics,
-                       struct snapshot **out)
-{
-    return snapshot_load_first(path, now_s, NULL, diagnostics, out);
-}
-
-enum err snapshot_reload(const struct snapshot *current, int64_t now_s,
+enum err snapshot_reload(const struct snapshot *current, const struct load_options *options,
                          struct diagnostics *diagnostics, struct snapshot **out)
 {
-    const struct load load = {.included = &current->included, .now_s = now_s};
+    const struct load load = {.included = &current->included, .options = options};
     return load_file(current->path, &load, diagnostics, out);
 }
 
-enum err snapshot_load_again(const struct snapshot *like, int64_t now_s,
+enum err snapshot_load_again(const struct snapshot *like, const struct load_options *options,
                              struct diagnostics *diagnostics, struct snapshot **out)
 {
-    const struct load load = {.in_force = like, .included = &like->included, .now_s = now_s};
+    const struct load load = {.in_force = like, .included = &like->included, .options = options};
     *out = NULL;
     return load_source(like->source, like->path, &load, diagnostics, out);
 }

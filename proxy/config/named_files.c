@@ -35,7 +35,8 @@ bool reader_list_file(struct reader *reader, const struct node *node, const char
     return reader_file_at(reader, node, "`file`", path, LIST_FILE_MAX, FILE_PUBLIC, out);
 }
 
-void reader_note_file(struct reader *reader, const char *path, struct slice bytes)
+static void note_digest(struct reader *reader, const char *path, const uint8_t sha256[32],
+                        bool is_apart)
 {
     struct snapshot_file *file = arena_alloc(reader->files_arena, 1, sizeof *file);
     const char *copy = arena_copy_string(reader->files_arena, slice_of_string(path));
@@ -44,10 +45,23 @@ void reader_note_file(struct reader *reader, const char *path, struct slice byte
         return;
     }
     file->path = copy;
-    if (bytes.data != NULL)
-        (void)SHA256(bytes.data, bytes.len, file->sha256);
+    file->is_apart = is_apart;
+    (void)bytes_copy(file->sha256, sizeof file->sha256, slice_of(sha256, sizeof file->sha256));
     file->next = reader->files;
     reader->files = file;
+}
+
+void reader_note_file(struct reader *reader, const char *path, struct slice bytes)
+{
+    uint8_t sha256[SHA256_DIGEST_LENGTH] = {0};
+    if (bytes.data != NULL)
+        (void)SHA256(bytes.data, bytes.len, sha256);
+    note_digest(reader, path, sha256, false);
+}
+
+void reader_note_apart(struct reader *reader, const char *path, const uint8_t sha256[32])
+{
+    note_digest(reader, path, sha256, true);
 }
 
 const char *folder_of(struct arena *arena, const char *path)

@@ -23,6 +23,9 @@ bool reader_list_file(struct reader *reader, const struct node *node, const char
 // reader_note_file notes that `path` was read and had this content; NULL `bytes.data` for a folder.
 void reader_note_file(struct reader *reader, const char *path, struct slice bytes);
 
+// reader_note_apart likewise for a file that the process that holds the private keys has read.
+void reader_note_apart(struct reader *reader, const char *path, const uint8_t sha256[32]);
+
 // folder_of returns the folder that the paths of the configuration at `path` are relative to, in the
 // arena; NULL without memory.
 const char *folder_of(struct arena *arena, const char *path) MUST_USE;

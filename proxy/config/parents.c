@@ -6,6 +6,7 @@
 
 #include "auth/base/date.h"
 #include "proxy/config/named_files.h"
+#include "proxy/config/pair_files.h"
 #include "proxy/config/parent_config.h"
 #include "proxy/config/parent_places.h"
 #include "proxy/config/validity.h"
@@ -61,8 +62,7 @@ const struct section parent_certificate_section =
 
 // files is the content of what a parent names.
 struct files {
-    struct file_content chain;
-    struct file_content key;
+    struct pair_files own;
     struct file_content cas[CAS_MAX];
     struct credential_text ca_texts[CAS_MAX];
     size_t ca_count;
@@ -70,8 +70,7 @@ struct files {
 
 static void files_deinit(struct files *files)
 {
-    file_content_deinit(&files->chain);
-    file_content_deinit(&files->key);
+    pair_files_deinit(&files->own);
     for (size_t i = 0; i < CAS_MAX; i++)
         file_content_deinit(&files->cas[i]);
 }
@@ -80,18 +79,14 @@ static void files_deinit(struct files *files)
 static bool certificate_read(struct reader *reader, const struct node *node, struct files *files,
                              struct credential_texts *out)
 {
-    size_t *pair_count = &reader->diagnostics->pair_count;
     if (!section_read(reader, node, &parent_certificate_section, NULL))
         return node == NULL;
-    const bool has_chain =
-        reader_file(reader, node_get(node, "chain"), "`chain`", CERTIFICATE_FILE_MAX, FILE_PUBLIC,
-                    &out->cert.path, &files->chain);
-    const bool has_key = reader_file(reader, node_get(node, "key"), "`key`", CERTIFICATE_FILE_MAX,
-                                     FILE_SECRET, &out->key.path, &files->key);
-    *pair_count += (size_t)!has_chain + (size_t)!has_key;
-    out->cert.pem = files->chain.bytes;
-    out->key.pem = files->key.bytes;
-    return has_chain && has_key;
+    const bool is_read = pair_files_read(reader, node, &files->own);
+    out->cert.path = files->own.chain_path;
+    out->cert.pem = files->own.chain.bytes;
+    out->key_path = files->own.key_path;
+    out->key = files->own.key;
+    return is_read;
 }
 
 // cas_read reads the files of `ca`. False: one of them cannot be used.

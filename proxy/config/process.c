@@ -30,10 +30,14 @@ static void paths_read(struct reader *reader, const struct node *node, struct pr
 static const char *const sandbox_words[] = {
     [SANDBOX_AUTO] = "auto", [SANDBOX_ON] = "on", [SANDBOX_OFF] = "off", NULL};
 
+static const char *const keys_words[] = {[KEYS_HERE] = "here", [KEYS_APART] = "apart", NULL};
+
 static const struct key keys[] = {
     KEY_OF("user", user_read, struct process_settings, user),
     KEY_ROW("sandbox", KEY_CHOICE, struct process_settings, sandbox, .words = sandbox_words,
             .fallback = SANDBOX_AUTO),
+    KEY_ROW("keys", KEY_CHOICE, struct process_settings, keys, .words = keys_words,
+            .fallback = KEYS_HERE),
     KEY_KNOWN("paths", KEY_OPTIONAL),
 };
 
@@ -42,10 +46,13 @@ const struct section process_section = SECTION("`process`", keys);
 void process_read(struct reader *reader, const struct node *node, struct snapshot *snapshot)
 {
     const struct process_hook *hook = reader->process_hook;
+    const struct key_source *source = reader->keys;
     struct errinfo info;
-    if (node != NULL && !section_read(reader, node, &process_section, &snapshot->process))
-        return;
+    const bool is_read =
+        node == NULL || section_read(reader, node, &process_section, &snapshot->process);
     paths_read(reader, node_get(node, "paths"), &snapshot->process);
-    if (hook != NULL && hook->begin(hook->arg, &snapshot->process, &info) != ERR_OK)
+    if (source != NULL && !source->is_in_use && snapshot->process.keys == KEYS_HERE)
+        reader->keys = NULL;
+    if (is_read && hook != NULL && hook->begin(hook->arg, &snapshot->process, &info) != ERR_OK)
         reader_error(reader, node, "%s", info.text);
 }

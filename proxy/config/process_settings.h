@@ -14,12 +14,19 @@ enum process_sandbox {
 
 enum { PROCESS_PATHS_MAX = 64 };
 
+// Where the private keys are.
+enum keys_place {
+    KEYS_HERE,  // in the process that serves
+    KEYS_APART, // in one of their own, which signs for it
+};
+
 struct process_settings {
     const char *user; // whom it becomes; snapshot's arena; NULL: it stays who it is
     enum process_sandbox sandbox;
     const char *
         *paths; // snapshot's arena; what later configurations may read, beside what this one does
     size_t path_count;
+    enum keys_place keys;
 };
 
 // process_hook is what is done about the process as soon as these settings are known: before any key is read, whose readers

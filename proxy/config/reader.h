@@ -21,6 +21,7 @@ enum {
 #define DAY_MS    (24 * HOUR_MS)
 
 struct file_content;
+struct key_source;
 struct known_zone;
 struct process_hook;
 struct reader;
@@ -35,6 +36,7 @@ struct reader {
     const char *file;                // borrowed; of the configuration, as the user named it
     struct arena *arena;             // borrowed; values that outlive the document go here
     const char *folder;              // borrowed; paths are relative to it; NULL: the current one
+    struct key_source *keys;         // borrowed; NULL: private keys are read by this process
     list_file_read *read_list;       // NULL: a list from a file is an error
     int64_t now_s;                   // Unix seconds
     struct arena *files_arena;       // borrowed; of `files`

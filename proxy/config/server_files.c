@@ -1,4 +1,4 @@
-// A pair that cannot be read counts as one that failed, so that a later reload may find it whole.
+// The CAs, and the pair.
 #include "proxy/config/server_files.h"
 
 #include "auth/base/date.h"
@@ -6,10 +6,7 @@
 #include "proxy/config/system_cas.h"
 #include "proxy/config/validity.h"
 
-enum {
-    CERTIFICATE_FILE_MAX = 1024 * 1024, // bytes
-    CA_FILE_MAX = 16 * 1024 * 1024,     // bytes
-};
+enum { CA_FILE_MAX = 16 * 1024 * 1024 }; // bytes
 
 // cas_read reads the CAs.
 static bool cas_read(struct reader *reader, const struct node *node, struct server_files *out)
@@ -25,22 +22,16 @@ bool server_files_read(struct reader *reader, const struct node *node,
                        const struct section *certificate, bool is_system, struct server_files *out)
 {
     const struct node *pair = node_get(node, "certificate");
-    size_t *pair_count = &reader->diagnostics->pair_count;
     out->is_system = is_system;
     const bool has_ca = cas_read(reader, node, out);
     if (pair == NULL)
         return has_ca;
     if (!section_read(reader, pair, certificate, NULL))
         return false;
-    const bool has_chain =
-        reader_file(reader, node_get(pair, "chain"), "`chain`", CERTIFICATE_FILE_MAX, FILE_PUBLIC,
-                    &out->chain_path, &out->chain);
-    const bool has_key = reader_file(reader, node_get(pair, "key"), "`key`", CERTIFICATE_FILE_MAX,
-                                     FILE_SECRET, &out->key_path, &out->key);
-    *pair_count += (size_t)!has_chain + (size_t)!has_key;
-    if (has_chain && out->chain.bytes.len == 0)
-        return reader_error(reader, pair, "chain %s: the file is empty", out->chain_path);
-    return has_ca && has_chain && has_key;
+    const bool is_read = pair_files_read(reader, pair, &out->own);
+    if (is_read && out->own.is_chain_empty)
+        return reader_error(reader, pair, "chain %s: the file is empty", out->own.chain_path);
+    return has_ca && is_read;
 }
 
 // report_own says how long the certificate that we show is good.
@@ -79,8 +70,8 @@ bool server_files_make(struct reader *reader, const struct node *node,
     const struct server_trust_options options = {.server = server,
                                                  .ca_pem = files->ca.bytes,
                                                  .is_system = files->is_system,
-                                                 .chain_pem = files->chain.bytes,
-                                                 .key_pem = files->key.bytes,
+                                                 .chain_pem = files->own.chain.bytes,
+                                                 .key = files->own.key,
                                                  .now_s = reader->now_s};
     enum server_trust_part part = SERVER_TRUST_CA;
     struct errinfo info = {0};
@@ -88,7 +79,7 @@ bool server_files_make(struct reader *reader, const struct node *node,
     if (error == ERR_OK) {
         report_cas(reader, ca, files, server_trust_profile(*out));
         if (certificate != NULL)
-            report_own(reader, certificate, files->chain_path, peer, server_trust_own(*out));
+            report_own(reader, certificate, files->own.chain_path, peer, server_trust_own(*out));
         return true;
     }
     if (error == ERR_MEMORY)
@@ -96,13 +87,12 @@ bool server_files_make(struct reader *reader, const struct node *node,
     if (part == SERVER_TRUST_CA)
         return reader_error(reader, ca, "%s: %s", files->ca_path, info.text);
     reader->diagnostics->pair_count++;
-    return reader_error(reader, certificate, "chain %s, key %s: %s", files->chain_path,
-                        files->key_path, info.text);
+    return reader_error(reader, certificate, "chain %s, key %s: %s", files->own.chain_path,
+                        files->own.key_path, info.text);
 }
 
 void server_files_deinit(struct server_files *files)
 {
     file_content_deinit(&files->ca);
-    file_content_deinit(&files->chain);
-    file_content_deinit(&files->key);
+    pair_files_deinit(&files->own);
 }

@@ -2,19 +2,16 @@
 // made of them. For every section that has both.
 #pragma once
 
-#include "proxy/config/file.h"
+#include "proxy/config/pair_files.h"
 #include "proxy/config/section.h"
 #include "proxy/tls/server_trust.h"
 
 // Zeroed: none. Paths are in the reader's arena.
 struct server_files {
     const char *ca_path;
-    bool is_system;         // the CAs are those of the system
-    const char *chain_path; // NULL: no certificate is shown
-    const char *key_path;
+    bool is_system; // the CAs are those of the system
     struct file_content ca;
-    struct file_content chain;
-    struct file_content key;
+    struct pair_files own; // without a path: no certificate is shown
 };
 
 // server_files_read reads what the map `node` names; `certificate` is the table of its key of that name. With `is_system` the CAs

@@ -83,7 +83,7 @@ void snapshot_unref(struct snapshot *snapshot)
         stream_guard_unref(snapshot->resolver.servers[i].guard);
         dns_standing_unref(snapshot->resolver.servers[i].standing);
     }
-    OPENSSL_free(snapshot->audit_chain);
+    chain_settings_destroy(snapshot->audit_chain);
     OPENSSL_cleanse(&snapshot->tickets, sizeof snapshot->tickets);
     arena_destroy(snapshot->arena);
     free(snapshot);

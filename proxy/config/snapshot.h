@@ -91,6 +91,7 @@ enum audit_on_full { AUDIT_REFUSE, AUDIT_DROP };
 struct snapshot_file {
     const char *path;           // snapshot's arena
     uint8_t sha256[32];         // of what was read; all zeros for a folder
+    bool is_apart;              // the process that holds the private keys has read it
     struct snapshot_file *next; // read before this one; snapshot's arena
 };
 
@@ -133,7 +134,7 @@ struct snapshot {
     enum audit_on_full audit_on_full;
     const struct outlet_settings *audit_outlets; // snapshot's arena; each `tls` is a ref
     size_t audit_outlet_count;
-    struct chain_settings *audit_chain; // owned, of OPENSSL_malloc; NULL: no chain
+    struct chain_settings *audit_chain; // owned; NULL: no chain
     struct log_options log;
     struct process_settings process;
     const char *control_path;     // of the control socket; NULL: there is none

@@ -15,6 +15,7 @@
 
 #include "auth/ipaddr.h"
 #include "proxy/cage/rights.h"
+#include "proxy/keeper/keeper_holder.h"
 #include "proxy/keeper/keeper_socket.h"
 #include "proxy/log/log.h"
 #include "proxy/process/limits.h"
@@ -37,8 +38,9 @@ static const int forwarded[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2};
 static const char *const kept_back[] = {"NOTIFY_SOCKET", NULL};
 
 struct child {
-    pid_t pid; // 0: none
-    int fd;    // owned; our end of the link; -1: it has closed its own
+    pid_t pid;                   // 0: none
+    int fd;                      // owned; our end of the link; -1: it has closed its own
+    struct keeper_holder holder; // of its keys
 };
 
 // Where a child is told by its index.
@@ -161,6 +163,7 @@ static size_t start_child(struct keeper *keeper, const struct given *given, int 
                                                   .fd_count = given->count + 1,
                                                   .is_self = keeper->current == NONE};
     struct child *child = &keeper->children[at];
+    keeper_holder_init(&child->holder, options.is_self ? "/proc/self/exe" : keeper->program.path);
     const enum err error = program_start(&keeper->program, &options, &child->pid, info);
     (void)close(ends[1]);
     if (error == ERR_OK) {
@@ -168,6 +171,7 @@ static size_t start_child(struct keeper *keeper, const struct given *given, int 
         return at;
     }
     (void)close(ends[0]);
+    keeper_holder_deinit(&child->holder);
     child->pid = 0;
     return NONE;
 }
@@ -198,6 +202,15 @@ static void start_next(struct keeper *keeper, size_t by, int handover)
         answer.pid = keeper->children[next].pid;
     }
     tell(&keeper->children[by], &answer);
+}
+
+// start_holder starts a holder of keys for a version. Where that fails the version sees the end of its socket.
+static void start_holder(struct keeper *keeper, size_t by, int beside)
+{
+    struct errinfo info = {.text = "no socket came with the request"};
+    if (beside < 0 || keeper_holder_start(&keeper->children[by].holder, beside, &info) != ERR_OK)
+        log_error(LOG_KEEPER, "no key holder for process %d: %s", (int)keeper->children[by].pid,
+                  info.text);
 }
 
 static size_t find_child(const struct keeper *keeper, int64_t pid)
@@ -254,6 +267,9 @@ static void obey(struct keeper *keeper, size_t by, const struct keeper_message *
             (void)kill(keeper->children[to].pid, (int)message->number);
         break;
     }
+    case KEEPER_HOLD:
+        start_holder(keeper, by, beside);
+        break;
     case KEEPER_STARTED:
     case KEEPER_NOT_STARTED:
     case KEEPER_ENDED:
@@ -304,7 +320,8 @@ static void note_end(struct keeper *keeper, size_t at, int status)
     hear(keeper, at); // its last words
     if (keeper->children[at].fd >= 0)
         (void)close(keeper->children[at].fd);
-    keeper->children[at] = (struct child){.fd = -1};
+    keeper_holder_deinit(&keeper->children[at].holder);
+    keeper->children[at] = (struct child){.fd = -1, .holder = {.program_fd = -1, .notes_fd = -1}};
     if (at == keeper->next) {
         keeper->next = NONE;
         if (keeper->current != NONE)
@@ -329,6 +346,8 @@ static void reap(struct keeper *keeper)
     int status = 0;
     for (pid_t pid = 0; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
         const size_t at = find_child(keeper, pid);
+        for (size_t i = 0; i < CHILDREN_MAX; i++)
+            (void)keeper_holder_note_end(&keeper->children[i].holder, pid);
         if (at != NONE)
             note_end(keeper, at, status);
     }
@@ -391,7 +410,7 @@ int keeper_run(const char *config_path)
     struct errinfo info;
     struct given given;
     for (size_t i = 0; i < CHILDREN_MAX; i++)
-        keeper.children[i].fd = -1;
+        keeper.children[i] = (struct child){.fd = -1, .holder = {.program_fd = -1, .notes_fd = -1}};
     program_note(&keeper.program);
     (void)limits_apply();
     find_given(&given);

@@ -112,6 +112,12 @@ bool keeper_link_start(const struct keeper_link *link, int handover)
     return say(link, &message, handover);
 }
 
+bool keeper_link_hold(int fd, int socket)
+{
+    const struct keeper_message message = {.kind = KEEPER_HOLD};
+    return keeper_socket_send(fd, &message, socket);
+}
+
 void keeper_link_signal(const struct keeper_link *link, int64_t pid, int number)
 {
     const struct keeper_message message = {.kind = KEEPER_SIGNAL, .pid = pid, .number = number};

@@ -49,6 +49,10 @@ void keeper_link_notify_reloading(const struct keeper_link *link);
 // False with errno set: the keeper was not asked.
 bool keeper_link_start(const struct keeper_link *link, int handover) MUST_USE;
 
+// keeper_link_hold asks, at the descriptor that keeper_link_find has given or a copy of it, for a key holder that speaks over
+// `socket`. False with errno set: the keeper was not asked. Any thread.
+bool keeper_link_hold(int fd, int socket) MUST_USE;
+
 // keeper_link_signal gives a signal to a process that the keeper has started: SIGKILL to any, if this one serves; one that
 // came to this process, to the one that serves. Others get none.
 void keeper_link_signal(const struct keeper_link *link, int64_t pid, int number);

@@ -7,6 +7,7 @@
 //     NOTIFY     this is for the service manager
 //     START      start the program's file once more; beside it is the link over which that one takes the sender's place
 //     SIGNAL     give a signal to a process that the keeper has started
+//     HOLD       start a key holder for the sender; beside it is the holder's end of a socket pair, which ends if that fails
 //
 // The keeper says:
 //
@@ -35,6 +36,7 @@ enum keeper_kind {
     KEEPER_STARTED,     // pid
     KEEPER_NOT_STARTED, // `text`: why
     KEEPER_ENDED,       // pid; number: its wait status
+    KEEPER_HOLD,        // a descriptor beside it
     KEEPER_KIND_COUNT
 };
 

@@ -83,7 +83,8 @@ enum err keeper_socket_receive(int fd, struct keeper_message *out, int *out_besi
         return errinfo_set(info, ERR_EOF, "the other process has ended");
     int beside = take_fd(&header);
     enum err error = keeper_message_parse(slice_of(data, (size_t)len), out, info);
-    if (error == ERR_OK && (beside >= 0) != (out->kind == KEEPER_START))
+    const bool needs_fd = out->kind == KEEPER_START || out->kind == KEEPER_HOLD;
+    if (error == ERR_OK && (beside >= 0) != needs_fd)
         error = errinfo_set(info, ERR_INPUT, "a message with a descriptor too few or too many");
     if (error == ERR_OK)
         *out_beside = beside;

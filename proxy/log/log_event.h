@@ -14,6 +14,7 @@
     X(LOG_UPGRADE, "upgrade")                                                                      \
     X(LOG_KEEPER, "keeper")                                                                        \
     X(LOG_CAGE, "cage")                                                                            \
+    X(LOG_KEY_HOLDER, "key_holder")                                                                \
     /* the configuration and its files */                                                          \
     X(LOG_FINDING, "finding")                                                                      \
     X(LOG_RELOADING, "reloading")                                                                  \

@@ -62,7 +62,8 @@ static const struct snapshot_file *find_unreadable(const struct snapshot *snapsh
 {
     const struct snapshot_file *file = after == NULL ? snapshot->files : after->next;
     while (file != NULL &&
-           (faccessat(AT_FDCWD, file->path, R_OK, AT_EACCESS) == 0 || errno == ENOENT))
+           (file->is_apart || faccessat(AT_FDCWD, file->path, R_OK, AT_EACCESS) == 0 ||
+            errno == ENOENT))
         file = file->next;
     return file;
 }
@@ -161,8 +162,10 @@ static void each_place(const struct snapshot *snapshot, place_fn *fn, void *arg)
 {
     if (!source_is_stdin(snapshot->path))
         fn(arg, snapshot->path, false);
-    for (const struct snapshot_file *file = snapshot->files; file != NULL; file = file->next)
-        fn(arg, file->path, false);
+    for (const struct snapshot_file *file = snapshot->files; file != NULL; file = file->next) {
+        if (!file->is_apart)
+            fn(arg, file->path, false);
+    }
     for (size_t i = 0; i < snapshot->process.path_count; i++)
         fn(arg, snapshot->process.paths[i], false);
     if (!sink_is_stdout(snapshot->audit_path))

@@ -21,13 +21,13 @@ static enum err take(struct loader *loader, int64_t now_s)
 }
 
 // load_snapshot loads a whole configuration, which goes on with what was seen of clients.
-static enum err load_snapshot(struct loader *loader, int64_t now_s)
+static enum err load_snapshot(struct loader *loader, const struct load_options *options)
 {
     const struct snapshot *current = loader->current;
     struct diagnostics *diagnostics = &loader->diagnostics;
     TRY(loader->scope == LOADER_ALL
-            ? snapshot_reload(current, now_s, diagnostics, &loader->snapshot)
-            : snapshot_load_again(current, now_s, diagnostics, &loader->snapshot));
+            ? snapshot_reload(current, options, diagnostics, &loader->snapshot)
+            : snapshot_load_again(current, options, diagnostics, &loader->snapshot));
     snapshot_keep_seen(loader->snapshot, current);
     return ERR_OK;
 }
@@ -38,7 +38,7 @@ static enum err load(struct loader *loader)
     switch (loader->scope) {
     case LOADER_ALL:
     case LOADER_FILES:
-        return load_snapshot(loader, now_s);
+        return load_snapshot(loader, &(struct load_options){.now_s = now_s, .keys = loader->keys});
     case LOADER_TAKING:
     case LOADER_TAKING_ALL:
         break;

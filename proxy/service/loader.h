@@ -16,7 +16,8 @@ enum loader_scope {
 
 // The result is the owner's to read and to take after loader_join. Everything else is private to loader.c.
 struct loader {
-    struct wakeup done; // owned by the owner; rung when the thread is done
+    struct wakeup done;      // owned by the owner; rung when the thread is done
+    struct key_source *keys; // borrowed; set by the owner; NULL: this process reads keys itself
     enum err error;
     // says why a snapshot could not be made; initialised by loader_start
     struct diagnostics diagnostics;

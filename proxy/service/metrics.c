@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "proxy/keys/key_store.h"
 #include "proxy/ocsp/ocsp_asker.h"
 #include "proxy/process/limits.h"
 #include "proxy/service/crl_report.h"
@@ -328,6 +329,23 @@ static void add_ocsp(const struct service *service, struct exposition *out)
             "How often there was no room to ask about a certificate.", figures.crowded);
 }
 
+// add_keys is of private keys that are apart.
+static void add_keys(const struct service *service, struct exposition *out)
+{
+    struct key_store_status status;
+    key_store_status_read(service->keys, &status);
+    if (!status.is_apart)
+        return;
+    add_one(out, "sallyport_key_holder_up", FAMILY_GAUGE, NULL,
+            "1 if the process that holds the private keys is there.", status.is_alive ? 1 : 0);
+    add_one(out, "sallyport_key_holder_restarts", FAMILY_COUNTER, NULL,
+            "How often another process was started in its place.", status.restarts);
+    add_one(out, "sallyport_key_signatures", FAMILY_COUNTER, NULL, "Signatures that it has made.",
+            status.signatures);
+    add_one(out, "sallyport_key_signature_failures", FAMILY_COUNTER, NULL,
+            "Signatures that it was asked for, and has not made.", status.failures);
+}
+
 static void add_audit(const struct service *service, struct exposition *out)
 {
     struct audit_log_status status;
@@ -444,6 +462,7 @@ void metrics_write(const struct service *service, const struct scan *scan,
     add_authorizer(&scan->counters, &exposition);
     add_limits(service, scan, &exposition);
     add_ocsp(service, &exposition);
+    add_keys(service, &exposition);
     add_audit(service, &exposition);
     add_sinks(service, &exposition);
     metrics_ends_write(service->snapshot, &exposition, now_s);

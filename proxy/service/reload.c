@@ -139,16 +139,6 @@ void reload_watch_files(struct service *service)
     horizon_watch(&service->horizon, service->snapshot);
 }
 
-// is_same_chain tells whether both sign with the same key, as often.
-static bool is_same_chain(const struct chain_settings *a, const struct chain_settings *b)
-{
-    if (a == NULL || b == NULL)
-        return a == b;
-    return a->every_ms == b->every_ms &&
-           strcmp(a->signer.verifier.name, b->signer.verifier.name) == 0 &&
-           memcmp(a->signer.key, b->signer.key, sizeof a->signer.key) == 0;
-}
-
 // move_audit takes the audit log to where the new configuration wants it.
 static enum err move_audit(struct service *service, const struct snapshot *snapshot,
                            struct errinfo *info)
@@ -160,7 +150,7 @@ static enum err move_audit(struct service *service, const struct snapshot *snaps
             outlet_settings_equal(&snapshot->audit_outlets[i], &old->audit_outlets[i]);
     const struct audit_log_target target = {
         .path = strcmp(snapshot->audit_path, old->audit_path) == 0 ? NULL : snapshot->audit_path,
-        .has_other_chain = !is_same_chain(snapshot->audit_chain, old->audit_chain),
+        .has_other_chain = !chain_settings_equal(snapshot->audit_chain, old->audit_chain),
         .chain = snapshot->audit_chain,
         .has_other_outlets = !has_same_outlets,
         .outlets = snapshot->audit_outlets,
@@ -432,6 +422,10 @@ static void warn_of_constants(const struct service *service, const struct snapsh
         (void)diagnostics_add(diagnostics, SEVERITY_WARNING, snapshot->path, 0, 0,
                               "`control` cannot change without a restart; it stays %s",
                               now->control_path == NULL ? "off" : now->control_path);
+    if (snapshot->process.keys != now->process.keys)
+        (void)diagnostics_add(diagnostics, SEVERITY_WARNING, snapshot->path, 0, 0,
+                              "`process.keys` cannot change without a restart; keys stay %s",
+                              now->process.keys == KEYS_APART ? "apart" : "here");
     if (!is_same_path(snapshot->process.user, now->process.user))
         (void)diagnostics_add(diagnostics, SEVERITY_WARNING, snapshot->path, 0, 0,
                               "`process.user` cannot change without a restart; it stays %s",
@@ -464,6 +458,7 @@ static void accept_reload(struct service *service, struct snapshot *snapshot,
     warn_of_constants(service, snapshot, diagnostics);
     snapshot_warn_of_lists(snapshot, service->snapshot, diagnostics);
     keep_control(service, snapshot);
+    snapshot->process.keys = service->snapshot->process.keys;
     findings_log(diagnostics, "reload: ");
     keep_outcome(service, true, !included_is_whole(snapshot), diagnostics);
     (void)string_copy(service->reloads.message, sizeof service->reloads.message,

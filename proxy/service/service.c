@@ -18,6 +18,7 @@
 #include "proxy/audit/sink.h"
 #include "proxy/config/endpoint_text.h"
 #include "proxy/config/source.h"
+#include "proxy/keys/key_line.h"
 #include "proxy/limits/ledger.h"
 #include "proxy/limits/sources.h"
 #include "proxy/log/log.h"
@@ -104,6 +105,7 @@ static enum err start_workers(struct service *service, struct errinfo *info)
             .context = &shared,
             .descriptors = service->descriptors,
             .base_descriptors = base,
+            .keys = service->key_line == NULL ? NULL : key_store_desk(service->keys),
             .exits = &service->exits,
             .adopted = &service->adopted,
         };
@@ -409,6 +411,20 @@ static void begin_being_kept(struct service *service, int keeper_fd)
     keeper_link_begin(&service->keeper, service->loop, keeper_fd, &events);
 }
 
+// seal_keys: before anything comes from the network it is settled where keys may be.
+static enum err seal_keys(struct service *service, struct errinfo *info)
+{
+    struct key_source *source = key_store_source(service->keys);
+    if (!source->is_in_use)
+        return ERR_OK;
+    service->loader.keys = source;
+    const struct process_settings *process = &service->snapshot->process;
+    TRY(key_store_seal(service->keys, process->paths, process->path_count, info));
+    service->key_line = key_line_create(key_store_desk(service->keys), service->loop);
+    return service->key_line == NULL ? errinfo_set(info, ERR_MEMORY, "no memory for private keys")
+                                     : ERR_OK;
+}
+
 // close_loop undoes that.
 static void close_loop(struct service *service)
 {
@@ -417,6 +433,7 @@ static void close_loop(struct service *service)
         watchdog_stop(&service->watchdog, service->loop);
         wakeup_stop(&service->exits);
         keeper_link_end(&service->keeper, service->loop);
+        key_line_destroy(service->key_line);
         ev_loop_destroy(service->loop);
     }
 }
@@ -579,6 +596,7 @@ static enum err start(struct service *service, int keeper_fd, struct monitor_pla
     TRY(caging_enter(&service->caging, service->snapshot, info));
     TRY(open_loop(service, info));
     begin_being_kept(service, keeper_fd);
+    TRY(seal_keys(service, info));
     const struct predecessors_events events = {.on_less = on_fewer_predecessors,
                                                .on_answer = on_other_answer,
                                                .end = end_other,
@@ -683,9 +701,10 @@ static bool stop(struct service *service, uint64_t *out_cut_count)
 }
 
 int service_run(struct snapshot *snapshot, const struct diagnostics *findings,
-                struct inheritance *inheritance, int keeper_fd)
+                struct inheritance *inheritance, int keeper_fd, struct key_store *keys)
 {
     struct service service = {.snapshot = snapshot,
+                              .keys = keys,
                               .place = {.fd = -1, .file = {.fd = -1}},
                               .keeper = {.io = {.fd = -1}}};
     service.succession.inheritance = *inheritance;

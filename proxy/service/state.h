@@ -22,6 +22,8 @@
 
 struct control;
 struct crl_fetches;
+struct key_line;
+struct key_store;
 struct parent_checks;
 struct monitor;
 struct ocsp_asker;
@@ -47,6 +49,8 @@ struct service {
     struct snapshot *snapshot; // ref; in force
     struct blocklist *blocks;  // ref; what is, or will at once be, in force
     struct ev_loop *loop;      // borrowed; libev's default loop
+    struct key_store *keys;    // borrowed; of private keys that are apart
+    struct key_line *key_line; // owned; on `loop`; NULL: no key is apart
     // what every worker has a copy of; owned, its snapshot is not set
     struct session_context shared;
     struct ocsp_asker *asker; // owned; asks OCSP responders for all workers

@@ -14,6 +14,7 @@
 #include "auth/base/json.h"
 #include "proxy/config/endpoint_text.h"
 #include "proxy/config/server_list.h"
+#include "proxy/keys/key_store.h"
 #include "proxy/ocsp/ocsp_asker.h"
 #include "proxy/service/crl_report.h"
 #include "proxy/service/dns_report.h"
@@ -378,6 +379,28 @@ static void add_control(const struct service *service, struct text *out)
     json_end_object(out);
 }
 
+// add_keys says where the private keys are.
+static void add_keys(const struct service *service, struct text *out)
+{
+    struct key_store_status status;
+    key_store_status_read(service->keys, &status);
+    json_begin_object(out, "keys");
+    json_add_string(out, "place", status.is_apart ? "apart" : "here");
+    if (status.is_apart) {
+        if (status.is_alive)
+            json_add_count(out, "pid", (uint64_t)status.pid);
+        else
+            json_add_null(out, "pid");
+        json_add_count(out, "held", status.key_count);
+        json_add_count(out, "signatures", status.signatures);
+        json_add_count(out, "failures", status.failures);
+        json_add_count(out, "restarts", status.restarts);
+        json_add_string(out, "warning",
+                        status.is_alive ? NULL : "nobody signs: new handshakes wait");
+    }
+    json_end_object(out);
+}
+
 static void add_admin(const struct monitor_place *place, struct text *out)
 {
     char address[ENDPOINT_TEXT_CAP];
@@ -466,7 +489,7 @@ static void add_audit(const struct service *service, struct text *out)
     json_add_count(out, "lost", status.lost);
     json_add_count(out, "removed", status.removed);
     json_add_string(out, "instance", instance);
-    json_add_string(out, "chain", chain == NULL ? NULL : chain->signer.verifier.name);
+    json_add_string(out, "chain", chain == NULL ? NULL : chain->signer->verifier.name);
     json_end_object(out);
 }
 
@@ -493,6 +516,7 @@ void status_write(const struct service *service, const struct scan *scan, struct
     add_ocsp(service, out);
     add_authorizer(service, &scan->counters, out);
     add_blocks(service, out);
+    add_keys(service, out);
     add_control(service, out);
     add_admin(&service->place, out);
     add_audit(service, out);

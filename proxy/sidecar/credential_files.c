@@ -33,7 +33,8 @@ enum err credentials_load(const struct credential_paths *paths, int64_t now_s,
     if (error == ERR_OK) {
         const struct credential_text ca = {paths->ca, files.ca.bytes};
         const struct credential_texts texts = {.cert = {paths->cert, files.cert.bytes},
-                                               .key = {paths->key, files.key.bytes},
+                                               .key_path = paths->key,
+                                               .key = {.pem = files.key.bytes},
                                                .cas = &ca,
                                                .ca_count = 1};
         error = credentials_create(&texts, now_s, out, out_cause, info);

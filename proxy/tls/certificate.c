@@ -9,11 +9,11 @@
 #include <openssl/ec_key.h>
 #include <openssl/err.h>
 #include <openssl/nid.h>
-#include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <stdlib.h>
 
 #include "auth/pem.h"
+#include "proxy/tls/signature.h"
 
 // chain_read reads the certificates of a PEM text, leaf first, into `out`.
 static enum err chain_read(struct slice pem, struct certificate *out, struct errinfo *info)
@@ -35,27 +35,17 @@ static enum err chain_read(struct slice pem, struct certificate *out, struct err
     return ERR_OK;
 }
 
-// no_passphrase answers BoringSSL's question for a passphrase: there is none, and nobody to ask.
-static int no_passphrase(char *out, int cap, int is_write, void *arg)
+// take_key takes the key, or the public half of one that is apart.
+static enum err take_key(const struct tls_key *key, struct certificate *out, struct errinfo *info)
 {
-    (void)out;
-    (void)cap;
-    (void)is_write;
-    (void)arg;
-    return 0;
-}
-
-static EVP_PKEY *key_read(struct slice pem, struct errinfo *info)
-{
-    BIO *bio = BIO_new_mem_buf(pem.data, (ossl_ssize_t)pem.len);
-    EVP_PKEY *key = bio == NULL ? NULL : PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL);
-    BIO_free(bio);
-    ERR_clear_error();
-    if (key == NULL)
-        (void)errinfo_set(info, ERR_INPUT,
-                          "no private key in it that can be read: expected PEM, `-----BEGIN "
-                          "PRIVATE KEY-----`, without a passphrase");
-    return key;
+    if (key->problem != NULL)
+        return errinfo_set(info, ERR_INPUT, "%s", key->problem);
+    if (key->apart == NULL)
+        return private_key_parse(key->pem, &out->key, info);
+    out->apart = private_key_ref(key->apart);
+    out->key = key->apart->public_key;
+    (void)EVP_PKEY_up_ref(out->key);
+    return ERR_OK;
 }
 
 static int64_t time_of(const ASN1_TIME *time)
@@ -145,36 +135,66 @@ static uint16_t signature_of(const EVP_PKEY *key)
     }
 }
 
+bool certificate_serve(const struct certificate *certificate, SSL *ssl)
+{
+    const bool is_apart = certificate->apart != NULL;
+    return SSL_set_chain_and_key(ssl, certificate->chain, certificate->count,
+                                 is_apart ? NULL : certificate->key,
+                                 is_apart ? &signature_method : NULL);
+}
+
+bool certificate_serve_all(const struct certificate *certificate, SSL_CTX *ctx)
+{
+    const bool is_apart = certificate->apart != NULL;
+    return SSL_CTX_set_chain_and_key(ctx, certificate->chain, certificate->count,
+                                     is_apart ? NULL : certificate->key,
+                                     is_apart ? &signature_method : NULL);
+}
+
+// has_key_of_leaf tells whether the leaf is for this key: for a key that is apart the library does not look.
+static bool has_key_of_leaf(const struct certificate *certificate)
+{
+    X509 *leaf = X509_parse_from_buffer(certificate->chain[0]);
+    EVP_PKEY *key = leaf == NULL ? NULL : X509_get_pubkey(leaf);
+    const bool is_same = key != NULL && EVP_PKEY_cmp(key, certificate->key) == 1;
+    EVP_PKEY_free(key);
+    X509_free(leaf);
+    ERR_clear_error();
+    return is_same;
+}
+
+static enum err refuse_mismatch(const struct certificate *certificate, struct errinfo *info)
+{
+    return errinfo_set(info, ERR_INPUT,
+                       "the private key does not belong to the first certificate of the chain "
+                       "(%s): the leaf must come first",
+                       certificate->info.subject);
+}
+
 // check_pair has the library check that chain and key belong together, and can be served.
-static enum err check_pair(struct certificate *certificate, struct errinfo *info)
+static enum err check_pair(const struct certificate *certificate, struct errinfo *info)
 {
     SSL_CTX *scratch = SSL_CTX_new(TLS_with_buffers_method());
     if (scratch == NULL)
         return ERR_MEMORY;
-    const bool is_good = SSL_CTX_set_chain_and_key(scratch, certificate->chain, certificate->count,
-                                                   certificate->key, NULL);
+    const bool is_good = certificate_serve_all(certificate, scratch);
     const uint32_t code = ERR_peek_last_error();
     ERR_clear_error();
     SSL_CTX_free(scratch);
+    if (is_mismatch(code) || (is_good && !has_key_of_leaf(certificate)))
+        return refuse_mismatch(certificate, info);
     if (is_good)
         return ERR_OK;
-    if (is_mismatch(code))
-        return errinfo_set(info, ERR_INPUT,
-                           "the private key does not belong to the first certificate of the chain "
-                           "(%s): the leaf must come first",
-                           certificate->info.subject);
     return errinfo_set(info, ERR_INPUT, "TLS cannot use this certificate and key (%s)",
                        ERR_reason_error_string(code));
 }
 
 enum err certificate_init(struct certificate *certificate, struct slice chain_pem,
-                          struct slice key_pem, struct errinfo *info)
+                          const struct tls_key *key, struct errinfo *info)
 {
     *certificate = (struct certificate){0};
     TRY(chain_read(chain_pem, certificate, info));
-    certificate->key = key_read(key_pem, info);
-    if (certificate->key == NULL)
-        return ERR_INPUT;
+    TRY(take_key(key, certificate, info));
     if (!describe_leaf(certificate->chain[0], certificate))
         return errinfo_set(info, ERR_INPUT, "its first certificate cannot be read");
     // BoringSSL takes a key on any curve, and then no handshake would succeed.
@@ -188,6 +208,7 @@ void certificate_deinit(struct certificate *certificate)
 {
     sk_CRYPTO_BUFFER_pop_free(certificate->stack, CRYPTO_BUFFER_free);
     EVP_PKEY_free(certificate->key);
+    private_key_unref(certificate->apart);
     free(certificate->names);
     *certificate = (struct certificate){0};
 }

@@ -8,6 +8,7 @@
 #include "auth/base/err.h"
 #include "auth/hostname.h"
 #include "proxy/tls/certificate_info.h"
+#include "proxy/tls/private_key.h"
 
 enum { CHAIN_MAX_CERTIFICATES = 16, NAMES_MAX = 1024 };
 
@@ -21,16 +22,23 @@ struct certificate {
     STACK_OF(CRYPTO_BUFFER) *stack;               // owned
     CRYPTO_BUFFER *chain[CHAIN_MAX_CERTIFICATES]; // borrowed from `stack`; leaf first
     size_t count;
-    EVP_PKEY *key;             // owned
+    EVP_PKEY *key;             // owned; of a key that is apart, the public half
+    struct private_key *apart; // ref; NULL: `key` signs
     struct served_name *names; // owned
     size_t name_count;
     struct tls_context_info info;
 };
 
-// certificate_init reads chain and key from PEM. ERR_INPUT with a sentence when TLS cannot use them, or ERR_MEMORY.
+// certificate_init reads the chain from PEM, and takes the key. ERR_INPUT with a sentence when TLS cannot use them, or ERR_MEMORY.
 // certificate_deinit must follow either way.
 enum err certificate_init(struct certificate *certificate, struct slice chain_pem,
-                          struct slice key_pem, struct errinfo *info) MUST_USE;
+                          const struct tls_key *key, struct errinfo *info) MUST_USE;
+
+// certificate_serve has `ssl` show the certificate and sign with its key. False without memory.
+bool certificate_serve(const struct certificate *certificate, SSL *ssl);
+
+// certificate_serve_all likewise for every SSL that `ctx` makes from now on.
+bool certificate_serve_all(const struct certificate *certificate, SSL_CTX *ctx);
 
 // certificate_deinit frees what certificate_init has made.
 void certificate_deinit(struct certificate *certificate);

@@ -31,8 +31,8 @@ struct tls_context *tls_context_begin(enum tls_version min, enum tls_version max
     return NULL;
 }
 
-enum err tls_context_add(struct tls_context *context, struct slice chain_pem, struct slice key_pem,
-                         bool is_tried, struct errinfo *info)
+enum err tls_context_add(struct tls_context *context, struct slice chain_pem,
+                         const struct tls_key *key, bool is_tried, struct errinfo *info)
 {
     if (context->certificate_count == CERTIFICATES_MAX)
         return errinfo_set(info, ERR_LIMIT, "more than %d certificates", CERTIFICATES_MAX);
@@ -42,11 +42,11 @@ enum err tls_context_add(struct tls_context *context, struct slice chain_pem, st
         return errinfo_set(info, ERR_MEMORY, "no memory for a certificate");
     context->certificates = more;
     struct certificate *added = &more[context->certificate_count];
-    enum err error = certificate_init(added, chain_pem, key_pem, info);
+    enum err error = certificate_init(added, chain_pem, key, info);
     if (error == ERR_OK && is_tried)
         error = trial_run(context->ssl_ctx, added, context->min, context->max, info);
     if (error == ERR_OK && context->certificate_count == 0 &&
-        !SSL_CTX_set_chain_and_key(context->ssl_ctx, added->chain, added->count, added->key, NULL))
+        !certificate_serve_all(added, context->ssl_ctx))
         error = ERR_MEMORY;
     if (error != ERR_OK)
         certificate_deinit(added);
@@ -64,7 +64,8 @@ enum err tls_context_finish(struct tls_context *context, enum err error, struct 
     return error == ERR_MEMORY ? errinfo_set(info, error, "no memory for a TLS context") : error;
 }
 
-bool tls_context_apply(const struct tls_context *context, const SSL_CLIENT_HELLO *hello)
+bool tls_context_apply(const struct tls_context *context, const SSL_CLIENT_HELLO *hello,
+                       struct private_key **out_key)
 {
     SSL *ssl = hello->ssl;
     // SSL_set_SSL_CTX switches certificate, session id context and CA names, and nothing else. The SSL keeps its
@@ -76,8 +77,8 @@ bool tls_context_apply(const struct tls_context *context, const SSL_CLIENT_HELLO
         return false;
     const struct certificate *chosen = certificates_choose(
         context->certificates, context->certificate_count, hello, context->max == TLS1_3_VERSION);
-    return chosen == &context->certificates[0] ||
-           SSL_set_chain_and_key(ssl, chosen->chain, chosen->count, chosen->key, NULL);
+    *out_key = chosen->apart;
+    return chosen == &context->certificates[0] || certificate_serve(chosen, ssl);
 }
 
 struct tls_context *tls_context_ref(struct tls_context *context)

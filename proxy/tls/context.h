@@ -11,6 +11,7 @@
 #include "auth/base/err.h"
 #include "auth/base/slice.h"
 #include "proxy/tls/certificate_info.h"
+#include "proxy/tls/private_key.h"
 
 struct tls_context;
 
@@ -21,7 +22,7 @@ enum { TLS_MAX_CHAIN_LEAST = 16 * 1024, TLS_MAX_CHAIN_MOST = 64 * 1024 };
 
 struct tls_context_options {
     struct slice chain_pem; // leaf first, then its intermediates
-    struct slice key_pem;   // unencrypted private key
+    struct tls_key key;     // its private key
     enum tls_version min;
     enum tls_version max;
     // bytes of certificates that a client may show; bounds every message of its handshake
@@ -42,8 +43,8 @@ void tls_context_unref(struct tls_context *context);
 // client that asks for one of its names, or where it has the same names and a key that the client can verify. `is_tried`:
 // a handshake in memory, with the context as the server, must succeed with it; always true for a server. Before any stream
 // is made. Errors as of tls_context_create, and ERR_LIMIT beyond 64. After an error the context is as it was before.
-enum err tls_context_add(struct tls_context *context, struct slice chain_pem, struct slice key_pem,
-                         bool is_tried, struct errinfo *info) MUST_USE;
+enum err tls_context_add(struct tls_context *context, struct slice chain_pem,
+                         const struct tls_key *key, bool is_tried, struct errinfo *info) MUST_USE;
 
 // tls_context_certificate_count gives the number of certificates.
 size_t tls_context_certificate_count(const struct tls_context *context);

@@ -35,5 +35,6 @@ enum err tls_context_finish(struct tls_context *context, enum err error, struct 
 
 // tls_context_apply makes an SSL that may have been made for another context this one's: the certificate that
 // suits the client, CA names, session id context and versions. The caller sets the verification. Only while the
-// ClientHello is handled. False without memory.
-bool tls_context_apply(const struct tls_context *context, const SSL_CLIENT_HELLO *hello);
+// ClientHello is handled. `*out_key` is the key of that certificate, borrowed, where it is apart, or NULL. False without memory.
+bool tls_context_apply(const struct tls_context *context, const SSL_CLIENT_HELLO *hello,
+                       struct private_key **out_key);

@@ -16,6 +16,8 @@ static const struct row rows[] = {
     {"proxy_header",
      "a PROXY header, from an address that may send none, or a second one (proxy_protocol.from)"},
     {"not_tls", "the first bytes are not TLS: the client speaks another protocol to this port"},
+    {"no_signature",
+     "the process that holds the private keys (process.keys) has not signed for this proxy: see its log"},
     {"UNSUPPORTED_PROTOCOL",
      "the client offers no TLS version that this listener allows (tls.min, tls.max)"},
     {"WRONG_VERSION_NUMBER", "the client's record has a version that is not a TLS version"},

@@ -19,8 +19,10 @@ struct server_trust {
 
 static void take_digest(const struct server_trust_options *options, struct server_trust *trust)
 {
-    const struct slice parts[] = {options->chain_pem, options->key_pem};
+    uint8_t key[SHA256_DIGEST_LENGTH];
+    const struct slice parts[] = {options->chain_pem, slice_of(key, sizeof key)};
     SHA256_CTX hash;
+    tls_key_digest(&options->key, key);
     (void)SHA256_Init(&hash);
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         (void)SHA256_Update(&hash, &parts[i].len, sizeof parts[i].len);
@@ -70,7 +72,7 @@ enum err server_trust_create(const struct server_trust_options *options, struct 
     enum err error = load_profile(options, &trust->profile, info);
     if (error == ERR_OK) {
         part = SERVER_TRUST_CERTIFICATE;
-        error = tls_client_create(options->chain_pem, options->key_pem, &trust->context, info);
+        error = tls_client_create(options->chain_pem, &options->key, &trust->context, info);
     }
     if (out_part != NULL)
         *out_part = part;
@@ -91,7 +93,7 @@ struct server_trust *server_trust_of(struct trust *profile, const struct target 
         return NULL;
     }
     trust->profile = profile;
-    if (tls_client_create(options.chain_pem, options.key_pem, &trust->context, &info) == ERR_OK)
+    if (tls_client_create(options.chain_pem, &options.key, &trust->context, &info) == ERR_OK)
         return trust;
     server_trust_unref(trust);
     return NULL;

@@ -16,7 +16,7 @@ struct server_trust_options {
     struct slice ca_pem;    // CAs whose servers are believed, each of them; borrowed for the call
     bool is_system;         // a bundle that others keep: what is no CA in it is left out
     struct slice chain_pem; // our certificate, then its intermediates; empty: none is shown
-    struct slice key_pem;   // its private key, unencrypted
+    struct tls_key key;     // its private key
     int64_t now_s;          // Unix seconds; CAs outside their validity do not count
 };
 

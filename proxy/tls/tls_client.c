@@ -37,7 +37,7 @@ static void take_session(struct tls_sessions *sessions, struct tls_context *clie
 // on_session keeps a new session, in the place of the oldest where there is no room. 1: it is ours now.
 static int on_session(SSL *ssl, SSL_SESSION *session)
 {
-    const struct tls_stream *stream = SSL_get_app_data(ssl);
+    const struct tls_stream *stream = tls_stream_of(ssl);
     struct tls_sessions *sessions = stream->sessions;
     if (sessions == NULL || sessions->client != stream->context)
         return 0;
@@ -54,7 +54,7 @@ static int on_session(SSL *ssl, SSL_SESSION *session)
 static int on_certificate_request(SSL *ssl, void *arg)
 {
     (void)arg;
-    const struct tls_stream *stream = SSL_get_app_data(ssl);
+    const struct tls_stream *stream = tls_stream_of(ssl);
     if (stream->on_request != NULL)
         stream->on_request(stream->verify_arg, SSL_get0_server_requested_CAs(ssl));
     return 1;
@@ -62,7 +62,7 @@ static int on_certificate_request(SSL *ssl, void *arg)
 
 static void on_info(const SSL *ssl, int kind, int value)
 {
-    struct tls_stream *stream = SSL_get_app_data(ssl);
+    struct tls_stream *stream = tls_stream_of(ssl);
     if (kind != SSL_CB_READ_ALERT || value >> 8 != SSL3_AL_FATAL)
         return;
     stream->has_alert = true;
@@ -81,13 +81,13 @@ static bool set_rules(SSL_CTX *ctx)
     return SSL_CTX_set_alpn_protos(ctx, alpn, sizeof alpn - 1) == 0;
 }
 
-enum err tls_client_create(struct slice chain_pem, struct slice key_pem, struct tls_context **out,
-                           struct errinfo *info)
+enum err tls_client_create(struct slice chain_pem, const struct tls_key *key,
+                           struct tls_context **out, struct errinfo *info)
 {
     struct tls_context *client = tls_context_begin(TLS_VERSION_1_2, TLS_VERSION_1_3);
     enum err error = client != NULL && set_rules(client->ssl_ctx) ? ERR_OK : ERR_MEMORY;
     if (error == ERR_OK && chain_pem.len > 0)
-        error = tls_context_add(client, chain_pem, key_pem, false, info);
+        error = tls_context_add(client, chain_pem, key, false, info);
     return tls_context_finish(client, error, out, info);
 }
 
@@ -100,6 +100,7 @@ struct tls_stream *tls_client_stream_create(struct tls_context *client,
     if (tls == NULL)
         return NULL;
     tls->sessions = sessions;
+    tls->signature.key = client->certificate_count == 0 ? NULL : client->certificates[0].apart;
     SSL_set_connect_state(tls->ssl);
     if (server_name != NULL && !SSL_set_tlsext_host_name(tls->ssl, server_name)) {
         ERR_clear_error();

@@ -9,10 +9,10 @@
 #include "proxy/tls/tls_stream.h"
 
 // tls_client_create makes a client's context; the caller owns one reference. `chain_pem` is its certificate, then the
-// intermediates, and `key_pem` the unencrypted private key; an empty chain: the client shows no certificate. Errors as of
+// intermediates, and `key` its private key; an empty chain: the client shows no certificate. Errors as of
 // tls_context_create; the sentence does not name the file.
-enum err tls_client_create(struct slice chain_pem, struct slice key_pem, struct tls_context **out,
-                           struct errinfo *info) MUST_USE;
+enum err tls_client_create(struct slice chain_pem, const struct tls_key *key,
+                           struct tls_context **out, struct errinfo *info) MUST_USE;
 
 enum { TLS_SESSIONS_MAX = 32 };
 

@@ -16,13 +16,13 @@ enum {
 // on_client_hello is called for every ClientHello, before anything is agreed.
 static enum ssl_select_cert_result_t on_client_hello(const SSL_CLIENT_HELLO *hello)
 {
-    struct tls_stream *tls = SSL_get_app_data(hello->ssl);
+    struct tls_stream *tls = tls_stream_of(hello->ssl);
     if (tls == NULL)
         return ssl_select_cert_success;
     struct tls_context *selected = tls->context;
     if (tls->select != NULL)
         selected = tls->select(tls->verify_arg, tls_stream_server_name(tls));
-    if (!tls_context_apply(selected, hello))
+    if (!tls_context_apply(selected, hello, &tls->signature.key))
         return ssl_select_cert_error;
     SSL_set_custom_verify(hello->ssl, selected->verify_mode, tls_stream_on_verify);
     tls_context_unref(tls->selected);
@@ -42,7 +42,7 @@ static size_t ticket_overhead(SSL *ssl)
 static int ticket_seal(SSL *ssl, uint8_t *out, size_t *out_len, size_t cap, const uint8_t *in,
                        size_t in_len)
 {
-    const struct tls_stream *tls = SSL_get_app_data(ssl);
+    const struct tls_stream *tls = tls_stream_of(ssl);
     if (tls->keys != NULL && in_len <= TICKET_CONTENT_MAX &&
         ticket_keys_seal(tls->keys, time(NULL), tls->selected->binding, slice_of(in, in_len), out,
                          cap, out_len))
@@ -58,7 +58,7 @@ static int ticket_seal(SSL *ssl, uint8_t *out, size_t *out_len, size_t cap, cons
 static enum ssl_ticket_aead_result_t ticket_open(SSL *ssl, uint8_t *out, size_t *out_len,
                                                  size_t cap, const uint8_t *in, size_t in_len)
 {
-    struct tls_stream *tls = SSL_get_app_data(ssl);
+    struct tls_stream *tls = tls_stream_of(ssl);
     SSL_SESSION *session = NULL;
     enum err error = ERR_DENIED;
     if (tls->keys != NULL && ticket_keys_open(tls->keys, time(NULL), tls->selected->binding,
@@ -91,7 +91,7 @@ static bool has_protocol(struct slice rest, struct slice protocol, struct slice 
 static int on_alpn(SSL *ssl, const uint8_t **out, uint8_t *out_len, const uint8_t *in,
                    unsigned in_len, void *arg)
 {
-    const struct tls_stream *tls = SSL_get_app_data(ssl);
+    const struct tls_stream *tls = tls_stream_of(ssl);
     const struct slice offer = slice_of(in, in_len);
     struct slice name = {0};
     (void)arg;
@@ -141,7 +141,7 @@ enum err tls_context_create(const struct tls_context_options *options, struct tl
     else if (options->client_ca_names != NULL)
         SSL_CTX_set0_client_CAs(context->ssl_ctx, options->client_ca_names);
     if (context != NULL && set_rules(context, options))
-        error = tls_context_add(context, options->chain_pem, options->key_pem, true, info);
+        error = tls_context_add(context, options->chain_pem, &options->key, true, info);
     return tls_context_finish(context, error, out, info);
 }
 

@@ -284,7 +284,8 @@ static enum err tls_finish(struct stream *stream)
 static void tls_want(struct stream *stream, bool read, bool write)
 {
     struct tls_stream *tls = tls_of(stream);
-    stream_want(tls->below, read, write || buffer_len(tls->out) != 0);
+    const bool may_read = !tls_stream_is_signing(tls) || tls_stream_may_look(tls);
+    stream_want(tls->below, read && may_read, write || buffer_len(tls->out) != 0);
 }
 
 static bool tls_is_truncated(const struct stream *stream)
@@ -296,6 +297,7 @@ static bool tls_is_truncated(const struct stream *stream)
 static void tls_close(struct stream *stream, bool is_reset)
 {
     struct tls_stream *tls = tls_of(stream);
+    signature_end(&tls->signature);
     buffer_pool_give(tls->pool, &tls->in);
     buffer_pool_give(tls->pool, &tls->out);
     if (tls->read_error == ERR_OK)
@@ -315,9 +317,15 @@ static const struct stream_ops tls_ops = {
     .close = tls_close,
 };
 
+struct tls_stream *tls_stream_of(const SSL *ssl)
+{
+    const struct signature *signature = SSL_get_app_data(ssl);
+    return signature == NULL ? NULL : signature->stream;
+}
+
 enum ssl_verify_result_t tls_stream_on_verify(SSL *ssl, uint8_t *out_alert)
 {
-    struct tls_stream *tls = SSL_get_app_data(ssl);
+    struct tls_stream *tls = tls_stream_of(ssl);
     const STACK_OF(CRYPTO_BUFFER) *chain = SSL_get0_peer_certificates(ssl);
     enum tls_alert alert = TLS_ALERT_INTERNAL_ERROR;
     enum err error = ERR_DENIED;
@@ -329,6 +337,13 @@ enum ssl_verify_result_t tls_stream_on_verify(SSL *ssl, uint8_t *out_alert)
     tls->failure_detail = "certificate_refused";
     *out_alert = (uint8_t)alert;
     return ssl_verify_invalid;
+}
+
+// on_signed has the owner of the stream go on with the handshake.
+static void on_signed(void *stream)
+{
+    struct tls_stream *tls = stream;
+    tls->below->on_ready(tls->below->owner);
 }
 
 struct tls_stream *tls_stream_make(struct tls_context *context, struct stream *below,
@@ -346,6 +361,7 @@ struct tls_stream *tls_stream_make(struct tls_context *context, struct stream *b
         .verify = verify,
         .verify_arg = verify_arg,
         .failure_detail = "",
+        .signature = {.stream = tls, .on_signed = on_signed},
     };
     tls->ssl = SSL_new(context->ssl_ctx);
     BIO *bio = BIO_new(&bio_method);
@@ -358,7 +374,7 @@ struct tls_stream *tls_stream_make(struct tls_context *context, struct stream *b
     BIO_set_init(bio, 1);
     SSL_set_bio(tls->ssl, bio, bio);
     SSL_set_shed_handshake_config(tls->ssl, 1);
-    if (SSL_set_app_data(tls->ssl, tls))
+    if (SSL_set_app_data(tls->ssl, &tls->signature))
         return tls;
     tls_stream_destroy(tls);
     return NULL;
@@ -370,6 +386,7 @@ void tls_stream_destroy(struct tls_stream *tls)
         return;
     buffer_pool_give(tls->pool, &tls->in);
     buffer_pool_give(tls->pool, &tls->out);
+    signature_end(&tls->signature);
     SSL_free(tls->ssl);
     tls_context_unref(tls->selected);
     tls_context_unref(tls->context);
@@ -393,7 +410,10 @@ static void note_failure(struct tls_stream *tls)
     const uint32_t code = ERR_peek_error();
     const int reason = ERR_GET_LIB(code) == ERR_LIB_SSL ? ERR_GET_REASON(code) : 0;
     const char *text = code == 0 ? NULL : ERR_reason_error_string(code);
-    if (tls->failure == TLS_FAILURE_NONE) {
+    if (tls->failure == TLS_FAILURE_NONE && tls->signature.has_failed) {
+        tls->failure = TLS_FAILURE_PROTOCOL;
+        tls->failure_detail = "no_signature";
+    } else if (tls->failure == TLS_FAILURE_NONE) {
         if (reason == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE)
             tls->failure = TLS_FAILURE_NO_CERTIFICATE;
         else if (reason == SSL_R_KEY_USAGE_BIT_INCORRECT)
@@ -415,7 +435,8 @@ static enum err step_handshake(struct tls_stream *tls)
     for (;;) {
         const int result = SSL_do_handshake(tls->ssl);
         const int kind = result == 1 ? SSL_ERROR_NONE : SSL_get_error(tls->ssl, result);
-        const bool is_waiting = kind == SSL_ERROR_WANT_CERTIFICATE_VERIFY;
+        const bool is_waiting = kind == SSL_ERROR_WANT_CERTIFICATE_VERIFY ||
+                                kind == SSL_ERROR_WANT_PRIVATE_KEY_OPERATION;
         if (kind != SSL_ERROR_NONE && kind != SSL_ERROR_WANT_READ && kind != SSL_ERROR_WANT_WRITE &&
             !is_waiting) {
             note_failure(tls);
@@ -434,9 +455,24 @@ static enum err step_handshake(struct tls_stream *tls)
     }
 }
 
+bool tls_stream_is_signing(const struct tls_stream *tls)
+{
+    return tls->signature.signing != NULL;
+}
+
+// has_left tells whether the peer is gone while we sign: BoringSSL does not read then.
+static bool has_left(struct tls_stream *tls)
+{
+    if (!tls_stream_is_signing(tls) || tls_stream_look(tls))
+        return false;
+    tls->failure = TLS_FAILURE_ABORTED;
+    tls->failure_detail = "";
+    return true;
+}
+
 enum err tls_stream_handshake(struct tls_stream *tls)
 {
-    const enum err error = step_handshake(tls);
+    const enum err error = has_left(tls) ? ERR_DENIED : step_handshake(tls);
     release_input(tls, error != ERR_OK && error != ERR_AGAIN);
     return error;
 }

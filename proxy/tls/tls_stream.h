@@ -13,6 +13,7 @@
 #include "proxy/net/buffer.h"
 #include "proxy/net/stream.h"
 #include "proxy/tls/alert.h"
+#include "proxy/tls/signature.h"
 
 // tls_verify_fn judges the peer's chain (leaf first, never empty; borrowed for the call). ERR_OK lets the handshake go on.
 // ERR_AGAIN has the handshake wait: it is called again with the next tls_stream_handshake, which may be any number of times.
@@ -49,7 +50,8 @@ typedef enum err (*tls_resume_fn)(void *arg, const STACK_OF(CRYPTO_BUFFER) *chai
 // borrowed for the call; NULL or empty: it does not say. `arg` is that of the verify callback.
 typedef void (*tls_request_fn)(void *arg, const STACK_OF(CRYPTO_BUFFER) *ca_names);
 
-// Made by tls_stream_create or tls_client_stream_create.
+// Made by tls_stream_create or tls_client_stream_create. It is large because it has what either
+// role needs.
 struct tls_stream {
     // For the owner to read:
     struct stream stream;     // first; to read from and write to once the handshake is done
@@ -74,6 +76,7 @@ struct tls_stream {
     SSL *ssl;                      // owned
     struct tls_context *context;   // ref; what the stream was made with
     struct tls_context *selected;  // ref; what the client's server name has led to; NULL: none yet
+    struct signature signature;    // of our own key
     struct stream *below;          // borrowed from the owner
     struct buffer_pool *pool;      // borrowed from the worker
     struct buffer *in;             // borrowed from the pool; ciphertext for BoringSSL
@@ -103,6 +106,10 @@ enum err tls_stream_handshake(struct tls_stream *tls) MUST_USE;
 // tls_stream_is_waiting tells whether the handshake waits for what the verify callback wants to know, and not for the peer.
 bool tls_stream_is_waiting(const struct tls_stream *tls);
 
+// tls_stream_is_signing tells whether the handshake waits for a signature of our own key, which is apart. The peer does
+// nothing about it, and what it sends is read as below.
+bool tls_stream_is_signing(const struct tls_stream *tls);
+
 // tls_stream_look reads what a peer sends to a handshake that waits, as far as there is room for it, and tells whether the
 // peer is still there: an end of the connection is one only where nothing that it has sent is left to be read.
 bool tls_stream_look(struct tls_stream *tls);
@@ -131,6 +138,9 @@ const char *tls_stream_server_name(const struct tls_stream *tls);
 struct tls_stream *tls_stream_make(struct tls_context *context, struct stream *below,
                                    struct buffer_pool *pool, tls_verify_fn verify,
                                    void *verify_arg) MUST_USE;
+
+// tls_stream_of gives the stream of an SSL; NULL: it has none, it is a trial's. Private to proxy/tls.
+struct tls_stream *tls_stream_of(const SSL *ssl);
 
 // tls_stream_on_verify is BoringSSL's custom verify callback. Private to proxy/tls.
 enum ssl_verify_result_t tls_stream_on_verify(SSL *ssl, uint8_t *out_alert);

@@ -69,9 +69,7 @@ static bool prepare(SSL *server, const struct certificate *certificate, uint16_t
     SSL_set_custom_verify(server, SSL_VERIFY_PEER, believe);
     (void)SSL_set_options(server, SSL_OP_NO_TICKET);
     return SSL_set_min_proto_version(server, version) &&
-           SSL_set_max_proto_version(server, version) &&
-           SSL_set_chain_and_key(server, certificate->chain, certificate->count, certificate->key,
-                                 NULL);
+           SSL_set_max_proto_version(server, version) && certificate_serve(certificate, server);
 }
 
 static enum err try_version(SSL_CTX *server_ctx, SSL_CTX *client_ctx,
@@ -99,11 +97,13 @@ enum err trial_run(SSL_CTX *server, const struct certificate *certificate, uint1
     SSL_CTX *client = make_client();
     enum err error = ERR_MEMORY;
     struct errinfo why = {0};
+    (void)SSL_CTX_set_app_data(server, certificate->apart); // who signs in a trial
     for (uint16_t version = max; client != NULL && error != ERR_OK && version >= min; version--) {
         error = try_version(server, client, certificate, version, &why);
         if (error == ERR_MEMORY)
             break;
     }
+    (void)SSL_CTX_set_app_data(server, NULL);
     SSL_CTX_free(client);
     if (error == ERR_INPUT)
         return errinfo_set(info, ERR_INPUT,

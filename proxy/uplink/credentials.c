@@ -59,8 +59,8 @@ static enum err make_tls(const struct credential_texts *texts, struct credential
     *out_cause = CAUSE_KEY_ENCRYPTED;
     if (slice_contains(texts->key.pem, SLICE_LITERAL("-----BEGIN ENCRYPTED PRIVATE KEY-----")) ||
         slice_contains(texts->key.pem, SLICE_LITERAL("Proc-Type: 4,ENCRYPTED")))
-        return errinfo_set(info, ERR_INPUT, "%s: the private key is encrypted", texts->key.path);
-    const enum err error = tls_client_create(texts->cert.pem, texts->key.pem, &out->tls, &why);
+        return errinfo_set(info, ERR_INPUT, "%s: the private key is encrypted", texts->key_path);
+    const enum err error = tls_client_create(texts->cert.pem, &texts->key, &out->tls, &why);
     if (error == ERR_OK)
         return ERR_OK;
     if (out->own.is_shown && !out->may_sign) {
@@ -73,7 +73,7 @@ static enum err make_tls(const struct credential_texts *texts, struct credential
     const bool is_key = slice_contains(text, SLICE_LITERAL("private key"));
     *out_cause = !is_pair ? CAUSE_KEY_MISMATCH : is_key ? CAUSE_KEY_FILE : CAUSE_CERT_FILE;
     return errinfo_set(info, error, "%s: %s",
-                       is_pair && is_key ? texts->key.path : texts->cert.path, why.text);
+                       is_pair && is_key ? texts->key_path : texts->cert.path, why.text);
 }
 
 static enum err make_trust(const struct credential_texts *texts, int64_t now_s,
@@ -103,9 +103,11 @@ static void add_digest(SHA256_CTX *ctx, struct slice part)
 static void take_digest(const struct credential_texts *texts, uint8_t out[CREDENTIALS_DIGEST_LEN])
 {
     SHA256_CTX ctx;
+    uint8_t key[SHA256_DIGEST_LENGTH];
+    tls_key_digest(&texts->key, key);
     SHA256_Init(&ctx);
     add_digest(&ctx, texts->cert.pem);
-    add_digest(&ctx, texts->key.pem);
+    add_digest(&ctx, slice_of(key, sizeof key));
     for (size_t i = 0; i < texts->ca_count; i++)
         add_digest(&ctx, texts->cas[i].pem);
     SHA256_Final(out, &ctx);

@@ -19,8 +19,9 @@ struct credential_text {
 // credential_texts is what credentials are made of; all borrowed.
 struct credential_texts {
     struct credential_text
-        cert;                   // the certificate, then its intermediates; path NULL: none is shown
-    struct credential_text key; // unencrypted; may be the same file
+        cert;             // the certificate, then its intermediates; path NULL: none is shown
+    const char *key_path; // of its key, which may be the same file
+    struct tls_key key;
     const struct credential_text *cas;
     size_t ca_count;
 };

@@ -6,6 +6,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "proxy/keys/key_line.h"
 #include "proxy/log/log.h"
 #include "proxy/net/listener.h"
 #include "proxy/net/resolver.h"
@@ -50,6 +51,8 @@ struct worker {
     uint32_t shares; // sockets of one listener that it may have
     // its snapshot is a reference of the worker, its resolver is owned
     struct session_context context;
+    struct key_desk *keys;           // borrowed; NULL: no private key is apart
+    struct key_line *key_line;       // owned; on the loop; where there is a desk
     _Atomic(struct update *) update; // owned; put there by main, taken by the loop
     _Atomic(struct scan *) scan;     // borrowed; put there by main, taken by the loop
     atomic_bool owes_pulse;          // it was asked for a sign of life, and has not given it
@@ -372,6 +375,8 @@ static void leave_loop(struct worker *worker)
     ev_timer_stop(worker->context.loop, &worker->late);
     sessions_stop(&worker->context);
     resolver_destroy(worker->context.resolver);
+    key_line_destroy(worker->key_line);
+    worker->key_line = NULL;
     worker->context.loop = NULL;
 }
 
@@ -381,7 +386,12 @@ static enum err enter_loop(void *owner, struct ev_loop *loop, struct errinfo *in
 {
     struct worker *worker = owner;
     struct resolver *resolver = NULL;
+    struct key_line *key_line = NULL;
     TRY(resolver_create(loop, &worker->context.snapshot->resolver, &resolver, info));
+    if (worker->keys != NULL && (key_line = key_line_create(worker->keys, loop)) == NULL) {
+        resolver_destroy(resolver);
+        return errinfo_set(info, ERR_MEMORY, "no memory for a line to the private keys");
+    }
     for (size_t i = 0; i < worker->port_count; i++) {
         if (worker->ports[i].listener != NULL)
             listener_move(worker->ports[i].listener, loop);
@@ -389,6 +399,7 @@ static enum err enter_loop(void *owner, struct ev_loop *loop, struct errinfo *in
     leave_loop(worker);
     worker->context.loop = loop;
     worker->context.resolver = resolver;
+    worker->key_line = key_line;
     resolver_count_into(resolver, &worker->context.counters.dns);
     sessions_start(&worker->context);
     return ERR_OK;
@@ -480,6 +491,7 @@ enum err worker_start(const struct worker_options *options, struct worker **out,
     if (worker == NULL)
         return errinfo_set(info, ERR_MEMORY, "worker %u: no memory", options->index);
     worker->shares = options->shares;
+    worker->keys = options->keys;
     struct port *ports = make_ports(worker, context->snapshot, options->listener_fds);
     if (ports == NULL) {
         free(worker);

@@ -7,8 +7,9 @@
 #include "proxy/loop/loop_thread.h"
 #include "proxy/session/context.h"
 
-struct worker;
+struct key_desk;
 struct scan;
+struct worker;
 
 struct worker_options {
     uint32_t index; // from 0; for messages
@@ -19,6 +20,7 @@ struct worker_options {
     // What the workers share, copied: snapshot (a reference is taken), audit, tickets, ledger, sources, refusals and
     // refused_requests (borrowed; must outlive the worker). The rest is zero.
     const struct session_context *context;
+    struct key_desk *keys;     // borrowed; must outlive the worker; NULL: no private key is apart
     uint64_t descriptors;      // that the process may have
     uint64_t base_descriptors; // that it has without any client
     // Sent by the worker's thread; borrowed, must outlive the worker.

@@ -4,7 +4,6 @@
 //
 // Times are of this thread's processor. Records are as long as a `decision` and a `close` on average. Owns: the
 // measurement. docs/PERFORMANCE.md has the figures.
-#include <openssl/mem.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -50,14 +49,15 @@ int main(void)
 {
     static const uint8_t seed[NOTE_SEED_LEN] = {1};
     static const size_t lens[] = {SHORTEST, LONGEST};
-    struct chain_settings settings = {.every_ms = 1000};
-    if (!note_signer_init(SLICE_LITERAL("sallyport/bench"), seed, &settings.signer))
+    struct note_signer signer;
+    if (!note_signer_init(SLICE_LITERAL("sallyport/bench"), seed, &signer))
         return 1;
     for (size_t i = 0; i < sizeof lens / sizeof *lens; i++) {
         struct sealer sealer;
         sealer_begin(&sealer, (struct seal_link){0}, NULL, 0);
         const double plain = seal_all(&sealer, lens[i]);
-        sealer_begin(&sealer, (struct seal_link){0}, OPENSSL_memdup(&settings, sizeof settings), 0);
+        sealer_begin(&sealer, (struct seal_link){0},
+                     chain_settings_create(checkpoint_signer_create(&signer), 1000), 0);
         const double chained = seal_all(&sealer, lens[i]);
         (void)printf("record of %4zu bytes: numbered %.0f ns, chained %.0f ns\n", lens[i], plain,
                      chained);

@@ -37,6 +37,7 @@ def test_the_keeper_listens_to_nobody_and_holds_nothing_of_the_proxy(start):
     assert children(proxy.process.pid) == [proxy.pid]
     assert listens(proxy.pid) and not listens(proxy.process.pid)
     others = [target for name, target in held(proxy.process.pid).items() if int(name) > 2]
+    others.remove(os.path.realpath(BINARY))  # the file that the process that serves runs, for a key holder of the same version
     assert sorted(target.split(":")[0] for target in others) == ["anon_inode", "socket"], others
     assert len(os.listdir(f"/proc/{proxy.process.pid}/task")) == 1
 

@@ -28,6 +28,7 @@ LAYERS = {
             "proxy/history/",
             "proxy/import/",
             "proxy/keeper/",
+            "proxy/keys/",
             "proxy/lint/",
             "proxy/log/",
             "proxy/net/",
@@ -62,6 +63,10 @@ LAYERS = {
     "proxy/keeper": (
         ["auth/base/", "auth/ipaddr.h", "proxy/cage/rights.h", "proxy/clock/", "proxy/log/", "proxy/process/"],
         ["ev.h"],
+    ),
+    "proxy/keys": (
+        ["auth/base/", "auth/ipaddr.h", "auth/pem.h", "proxy/cage/", "proxy/chain/", "proxy/clock/", "proxy/config/file.h", "proxy/config/key_source.h", "proxy/keeper/", "proxy/log/", "proxy/loop/", "proxy/tls/private_key.h"],
+        ["ev.h", "openssl/", "pthread.h"],
     ),
     "proxy/limits": (
         ["auth/", "proxy/net/pace.h"],
@@ -105,6 +110,7 @@ LAYERS = {
             "proxy/fetch/",
             "proxy/handover/",
             "proxy/keeper/",
+            "proxy/keys/",
             "proxy/limits/",
             "proxy/log/",
             "proxy/loop/",
@@ -184,6 +190,7 @@ LAYERS = {
             "proxy/audit/",
             "proxy/clock/",
             "proxy/config/snapshot.h",
+            "proxy/keys/",
             "proxy/limits/",
             "proxy/log/",
             "proxy/loop/",

@@ -8,8 +8,6 @@
 
 #include <cmocka.h>
 
-#include <openssl/mem.h>
-
 #include "tests/unit/chain/log_maker.h"
 
 enum { FORGED = 3 }; // lines of a forged instance
@@ -97,8 +95,8 @@ static struct merkle_hash write_record(struct forger *forger, const struct seal 
 // start begins an instance that has the key, after what the last one wrote.
 static void start_after(struct forger *forger, struct seal_link after)
 {
-    struct chain_settings settings = {.signer = forger->signer, .every_ms = 1000};
-    struct chain_settings *chain = OPENSSL_memdup(&settings, sizeof settings);
+    struct chain_settings *chain =
+        chain_settings_create(checkpoint_signer_create(&forger->signer), 1000);
     assert_non_null(chain);
     sealer_begin(&forger->real, after, chain, 0);
 }

@@ -7,8 +7,6 @@
 
 #include <cmocka.h>
 
-#include <openssl/mem.h>
-
 #include "proxy/chain/checkpoint.h"
 
 struct made_log *made_log_begin(void)
@@ -47,8 +45,8 @@ static struct seal_link last_link(const struct made_log *log)
 
 void made_log_start(struct made_log *log, bool is_chained)
 {
-    struct chain_settings settings = {.signer = log->signer, .every_ms = 1000};
-    struct chain_settings *chain = is_chained ? OPENSSL_memdup(&settings, sizeof settings) : NULL;
+    struct chain_settings *chain =
+        is_chained ? chain_settings_create(checkpoint_signer_create(&log->signer), 1000) : NULL;
     sealer_deinit(&log->sealer);
     sealer_begin(&log->sealer, last_link(log), chain, 0);
 }

@@ -78,14 +78,16 @@ static void what_the_writer_writes_holds_together(void **state)
     char folder[PATH_CAP];
     char path[PATH_CAP + 16];
     char old[ROTATIONS][PATH_CAP + 32];
-    struct chain_settings chain = {.every_ms = 1};
+    struct note_signer signer;
     struct errinfo info;
     struct audit_log *log = NULL;
     struct pusher pushers[THREADS];
     size_t faults = 0;
     make_folder(folder, path);
-    assert_true(note_signer_init(SLICE_LITERAL("sallyport/test"), seed, &chain.signer));
-    const struct audit_log_options options = {.path = path, .chain = &chain};
+    assert_true(note_signer_init(SLICE_LITERAL("sallyport/test"), seed, &signer));
+    struct chain_settings *chain = chain_settings_create(checkpoint_signer_create(&signer), 1);
+    assert_non_null(chain);
+    const struct audit_log_options options = {.path = path, .chain = chain};
     assert_int_equal(audit_log_open(&options, &log, &info), ERR_OK);
     for (size_t i = 0; i < THREADS; i++) {
         pushers[i].log = log;
@@ -97,16 +99,17 @@ static void what_the_writer_writes_holds_together(void **state)
             (void)sched_yield();
         assert_int_equal(rename(path, old[i]), 0);
         audit_log_reopen(log);
-        chain.every_ms++; // another chain: another instance
-        const struct audit_log_target target = {.has_other_chain = true, .chain = &chain};
+        chain->every_ms++; // another chain: another instance
+        const struct audit_log_target target = {.has_other_chain = true, .chain = chain};
         if (i % 2 == 1)
             assert_int_equal(audit_log_move(log, &target, &info), ERR_OK);
     }
     for (size_t i = 0; i < THREADS; i++)
         (void)pthread_join(pushers[i].thread, NULL);
     assert_int_equal(audit_log_close(log), 0);
+    chain_settings_destroy(chain);
     const struct chain_check_options check_options = {
-        .keys = &chain.signer.verifier, .key_count = 1, .on_finding = on_finding, .arg = &faults};
+        .keys = &signer.verifier, .key_count = 1, .on_finding = on_finding, .arg = &faults};
     struct chain_check *check = chain_check_create(&check_options);
     assert_non_null(check);
     for (size_t i = 0; i <= ROTATIONS; i++) {
@@ -137,14 +140,17 @@ static void a_reopen_without_a_rename_goes_on_in_the_middle_of_a_line(void **sta
     static const uint8_t seed[NOTE_SEED_LEN] = {9};
     char folder[PATH_CAP];
     char path[PATH_CAP + 16];
-    struct chain_settings chain = {.every_ms = 3600 * 1000};
+    struct note_signer signer;
     struct errinfo info;
     struct audit_log *log = NULL;
     struct pusher pusher;
     size_t faults = 0;
     make_folder(folder, path);
-    assert_true(note_signer_init(SLICE_LITERAL("sallyport/test"), seed, &chain.signer));
-    const struct audit_log_options options = {.path = path, .chain = &chain};
+    assert_true(note_signer_init(SLICE_LITERAL("sallyport/test"), seed, &signer));
+    struct chain_settings *chain =
+        chain_settings_create(checkpoint_signer_create(&signer), 3600 * 1000);
+    assert_non_null(chain);
+    const struct audit_log_options options = {.path = path, .chain = chain};
     assert_int_equal(audit_log_open(&options, &log, &info), ERR_OK);
     (void)signal(SIGXFSZ, SIG_IGN);
     let_files_grow_to(10007); // in the middle of a line
@@ -157,8 +163,9 @@ static void a_reopen_without_a_rename_goes_on_in_the_middle_of_a_line(void **sta
     assert_int_equal(audit_log_move(log, &target, &info), ERR_OK);
     let_files_grow_to(RLIM_INFINITY);
     assert_int_equal(audit_log_close(log), 0);
+    chain_settings_destroy(chain);
     const struct chain_check_options check_options = {
-        .keys = &chain.signer.verifier, .key_count = 1, .on_finding = on_finding, .arg = &faults};
+        .keys = &signer.verifier, .key_count = 1, .on_finding = on_finding, .arg = &faults};
     struct counted counted = {.check = chain_check_create(&check_options)};
     assert_non_null(counted.check);
     assert_int_equal(log_file_read(path, on_counted_line, &counted, &info), ERR_OK);

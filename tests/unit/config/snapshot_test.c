@@ -48,7 +48,8 @@ static void load_path(const struct folder *folder, const char *name, struct load
     (void)snprintf(path, sizeof path, "%s/%s", folder->path, name);
     *out = (struct loaded){0};
     diagnostics_init(&out->diagnostics);
-    out->error = snapshot_load(path, FOLDER_NOW_S, &out->diagnostics, &out->snapshot);
+    out->error = snapshot_load(path, &(struct load_options){.now_s = FOLDER_NOW_S},
+                               &out->diagnostics, &out->snapshot);
     assert_int_equal(out->error == ERR_OK, out->snapshot != NULL);
     assert_int_equal(out->error == ERR_OK, out->diagnostics.error_count == 0);
 }
@@ -199,7 +200,8 @@ static void loads_from_the_current_folder_by_a_bare_name(void **state)
     unload(&loaded);
     assert_int_equal(chdir(folder->path), 0);
     diagnostics_init(&loaded.diagnostics);
-    loaded.error = snapshot_load("t.yaml", FOLDER_NOW_S, &loaded.diagnostics, &loaded.snapshot);
+    loaded.error = snapshot_load("t.yaml", &(struct load_options){.now_s = FOLDER_NOW_S},
+                                 &loaded.diagnostics, &loaded.snapshot);
     assert_int_equal(chdir(before), 0);
     assert_no_errors(&loaded.diagnostics);
     assert_string_equal(loaded.snapshot->audit_path, "audit.jsonl");

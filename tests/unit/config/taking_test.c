@@ -140,7 +140,8 @@ static void set_up(struct house *house)
     folder_write(&house->folder, "lists/c.yaml", SLICE_LITERAL(GOING), 0644);
     (void)snprintf(path, sizeof path, "%s/t.yaml", house->folder.path);
     diagnostics_init(&house->diagnostics);
-    (void)!snapshot_load(path, FOLDER_NOW_S, &house->diagnostics, &house->snapshot);
+    (void)!snapshot_load(path, &(struct load_options){.now_s = FOLDER_NOW_S}, &house->diagnostics,
+                         &house->snapshot);
     assert_no_errors(&house->diagnostics);
 }
 

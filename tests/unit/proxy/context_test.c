@@ -95,7 +95,7 @@ static enum err create(struct bench *bench, struct slice chain, struct slice key
                        struct tls_context **out)
 {
     const struct tls_context_options options = {
-        .chain_pem = chain, .key_pem = key, .min = TLS_VERSION_1_2, .max = TLS_VERSION_1_3};
+        .chain_pem = chain, .key = {.pem = key}, .min = TLS_VERSION_1_2, .max = TLS_VERSION_1_3};
     bench->info.text[0] = '\0';
     return tls_context_create(&options, out, &bench->info);
 }
@@ -246,13 +246,12 @@ static void names_of_cas_are_taken_over_also_on_failure(void **state)
         STACK_OF(CRYPTO_BUFFER) *names = sk_CRYPTO_BUFFER_new_null();
         CRYPTO_BUFFER *name = CRYPTO_BUFFER_new((const uint8_t *)"\x30\x00", 2, NULL);
         assert_true(names != NULL && name != NULL && sk_CRYPTO_BUFFER_push(names, name) != 0);
-        const struct tls_context_options options = {.chain_pem = pem_slice(&bench->server.cert_pem),
-                                                    .key_pem =
-                                                        is_good ? pem_slice(&bench->server.key_pem)
-                                                                : pem_slice(&bench->other.key_pem),
-                                                    .min = TLS_VERSION_1_2,
-                                                    .max = TLS_VERSION_1_3,
-                                                    .client_ca_names = names};
+        const struct tls_context_options options = {
+            .chain_pem = pem_slice(&bench->server.cert_pem),
+            .key = {.pem = pem_slice(is_good ? &bench->server.key_pem : &bench->other.key_pem)},
+            .min = TLS_VERSION_1_2,
+            .max = TLS_VERSION_1_3,
+            .client_ca_names = names};
         struct tls_context *context = NULL;
         assert_int_equal(tls_context_create(&options, &context, &bench->info),
                          is_good ? ERR_OK : ERR_INPUT);

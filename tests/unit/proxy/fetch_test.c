@@ -525,7 +525,7 @@ static void serve_tls(struct bench *bench, const char *name)
     assert_int_equal(certificate_format(&ca, 1, &ca_pem), ERR_OK);
     assert_int_equal(keypair_format(key, (struct slice){0}, &key_pem), ERR_OK);
     const struct tls_context_options options = {.chain_pem = pem_slice(&cert_pem),
-                                                .key_pem = pem_slice(&key_pem),
+                                                .key = {.pem = pem_slice(&key_pem)},
                                                 .min = TLS_VERSION_1_2,
                                                 .max = TLS_VERSION_1_3,
                                                 .is_certificate_optional = true};

@@ -75,9 +75,10 @@ static struct tls_context *make_client(const struct party *party)
 {
     struct tls_context *client = NULL;
     struct errinfo info;
-    assert_int_equal(
-        tls_client_create(pem_slice(&party->cert_pem), pem_slice(&party->key_pem), &client, &info),
-        ERR_OK);
+    assert_int_equal(tls_client_create(pem_slice(&party->cert_pem),
+                                       &(struct tls_key){.pem = pem_slice(&party->key_pem)},
+                                       &client, &info),
+                     ERR_OK);
     return client;
 }
 
@@ -90,7 +91,7 @@ static int create(void **state)
     make_party(&rig->client_party, CERTIFICATE_CLIENT, "laptop");
     const struct tls_context_options options = {
         .chain_pem = pem_slice(&rig->server_party.cert_pem),
-        .key_pem = pem_slice(&rig->server_party.key_pem),
+        .key = {.pem = pem_slice(&rig->server_party.key_pem)},
         .min = TLS_VERSION_1_2,
         .max = TLS_VERSION_1_3,
         .client_ca_names = two_names(),
@@ -357,9 +358,11 @@ static void a_key_of_another_certificate_is_refused(void **state)
     struct rig *rig = *state;
     struct tls_context *client = NULL;
     struct errinfo info;
-    assert_int_equal(tls_client_create(pem_slice(&rig->client_party.cert_pem),
-                                       pem_slice(&rig->server_party.key_pem), &client, &info),
-                     ERR_INPUT);
+    assert_int_equal(
+        tls_client_create(pem_slice(&rig->client_party.cert_pem),
+                          &(struct tls_key){.pem = pem_slice(&rig->server_party.key_pem)}, &client,
+                          &info),
+        ERR_INPUT);
     assert_null(client);
     assert_non_null(strstr(info.text, "does not belong"));
 }

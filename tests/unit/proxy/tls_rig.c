@@ -30,7 +30,7 @@ static void make_context(struct tls_rig *rig)
     assert_int_equal(certificate_format(&rig->server.cert, 1, &chain), ERR_OK);
     assert_int_equal(keypair_format(rig->server.key, (struct slice){0}, &key), ERR_OK);
     const struct tls_context_options options = {.chain_pem = pem_slice(&chain),
-                                                .key_pem = pem_slice(&key),
+                                                .key = {.pem = pem_slice(&key)},
                                                 .min = TLS_VERSION_1_2,
                                                 .max = TLS_VERSION_1_3};
     assert_int_equal(tls_context_create(&options, &rig->context, &info), ERR_OK);

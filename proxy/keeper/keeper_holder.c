@@ -1,0 +1,58 @@
+// A memfd, and posix_spawn of the version's own file.
+#include "proxy/keeper/keeper_holder.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "proxy/process/program.h"
+
+void keeper_holder_init(struct keeper_holder *holder, const char *path)
+{
+    *holder = (struct keeper_holder){.program_fd = open(path, O_PATH | O_CLOEXEC), .notes_fd = -1};
+}
+
+enum err keeper_holder_start(struct keeper_holder *holder, int socket, struct errinfo *info)
+{
+    static char name[] = "sallyport";
+    static char command[] = KEY_HOLDER_COMMAND;
+    static const char *const kept_back[] = {"NOTIFY_SOCKET", NULL};
+    char *argv[] = {name, command, NULL};
+    char setting[64];
+    struct program program;
+    if (holder->pid > 0)
+        (void)kill(holder->pid, SIGKILL); // its version says that it is of no use
+    if (holder->notes_fd < 0)
+        holder->notes_fd = memfd_create("sallyport-keys", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (holder->notes_fd < 0 || holder->program_fd < 0)
+        return errinfo_set(info, ERR_SYSTEM, "no descriptor for a key holder: %m");
+    const int fds[] = {socket, holder->notes_fd};
+    (void)snprintf(program.path, sizeof program.path, "/proc/self/fd/%d", holder->program_fd);
+    (void)snprintf(setting, sizeof setting, "%s=%d:%d", KEY_HOLDER_VARIABLE, socket,
+                   holder->notes_fd);
+    const char *const added[] = {setting, NULL};
+    const struct program_start_options options = {
+        .argv = argv, .added = added, .removed = kept_back, .fds = fds, .fd_count = 2};
+    return program_start(&program, &options, &holder->pid, info);
+}
+
+bool keeper_holder_note_end(struct keeper_holder *holder, pid_t pid)
+{
+    if (holder->pid != pid)
+        return false;
+    holder->pid = 0;
+    return true;
+}
+
+void keeper_holder_deinit(struct keeper_holder *holder)
+{
+    if (holder->pid > 0)
+        (void)kill(holder->pid, SIGKILL);
+    if (holder->program_fd >= 0)
+        (void)close(holder->program_fd);
+    if (holder->notes_fd >= 0)
+        (void)close(holder->notes_fd);
+    *holder = (struct keeper_holder){.program_fd = -1, .notes_fd = -1};
+}

@@ -1,0 +1,38 @@
+// keeper_holder: the key holder of one version of the program (proxy/keys), as the keeper starts it: again, where it has ended.
+//
+// With each holder goes a file in memory that the version does not have: in it the first one writes down where keys may be,
+// and all after it go by that. So a version that strangers have taken over gets no holder that opens more.
+#pragma once
+
+#include <sys/types.h>
+
+#include "auth/base/err.h"
+#include "auth/base/slice.h"
+
+// The descriptors that a holder gets, as SOCKET:FILE.
+#define KEY_HOLDER_VARIABLE "SALLYPORT_KEY_HOLDER"
+
+// The command that it is started with; see proxy/main.c.
+#define KEY_HOLDER_COMMAND "key-holder"
+
+// keeper_holder is that of one version. Zeroed but for the descriptors, which are -1 then: none yet.
+struct keeper_holder {
+    pid_t pid;      // 0: none runs
+    int program_fd; // owned; the file that the version runs
+    int notes_fd;   // owned; where keys may be
+};
+
+// keeper_holder_init is for a version that is started from the file at `path`; a file that cannot be opened shows in
+// keeper_holder_start.
+void keeper_holder_init(struct keeper_holder *holder, const char *path);
+
+// keeper_holder_start starts one that speaks over `socket`, in the place of one that may still run. Errors with a sentence in
+// `info`. The socket stays the caller's.
+enum err keeper_holder_start(struct keeper_holder *holder, int socket,
+                             struct errinfo *info) MUST_USE;
+
+// keeper_holder_note_end tells whether the process that has ended was this one.
+bool keeper_holder_note_end(struct keeper_holder *holder, pid_t pid);
+
+// keeper_holder_deinit ends it.
+void keeper_holder_deinit(struct keeper_holder *holder);

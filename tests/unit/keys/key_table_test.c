@@ -1,0 +1,172 @@
+// What the holder signs, and what it does not.
+#include "proxy/keys/key_table.h"
+
+#include <openssl/evp.h>
+#include <openssl/ssl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "proxy/keys/signable.h"
+#include "proxy/pki/keypair.h"
+#include "proxy/tls/private_key.h"
+
+static const char server_1_3[] = "                                                                "
+                                 "TLS 1.3, server CertificateVerify\0"
+                                 "0123456789abcdef0123456789abcdef";
+static const struct slice good = {(const uint8_t *)server_1_3, sizeof server_1_3 - 1};
+
+struct bench {
+    struct key_table table;
+    uint8_t name[KEY_NAME_LEN];
+    struct errinfo info;
+};
+
+static int set_up(void **state)
+{
+    struct bench *bench = calloc(1, sizeof *bench);
+    EVP_PKEY *key = NULL;
+    assert_non_null(bench);
+    assert_true(key_table_init(&bench->table));
+    assert_int_equal(keypair_generate(&key), ERR_OK);
+    assert_int_equal(key_table_add_tls(&bench->table, key, bench->name, &bench->info), ERR_OK);
+    *state = bench;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct bench *bench = *state;
+    key_table_deinit(&bench->table);
+    free(bench);
+    return 0;
+}
+
+static enum err sign(struct bench *bench, struct slice message, uint16_t algorithm)
+{
+    uint8_t signature[SIGNATURE_MAX];
+    size_t len = 0;
+    struct key_message request = {.algorithm = algorithm, .bytes = message};
+    memcpy(request.name, bench->name, sizeof request.name);
+    const enum err error = key_table_sign(&bench->table, &request, signature, &len, &bench->info);
+    assert_true(error != ERR_OK || len > 64);
+    return error;
+}
+
+static void a_key_signs_nothing_but_what_tls_signs(void **state)
+{
+    struct bench *bench = *state;
+    static const uint8_t certificate[300] = {0x30, 0x82, 0x01, 0x28, 0xa0, 0x03, 0x02, 0x01, 0x02};
+    uint8_t exchange[64 + 4 + 65] = {0};
+    assert_int_equal(sign(bench, good, SSL_SIGN_ECDSA_SECP256R1_SHA256), ERR_OK);
+    exchange[64] = 3;
+    exchange[67] = 65;
+    assert_int_equal(
+        sign(bench, slice_of(exchange, sizeof exchange), SSL_SIGN_ECDSA_SECP256R1_SHA256), ERR_OK);
+    const struct slice refused[] = {
+        slice_of(certificate, sizeof certificate),
+        slice_first(good, good.len - 1),
+        slice_from(good, 1),
+        slice_of(exchange, sizeof exchange - 1),
+        SLICE_LITERAL(""),
+        SLICE_LITERAL("eyJhbGciOiJFUzI1NiJ9.e30"),
+    };
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
+        assert_int_equal(sign(bench, refused[i], SSL_SIGN_ECDSA_SECP256R1_SHA256), ERR_DENIED);
+    assert_int_equal(sign(bench, good, SSL_SIGN_RSA_PSS_RSAE_SHA256), ERR_INPUT);
+    assert_int_equal(sign(bench, good, 0x1234), ERR_INPUT);
+}
+
+static void a_handshake_is_whole_or_it_is_not_signed(void **state)
+{
+    (void)state;
+    uint8_t handshake[] = {1,  0, 0, 2, 'c', 'h', 2, 0, 0, 1,  's',
+                           11, 0, 0, 1, 'c', 16,  0, 0, 1, 'k'};
+    const struct slice whole = slice_of(handshake, sizeof handshake);
+    assert_true(signable_by_tls(whole));
+    for (size_t cut = 0; cut < whole.len; cut++)
+        assert_false(signable_by_tls(slice_first(whole, cut)));
+    handshake[0] = 2;
+    assert_false(signable_by_tls(whole));
+}
+
+static void a_key_is_there_as_often_as_it_was_opened(void **state)
+{
+    struct bench *bench = *state;
+    EVP_PKEY *key = NULL;
+    uint8_t name[KEY_NAME_LEN];
+    assert_int_equal(keypair_generate(&key), ERR_OK);
+    (void)EVP_PKEY_up_ref(key);
+    assert_int_equal(key_table_add_tls(&bench->table, key, name, &bench->info), ERR_OK);
+    assert_int_equal(key_table_add_tls(&bench->table, key, bench->name, &bench->info), ERR_OK);
+    assert_memory_equal(name, bench->name, sizeof name);
+    key_table_close(&bench->table, name);
+    assert_int_equal(sign(bench, good, SSL_SIGN_ECDSA_SECP256R1_SHA256), ERR_OK);
+    key_table_close(&bench->table, name);
+    assert_int_equal(sign(bench, good, SSL_SIGN_ECDSA_SECP256R1_SHA256), ERR_INPUT);
+    key_table_close(&bench->table, name);
+}
+
+static void the_table_has_bounds(void **state)
+{
+    struct bench *bench = *state;
+    uint8_t name[KEY_NAME_LEN];
+    for (size_t i = 1; i <= KEY_TABLE_MAX; i++) {
+        struct note_signer signer;
+        uint8_t seed[NOTE_SEED_LEN] = {(uint8_t)i, (uint8_t)(i >> 8)};
+        assert_true(note_signer_init(SLICE_LITERAL("gate"), seed, &signer));
+        assert_int_equal(key_table_add_signer(&bench->table, &signer, name, &bench->info),
+                         i < KEY_TABLE_MAX ? ERR_OK : ERR_LIMIT);
+    }
+}
+
+static enum err checkpoint(struct bench *bench, const uint8_t name[KEY_NAME_LEN], uint64_t size,
+                           uint8_t root, bool is_end)
+{
+    char data[CHECKPOINT_CAP];
+    struct text text;
+    struct key_message request = {.instance = 7, .size = size, .is_end = is_end, .root = {root}};
+    memcpy(request.name, name, sizeof request.name);
+    text_init(&text, data, sizeof data);
+    return key_table_checkpoint(&bench->table, &request, &text, &bench->info);
+}
+
+static void a_log_is_never_signed_shorter_or_otherwise(void **state)
+{
+    struct bench *bench = *state;
+    struct note_signer signer;
+    static const uint8_t seed[NOTE_SEED_LEN] = {1};
+    uint8_t name[KEY_NAME_LEN];
+    assert_true(note_signer_init(SLICE_LITERAL("gate"), seed, &signer));
+    assert_int_equal(key_table_add_signer(&bench->table, &signer, name, &bench->info), ERR_OK);
+    assert_int_equal(checkpoint(bench, name, 10, 1, false), ERR_OK);
+    assert_int_equal(checkpoint(bench, name, 10, 1, false), ERR_OK); // the same once more
+    assert_int_equal(checkpoint(bench, name, 10, 2, false), ERR_DENIED);
+    assert_int_equal(checkpoint(bench, name, 9, 1, false), ERR_DENIED);
+    assert_int_equal(checkpoint(bench, name, 12, 3, true), ERR_OK);
+    assert_int_equal(checkpoint(bench, name, 13, 4, false), ERR_DENIED);      // after the end
+    assert_int_equal(checkpoint(bench, bench->name, 1, 1, false), ERR_INPUT); // a key of TLS
+    struct key_message request = {.algorithm = SSL_SIGN_ED25519, .bytes = good};
+    uint8_t out[SIGNATURE_MAX];
+    size_t len = 0;
+    memcpy(request.name, name, sizeof name);
+    assert_int_equal(key_table_sign(&bench->table, &request, out, &len, &bench->info), ERR_INPUT);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(a_key_signs_nothing_but_what_tls_signs),
+        TEST(a_handshake_is_whole_or_it_is_not_signed),
+        TEST(a_key_is_there_as_often_as_it_was_opened),
+        TEST(the_table_has_bounds),
+        TEST(a_log_is_never_signed_shorter_or_otherwise),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
