@@ -235,6 +235,11 @@ static void allow_place(void *arg, const char *path, bool is_written)
     char whole[PATH_MAX];
     char folder[PATH_MAX];
     struct stat status;
+    // Beside a device, such as /dev/full, are others.
+    if (is_written && stat(path, &status) == 0 && S_ISCHR(status.st_mode)) {
+        allow(entering, path, true);
+        return;
+    }
     if (!is_written && path[0] != '\0')
         allow_links(entering, path);
     if (folder_of(path, folder) && (is_written || !is_wide(folder)))

@@ -45,16 +45,16 @@ def test_the_keeper_listens_to_nobody_and_holds_nothing_of_the_proxy(start):
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_a_crash_is_said_and_is_the_end_of_the_keeper_too(start, form):
     proxy = start(log={"format": form})
-    os.kill(proxy.pid, signal.SIGSEGV)
-    assert proxy.wait_exit() == BY_SIGNAL + signal.SIGSEGV
+    os.kill(proxy.pid, signal.SIGABRT)
+    assert proxy.wait_exit() == BY_SIGNAL + signal.SIGABRT
     last = proxy.stderr.text().splitlines()[-1]
-    said = f"the process that served, {proxy.pid}, was ended by signal 11 (Segmentation fault)"
+    said = f"the process that served, {proxy.pid}, was ended by signal 6 (Aborted)"
     if form == "json":
         line = json.loads(last)
         assert (line["level"], line["event"], line["detail"]) == ("error", "keeper", said)
     else:
         assert last.endswith(said)
-    proxy.stop(expected=BY_SIGNAL + signal.SIGSEGV)
+    proxy.stop(expected=BY_SIGNAL + signal.SIGABRT)
 
 
 def test_who_has_lost_its_keeper_ends_with_all_its_records(start, server):

@@ -99,7 +99,8 @@ class Stage:
             "resolver": {"timeout": "30s", "tries": 1},
         }
         clients = changes.pop("clients", [held_client()])
-        self.proxy = start(*clients, folder=folder, **merge(config, changes))
+        # In a sandbox the full device would be somewhere else.
+        self.proxy = start(*clients, folder=folder, cage={"sandbox": "off"}, **merge(config, changes))
         # Read from the file itself: what goes into the device is gone.
         self.proxy.audit.path = folder / "kept.jsonl"
         self.control = Control(self.proxy)
