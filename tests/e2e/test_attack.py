@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from support.proxy import BINARY, BY_SIGNAL
+from support.proxy import BINARY, BY_SIGNAL, children
 
 pytestmark = pytest.mark.skipif(Path(BINARY).name != "attacked", reason="needs the program that attacks")
 
@@ -99,6 +99,29 @@ def test_what_it_may_not_have_it_does_not_get(attacked, attack, tmp_path):
     assert try_it(proxy, attack, "write_file", path=proxy.folder / "more") == 0
     assert sorted(path.name for path in secret.iterdir()) == ["ca.key", "more"]
     assert proxy.process.poll() is None
+
+
+def test_it_comes_neither_to_the_file_nor_to_the_memory_of_a_key_that_is_apart(start, attack, pki, tmp_path):
+    folder = _made(tmp_path / "tls")
+    for name, path in (("chain", pki.server.chain), ("key", pki.server.key)):
+        shutil.copy(path, folder / name)
+        (folder / name).chmod(0o600)
+    certificates = [{"chain": str(folder / "chain"), "key": str(folder / "key")}]
+    listener = {"name": "main", "address": "127.0.0.1:0", "certificates": certificates, "trust": "staff"}
+    proxy = start(
+        folder=_made(tmp_path / "proxy"),
+        workers=1,
+        listeners=[listener],
+        cage={"sandbox": "on", "keys": "apart"},
+        process={"environment": attack.environment},
+    )
+    [holder] = set(children(proxy.process.pid)) - {proxy.pid}
+    for name in ("key", "chain"):
+        assert try_it(proxy, attack, "read_file", path=folder / name) == errno.EACCES
+    for name in ("mem", "maps", "environ"):
+        assert try_it(proxy, attack, "read_file", path=f"/proc/{holder}/{name}") == errno.EACCES
+    assert try_it(proxy, attack, "signal_other", pid=holder) == errno.EPERM
+    assert set(children(proxy.process.pid)) == {holder, proxy.pid}
 
 
 FATAL = [
