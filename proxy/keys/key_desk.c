@@ -64,7 +64,6 @@ enum err key_desk_begin(struct key_desk *desk, struct errinfo *info)
     desk->started_ms = monotonic_ms();
     TRY(key_starter_start(desk->keeper_fd, &fd, info));
     desk->call.fd = fd;
-    desk->source.is_in_use = true;
     return ERR_OK;
 }
 
@@ -78,7 +77,7 @@ static enum err introduce(struct key_desk *desk, struct errinfo *info)
 
 enum err key_desk_start(struct key_desk *desk, struct errinfo *info)
 {
-    if (desk->generation > 0)
+    if (desk->source.is_in_use)
         return ERR_OK;
     (void)pthread_mutex_lock(&desk->calls);
     enum err error = key_desk_begin(desk, info);
@@ -86,6 +85,7 @@ enum err key_desk_start(struct key_desk *desk, struct errinfo *info)
         error = introduce(desk, info);
     if (error == ERR_OK) {
         desk->generation = 1;
+        desk->source.is_in_use = true;
         atomic_store(&desk->is_alive, true);
     }
     (void)pthread_mutex_unlock(&desk->calls);

@@ -214,7 +214,7 @@ static enum err seal_first(struct key_desk *desk, const char *const *folders, si
 enum err key_store_seal(struct key_store *store, const char *const *folders, size_t folder_count,
                         struct errinfo *info)
 {
-    if (store->desk.generation == 0)
+    if (!store->desk.source.is_in_use)
         return ERR_OK;
     (void)pthread_mutex_lock(&store->desk.calls);
     const enum err error = seal_first(&store->desk, folders, folder_count, info);

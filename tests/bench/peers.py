@@ -149,6 +149,7 @@ class Sallyport(Peer):
     binary = os.environ.get("SALLYPORT_BIN", "")
     inner = ""  # of its client: what it holds the inside of tunnels to
     observed = ""  # further keys of `audit`, and `admin`
+    process = ""
 
     def text(self, port, log="audit.jsonl", listener="", way="", parents=""):
         """A configuration."""
@@ -170,7 +171,7 @@ timeouts: {{handshake: 60s, idle: 10m}}
 limits: {{refused_requests: none, source: {{failed_handshakes: none, half_open: none}}}}
 audit:
   file: {log}{self.observed}
-"""
+{self.process}"""
 
     def configure(self):
         self.config = self.write("sallyport.yaml", self.text(self.port))
@@ -273,6 +274,21 @@ class Observed(Chained):
 
 # The same program, by who watches it.
 OBSERVED = [Off, Chained, Observed]
+
+
+class Here(Sallyport):
+    title = "keys here"
+
+
+class KeysApart(Sallyport):
+    """With the private key in a process of its own."""
+
+    name = "apart"
+    title = "keys apart"
+    process = "process: {keys: apart}\n"
+
+
+KEYS = [Here, KeysApart]
 
 
 class SallyportHttp2(Sallyport):
