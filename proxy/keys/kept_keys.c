@@ -35,11 +35,12 @@ static void key_unref(struct kept_key *kept)
 
 static void kept_free(struct kept_key *kept)
 {
+    void *all =
+        kept->tls != NULL ? (void *)kept->tls : (void *)kept->signer; // what it is embedded in
     free(kept->path);
     if (kept->tls != NULL)
         EVP_PKEY_free(kept->tls->public_key);
-    free(kept->tls);
-    free(kept->signer);
+    free(all);
 }
 
 static struct kept_key *take_closing(struct key_desk *desk)
