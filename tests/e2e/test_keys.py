@@ -358,6 +358,34 @@ def test_clients_of_a_holder_that_is_stopped_wait_leave_and_time_out(start):
     assert show(proxy)
 
 
+def holders_of(proxy):
+    """The numbers of all key holders of a proxy."""
+    found = []
+    for pid in children(proxy.process.pid):
+        try:
+            with open(f"/proc/{pid}/comm", encoding="ascii") as file:
+                if file.read().strip() == "sallyport-keys":
+                    found.append(pid)
+        except FileNotFoundError:
+            pass  # it has just ended
+    return found
+
+
+def test_an_old_process_keeps_its_own_holder_until_it_ends(start, origin):
+    server = origin()
+    proxy = start(client(reach("origin.test", server.port)), cage={"keys": "apart"}, control=CONTROL)
+    tunnel = proxy.tunnel(f"origin.test:{server.port}")
+    before = holder_of(proxy)
+    Control(proxy).run("upgrade")
+    assert len(holders_of(proxy)) == 2
+    assert Control(proxy).status()["keys"]["pid"] not in (None, before)
+    assert show(proxy)
+    tunnel.echo(b"through the old process")
+    tunnel.close()
+    eventually(lambda: before not in holders_of(proxy), "the old holder's end")
+    assert len(holders_of(proxy)) == 1
+
+
 # -- the audit log --------------------------------------------------------------------------------
 
 
