@@ -26,6 +26,13 @@ static void on_answer(void *arg)
     (void)arg;
 }
 
+// end_process is what the keeper does when it is asked to end one.
+static void end_process(void *arg, int64_t pid)
+{
+    (void)arg;
+    assert_int_equal(kill((pid_t)pid, SIGKILL), 0);
+}
+
 // start_rude starts a process that says nonsense and then nothing. `out_fd` is our end.
 static pid_t start_rude(int *out_fd)
 {
@@ -55,7 +62,7 @@ static void expect_killed(bool has_descriptors)
     int status = 0;
     assert_non_null(loop);
     const struct predecessors_events events = {
-        .on_less = on_less, .on_answer = on_answer, .arg = loop};
+        .on_less = on_less, .on_answer = on_answer, .end = end_process, .arg = loop};
     predecessors_init(&predecessors, loop, &events);
     const pid_t pid = start_rude(&fd);
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
