@@ -334,10 +334,9 @@ static void add_keys(const struct service *service, struct exposition *out)
 {
     struct key_store_status status;
     key_store_status_read(service->keys, &status);
-    if (!status.is_apart)
-        return;
-    add_one(out, "sallyport_key_holder_up", FAMILY_GAUGE, NULL,
-            "1 if the process that holds the private keys is there.", status.is_alive ? 1 : 0);
+    add_one(out, "sallyport_key_holder_missing", FAMILY_GAUGE, NULL,
+            "1 while the process that holds the private keys is not there, where they are apart.",
+            status.is_apart && !status.is_alive ? 1 : 0);
     add_one(out, "sallyport_key_holder_restarts", FAMILY_COUNTER, NULL,
             "How often another process was started in its place.", status.restarts);
     add_one(out, "sallyport_key_signatures", FAMILY_COUNTER, NULL, "Signatures that it has made.",
