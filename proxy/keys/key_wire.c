@@ -79,6 +79,8 @@ enum err key_inbox_fill(struct key_inbox *inbox, int fd)
 enum key_parse key_inbox_take(struct key_inbox *inbox, struct key_message *out)
 {
     size_t len = 0;
+    if (inbox->data == NULL)
+        return KEY_PARSE_MORE;
     const struct slice left = slice_of(inbox->data + inbox->begin, inbox->end - inbox->begin);
     const enum key_parse parsed = key_message_parse(left, out, &len);
     if (parsed == KEY_PARSE_GOOD)
