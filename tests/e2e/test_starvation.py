@@ -75,6 +75,7 @@ def starved(request, start, tmp_path, origin, dns):
         process={"environment": allocator.environment},
         workers=getattr(request, "param", 1),
         control=CONTROL,
+        cage={"sandbox": "off"},  # lists that are fetched later go elsewhere
         admin={"address": "unix:admin.sock"},
         resolver={"timeout": "1s", "tries": 1},
     )
