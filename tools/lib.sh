@@ -241,6 +241,15 @@ if [[ "$(stat -f -c %T /dev/shm 2>/dev/null)" == tmpfs && -w /dev/shm ]] &&
     SANDBOX=(--sandbox_base=/dev/shm)
 fi
 
+# bazel_configs prints the options that this Bazel needs, by its version.
+bazel_configs() {
+    local major
+    major="$("$BAZEL" --version 2>/dev/null | sed -n 's/^bazel \([0-9]*\).*/\1/p')"
+    ((${major:-0} >= 7)) || return 0
+    printf -- '--config=bazel7\n'
+    [[ ! -d /usr/share/bazel/tools/skylib ]] || printf -- '--config=bazel7-debian\n'
+}
+
 # bazel_in CONFIG COMMAND ARGUMENT... runs Bazel with a configuration: opt, clang, asan, tsan, fuzz; on the
 # BoringSSL that SALLYPORT_BORINGSSL names, if it names one.
 # opt uses the output base that a plain `bazel` uses too; each of the others has its own, because
@@ -269,6 +278,9 @@ bazel_in() {
         *) options+=("--config=$config" --symlink_prefix=/) ;;
         esac
         ;;
+    esac
+    case "$command" in
+    build | test | info | query | run) mapfile -t -O "${#options[@]}" options < <(bazel_configs) ;;
     esac
     (cd -- "$ROOT" && "$BAZEL" "${startup[@]}" "$command" "${options[@]}" "$@")
 }

@@ -1,6 +1,6 @@
 """Local stand-ins for repositories that Bazel 4.2.3 would download by itself.
 
-Owns: @rules_cc, @rules_java and @remote_coverage_tools. Bazel's own C++ toolchain and every test
+Owns: @rules_cc, @rules_java and @remote_coverage_tools, of Bazel before 7, which is new enough for others' own. Bazel's own C++ toolchain and every test
 target ask for them; with these three the build needs no network.
   rules_cc               Debian's bazel-rules-cc is too new for 4.2.3, so the names that are asked
                          for are bound to the rules built into Bazel.
@@ -49,3 +49,11 @@ def _remote_coverage_tools_impl(ctx):
     ]))
 
 remote_coverage_tools_repository = repository_rule(implementation = _remote_coverage_tools_impl)
+
+def standins():
+    """Declares them where Bazel is so old that it needs them."""
+    if hasattr(native, "module_name"):  # since Bazel 6; Debian's build of it has no bazel_version
+        return
+    rules_cc_repository(name = "rules_cc")
+    rules_java_repository(name = "rules_java")
+    remote_coverage_tools_repository(name = "remote_coverage_tools")
