@@ -10,7 +10,7 @@
 enum {
     OCSP_BOOK_MAX = 10000,        // entries that nobody has to hold
     OCSP_BOOK_MAX_KEPT = 10000,   // further ones that say revoked or unknown
-    OCSP_BOOK_MAX_HELD = 200000,  // entries, all together
+    OCSP_BOOK_MAX_HELD = 200000,  // entries that somebody holds or nobody has to
     OCSP_BOOK_PLACES = 2048,      // responders, each for one issuer
     OCSP_BOOK_PLACES_EACH = 1024, // of them for the chains of one anchor
     OCSP_BOOK_URLS = 16,          // of them that the certificates of one issuer may name

@@ -74,7 +74,7 @@ static void leave_unheld(struct ocsp_store *store, struct ocsp_entry *entry)
 {
     TAILQ_REMOVE(&entry->place->unheld[entry->rank], entry, age);
     store->unheld_count[entry->rank]--;
-    entry->place->revoked_count -= entry->rank == OCSP_RANK_REVOKED;
+    entry->place->unheld_count[entry->rank]--;
 }
 
 // drop_entry frees one that nobody holds; its place goes with the last one.
@@ -120,7 +120,8 @@ void ocsp_store_deinit(struct ocsp_store *store)
 
 // ---- room ----------------------------------------------------------------------------------------
 
-// drop_oldest drops the oldest of a rank of the place that has most entries. False: nobody has one.
+// drop_oldest drops the oldest of a rank of the place that has most of that rank; what is in use at a place does not count against
+// it. False: nobody has one.
 static bool drop_oldest(struct ocsp_store *store, enum ocsp_rank rank)
 {
     struct ocsp_place *most = NULL;
@@ -129,11 +130,10 @@ static bool drop_oldest(struct ocsp_store *store, enum ocsp_rank rank)
         return false;
     TAILQ_FOREACH(place, &store->places, link)
     {
-        if (!TAILQ_EMPTY(&place->unheld[rank]) &&
-            (most == NULL || place->entry_count > most->entry_count))
+        if (most == NULL || place->unheld_count[rank] > most->unheld_count[rank])
             most = place;
     }
-    ASSERT(most != NULL);
+    ASSERT(most != NULL && most->unheld_count[rank] > 0);
     drop_entry(store, TAILQ_FIRST(&most->unheld[rank]));
     return true;
 }
@@ -144,14 +144,15 @@ static size_t kept_count(const struct ocsp_store *store)
     return store->unheld_count[OCSP_RANK_UNKNOWN] + store->unheld_count[OCSP_RANK_REVOKED];
 }
 
-// bound drops what is too much, with room for `more` entries. False: there are as many as there may be, and all are held.
+// bound drops what is too much, with room for `more` entries. Those that take trust away have room of their own. False: there
+// are as many others as there may be, and all are held.
 static bool bound(struct ocsp_store *store, size_t more)
 {
     if (store->entry_count - kept_count(store) + more > OCSP_BOOK_MAX)
         (void)drop_oldest(store, OCSP_RANK_OTHER);
-    if (kept_count(store) <= OCSP_BOOK_MAX_KEPT && store->entry_count + more <= OCSP_BOOK_MAX_HELD)
-        return true;
-    return drop_oldest(store, OCSP_RANK_UNKNOWN) || drop_oldest(store, OCSP_RANK_REVOKED);
+    if (kept_count(store) > OCSP_BOOK_MAX_KEPT && !drop_oldest(store, OCSP_RANK_UNKNOWN))
+        (void)drop_oldest(store, OCSP_RANK_REVOKED);
+    return store->entry_count - kept_count(store) + more <= OCSP_BOOK_MAX_HELD;
 }
 
 // crowd is how many places there are that a new one counts with.
@@ -185,7 +186,8 @@ static struct ocsp_place *find_idle(const struct ocsp_store *store, const struct
         if (place->held_count == 0 &&
             (!is_issuer_full || is_same_digest(place->authority, query->authority)) &&
             (!is_anchor_full || is_same_digest(place->anchor, query->anchor)) &&
-            (found == NULL || place->revoked_count < found->revoked_count))
+            (found == NULL ||
+             place->unheld_count[OCSP_RANK_REVOKED] < found->unheld_count[OCSP_RANK_REVOKED]))
             found = place;
     }
     return found;
@@ -359,7 +361,7 @@ void ocsp_store_release(struct ocsp_store *store, struct ocsp_entry *entry)
     entry->rank = (uint8_t)rank_of(entry);
     TAILQ_INSERT_TAIL(&place->unheld[entry->rank], entry, age);
     store->unheld_count[entry->rank]++;
-    place->revoked_count += entry->rank == OCSP_RANK_REVOKED;
+    place->unheld_count[entry->rank]++;
     if (--place->held_count == 0) {
         TAILQ_REMOVE(&store->places, place, link);
         TAILQ_INSERT_TAIL(&store->places, place, link);

@@ -2,7 +2,7 @@
 // proxy/ocsp.
 //
 // Room is made by what is in nobody's use, what says least first: a good answer or none, then unknown, then revoked. Of the
-// entries the place with most of them gives its oldest. Of the places the one goes that has the fewest revocations, and of
+// entries the place with most of that kind in nobody's use gives its oldest. Of the places the one goes that has the fewest revocations, and of
 // these the one that has been in nobody's use for the longest time.
 //
 // Knows no lock, no clock and no questions. An entry that is queued or under way is held.
@@ -57,7 +57,7 @@ struct ocsp_place {
     int64_t down_until_ms;                       // of the book
     struct ocsp_entries queue;                   // of the book: to be asked
     struct ocsp_entries unheld[OCSP_RANK_COUNT]; // the oldest first
-    size_t revoked_count;                        // of them
+    size_t unheld_count[OCSP_RANK_COUNT];        // of them
 };
 
 struct ocsp_entry {

@@ -1,6 +1,7 @@
 // A chain's record to queries, queries to entries of the book, entries to standings, standings to a verdict.
 #include "proxy/session/ocsp_hold.h"
 
+#include <openssl/sha.h>
 #include <stdlib.h>
 
 #include "auth/chain_record.h"
@@ -10,10 +11,9 @@
 
 // It stays good for the same chain under the same settings.
 struct ocsp_hold {
-    struct ocsp_book *book;          // borrowed
-    struct ocsp_settings *settings;  // ref
-    uint8_t sha256[CERT_DIGEST_LEN]; // of the leaf
-    uint8_t anchor[CERT_DIGEST_LEN]; // of the chain's last certificate
+    struct ocsp_book *book;         // borrowed
+    struct ocsp_settings *settings; // ref
+    uint8_t path[CERT_DIGEST_LEN];  // path_of the chain
     size_t count;
     struct ocsp_entry *entries[OCSP_HOLD_MAX]; // held; NULL: there is nobody to ask, or no room
     bool is_crowded[OCSP_HOLD_MAX];            // there was no room, or no memory, the last time
@@ -68,12 +68,25 @@ void ocsp_hold_destroy(struct ocsp_hold *hold)
     free(hold);
 }
 
+// path_of gives the SHA-256 of all certificates of a chain, one after the other. The same leaf may come by another path, of other
+// length, to the same anchor.
+static void path_of(const struct chain_record *record, uint8_t out[CERT_DIGEST_LEN])
+{
+    SHA256_CTX ctx;
+    (void)SHA256_Init(&ctx);
+    for (size_t i = 0; i < record->count; i++)
+        (void)SHA256_Update(&ctx, record->links[i].sha256, CERT_DIGEST_LEN);
+    (void)SHA256_Final(out, &ctx);
+}
+
 static bool is_of(const struct ocsp_hold *hold, const struct ocsp_settings *settings,
                   const struct chain_record *record)
 {
-    return hold != NULL && hold->settings == settings &&
-           memcmp(hold->sha256, record->links[0].sha256, CERT_DIGEST_LEN) == 0 &&
-           memcmp(hold->anchor, record->links[record->count - 1].sha256, CERT_DIGEST_LEN) == 0;
+    uint8_t path[CERT_DIGEST_LEN];
+    if (hold == NULL || hold->settings != settings)
+        return false;
+    path_of(record, path);
+    return memcmp(hold->path, path, CERT_DIGEST_LEN) == 0;
 }
 
 // fill holds the entries that are not held yet: there may be room for them now.
@@ -99,10 +112,7 @@ static struct ocsp_hold *create(struct ocsp_book *book, struct ocsp_settings *se
     hold->book = book;
     hold->settings = ocsp_settings_ref(settings);
     hold->count = asked_count(settings, record);
-    ASSERT(bytes_copy(hold->sha256, CERT_DIGEST_LEN,
-                      slice_of(record->links[0].sha256, CERT_DIGEST_LEN)) &&
-           bytes_copy(hold->anchor, CERT_DIGEST_LEN,
-                      slice_of(record->links[record->count - 1].sha256, CERT_DIGEST_LEN)));
+    path_of(record, hold->path);
     return hold;
 }
 

@@ -767,6 +767,41 @@ static void revocations_are_bounded_too_and_the_oldest_goes(void **state)
     assert_int_equal(look(bench->book, &bench->one, 10, NOW_S), OCSP_STANDS_REVOKED);
 }
 
+static void
+the_revocations_of_one_ca_do_not_go_for_those_of_another_with_fewer_clients(void **state)
+{
+    struct bench *bench = *state;
+    struct ocsp_entry **held = calloc(OCSP_BOOK_MAX_KEPT + 100, sizeof(struct ocsp_entry *));
+    assert_non_null(held);
+    for (uint32_t i = 0; i < OCSP_BOOK_MAX_KEPT + 100; i++)
+        held[i] = hold(bench->book, &bench->other, i);
+    revoke_one(bench->book, &bench->other, OCSP_BOOK_MAX_KEPT + 100);
+    for (uint32_t i = 0; i < OCSP_BOOK_MAX_KEPT + 10; i++)
+        revoke_one(bench->book, &bench->one, i);
+    assert_int_equal(look(bench->book, &bench->other, OCSP_BOOK_MAX_KEPT + 100, NOW_S),
+                     OCSP_STANDS_REVOKED);
+    for (uint32_t i = 0; i < OCSP_BOOK_MAX_KEPT + 100; i++)
+        ocsp_book_release(bench->book, held[i]);
+    free(held);
+}
+
+static void revocations_keep_their_room_while_all_other_room_is_in_use(void **state)
+{
+    struct bench *bench = *state;
+    struct ocsp_entry **held = calloc(OCSP_BOOK_MAX_HELD, sizeof(struct ocsp_entry *));
+    assert_non_null(held);
+    revoke_one(bench->book, &bench->one, 1);
+    for (uint32_t i = 0; i < OCSP_BOOK_MAX_HELD; i++)
+        held[i] = hold(bench->book, &bench->other, i);
+    const uint32_t serial = OCSP_BOOK_MAX_HELD;
+    const struct ocsp_query query = query_of(&bench->other, &serial);
+    assert_null(ocsp_book_hold(bench->book, &query));
+    assert_int_equal(look(bench->book, &bench->one, 1, NOW_S), OCSP_STANDS_REVOKED);
+    for (uint32_t i = 0; i < OCSP_BOOK_MAX_HELD; i++)
+        ocsp_book_release(bench->book, held[i]);
+    free(held);
+}
+
 // name_place makes `issuer` one of the CA `number` below the anchor `anchor`, with the URL `url`.
 static void name_place(struct issuer *issuer, unsigned number, unsigned anchor, unsigned url)
 {
@@ -978,6 +1013,8 @@ int main(void)
         TEST(who_was_revoked_is_not_forgotten_for_those_who_are_good),
         TEST(who_is_revoked_while_the_book_is_full_of_those_in_use_is_not_forgotten),
         TEST(revocations_are_bounded_too_and_the_oldest_goes),
+        TEST(the_revocations_of_one_ca_do_not_go_for_those_of_another_with_fewer_clients),
+        TEST(revocations_keep_their_room_while_all_other_room_is_in_use),
         TEST(the_certificates_of_a_ca_may_not_name_any_number_of_responders),
         TEST(a_responder_in_nobodys_use_makes_room_the_one_without_revocations_first),
         TEST(the_chains_of_one_anchor_take_half_of_the_places_and_those_of_others_have_room),

@@ -29,6 +29,7 @@ struct bench {
     struct trust *trust;
     struct trust_verdict verdict;
     struct ocsp_hold *hold;
+    const struct forged *root;
 };
 
 // The certificate of a delegate that the profile denies.
@@ -45,6 +46,7 @@ static void set_up(struct bench *bench, void **state)
     *bench = (struct bench){.book = ocsp_book_create(on_work, NULL),
                             .settings = ocsp_settings_create(0)};
     assert_true(bench->book != NULL && bench->settings != NULL);
+    bench->root = root;
     bench->settings->mode = OCSP_REQUIRE;
     bench->settings->has_responder = true;
     bench->settings->timeout_ms = 1000;
@@ -229,9 +231,59 @@ static void who_is_refused_and_comes_again_has_the_responder_asked(void **state)
     tear_down(&bench);
 }
 
+// verify_by has the client come by another path to the same anchor.
+static void verify_by(struct bench *bench, void **state, const struct forged *const *path)
+{
+    identity_destroy(bench->verdict.identity);
+    bench->verdict.identity = NULL;
+    assert_int_equal(
+        trust_verify(bench->trust, forge_chain(*state, path), FORGE_NOW_S, &bench->verdict),
+        ERR_OK);
+    assert_non_null(bench->verdict.identity);
+}
+
+static void the_same_client_by_another_path_is_another_chain(void **state)
+{
+    struct bench bench;
+    set_up(&bench, state);
+    const struct forged *root = bench.root;
+    const struct forged *top =
+        forge(*state, &(struct forge_plan){.cn = "Top", .is_ca = true, .issuer = root});
+    const struct forged *below =
+        forge(*state, &(struct forge_plan){.cn = "Below", .is_ca = true, .issuer = top});
+    const struct forged *again =
+        forge(*state,
+              &(struct forge_plan){.cn = "Below", .is_ca = true, .issuer = root, .key_of = below});
+    const struct forged *third =
+        forge(*state,
+              &(struct forge_plan){.cn = "Below", .is_ca = true, .issuer = root, .key_of = below});
+    const struct forged *leaf = forge(*state, &(struct forge_plan){.cn = "a", .issuer = below});
+    verify_by(&bench, state, (const struct forged *[]){leaf, below, top, root, NULL});
+    (void)judge(&bench);
+    assert_int_equal(ocsp_hold_count(bench.hold), 3);
+    verify_by(&bench, state, (const struct forged *[]){leaf, again, root, NULL});
+    (void)judge(&bench);
+    assert_int_equal(ocsp_hold_count(bench.hold), 2);
+    // Of the same length: the other CA certificate is asked about.
+    struct ocsp_task task;
+    bool is_asked = false;
+    verify_by(&bench, state, (const struct forged *[]){leaf, third, root, NULL});
+    (void)judge(&bench);
+    const struct chain_link *link = &bench.verdict.identity->record->links[1];
+    while (ocsp_book_take(bench.book, NOW_MS, &task)) {
+        const struct ocsp_result silence = {.fault = OCSP_FAULT_TIMEOUT};
+        is_asked |= slice_equal(task.subject.serial, slice_of(link->serial, link->serial_len));
+        (void)ocsp_book_settle(bench.book, &task, &silence, wall_clock_ms() / 1000, NOW_MS);
+    }
+    assert_true(is_asked);
+    tear_down(&bench);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(the_same_client_by_another_path_is_another_chain,
+                                        workshop_create, workshop_destroy),
         cmocka_unit_test_setup_teardown(who_found_no_room_is_asked_about_once_there_is_some,
                                         workshop_create, workshop_destroy),
         cmocka_unit_test_setup_teardown(a_good_of_a_denied_delegate_takes_no_revocation_back,
