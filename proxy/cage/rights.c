@@ -37,8 +37,12 @@ static bool get_capabilities(struct capabilities *out)
     return true;
 }
 
+// set_capabilities asks for nothing that is so already: a service manager may have taken away the call with the capabilities.
 static bool set_capabilities(uint64_t permitted, uint64_t effective)
 {
+    struct capabilities now;
+    if (get_capabilities(&now) && now.permitted == permitted && now.effective == effective)
+        return true;
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
     const struct __user_cap_data_struct data[2] = {
         {.permitted = (uint32_t)permitted, .effective = (uint32_t)effective},

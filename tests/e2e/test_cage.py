@@ -5,6 +5,7 @@ import os
 import pwd
 import shutil
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -12,9 +13,13 @@ from support.config import client, reach
 from support.control import CONTROL, Control
 from support.proxy import run
 from support.scale import eventually
+from support.unit_calls import HEADER, restriction
 from support.upgrades import start_upgradable
 
 DENIED = "nowhere.test:443"
+UNIT = Path("tools/deliver/systemd/sallyport.service").resolve()
+if not UNIT.exists():  # outside of Bazel
+    UNIT = Path(__file__).resolve().parents[2] / "tools/deliver/systemd/sallyport.service"
 NOBODY = pwd.getpwnam("nobody")
 IS_ROOT = os.geteuid() == 0
 
@@ -271,3 +276,24 @@ def test_status_and_check_say_what_is_in_force(sandboxed, start):
     free = start(control=CONTROL, cage={"sandbox": "off"})
     assert sandbox_of(free)["missing"] == "`process.sandbox` is off"
     assert "`process.sandbox` is off" in Control(free).run("status").stdout
+
+
+@pytest.mark.skipif(not HEADER.exists(), reason="needs the numbers of x86_64's system calls")
+@pytest.mark.parametrize("keys", ["here", "apart"])
+def test_with_the_system_calls_of_the_unit_it_has_its_whole_sandbox(sandboxed, server, keys):
+    target = f"origin.test:{server.port}"
+    allowed = client(reach("origin.test", server.port))
+    sandboxed(allowed).stop()  # or there is none here
+    cage = {"keys": keys}
+    restricted = {"before": restriction(UNIT.read_text(encoding="utf-8"))}
+    proxy = sandboxed(allowed, cage=cage, process=restricted)
+    said = sandbox_of(proxy)
+    assert said["landlock"] > 0 and said["seccomp"] and said["missing"] is None, said
+    assert capabilities(proxy.pid) == 0
+    tunnel = proxy.tunnel(target)
+    tunnel.echo(b"under the unit")
+    tunnel.close()
+    proxy.reload()
+    assert proxy.ask(DENIED).status == 403
+    proxy.stop()
+    assert "not permitted" not in proxy.stderr.text(), proxy.stderr.text()

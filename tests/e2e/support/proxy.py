@@ -95,13 +95,15 @@ def cpu_seconds(pid):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def _prepare(limits, sockets):
+def _prepare(limits, sockets, before):
     """In the new process, before the program."""
     if limits:
         resource.setrlimit(*limits)
     copies = [os.dup(each.fileno()) for each in sockets]
     for number, copy in enumerate(copies, 3):
         os.dup2(copy, number)
+    if before:
+        before()
 
 
 class Proxy:
@@ -124,6 +126,7 @@ class Proxy:
         is_piped=False,  # the configuration comes from stdin
         program=BINARY,
         sockets=(),  # that a service manager has opened: they are descriptors 3 and following
+        before=None,  # called in the new process, last of all
     ):
         self.folder = folder
         self.pki = pki
@@ -147,7 +150,7 @@ class Proxy:
             text=True,
             errors="replace",
             env={**os.environ, **(environment or {})},
-            preexec_fn=(lambda: _prepare(limits, sockets)) if limits or sockets else None,
+            preexec_fn=(lambda: _prepare(limits, sockets, before)) if limits or sockets or before else None,
             pass_fds=range(3, 3 + len(sockets)),
             cwd=folder if is_piped else None,
         )
