@@ -204,13 +204,17 @@ static void start_next(struct keeper *keeper, size_t by, int handover)
     tell(&keeper->children[by], &answer);
 }
 
-// start_holder starts a holder of keys for a version. Where that fails the version sees the end of its socket.
+// start_holder starts a holder of keys for a version. Where that fails the version sees the end of its socket. Each one after the
+// first is noted here, for the process that asks may be somebody else's by now.
 static void start_holder(struct keeper *keeper, size_t by, int beside)
 {
+    struct child *child = &keeper->children[by];
     struct errinfo info = {.text = "no socket came with the request"};
-    if (beside < 0 || keeper_holder_start(&keeper->children[by].holder, beside, &info) != ERR_OK)
-        log_error(LOG_KEEPER, "no key holder for process %d: %s", (int)keeper->children[by].pid,
-                  info.text);
+    if (beside < 0 || keeper_holder_start(&child->holder, beside, &info) != ERR_OK)
+        log_error(LOG_KEEPER, "no key holder for process %d: %s", (int)child->pid, info.text);
+    else if (child->holder.is_settled)
+        log_warning(LOG_KEEPER, "process %d has asked for another key holder: process %d",
+                    (int)child->pid, (int)child->holder.pid);
 }
 
 static size_t find_child(const struct keeper *keeper, int64_t pid)
@@ -252,6 +256,7 @@ static void obey(struct keeper *keeper, size_t by, const struct keeper_message *
 {
     switch (message->kind) {
     case KEEPER_SERVING:
+        keeper_holder_settle(&keeper->children[by].holder); // an older version does not say so
         take_serving(keeper, by, message->number == 1);
         break;
     case KEEPER_NOTIFY:
@@ -269,6 +274,9 @@ static void obey(struct keeper *keeper, size_t by, const struct keeper_message *
     }
     case KEEPER_HOLD:
         start_holder(keeper, by, beside);
+        break;
+    case KEEPER_SETTLED:
+        keeper_holder_settle(&keeper->children[by].holder);
         break;
     case KEEPER_STARTED:
     case KEEPER_NOT_STARTED:

@@ -14,6 +14,23 @@ void keeper_holder_init(struct keeper_holder *holder, const char *path)
     *holder = (struct keeper_holder){.program_fd = open(path, O_PATH | O_CLOEXEC), .notes_fd = -1};
 }
 
+// has_notes tells whether it is written, for good, where keys may be.
+static bool has_notes(const struct keeper_holder *holder)
+{
+    const int seals = holder->notes_fd < 0 ? -1 : fcntl(holder->notes_fd, F_GET_SEALS);
+    return seals >= 0 && (seals & F_SEAL_WRITE) != 0;
+}
+
+void keeper_holder_settle(struct keeper_holder *holder)
+{
+    if (holder->is_settled)
+        return;
+    holder->is_settled = true;
+    holder->is_refused = !has_notes(holder);
+    if (holder->is_refused && holder->pid > 0)
+        (void)kill(holder->pid, SIGKILL);
+}
+
 enum err keeper_holder_start(struct keeper_holder *holder, int socket, struct errinfo *info)
 {
     static char name[] = "sallyport";
@@ -22,6 +39,10 @@ enum err keeper_holder_start(struct keeper_holder *holder, int socket, struct er
     char *argv[] = {name, command, NULL};
     char setting[64];
     struct program program;
+    if (holder->is_refused)
+        return errinfo_set(info, ERR_DENIED,
+                           "it was to begin without one, and asks for one after it has heard "
+                           "strangers: restart the proxy, and find out who asks");
     if (holder->pid > 0)
         (void)kill(holder->pid, SIGKILL); // its version says that it is of no use
     if (holder->notes_fd < 0)

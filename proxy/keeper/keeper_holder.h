@@ -1,7 +1,8 @@
 // keeper_holder: the key holder of one version of the program (proxy/keys), as the keeper starts it: again, where it has ended.
 //
 // With each holder goes a file in memory that the version does not have: in it the first one writes down where keys may be,
-// and all after it go by that. So a version that strangers have taken over gets no holder that opens more.
+// and all after it go by that. Before a version hears strangers it is settled whether it has any: later on it gets a holder only if
+// the file was sealed then. So a version that strangers have taken over gets none that opens more.
 #pragma once
 
 #include <sys/types.h>
@@ -20,16 +21,22 @@ struct keeper_holder {
     pid_t pid;      // 0: none runs
     int program_fd; // owned; the file that the version runs
     int notes_fd;   // owned; where keys may be
+    bool is_settled;
+    bool is_refused; // settled: its version has no key apart
 };
 
 // keeper_holder_init is for a version that is started from the file at `path`; a file that cannot be opened shows in
 // keeper_holder_start.
 void keeper_holder_init(struct keeper_holder *holder, const char *path);
 
-// keeper_holder_start starts one that speaks over `socket`, in the place of one that may still run. Errors with a sentence in
-// `info`. The socket stays the caller's.
+// keeper_holder_start starts one that speaks over `socket`, in the place of one that may still run. ERR_DENIED: it was settled that
+// there is none. Errors with a sentence in `info`. The socket stays the caller's.
 enum err keeper_holder_start(struct keeper_holder *holder, int socket,
                              struct errinfo *info) MUST_USE;
+
+// keeper_holder_settle settles, for good, whether there may be further ones: where one has noted, in the file that nobody can change
+// any more, where keys may be. One that runs and has not is ended.
+void keeper_holder_settle(struct keeper_holder *holder);
 
 // keeper_holder_note_end tells whether the process that has ended was this one.
 bool keeper_holder_note_end(struct keeper_holder *holder, pid_t pid);

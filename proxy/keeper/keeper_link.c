@@ -118,6 +118,12 @@ bool keeper_link_hold(int fd, int socket)
     return keeper_socket_send(fd, &message, socket);
 }
 
+bool keeper_link_settle(const struct keeper_link *link)
+{
+    const struct keeper_message message = {.kind = KEEPER_SETTLED};
+    return say(link, &message, -1);
+}
+
 void keeper_link_signal(const struct keeper_link *link, int64_t pid, int number)
 {
     const struct keeper_message message = {.kind = KEEPER_SIGNAL, .pid = pid, .number = number};

@@ -53,6 +53,10 @@ bool keeper_link_start(const struct keeper_link *link, int handover) MUST_USE;
 // `socket`. False with errno set: the keeper was not asked. Any thread.
 bool keeper_link_hold(int fd, int socket) MUST_USE;
 
+// keeper_link_settle says that this process is about to hear strangers, and has the key holder that it needs, or needs none. False
+// with errno set: the keeper was not told.
+bool keeper_link_settle(const struct keeper_link *link) MUST_USE;
+
 // keeper_link_signal gives a signal to a process that the keeper has started: SIGKILL to any, if this one serves; one that
 // came to this process, to the one that serves. Others get none.
 void keeper_link_signal(const struct keeper_link *link, int64_t pid, int number);

@@ -8,6 +8,7 @@
 //     START      start the program's file once more; beside it is the link over which that one takes the sender's place
 //     SIGNAL     give a signal to a process that the keeper has started
 //     HOLD       start a key holder for the sender; beside it is the holder's end of a socket pair, which ends if that fails
+//     SETTLED    it is about to hear strangers: it gets a key holder later on only if it has one now that opens no further folders
 //
 // The keeper says:
 //
@@ -37,6 +38,7 @@ enum keeper_kind {
     KEEPER_NOT_STARTED, // `text`: why
     KEEPER_ENDED,       // pid; number: its wait status
     KEEPER_HOLD,        // a descriptor beside it
+    KEEPER_SETTLED,
     KEEPER_KIND_COUNT
 };
 

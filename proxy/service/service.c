@@ -411,7 +411,7 @@ static void begin_being_kept(struct service *service, int keeper_fd)
     keeper_link_begin(&service->keeper, service->loop, keeper_fd, &events);
 }
 
-// seal_keys: before anything comes from the network it is settled where keys may be.
+// seal_keys settles where keys may be.
 static enum err seal_keys(struct service *service, struct errinfo *info)
 {
     struct key_source *source = key_store_source(service->keys);
@@ -423,6 +423,15 @@ static enum err seal_keys(struct service *service, struct errinfo *info)
     service->key_line = key_line_create(key_store_desk(service->keys), service->loop);
     return service->key_line == NULL ? errinfo_set(info, ERR_MEMORY, "no memory for private keys")
                                      : ERR_OK;
+}
+
+// settle_keys: before anything comes from the network it is settled where keys may be, or that none is apart.
+static enum err settle_keys(struct service *service, struct errinfo *info)
+{
+    TRY(seal_keys(service, info));
+    if (!keeper_link_settle(&service->keeper))
+        return errinfo_set(info, ERR_SYSTEM, "the keeper cannot be told about private keys: %m");
+    return ERR_OK;
 }
 
 // close_loop undoes that.
@@ -596,7 +605,7 @@ static enum err start(struct service *service, int keeper_fd, struct monitor_pla
     TRY(caging_enter(&service->caging, service->snapshot, info));
     TRY(open_loop(service, info));
     begin_being_kept(service, keeper_fd);
-    TRY(seal_keys(service, info));
+    TRY(settle_keys(service, info));
     const struct predecessors_events events = {.on_less = on_fewer_predecessors,
                                                .on_answer = on_other_answer,
                                                .end = end_other,

@@ -14,12 +14,13 @@ from pathlib import Path
 import pytest
 
 from support.proxy import BINARY, BY_SIGNAL, children
+from support.scale import eventually
 
 pytestmark = pytest.mark.skipif(Path(BINARY).name != "attacked", reason="needs the program that attacks")
 
 HEAD = struct.Struct("QQqQ4096s")
 ATTACKS = """read_file write_file remove_file execute begin_process open_packet_socket open_netlink_socket trace read_memory
-    signal_other make_user_namespace raise_capabilities become_root map_code load_bpf ring undo_dumpable""".split()
+    signal_other make_user_namespace raise_capabilities become_root map_code load_bpf ring undo_dumpable get_holder""".split()
 
 
 class Attack:
@@ -122,6 +123,29 @@ def test_it_comes_neither_to_the_file_nor_to_the_memory_of_a_key_that_is_apart(s
         assert try_it(proxy, attack, "read_file", path=f"/proc/{holder}/{name}") == errno.EACCES
     assert try_it(proxy, attack, "signal_other", pid=holder) == errno.EPERM
     assert set(children(proxy.process.pid)) == {holder, proxy.pid}
+
+
+def test_the_keeper_gives_it_no_holder_that_opens_what_the_proxy_did_not(attacked, start, attack, pki, tmp_path):
+    secret = _made(tmp_path / "elsewhere") / "ca.pem"
+    shutil.copy(pki.server.chain, secret)
+    without = attacked()
+    assert try_it(without, attack, "get_holder", path=secret) == errno.EPIPE
+    assert children(without.process.pid) == [without.pid]
+    assert "was to begin without one" in without.stderr.text()
+    apart = start(
+        folder=_made(tmp_path / "proxy"),
+        workers=1,
+        cage={"sandbox": "on", "keys": "apart"},
+        process={"environment": attack.environment},
+    )
+
+    def get_holder(path):  # the proxy gets another one for itself, sooner or later: then this one ends
+        return try_it(apart, attack, "get_holder", path=path)
+
+    eventually(lambda: get_holder(pki.server.chain) == 0, "a holder that opens what the proxy has opened")
+    refused = eventually(lambda: {get_holder(secret)} - {errno.EPIPE}, "a holder that answers")
+    assert refused == {errno.EACCES}
+    assert "has asked for another key holder" in apart.stderr.text()
 
 
 FATAL = [

@@ -141,6 +141,69 @@ static long undo_dumpable(void)
     return prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
 }
 
+// find_link gives the link to the keeper, which is a socket of its own kind (keeper_socket.c). -1: none.
+static int find_link(void)
+{
+    for (int fd = 3; fd < 1024; fd++) {
+        int type = 0;
+        socklen_t len = sizeof type;
+        if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_SEQPACKET)
+            return fd;
+    }
+    return -1;
+}
+
+// send_hold asks the keeper for a key holder at the other end of `socket` (keeper_message.h).
+static long send_hold(int socket)
+{
+    uint8_t message[256] = {1, 7};
+    union {
+        struct cmsghdr header;
+        char room[CMSG_SPACE(sizeof(int))];
+    } control = {.header = {.cmsg_len = CMSG_LEN(sizeof socket),
+                            .cmsg_level = SOL_SOCKET,
+                            .cmsg_type = SCM_RIGHTS}};
+    struct iovec bytes = {message, sizeof message};
+    struct msghdr header = {.msg_iov = &bytes,
+                            .msg_iovlen = 1,
+                            .msg_control = &control,
+                            .msg_controllen = sizeof control};
+    memcpy(CMSG_DATA(&control.header), &socket, sizeof socket);
+    return sendmsg(find_link(), &header, MSG_NOSIGNAL);
+}
+
+// ask_to_open has a holder open the file, as one with certificates (key_message.h). EPIPE: there is no holder; EACCES: it does not.
+static long ask_to_open(int socket)
+{
+    enum { LENGTH_LEN = 4, HEAD_LEN = 1 + 8 + 1, AT_WHAT = LENGTH_LEN + 9, CHAIN = 1, FAILED = 13 };
+    const size_t path_len = strlen(attack->path);
+    uint8_t data[LENGTH_LEN + HEAD_LEN + sizeof attack->path] = {0};
+    data[2] = (uint8_t)((HEAD_LEN + path_len) >> 8);
+    data[3] = (uint8_t)(HEAD_LEN + path_len);
+    data[AT_WHAT] = CHAIN;
+    memcpy(data + LENGTH_LEN + HEAD_LEN, attack->path, path_len);
+    (void)send(socket, data, LENGTH_LEN + HEAD_LEN + path_len, MSG_NOSIGNAL);
+    const ssize_t len = recv(socket, data, LENGTH_LEN + 1, MSG_WAITALL);
+    if (len == LENGTH_LEN + 1 && data[LENGTH_LEN] != FAILED)
+        return 0;
+    errno = len == LENGTH_LEN + 1 ? EACCES : EPIPE;
+    return -1;
+}
+
+// get_holder gets a key holder of its own, and has it open the file.
+static long get_holder(void)
+{
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0 || send_hold(ends[1]) < 0)
+        return -1;
+    (void)close(ends[1]);
+    const long result = ask_to_open(ends[0]);
+    const int error = errno;
+    (void)close(ends[0]);
+    errno = error;
+    return result;
+}
+
 // The numbers are from 1, and those of test_attack.py.
 static long (*const attacks[])(void) = {
     read_file,
@@ -160,6 +223,7 @@ static long (*const attacks[])(void) = {
     load_bpf,
     ring,
     undo_dumpable,
+    get_holder,
 };
 
 int __wrap_accept4(int fd, struct sockaddr *name, socklen_t *len, int flags)
