@@ -1,5 +1,6 @@
 // Each thing that an entry names is a claim, and so is each name. Sorted, claims on the same thing stand beside each other,
-// and a pattern in front of what it fits: host names are written backward for that. One pass then finds all that meet.
+// and a pattern in front of what it fits: host names are written backward for that. One pass then finds all that meet. Claims
+// of one file on one thing are a run: whether two runs concern each other at all is decided once for both.
 #include "proxy/config/rivals.h"
 
 #include <inttypes.h>
@@ -16,6 +17,8 @@ enum {
     CLAIM_WIDE, // and the part after that: what an entry that names nobody asks for, and who may be covered by it
 };
 
+enum { COST_FULL = 16 }; // of a comparison; where the profiles differ it is 1
+
 // claim is one thing that one file says is its own.
 struct claim {
     struct slice bytes; // sorted by these; of a pattern only what is fixed
@@ -28,12 +31,18 @@ struct claim {
     const struct node *node;         // of a rule's name
 };
 
+// run is claims of one file on one thing, which stand beside each other.
+struct run {
+    size_t start;
+    size_t end;
+};
+
 struct claims {
     struct arena *arena; // owned; of the bytes that had to be written again
     struct claim *items; // owned
     size_t count;
     size_t cap;
-    const struct claim **open; // owned; patterns that fit what comes
+    struct run *open; // owned; patterns that fit what comes, and what is equal to it
     size_t open_count;
     size_t open_cap;
     bool has_wide; // some entry names nobody
@@ -261,71 +270,140 @@ static void judge(const struct claims *claims, const struct claim *a, const stru
         lose(b, a);
 }
 
-// spend counts a comparison for a file. False: it has had its share.
-static bool spend(struct rival *rival)
+// limit_of gives how much a file may be compared: more where it would lose what is in force, now or after a restart.
+static size_t limit_of(const struct claims *claims, const struct rival *rival)
 {
-    struct reader *reader = rival->reader;
+    const bool is_new = rival->rank == RIVAL_CHANGED && !claims->is_tie;
+    return (size_t)RIVAL_WORK_MAX * COST_FULL * (is_new ? 1 : RIVAL_WORK_KNOWN);
+}
+
+// spend counts work for a file. False: it has had its share.
+static bool spend(const struct claims *claims, struct rival *rival, size_t cost)
+{
     if (rival->rank == RIVAL_MAIN)
         return true;
-    if (rival->work++ < RIVAL_WORK_MAX)
+    rival->work += cost;
+    if (rival->work <= limit_of(claims, rival))
         return true;
     if (!rival->loses)
-        reader_error(reader, NULL,
+        reader_error(rival->reader, NULL,
                      "the entries of `match` in this file are so much alike, or so like those of "
                      "other files, that they cannot be compared in reasonable time"
                      "\nlet each entry name something that is its own, such as a `uri`");
     rival->loses = true;
+    rival->is_spent = true;
     return false;
 }
 
-static void compare(const struct claims *claims, const struct claim *a, const struct claim *b)
+// is_out tells whether nothing more is to be learned about a file in this turn: it has had its share, or is new and has lost.
+// A file that was in force, or lost to an equal one, still counts against others.
+static bool is_out(const struct claims *claims, const struct rival *rival)
 {
-    if (spend(a->rival) && spend(b->rival) && a->rival != b->rival &&
-        (a->entry == NULL || match_entry_meets(a->entry, b->entry)))
-        judge(claims, a, b);
+    return rival->is_spent || (!claims->is_tie && rival->loses && rival->rank == RIVAL_CHANGED);
+}
+
+// payer gives the file that pays for comparisons of two: that of the lower rank, and of equals the larger one.
+static struct rival *payer(struct rival *a, struct rival *b)
+{
+    if (a->rank != b->rank)
+        return a->rank < b->rank ? a : b;
+    return a->claim_count > b->claim_count ? a : b;
+}
+
+// is_settled tells whether two files need not be compared, or not any more. What is in force together was compared before.
+static bool is_settled(const struct claims *claims, const struct rival *a, const struct rival *b)
+{
+    if (a == b || is_out(claims, a) || is_out(claims, b) || (a->rank == b->rank) != claims->is_tie)
+        return true;
+    if (a->rank == b->rank)
+        return a->rank != RIVAL_CHANGED || (a->loses && b->loses);
+    return a->rank < b->rank ? a->loses : b->loses;
+}
+
+// differ_in_trust tells whether two entries are for two profiles, which is seen at once.
+static bool differ_in_trust(const struct match_entry *a, const struct match_entry *b)
+{
+    return a != NULL && b != NULL && a->trust != NULL && b->trust != NULL &&
+           strcmp(a->trust, b->trust) != 0;
 }
 
 // ---- the pass -----------------------------------------------------------------------------------
+
+// compare_runs compares each claim of one run with each of another one, until that decides nothing more.
+static void compare_runs(const struct claims *claims, struct run left, struct run right)
+{
+    struct rival *a = claims->items[left.start].rival;
+    struct rival *b = claims->items[right.start].rival;
+    struct rival *pays = payer(a, b);
+    for (size_t i = left.start; i < left.end; i++) {
+        for (size_t j = right.start; j < right.end; j++) {
+            const struct claim *one = &claims->items[i];
+            const struct claim *other = &claims->items[j];
+            const bool differs = differ_in_trust(one->entry, other->entry);
+            if (is_settled(claims, a, b) || !spend(claims, pays, differs ? 1 : COST_FULL))
+                return;
+            if (!differs && (one->entry == NULL || match_entry_meets(one->entry, other->entry)))
+                judge(claims, one, other);
+        }
+    }
+}
 
 static bool holds(const struct claim *pattern, const struct claim *claim)
 {
     return pattern->kind == claim->kind && slice_starts_with(claim->bytes, pattern->bytes);
 }
 
-// open_pattern keeps a pattern for what comes after it.
-static enum err open_pattern(struct claims *claims, const struct claim *claim)
+static bool is_on_same(const struct claim *a, const struct claim *b)
 {
-    const struct claim **open =
+    return a->kind == b->kind && a->is_pattern == b->is_pattern && slice_equal(a->bytes, b->bytes);
+}
+
+// run_from gives the claims of one file on one thing, from `start` on.
+static struct run run_from(const struct claims *claims, size_t start)
+{
+    const struct claim *first = &claims->items[start];
+    size_t end = start + 1;
+    while (end < claims->count && claims->items[end].rival == first->rival &&
+           is_on_same(first, &claims->items[end]))
+        end++;
+    return (struct run){start, end};
+}
+
+// open_run keeps a run for what comes after it.
+static enum err open_run(struct claims *claims, struct run run)
+{
+    struct run *open =
         array_make_room(claims->open, claims->open_count, &claims->open_cap, sizeof *open);
     if (open == NULL)
         return ERR_MEMORY;
     claims->open = open;
-    open[claims->open_count++] = claim;
+    open[claims->open_count++] = run;
     return ERR_OK;
 }
 
-// pass compares each claim with the patterns that hold it, and with the equal ones of other files in front of it.
+// still_counts tells whether an open run has to do with what is claimed now: a pattern that holds it, or the same.
+static bool still_counts(const struct claims *claims, struct run run, const struct claim *claim)
+{
+    const struct claim *first = &claims->items[run.start];
+    return first->is_pattern ? holds(first, claim) : is_on_same(first, claim);
+}
+
+// pass compares each run of claims with the patterns that hold it, and with the equal ones of other files in front of it.
 static enum err pass(struct claims *claims)
 {
-    size_t equal = 0; // the first that is equal to the one in hand
-    size_t own = 0;   // the first of those that is of the same file
-    for (size_t i = 0; i < claims->count; i++) {
+    struct run run = {0};
+    for (size_t i = 0; i < claims->count; i = run.end) {
         const struct claim *claim = &claims->items[i];
-        const struct claim *former = &claims->items[i == 0 ? 0 : i - 1];
-        const bool is_equal = i > 0 && former->kind == claim->kind && !claim->is_pattern &&
-                              !former->is_pattern && slice_equal(former->bytes, claim->bytes);
-        if (!is_equal)
-            equal = i;
-        if (!is_equal || former->rival != claim->rival)
-            own = i;
-        while (claims->open_count > 0 && !holds(claims->open[claims->open_count - 1], claim))
+        run = run_from(claims, i);
+        while (claims->open_count > 0 &&
+               !still_counts(claims, claims->open[claims->open_count - 1], claim))
             claims->open_count--;
+        if (is_out(claims, claim->rival))
+            continue;
         for (size_t j = 0; j < claims->open_count; j++)
-            compare(claims, claims->open[j], claim);
-        for (size_t j = equal; j < own && !claim->is_probe; j++)
-            compare(claims, &claims->items[j], claim);
-        if (claim->is_pattern)
-            TRY(open_pattern(claims, claim));
+            compare_runs(claims, claims->open[j], run);
+        if (!claim->is_probe && !is_out(claims, claim->rival))
+            TRY(open_run(claims, run));
     }
     return ERR_OK;
 }
@@ -355,7 +433,10 @@ static void compare_names(const struct claims *claims, const struct claim *made,
 {
     const struct name_template *template = made->client->name_template;
     const struct name_template *other = name->client->name_template;
-    if (made->rival == name->rival || !spend(made->rival) || !spend(name->rival))
+    if (made->rival == name->rival)
+        (void)spend(claims, made->rival, 1);
+    if (is_settled(claims, made->rival, name->rival) ||
+        !spend(claims, payer(made->rival, name->rival), COST_FULL))
         return;
     if (other != NULL ? name_template_may_agree(template, other)
                       : name_template_can_give(template, name->bytes))
@@ -374,7 +455,7 @@ static void compare_templates(const struct claims *claims)
         const struct slice head = made->client->name_template->head;
         for (size_t j = first_name(claims, head);
              j < claims->count && claims->items[j].kind == CLAIM_CLIENT_NAME &&
-             slice_starts_with(claims->items[j].bytes, head);
+             slice_starts_with(claims->items[j].bytes, head) && !is_out(claims, made->rival);
              j++)
             compare_names(claims, made, &claims->items[j]);
     }
@@ -386,7 +467,7 @@ static enum err find(struct claims *claims, struct rival *rivals, size_t count, 
     claims->is_tie = is_tie;
     claims->open_count = 0;
     for (size_t i = 0; i < count; i++)
-        rivals[i].work = 0;
+        rivals[i].work = 0; // of this turn
     TRY(pass(claims));
     compare_templates(claims);
     return ERR_OK;
@@ -400,8 +481,11 @@ enum err rivals_find(struct rival *rivals, size_t count)
     for (size_t i = 0; i < count; i++)
         claims.has_wide |= has_wide(rivals[i].part);
     for (size_t i = 0; i < count && error == ERR_OK; i++) {
+        const size_t before = claims.count;
         rivals[i].loses = false;
+        rivals[i].is_spent = false;
         error = add_file(&claims, &rivals[i]);
+        rivals[i].claim_count = claims.count - before;
     }
     if (claims.count > 0)
         qsort(claims.items, claims.count, sizeof *claims.items, compare_claims);

@@ -352,26 +352,36 @@ static void a_mistake_of_the_main_file_refuses_everything(void **state)
     fixture_deinit(&fixture);
 }
 
+// alike makes the text of a file with one client of `count` entries; `format` has a place for the number of each.
+static char *alike(const char *name, int count, const char *format)
+{
+    char entry[64];
+    const size_t cap = 128 + (size_t)count * sizeof entry;
+    char *out = malloc(cap);
+    struct text text;
+    assert_non_null(out);
+    text_init(&text, out, cap);
+    text_append_format(&text, "clients: [{name: %s, allow: [{hosts: [x]}], match: [", name);
+    for (int i = 1; i <= count; i++) {
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+        (void)snprintf(entry, sizeof entry, format, i);
+#pragma GCC diagnostic pop
+        text_append_string(&text, entry);
+    }
+    text_append_string(&text, "]}]");
+    assert_false(text.is_cut);
+    return out;
+}
+
 // Files whose entries are all alike are refused in bounded time, and without harm for others.
 static void a_file_of_entries_that_are_all_alike_is_refused(void **state)
 {
-    enum { ALIKE = 2000, TEXT_CAP = ALIKE * 64 };
-    static char one[TEXT_CAP];
-    static char two[TEXT_CAP];
+    enum { ALIKE = 2100 };
     (void)state;
     struct fixture fixture;
-    size_t len_one =
-        (size_t)snprintf(one, sizeof one, "clients: [{name: a, allow: [{hosts: [x]}], match: [");
-    size_t len_two =
-        (size_t)snprintf(two, sizeof two, "clients: [{name: b, allow: [{hosts: [x]}], match: [");
-    for (int i = 1; i <= ALIKE; i++) {
-        len_one +=
-            (size_t)snprintf(one + len_one, sizeof one - len_one, "{cn: s, serial: '1%04d'},", i);
-        len_two +=
-            (size_t)snprintf(two + len_two, sizeof two - len_two, "{cn: s, serial: '2%04d'},", i);
-    }
-    (void)snprintf(one + len_one, sizeof one - len_one, "]}]");
-    (void)snprintf(two + len_two, sizeof two - len_two, "]}]");
+    char *one = alike("a", ALIKE, "{cn: s, serial: '1%04d'},");
+    char *two = alike("b", ALIKE, "{cn: s, serial: '2%04d'},");
     const struct file files[FILES_MAX] = {
         {"a", one, NULL}, {"b", two, NULL}, {"c", ONE("c", "{cn: c}"), NULL}};
     read_all(&fixture, ONE("boss", "{cn: boss}"), files);
@@ -381,6 +391,45 @@ static void a_file_of_entries_that_are_all_alike_is_refused(void **state)
     assert_int_equal(parts->items[2].state, INCLUDED_GOOD);
     assert_finding(&fixture.diagnostics, SEVERITY_ERROR, 0, 0, "so much alike");
     fixture_deinit(&fixture);
+    free(one);
+    free(two);
+}
+
+// A new file that is like one in force pays for that itself.
+static void a_new_file_cannot_use_up_the_share_of_one_in_force(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    char *old = alike("a", 300, "{uri: 'h://x/a/*', cn: a%d},");
+    char *new = alike("b", 4000, "{uri: 'h://x/a/%d', cn: b},");
+    const struct file files[FILES_MAX] = {{"a", old, old}, {"b", new, NULL}};
+    read_all(&fixture, ONE("boss", "{cn: boss}"), files);
+    assert_states(&fixture, "gr", "the new one pays");
+    assert_finding(&fixture.diagnostics, SEVERITY_ERROR, 0, 0, "so much alike");
+    fixture_deinit(&fixture);
+    const struct file first[FILES_MAX] = {{"a", new, NULL}, {"b", old, old}};
+    read_all(&fixture, ONE("boss", "{cn: boss}"), first);
+    assert_states(&fixture, "rg", "in either order");
+    fixture_deinit(&fixture);
+    const struct file both[FILES_MAX] = {{"a", old, old}, {"b", new, new}};
+    read_all(&fixture, ONE("boss", "{cn: boss}"), both);
+    assert_states(&fixture, "gg", "what is in force together stays");
+    fixture_deinit(&fixture);
+    free(old);
+    free(new);
+}
+
+// The entries of one file are its own affair.
+static void a_file_may_have_many_entries_under_one_pattern(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    char *text = alike("a", 3000, "{uri: 'h://x/a/*', cn: a%d},");
+    const struct file files[FILES_MAX] = {{"a", text, NULL}};
+    read_all(&fixture, ONE("boss", "{cn: boss}"), files);
+    assert_states(&fixture, "g", "nobody else is concerned");
+    fixture_deinit(&fixture);
+    free(text);
 }
 
 int main(void)
@@ -392,6 +441,8 @@ int main(void)
         cmocka_unit_test(everybody_of_the_main_file_leaves_nobody_to_other_files),
         cmocka_unit_test(a_mistake_of_the_main_file_refuses_everything),
         cmocka_unit_test(a_file_of_entries_that_are_all_alike_is_refused),
+        cmocka_unit_test(a_new_file_cannot_use_up_the_share_of_one_in_force),
+        cmocka_unit_test(a_file_may_have_many_entries_under_one_pattern),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
