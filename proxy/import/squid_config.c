@@ -1,5 +1,6 @@
-// One table of directives: those that are read have a function; those that restrict in a way of Squid's own block; those that
-// mean nothing here are remarked. What is in no table is left out, and said.
+// 1. Directives that are read have a function. 2. Those that restrict in a way of Squid's own block all clients, unless their
+// words say that they do not. 3. Those that restrict nobody are remarked (squid_harmless). 4. What is in no table may restrict,
+// and blocks. Squid knows names by their case.
 #include "proxy/import/squid_config.h"
 
 #include <stdlib.h>
@@ -84,8 +85,8 @@ static enum err take_access(struct squid_config *config, struct import_place pla
 {
     struct slice word = {0};
     const bool has_action = squid_word_next(&rest, &word);
-    const bool is_allow = has_action && squid_word_is(word, "allow");
-    if (!is_allow && !(has_action && squid_word_is(word, "deny")))
+    const bool is_allow = has_action && slice_equal(word, SLICE_LITERAL("allow"));
+    if (!is_allow && !(has_action && slice_equal(word, SLICE_LITERAL("deny"))))
         return errinfo_set(info, ERR_INPUT, "http_access needs allow or deny");
     struct squid_access *line = import_alloc(config->notes, 1, sizeof *line);
     if (line == NULL || config->access_count++ >= SQUID_ACCESS_MAX)
@@ -150,21 +151,24 @@ static enum err take_include(struct squid_config *config, struct import_place pl
     return ERR_OK;
 }
 
-static void block(struct squid_config *config, struct import_place place, const char *directive)
+static void block(struct squid_config *config, struct import_place place, struct slice directive,
+                  const char *why)
 {
     import_say(
         config->notes, IMPORT_LEFT_OUT, place,
-        "%s: restricts requests in a way that nothing here can say. So no client is written at all. "
-        "Remove the line from a copy of the file once you know what takes its place",
-        directive);
+        "%.*s: %s, so no client is written at all. Remove the line from a copy of the file once you know what takes its "
+        "place",
+        (int)slice_first(directive, SHOWN).len, (const char *)directive.data, why);
     if (config->blocked.file == NULL)
         config->blocked = place;
 }
 
+enum { WORDS_MAX = 3 };
+
 // blocking is the directives that restrict, and the words after them with which they do not.
 static const struct {
     const char *name;
-    const char *harmless[2];
+    const char *harmless[WORDS_MAX];
 } blocking[] = {
     {"adapted_http_access", {"allow all"}},
     {"http_access2", {"allow all"}},
@@ -175,12 +179,37 @@ static const struct {
     {"reply_body_max_size", {"none"}},
     {"cache_peer_access", {NULL}},
     {"cache_peer_domain", {NULL}},
+    {"cache_host_domain", {NULL}},
+    {"neighbor_type_domain", {NULL}},
     {"always_direct", {"deny all"}},
-    {"redirector_access", {"deny all"}},
+    {"nonhierarchical_direct", {"on"}},
     {"request_body_max_size", {"0 KB", "0"}},
     {"url_rewrite_program", {"none"}},
+    {"redirect_program", {"none"}},
+    {"location_rewrite_program", {"none"}},
+    {"url_rewrite_access", {"deny all"}},
+    {"redirector_access", {"deny all"}},
+    {"location_rewrite_access", {"deny all"}},
+    {"icap_enable", {"off"}},
+    {"icap_service", {NULL}},
+    {"icap_class", {NULL}},
+    {"icap_access", {NULL}},
+    {"ecap_enable", {"off"}},
+    {"ecap_service", {NULL}},
+    {"loadable_modules", {NULL}},
+    {"adaptation_service_set", {NULL}},
+    {"adaptation_service_chain", {NULL}},
+    {"adaptation_access", {NULL}},
+    {"request_header_access", {"X-Forwarded-For deny all", "Via deny all", "Forwarded deny all"}},
+    {"request_header_replace", {NULL}},
+    {"request_header_add", {NULL}},
+    {"reply_header_access", {"X-Cache deny all", "X-Cache-Lookup deny all", "Via deny all"}},
     {"client_ip_max_connections", {"-1"}},
     {"acl_uses_indirect_client", {"off"}},
+    {"host_verify_strict", {"off"}},
+    {"on_unsupported_protocol", {"tunnel all"}},
+    {"check_hostnames", {"off"}},
+    {"allow_underscore", {"on"}},
 };
 
 // take_blocking tells whether the directive is one of them.
@@ -196,15 +225,15 @@ static bool take_blocking(struct squid_config *config, struct import_place place
         text_append(&words, word);
     }
     for (size_t i = 0; i < sizeof blocking / sizeof *blocking; i++) {
-        if (!squid_word_is(directive, blocking[i].name))
+        if (!slice_equal(directive, slice_of_string(blocking[i].name)))
             continue;
-        for (size_t k = 0; k < 2 && !words.is_cut; k++) {
+        for (size_t k = 0; k < WORDS_MAX && !words.is_cut; k++) {
             const char *harmless = blocking[i].harmless[k];
             if (harmless != NULL &&
                 slice_equal_ignore_case(text_slice(&words), slice_of_string(harmless)))
                 return true;
         }
-        block(config, place, blocking[i].name);
+        block(config, place, directive, "restricts or changes requests as nothing here can say");
         return true;
     }
     return false;
@@ -228,19 +257,18 @@ static enum err take_directive(struct squid_config *config, struct import_place 
         {"never_direct", squid_take_never_direct},
     };
     for (size_t i = 0; i < sizeof taken / sizeof *taken; i++) {
-        if (squid_word_is(directive, taken[i].name))
+        if (slice_equal(directive, slice_of_string(taken[i].name)))
             return taken[i].take(config, place, rest, info);
     }
-    if (squid_word_is(directive, "if") || squid_word_is(directive, "else") ||
-        squid_word_is(directive, "endif"))
+    if (slice_equal(directive, SLICE_LITERAL("if")) ||
+        slice_equal(directive, SLICE_LITERAL("else")) ||
+        slice_equal(directive, SLICE_LITERAL("endif")))
         return errinfo_set(info, ERR_INPUT, "a conditional: write the file without `if`");
-    if (squid_word_is(directive, "configuration_includes_quoted_values"))
+    if (slice_equal(directive, SLICE_LITERAL("configuration_includes_quoted_values")))
         return errinfo_set(info, ERR_INPUT, "another way to read quotes, which is not known here");
     if (!take_blocking(config, place, directive, rest) &&
         !squid_take_setting(config, place, directive, rest))
-        import_say(config->notes, IMPORT_LEFT_OUT, place,
-                   "%.*s: not known here, so nothing is taken from it",
-                   (int)slice_first(directive, SHOWN).len, (const char *)directive.data);
+        block(config, place, directive, "not known here: it may restrict");
     return ERR_OK;
 }
 

@@ -1,6 +1,7 @@
 // Times are in milliseconds, with a unit as Squid reads it (src/cache_cf.cc, parseTimeLine).
 #include "proxy/import/squid_settings.h"
 
+#include "proxy/import/squid_harmless.h"
 #include "proxy/import/squid_lines.h"
 
 #define SECOND INT64_C(1000)
@@ -19,50 +20,6 @@ static const struct {
     {"request_timeout", "request", HOUR},  {"client_idle_pconn_timeout", "keepalive", DAY},
     {"dns_timeout", "resolve", HOUR},      {"shutdown_lifetime", "drain", 30 * DAY},
     {"client_lifetime", NULL, 3650 * DAY},
-};
-
-// harmless is directives without a meaning here, by how they begin, and why.
-static const struct {
-    const char *prefix;
-    const char *why;
-} harmless[] = {
-    {"cache_effective_", "the service manager says who runs it"},
-    {"cache_log", "the log goes to stderr: docs/OPERATIONS.md"},
-    {"cache", "nothing is cached here"},
-    {"refresh_pattern", "nothing is cached here"},
-    {"maximum_object_size", "nothing is cached here"},
-    {"minimum_object_size", "nothing is cached here"},
-    {"memory_", "nothing is cached here"},
-    {"store_", "nothing is cached here"},
-    {"quick_abort_", "nothing is cached here"},
-    {"coredump_dir", "there are no core dumps"},
-    {"icp_", "there are no siblings here"},
-    {"htcp_", "there are no siblings here"},
-    {"snmp_", "metrics are for Prometheus: `admin` in docs/CONFIG.md"},
-    {"access_log", "the audit log has each decision: `audit` in docs/CONFIG.md"},
-    {"logformat", "the audit log has each decision: docs/AUDIT.md"},
-    {"logfile_", "the audit log is renamed from outside: docs/AUDIT.md"},
-    {"log_", "the audit log has each decision: docs/AUDIT.md"},
-    {"strip_query_terms", "the audit log has each decision: docs/AUDIT.md"},
-    {"buffered_logs", "the audit log has each decision: docs/AUDIT.md"},
-    {"debug_options", "`log` in docs/CONFIG.md"},
-    {"pid_filename", "the service manager knows the process"},
-    {"max_filedescriptors", "LimitNOFILE of the unit"},
-    {"visible_hostname", "it names itself `sallyport`"},
-    {"unique_hostname", "it names itself `sallyport`"},
-    {"deny_info", "a refusal names its rule or reason, and an id"},
-    {"err", "a refusal names its rule or reason, and an id"},
-    {"email_err_data", "a refusal names its rule or reason, and an id"},
-    {"mime_table", "there is no FTP here"},
-    {"ftp_", "there is no FTP here"},
-    {"umask", "files are private"},
-    {"via", "see docs/HTTP.md for what is added to plain requests"},
-    {"forwarded_for", "nobody is told a client's address: docs/HTTP.md"},
-    {"httpd_suppress_version_string", "no version is told"},
-    {"ipcache_", "`resolver.cache` in docs/CONFIG.md"},
-    {"fqdncache_", "addresses are never looked up for names"},
-    {"negative_dns_ttl", "`resolver` in docs/CONFIG.md"},
-    {"positive_dns_ttl", "`resolver.cache` in docs/CONFIG.md"},
 };
 
 static bool unit_of(struct slice word, int64_t *out)
@@ -103,7 +60,7 @@ static bool take_time(struct squid_config *config, struct import_place place,
 {
     for (size_t i = 0; i < sizeof times / sizeof *times; i++) {
         int64_t milliseconds = 0;
-        if (!squid_word_is(directive, times[i].directive))
+        if (!slice_equal(directive, slice_of_string(times[i].directive)))
             continue;
         if (!read_time(rest, times[i].most, &milliseconds))
             import_say(config->notes, IMPORT_LEFT_OUT, place,
@@ -160,14 +117,14 @@ static bool take_one(struct squid_config *config, struct import_place place, str
 {
     struct slice word = {0};
     uint64_t number = 0;
-    if (squid_word_is(directive, "dns_nameservers")) {
+    if (slice_equal(directive, SLICE_LITERAL("dns_nameservers"))) {
         take_resolvers(config, place, rest);
-    } else if (squid_word_is(directive, "tcp_outgoing_address")) {
+    } else if (slice_equal(directive, SLICE_LITERAL("tcp_outgoing_address"))) {
         take_egress(config, place, rest);
-    } else if (squid_word_is(directive, "hosts_file")) {
+    } else if (slice_equal(directive, SLICE_LITERAL("hosts_file"))) {
         if (squid_word_next(&rest, &word) && !squid_word_is(word, "none"))
             config->imported->hosts_file = import_copy(config->notes, word);
-    } else if (squid_word_is(directive, "workers")) {
+    } else if (slice_equal(directive, SLICE_LITERAL("workers"))) {
         if (squid_word_next(&rest, &word) && decimal_parse(word, WORKERS_MAX, &number))
             config->imported->workers = number;
         else
@@ -182,15 +139,6 @@ static bool take_one(struct squid_config *config, struct import_place place, str
 bool squid_take_setting(struct squid_config *config, struct import_place place,
                         struct slice directive, struct slice rest)
 {
-    if (take_time(config, place, directive, rest) || take_one(config, place, directive, rest))
-        return true;
-    for (size_t i = 0; i < sizeof harmless / sizeof *harmless; i++) {
-        if (!slice_starts_with(directive, slice_of_string(harmless[i].prefix)))
-            continue;
-        import_say(config->notes, IMPORT_REMARK, place, "%.*s: not needed: %s",
-                   (int)slice_first(directive, SHOWN).len, (const char *)directive.data,
-                   harmless[i].why);
-        return true;
-    }
-    return false;
+    return take_time(config, place, directive, rest) || take_one(config, place, directive, rest) ||
+           squid_harmless_take(config->notes, place, directive);
 }

@@ -186,6 +186,13 @@ static const struct row rows[] = {
      {"version: 1"},
      {NULL},
      {"note: cache_dir", "frobnicate: not known"}},
+    // a directive that is not known may restrict
+    {"frobnicate on\nhttp_access allow scrapers sites\n",
+     {"No client"},
+     {"hosts"},
+     {"no client is written"}},
+    // Squid knows a directive and an action by their case, and passes over others
+    {"HTTP_ACCESS allow scrapers sites\n", {"No client"}, {"hosts"}, {"HTTP_ACCESS: not known"}},
     {"https_port 8443 tls-cert=a.pem clientca=b.pem crlfile=c.pem sslflags=VERIFY_CRL tls-min-version=1.3\n",
      {"chain: \"a.pem\", key: \"a.pem\"", "crl: [\"c.pem\"]\n    crl_scope: leaf",
       "tls: {min: \"1.3\"}"},
@@ -234,6 +241,89 @@ static void lines_become_rules_that_allow_no_more(void **state)
         check_row(&rows[i]);
 }
 
+static void each_directive_that_may_restrict_blocks_all_clients(void **state)
+{
+    static const char *const lines[] = {
+        "icap_enable on",
+        "icap_service s reqmod_precache icap://127.0.0.1:1344/filter",
+        "icap_access s allow all",
+        "ecap_enable on",
+        "ecap_service s reqmod_precache ecap://filter",
+        "loadable_modules /usr/lib/filter.so",
+        "adaptation_access s allow all",
+        "adaptation_service_set s a b",
+        "adaptation_service_chain s a b",
+        "url_rewrite_program /usr/bin/filter",
+        "redirect_program /usr/bin/filter",
+        "location_rewrite_program /usr/bin/filter",
+        "url_rewrite_access deny bad",
+        "ssl_bump peek all",
+        "ssl_bump terminate bad",
+        "sslproxy_cert_error deny all",
+        "tls_outgoing_options cafile=ca.crt",
+        "on_unsupported_protocol respond all",
+        "host_verify_strict on",
+        "request_header_access Cookie deny all",
+        "request_header_replace User-Agent none",
+        "request_header_add X-Restrict example.com",
+        "reply_header_access Set-Cookie deny all",
+        "header_access Cookie deny all",
+        "http_access2 deny bad",
+        "client_ip_max_connections 3",
+        "request_body_max_size 1 MB",
+        "cache_peer_access up deny bad",
+        "neighbor_type_domain up sibling .example.com",
+        "nonhierarchical_direct off",
+        "proxy_protocol_access allow all",
+        "tcp_outgoing_mark 1 all",
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        char text[200];
+        (void)snprintf(text, sizeof text, "%s\nhttp_access allow scrapers sites\n", lines[i]);
+        const struct row row = {
+            text, {"No client"}, {"scraper", "hosts"}, {"so no client is written at all"}};
+        check_row(&row);
+    }
+}
+
+static void directives_that_restrict_nobody_leave_the_clients(void **state)
+{
+    static const char *const lines[] = {
+        "icap_enable off",
+        "ecap_enable off",
+        "url_rewrite_program none",
+        "ssl_bump none all",
+        "http_reply_access allow all",
+        "nonhierarchical_direct on",
+        "request_header_access X-Forwarded-For deny all",
+        "host_verify_strict off",
+        "hierarchy_stoplist cgi-bin ?",
+        "coredump_dir /var/spool/squid",
+        "refresh_pattern ^ftp: 1440 20% 10080",
+        "logfile_rotate 0",
+        "cache_mem 256 MB",
+        "cache deny all",
+        "cache_mgr webmaster",
+        "maximum_object_size_in_memory 512 KB",
+        "forward_max_tries 25",
+        "pconn_timeout 1 minute",
+        "auth_param basic children 5",
+        "external_acl_type users %LOGIN /usr/lib/squid/users",
+        "delay_pools 1",
+        "visible_hostname a",
+        "dns_v4_first on",
+        "shutdown_lifetime 3 seconds",
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        char text[200];
+        (void)snprintf(text, sizeof text, "%s\nhttp_access allow scrapers sites\n", lines[i]);
+        const struct row row = {text, {"{cn: \"scraper\"}"}, {"No client"}, {NULL}};
+        check_row(&row);
+    }
+}
+
 // import_files imports the first of `files`.
 static enum err import_files(const struct memory_file *files, char **yaml, struct errinfo *info)
 {
@@ -275,6 +365,7 @@ static void what_squid_would_not_start_with_is_an_error(void **state)
          "squid.conf:3: the acl is of another type"},
         {"acl a\n", "needs a name and a type"},
         {"http_access maybe all\n", "needs allow or deny"},
+        {"http_access Allow all\n", "needs allow or deny"},
         {"http_access allow\n", "needs an acl"},
         {"acl a dstdomain \"missing.txt\"\n", "cannot open missing.txt"},
         {"acl a dstdomain \"missing\n", "a quote without its end"},
@@ -301,6 +392,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lines_become_rules_that_allow_no_more),
+        cmocka_unit_test(each_directive_that_may_restrict_blocks_all_clients),
+        cmocka_unit_test(directives_that_restrict_nobody_leave_the_clients),
         cmocka_unit_test(includes_lists_and_joined_lines_are_read),
         cmocka_unit_test(what_squid_would_not_start_with_is_an_error),
     };
