@@ -53,19 +53,28 @@ static void leave_identity(struct builder *builder, const struct squid_acl *acl)
             : "user_cert: left out: this attribute is no key of `match`; name the client by `cn`, `o`, `dns` or `uri`");
 }
 
-static void note_identity(struct builder *builder, const struct squid_acl *acl)
+// note_identity numbers an acl. One above the bound is in no signature, so a group's values may differ in it.
+static void note_identity(struct builder *builder, struct squid_acl *acl)
 {
+    if (acl->is_unnumbered)
+        return;
     for (size_t i = 0; i < builder->identity_count; i++) {
         if (builder->identities[i] == acl)
             return;
     }
-    if (key_of(builder, acl->attribute) == NULL)
+    if (key_of(builder, acl->attribute) == NULL) {
         leave_identity(builder, acl);
-    else if (builder->identity_count == SIGNATURE_ACLS)
-        import_say(builder->config->notes, IMPORT_LEFT_OUT, acl->place,
-                   "user_cert: left out: more than %d acls of certificates", SIGNATURE_ACLS);
-    else
+        return;
+    }
+    if (builder->identity_count < SIGNATURE_ACLS) {
         builder->identities[builder->identity_count++] = acl;
+        return;
+    }
+    acl->is_unnumbered = true;
+    import_say(
+        builder->config->notes, IMPORT_LEFT_OUT, acl->place,
+        "user_cert: left out: more than %d acls of certificates, so whom it fits is not known",
+        SIGNATURE_ACLS);
 }
 
 static bool has_value(const struct squid_acl *acl, struct slice text)

@@ -69,7 +69,8 @@ static enum truth judge_source(const struct squid_class *clients, const struct s
 
 static enum truth judge_identity(const struct squid_class *clients, const struct squid_acl *acl)
 {
-    if (clients->identity == NULL || !slice_equal(clients->identity->attribute, acl->attribute))
+    if (acl->is_unnumbered || clients->identity == NULL ||
+        !slice_equal(clients->identity->attribute, acl->attribute))
         return TRUTH_UNKNOWN;
     for (const struct squid_value *value = acl->values; value != NULL; value = value->next) {
         if (slice_equal(value->text, clients->value))

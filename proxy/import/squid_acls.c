@@ -201,12 +201,25 @@ static bool is_flag(struct squid_acl *acl, struct import_notes *notes, struct im
     return true;
 }
 
+// take_manager: Squid defines this acl itself, and adds what a line says. With anything but the manager's own URLs it may fit
+// any target.
+static void take_manager(struct squid_acl *acl, struct slice value)
+{
+    static const char *const own[] = {"-i", "+i", "cache_object", "^cache_object://",
+                                      "^https?://[^/]+/squid-internal-mgr/"};
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
+        if (slice_equal(value, slice_of_string(own[i])))
+            return;
+    }
+    acl->kind = SQUID_ACL_OTHER;
+}
+
 bool squid_acl_take(struct squid_acls *acls, struct squid_acl *acl, struct import_notes *notes,
                     struct import_place place, struct slice value)
 {
     if (acls->value_count++ >= SQUID_VALUES_MAX)
         return false;
-    if (is_flag(acl, notes, place, value))
+    if (acl->kind != SQUID_ACL_NEVER && is_flag(acl, notes, place, value))
         return true;
     switch (acl->kind) {
     case SQUID_ACL_SRC:
@@ -231,8 +244,10 @@ bool squid_acl_take(struct squid_acls *acls, struct squid_acl *acl, struct impor
         if (!decimal_parse(value, UINT32_MAX, &acl->number))
             doubt(acl, notes, place, value, "it is no number");
         break;
-    case SQUID_ACL_OTHER:
     case SQUID_ACL_NEVER:
+        take_manager(acl, value);
+        break;
+    case SQUID_ACL_OTHER:
         break;
     }
     return true;

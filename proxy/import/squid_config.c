@@ -96,7 +96,7 @@ static enum err take_access(struct squid_config *config, struct import_place pla
     struct squid_term **end = &line->terms;
     while (squid_word_next(&rest, &word)) {
         const bool is_negated = word.data[0] == '!';
-        const struct squid_acl *acl = squid_acls_find(&config->acls, slice_from(word, is_negated));
+        struct squid_acl *acl = squid_acls_find(&config->acls, slice_from(word, is_negated));
         if (acl == NULL)
             return errinfo_set(
                 info, ERR_INPUT,

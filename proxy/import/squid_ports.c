@@ -82,7 +82,44 @@ static bool is_mode(struct slice word)
     return false;
 }
 
-// take_tls takes the options of TLS of https_port.
+// verifying is how a port verifies its clients (Squid's src/security/ServerOptions.cc, syncCaFiles and
+// updateContextClientCa): not at all without clientca; against each cafile; where there is none, against clientca.
+struct verifying {
+    const char *shown;  // clientca: the list of names that clients are shown
+    const char *cafile; // a list as it is written
+    bool has_path;      // capath: more CAs, and CRLs
+    bool wants_crl;
+};
+
+// either_option_of gives the value of NAME= or tls-NAME=.
+static bool either_option_of(struct slice word, const char *name, struct slice *value)
+{
+    const bool has_prefix = slice_starts_with(word, SLICE_LITERAL("tls-"));
+    return option_of(slice_from(word, has_prefix ? 4 : 0), name, value);
+}
+
+// take_verifying takes an option about the verification of clients.
+static bool take_verifying(struct squid_config *config, struct imported_listener *listener,
+                           struct verifying *verifying, struct slice word)
+{
+    struct slice value;
+    if (either_option_of(word, "crlfile", &value)) {
+        listener->crl = imported_list(config->notes, NULL, value);
+    } else if (either_option_of(word, "clientca", &value)) {
+        verifying->shown = imported_list(config->notes, NULL, value);
+    } else if (either_option_of(word, "cafile", &value)) {
+        verifying->cafile = imported_list(config->notes, verifying->cafile, value);
+    } else if (option_of(word, "sslflags", &value) || option_of(word, "tls-flags", &value)) {
+        verifying->wants_crl = slice_contains(value, SLICE_LITERAL("VERIFY_CRL"));
+        listener->is_leaf_only =
+            verifying->wants_crl && !slice_contains(value, SLICE_LITERAL("VERIFY_CRL_ALL"));
+    } else {
+        return false;
+    }
+    return true;
+}
+
+// take_tls takes another option of TLS of https_port.
 static bool take_tls(struct squid_config *config, struct imported_listener *listener,
                      struct slice word)
 {
@@ -92,24 +129,6 @@ static bool take_tls(struct squid_config *config, struct imported_listener *list
         file_of(config, word, "key", "tls-key", &listener->key) ||
         file_of(config, word, "name", "name", &name))
         return true;
-    if (option_of(word, "crlfile", &value)) {
-        listener->crl = imported_list(config->notes, NULL, value);
-        return true;
-    }
-    if (option_of(word, "clientca", &value)) {
-        listener->ca = imported_list(config->notes, NULL, value);
-        return true;
-    }
-    if (option_of(word, "cafile", &value) || option_of(word, "tls-cafile", &value)) {
-        if (listener->ca == NULL)
-            listener->ca = imported_list(config->notes, NULL, value);
-        return true;
-    }
-    if (option_of(word, "sslflags", &value)) {
-        listener->is_leaf_only = slice_contains(value, SLICE_LITERAL("VERIFY_CRL")) &&
-                                 !slice_contains(value, SLICE_LITERAL("VERIFY_CRL_ALL"));
-        return true;
-    }
     if (option_of(word, "tls-min-version", &value)) {
         listener->min_is_1_3 = slice_equal(value, SLICE_LITERAL("1.3"));
         return true;
@@ -133,10 +152,37 @@ static bool is_same_trust(const struct imported_listener *a, const struct import
     return a->is_leaf_only == b->is_leaf_only;
 }
 
+// finish_verifying says whom the port's clients are verified against.
+static void finish_verifying(struct squid_config *config, struct import_place place,
+                             struct imported_listener *listener, const struct verifying *verifying)
+{
+    if (verifying->shown == NULL)
+        import_say(
+            config->notes, IMPORT_LEFT_OUT, place,
+            "https_port: without clientca= it asks no client for a certificate; here each client shows one, of a CA in "
+            "ca.crt (`trust`)");
+    else
+        listener->ca = verifying->cafile == NULL ? verifying->shown : verifying->cafile;
+    if (verifying->shown != NULL && verifying->cafile != NULL)
+        import_say(
+            config->notes, IMPORT_REMARK, place,
+            "https_port: clients are verified by tls-cafile=; clientca= is only a list to show");
+    if (verifying->has_path ? listener->crl == NULL && !verifying->wants_crl
+                            : listener->crl != NULL || !verifying->wants_crl)
+        return;
+    import_say(
+        config->notes, IMPORT_LEFT_OUT, place,
+        "https_port: CRLs are looked for, and not all of them are in a crlfile=. Who is revoked is not known, so no client "
+        "is written at all. In a copy of the file, name them with crlfile= and remove capath=");
+    if (config->blocked.file == NULL)
+        config->blocked = place;
+}
+
 enum err squid_take_https_port(struct squid_config *config, struct import_place place,
                                struct slice rest, struct errinfo *info)
 {
-    struct slice word;
+    struct slice word, value;
+    struct verifying verifying = {0};
     (void)info;
     struct imported_listener *listener = open_listener(config, place, "https_port", &rest);
     if (listener == NULL)
@@ -147,16 +193,15 @@ enum err squid_take_https_port(struct squid_config *config, struct import_place 
                          "this is a forward proxy for clients that know it; the port is not taken");
             return ERR_OK;
         }
-        if (!take_tls(config, listener, word))
+        verifying.has_path = verifying.has_path || either_option_of(word, "capath", &value);
+        if (!take_verifying(config, listener, &verifying, word) &&
+            !take_tls(config, listener, word))
             leave_option(config, place, "https_port", word,
                          "docs/CONFIG.md has what a listener can say");
     }
     if (listener->key == NULL)
         listener->key = listener->chain;
-    if (listener->ca == NULL)
-        import_say(
-            config->notes, IMPORT_LEFT_OUT, place,
-            "https_port: asks no client for a certificate; here each client shows one, of a CA in ca.crt (`trust`)");
+    finish_verifying(config, place, listener, &verifying);
     if (!config->has_tls_port)
         config->imported->listeners = NULL; // those of http_port, which clients will not use
     config->has_tls_port = true;

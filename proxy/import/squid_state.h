@@ -20,7 +20,7 @@ enum {
 
 // squid_term is an acl in an access line.
 struct squid_term {
-    const struct squid_acl *acl;
+    struct squid_acl *acl;
     bool is_negated;
     struct squid_term *next;
 };

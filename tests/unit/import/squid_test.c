@@ -198,6 +198,54 @@ static const struct row rows[] = {
       "tls: {min: \"1.3\"}"},
      {NULL},
      {NULL}},
+    // whom clients are verified against: cafile, or else clientca; nobody is asked without clientca
+    {"https_port 8443 cert=a.pem clientca=shown.pem cafile=one.pem tls-cafile=two.pem\n",
+     {"ca: [\"one.pem\", \"two.pem\"]"},
+     {"shown.pem"},
+     {"clients are verified by tls-cafile"}},
+    {"https_port 8443 cert=a.pem tls-clientca=shown.pem\n",
+     {"ca: [\"shown.pem\"]"},
+     {NULL},
+     {NULL}},
+    {"https_port 8443 cert=a.pem cafile=one.pem\n",
+     {"ca: [\"ca.crt\"]"},
+     {"one.pem"},
+     {"it asks no client"}},
+    {"https_port 8443 cert=a.pem clientca=b.pem tls-crlfile=c.pem tls-flags=VERIFY_CRL\n",
+     {"crl: [\"c.pem\"]\n    crl_scope: leaf"},
+     {NULL},
+     {NULL}},
+    // revocations that nothing here names
+    {"https_port 8443 cert=a.pem clientca=b.pem sslflags=VERIFY_CRL_ALL\nhttp_access allow scrapers sites\n",
+     {"No client"},
+     {"hosts"},
+     {"crlfile="}},
+    {"https_port 8443 cert=a.pem clientca=b.pem capath=d crlfile=c.pem\nhttp_access allow scrapers sites\n",
+     {"No client"},
+     {"hosts"},
+     {"crlfile="}},
+    {"https_port 8443 cert=a.pem clientca=b.pem capath=d\nhttp_access allow scrapers sites\n",
+     {"{cn: \"scraper\"}", "ca: [\"b.pem\"]"},
+     {NULL},
+     {"`capath=d` is left out"}},
+    // Squid adds values to its own acls
+    {"acl manager url_regex ^http://bad\nhttp_access deny manager\nhttp_access allow scrapers sites\n",
+     {"No client"},
+     {"hosts"},
+     {"denies as if `manager`"}},
+    {"acl manager proto HTTP\nhttp_access deny manager\nhttp_access allow scrapers sites\n",
+     {"No client"},
+     {"hosts"},
+     {"denies as if `manager`"}},
+    {"acl manager proto cache_object\nhttp_access deny manager\nhttp_access allow scrapers sites\n",
+     {"{cn: \"scraper\"}"},
+     {NULL},
+     {NULL}},
+    {"acl manager url_regex -i ^cache_object:// +i ^https?://[^/]+/squid-internal-mgr/\n"
+     "http_access deny manager\nhttp_access allow scrapers sites\n",
+     {"{cn: \"scraper\"}"},
+     {NULL},
+     {NULL}},
     {"http_port 127.0.0.1:3128\n",
      {"address: \"127.0.0.1:3128\""},
      {NULL},
@@ -324,6 +372,28 @@ static void directives_that_restrict_nobody_leave_the_clients(void **state)
     }
 }
 
+// A value that one acl above the bound has is not told from others that it stands together with.
+static void more_acls_of_certificates_than_are_told_apart_allow_no_more(void **state)
+{
+    char text[6000];
+    struct text lines;
+    (void)state;
+    text_init(&lines, text, sizeof text);
+    text_append_string(&lines, "acl f0 user_cert CN good evil\n");
+    for (unsigned i = 1; i < 64; i++)
+        text_append_format(&lines, "acl f%u user_cert CN v%u\n", i, i);
+    for (unsigned i = 0; i < 64; i++)
+        text_append_format(&lines, "http_access allow f%u repos\n", i);
+    text_append_string(&lines, "acl last user_cert CN evil\n"
+                               "http_access deny last\nhttp_access allow f0 sites\n");
+    assert_false(lines.is_cut);
+    const struct row row = {text,
+                            {"{cn: \"good\"}", "{cn: \"evil\"}", "deb.example.org"},
+                            {"example.com"},
+                            {"more than 64 acls", "denies as if `last`"}};
+    check_row(&row);
+}
+
 // import_files imports the first of `files`.
 static enum err import_files(const struct memory_file *files, char **yaml, struct errinfo *info)
 {
@@ -394,6 +464,7 @@ int main(void)
         cmocka_unit_test(lines_become_rules_that_allow_no_more),
         cmocka_unit_test(each_directive_that_may_restrict_blocks_all_clients),
         cmocka_unit_test(directives_that_restrict_nobody_leave_the_clients),
+        cmocka_unit_test(more_acls_of_certificates_than_are_told_apart_allow_no_more),
         cmocka_unit_test(includes_lists_and_joined_lines_are_read),
         cmocka_unit_test(what_squid_would_not_start_with_is_an_error),
     };
