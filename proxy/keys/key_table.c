@@ -165,13 +165,14 @@ static struct held_key *take(struct key_table *table, const uint8_t name[KEY_NAM
 enum err key_table_sign(struct key_table *table, const struct key_message *request, uint8_t *out,
                         size_t *out_len, struct errinfo *info)
 {
-    if (!signable_by_tls(request->bytes))
+    const enum signable message = signable_by_tls(request->bytes);
+    if (message == SIGNABLE_NOT)
         return errinfo_set(info, ERR_DENIED, "this is nothing that TLS signs");
     struct held_key *key = take(table, request->name);
     if (key == NULL)
         return errinfo_set(info, ERR_INPUT, "there is no such key");
     enum err error = ERR_INPUT;
-    if (key->tls != NULL)
+    if (key->tls != NULL && signable_with(message, request->algorithm))
         error = private_key_sign(key->tls, request->algorithm, request->bytes, out, out_len);
     unref(key);
     return error == ERR_OK ? ERR_OK

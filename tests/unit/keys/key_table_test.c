@@ -65,7 +65,9 @@ static void a_key_signs_nothing_but_what_tls_signs(void **state)
     uint8_t exchange[64 + 4 + 65] = {0};
     assert_int_equal(sign(bench, good, SSL_SIGN_ECDSA_SECP256R1_SHA256), ERR_OK);
     exchange[64] = 3;
+    exchange[66] = 0x17;
     exchange[67] = 65;
+    exchange[68] = 4;
     assert_int_equal(
         sign(bench, slice_of(exchange, sizeof exchange), SSL_SIGN_ECDSA_SECP256R1_SHA256), ERR_OK);
     const struct slice refused[] = {
@@ -88,11 +90,112 @@ static void a_handshake_is_whole_or_it_is_not_signed(void **state)
     uint8_t handshake[] = {1,  0, 0, 2, 'c', 'h', 2, 0, 0, 1,  's',
                            11, 0, 0, 1, 'c', 16,  0, 0, 1, 'k'};
     const struct slice whole = slice_of(handshake, sizeof handshake);
-    assert_true(signable_by_tls(whole));
+    assert_int_equal(signable_by_tls(whole), SIGNABLE_TLS_1_2);
     for (size_t cut = 0; cut < whole.len; cut++)
         assert_false(signable_by_tls(slice_first(whole, cut)));
     handshake[0] = 2;
     assert_false(signable_by_tls(whole));
+}
+
+static void the_groups_of_tls_1_2_are_those_that_we_offer(void **state)
+{
+    (void)state;
+    static const struct {
+        uint8_t head[5];
+        bool is_good;
+    } cases[] = {
+        {{3, 0, 0x1D, 32, 9}, true},   {{3, 0, 0x17, 65, 4}, true},  {{3, 0, 0x18, 97, 4}, true},
+        {{3, 0, 0x1D, 33, 9}, false},  {{3, 0, 0x17, 65, 2}, false}, {{3, 0, 0x17, 33, 2}, false},
+        {{3, 0, 0x18, 96, 4}, false},  {{3, 1, 0x17, 65, 4}, false}, {{3, 0, 0x16, 65, 4}, false},
+        {{3, 0, 0x19, 133, 4}, false}, {{1, 0, 0x17, 65, 4}, false}, {{3, 0xA0, 3, 65, 4}, false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        uint8_t exchange[64 + 4 + 255] = {0};
+        memcpy(exchange + 64, cases[i].head, sizeof cases[i].head);
+        const struct slice message = slice_of(exchange, (size_t)64 + 4 + cases[i].head[3]);
+        assert_int_equal(signable_by_tls(message),
+                         cases[i].is_good ? SIGNABLE_TLS_1_2 : SIGNABLE_NOT);
+        exchange[0] = 0x30; // random bytes may be any, as long as they are not a certificate's
+        exchange[1] = 0x82;
+        assert_int_equal(signable_by_tls(message),
+                         cases[i].is_good ? SIGNABLE_TLS_1_2 : SIGNABLE_NOT);
+    }
+}
+
+// Certificates to be signed that have, where a server of TLS 1.2 has them, the kind, the group and the length of a key: of no group
+// with a CA's rights, in the subject, and in a SEQUENCE whose length is written otherwise.
+static const char *const forged[] = {
+    "3081b1a003020102020e0101010101010101010101010101300a06082a8648ce3d040302302e3110300e0603550"
+    "40a0c074578616d706c65311a301806035504030c1170726f78792e6578616d706c652e6f7267301e170d323630"
+    "3130313030303030305a170d3336303130313030303030305a3000302a300506032b65700321004b4b4b4b4b4b4"
+    "b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4ba310300e300c0603551d13040530030101ff",
+    "308182a003020102020101300506032b65703000301e170d3236303130313030303030305a170d3336303130313"
+    "030303030305a30233121301f060a550403010300174104010c117878787878787878787878787878787878302a"
+    "300506032b65700321004b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b",
+    "3081a2a003020102020101300506032b65703000301e170d3236303130313030303030305a170d3336303130313"
+    "030303030305a30433141303f060a550403010300186104010c3178787878787878787878787878787878787878"
+    "787878787878787878787878787878787878787878787878787878787878302a300506032b65700321004b4b4b4"
+    "b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b",
+};
+
+static size_t read_hex(const char *hex, uint8_t *out)
+{
+    size_t len = 0;
+    for (; hex[0] != '\0'; hex += 2) {
+        const char pair[] = {hex[0], hex[1], '\0'};
+        out[len++] = (uint8_t)strtoul(pair, NULL, 16);
+    }
+    return len;
+}
+
+static void no_certificate_looks_like_a_key_exchange(void **state)
+{
+    struct bench *bench = *state;
+    for (size_t i = 0; i < sizeof forged / sizeof *forged; i++) {
+        uint8_t data[256];
+        const struct slice message = slice_of(data, read_hex(forged[i], data));
+        for (int tag = 0x30; tag <= 0x31; tag++) {
+            data[0] = (uint8_t)tag;
+            assert_int_equal(sign(bench, message, SSL_SIGN_ECDSA_SECP256R1_SHA256), ERR_DENIED);
+        }
+    }
+}
+
+static void other_ways_to_write_a_length_are_no_way_around(void **state)
+{
+    (void)state;
+    static const struct {
+        uint8_t head[12];
+        bool is_good;
+    } cases[] = {
+        {{0x30, 129, 0}, true}, // longer than the message
+        {{0x30, 130, 0, 130, 4, 127}, true},
+        {{0x30, 0x81, 130, 4, 128, 0}, false},                // 130 bytes: one element, to the end
+        {{0x30, 0x82, 0, 129, 4, 0x81, 126}, false},          // in two bytes
+        {{0x30, 0x84, 0, 0, 0, 127, 4, 0x82, 0, 123}, false}, // in four
+        {{0x30, 0x80, 4, 0x81, 128}, false},                  // in none
+        {{0x30, 0x81, 130, 4, 0x81, 200}, true},              // what is in it is nothing
+        {{0x31, 0x81, 130, 0xA0, 0x80}, false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        uint8_t exchange[64 + 4 + 65] = {0};
+        memcpy(exchange, cases[i].head, sizeof cases[i].head);
+        memcpy(exchange + 64, (const uint8_t[]){3, 0, 0x17, 65, 4}, 5);
+        assert_int_equal(signable_by_tls(slice_of(exchange, sizeof exchange)),
+                         cases[i].is_good ? SIGNABLE_TLS_1_2 : SIGNABLE_NOT);
+    }
+}
+
+static void only_algorithms_of_our_tls_sign(void **state)
+{
+    (void)state;
+    assert_true(signable_with(SIGNABLE_TLS_1_2, SSL_SIGN_RSA_PKCS1_SHA256));
+    assert_false(signable_with(SIGNABLE_TLS_1_3, SSL_SIGN_RSA_PKCS1_SHA256));
+    assert_true(signable_with(SIGNABLE_TLS_1_3, SSL_SIGN_RSA_PSS_RSAE_SHA256));
+    assert_false(signable_with(SIGNABLE_TLS_1_2, SSL_SIGN_RSA_PKCS1_SHA1));
+    assert_false(signable_with(SIGNABLE_TLS_1_2, SSL_SIGN_RSA_PKCS1_MD5_SHA1));
+    assert_false(signable_with(SIGNABLE_TLS_1_2, SSL_SIGN_ECDSA_SHA1));
+    assert_false(signable_with(SIGNABLE_NOT, SSL_SIGN_ED25519));
 }
 
 static void a_key_is_there_as_often_as_it_was_opened(void **state)
@@ -164,6 +267,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_key_signs_nothing_but_what_tls_signs),
         TEST(a_handshake_is_whole_or_it_is_not_signed),
+        TEST(the_groups_of_tls_1_2_are_those_that_we_offer),
+        TEST(no_certificate_looks_like_a_key_exchange),
+        TEST(other_ways_to_write_a_length_are_no_way_around),
+        TEST(only_algorithms_of_our_tls_sign),
         TEST(a_key_is_there_as_often_as_it_was_opened),
         TEST(the_table_has_bounds),
         TEST(a_log_is_never_signed_shorter_or_otherwise),
