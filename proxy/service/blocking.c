@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "auth/account.h"
 #include "proxy/admin/block_state.h"
 #include "proxy/log/log.h"
 #include "proxy/service/client_names.h"
@@ -43,6 +44,32 @@ static void change(struct service *service, struct blocklist *blocks, const char
                           "%s: %.200s; but only until the next restart: %.250s", done, what,
                           service->blocks_problem.text);
     log_info(LOG_ADMIN, "control: uid %u: %s %.300s", (unsigned)uid, done, what);
+}
+
+// namer gives the included file whose owner has chosen the name that is blocked, and can choose another one; NULL: none.
+static const char *namer(const struct service *service, const struct block *block)
+{
+    const char *name = block_client_name(block);
+    const struct client *client =
+        name == NULL ? NULL : account_find_client(service->snapshot->policy, name);
+    const struct included_parts *parts = &service->snapshot->included;
+    for (size_t i = 0; client != NULL && i < parts->count; i++) {
+        if (strcmp(parts->items[i].path, client->file->name) == 0)
+            return parts->items[i].path;
+    }
+    return NULL;
+}
+
+// warn_of_namer says in the answer that a name does not hold the one who has chosen it.
+static void warn_of_namer(const char *file, struct blocking *out)
+{
+    const struct errinfo done = out->message;
+    if (file != NULL)
+        (void)errinfo_set(
+            &out->message, ERR_OK,
+            "%.250s; WARNING: whoever writes %.120s chooses this name, and can change "
+            "it: block the certificates or their CA as well",
+            done.text, file);
 }
 
 // may_block tells whether a name is one that a client has.
@@ -87,6 +114,7 @@ void blocking_add(struct service *service, const char *argument, bool is_forced,
         return;
     if (blocklist_find(service->blocks, &block) != NULL) {
         confirm(service, out);
+        warn_of_namer(namer(service, &block), out);
         return;
     }
     if (!may_block(service, &block, is_forced, &info)) {
@@ -96,12 +124,15 @@ void blocking_add(struct service *service, const char *argument, bool is_forced,
     block.since_s = (int64_t)time(NULL);
     block.uid = uid;
     const enum err error = blocklist_add(service->blocks, &block, &blocks);
-    if (error == ERR_OK)
+    if (error == ERR_OK) {
+        const char *file = namer(service, &block);
         change(service, blocks, "blocked", block.text, uid, out);
-    else
+        warn_of_namer(file, out);
+    } else {
         end(out, BLOCKING_FAILED,
             error == ERR_LIMIT ? "there are 10000 blocks already: let the CA revoke instead"
                                : "no memory: not blocked");
+    }
 }
 
 void blocking_remove(struct service *service, const char *argument, uid_t uid, struct blocking *out)

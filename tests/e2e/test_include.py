@@ -172,6 +172,14 @@ def test_a_file_takes_nothing_from_another_one(teams):
     t.tunnel("gamma").echo(b"now it is one")
 
 
+def test_a_block_of_a_name_that_a_files_owner_can_change_warns(teams):
+    t = teams(lambda t: {"a.yaml": {"clients": [t.client("alpha")]}})
+    told = t.control.block("alpha").stderr
+    assert "a.yaml chooses this name" in told, told
+    assert "chooses this name" in t.control.block("alpha").stderr
+    assert "WARNING" not in t.control.block("boss").stderr
+
+
 def test_a_start_with_a_broken_file_serves_all_others(start, dns, origin, pki, tmp_path):
     folder = tmp_path / "clients.d"
     folder.mkdir()
