@@ -86,3 +86,13 @@ bool flat_json_find(struct slice json, struct slice name, struct slice *out)
     }
     return false;
 }
+
+bool flat_json_at(struct slice json, size_t index, struct slice *out_name, struct slice *out_value)
+{
+    struct members members;
+    if (!read_object(json, &members) || index >= members.count)
+        return false;
+    *out_name = members.names[index];
+    *out_value = members.values[index];
+    return true;
+}

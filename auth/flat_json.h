@@ -12,3 +12,7 @@ enum { FLAT_JSON_MAX_MEMBERS = 16 };
 // flat_json_find gives the value of the member `name`, borrowed from `json`. False: `json` is no such object, or has no such
 // member.
 bool flat_json_find(struct slice json, struct slice name, struct slice *out);
+
+// flat_json_at gives name and value of the member at `index`, from 0 on in the order of the text, borrowed from `json`. False:
+// `json` is no such object, or has no such member.
+bool flat_json_at(struct slice json, size_t index, struct slice *out_name, struct slice *out_value);

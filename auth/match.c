@@ -70,16 +70,6 @@ static bool text_fits(struct slice wanted, struct slice value)
     return value.len > prefix.len && slice_starts_with(value, prefix);
 }
 
-// key_fits compares what two entries ask of an extension, by their keys: only a pattern fits another one.
-static bool key_fits(struct slice wanted, struct slice value)
-{
-    const size_t start = (size_t)wanted.data[0] + 2; // of the value
-    if (wanted.data[start - 1] != EXTENSION_TEXT)
-        return slice_equal(wanted, value);
-    return slice_equal(slice_first(wanted, start), slice_first(value, start)) &&
-           text_fits(slice_from(wanted, start), slice_from(value, start));
-}
-
 // set_fits tells whether all OIDs of a set, one at least, are among those that are wanted.
 static bool set_fits(struct slice wanted, struct slice set)
 {
@@ -92,9 +82,12 @@ static bool set_fits(struct slice wanted, struct slice set)
 
 bool match_part_fits(enum entry_part part, struct slice wanted, struct slice value)
 {
-    static bool (*const fits[ENTRY_PART_COUNT])(struct slice wanted, struct slice value) = {
-        [ENTRY_URI] = uri_fits,       [ENTRY_DNS] = dns_fits,      [ENTRY_EMAIL] = email_fits,
-        [ENTRY_EXTENSION] = key_fits, [ENTRY_POLICIES] = set_fits, [ENTRY_QC] = set_fits};
+    static bool (*const fits[ENTRY_PART_COUNT])(struct slice wanted,
+                                                struct slice value) = {[ENTRY_URI] = uri_fits,
+                                                                       [ENTRY_DNS] = dns_fits,
+                                                                       [ENTRY_EMAIL] = email_fits,
+                                                                       [ENTRY_POLICIES] = set_fits,
+                                                                       [ENTRY_QC] = set_fits};
     return fits[part] == NULL ? slice_equal(wanted, value) : fits[part](wanted, value);
 }
 
@@ -375,12 +368,17 @@ bool match_part_names(enum entry_part part)
            part != ENTRY_POLICIES && part != ENTRY_QC;
 }
 
+bool match_member_names(const struct extension_member *member)
+{
+    return !member->is_any && member->equals.part_count == 0;
+}
+
 // extension_names tells whether the value is written, and not completed from the certificate or any.
 static bool extension_names(const struct extension_match *wanted)
 {
     bool names = wanted->kind == EXTENSION_TEXT || wanted->kind == EXTENSION_DER;
     for (size_t i = 0; wanted->kind == EXTENSION_JSON && i < wanted->member_count; i++)
-        names |= !wanted->members[i].is_any && wanted->members[i].equals.part_count == 0;
+        names |= match_member_names(&wanted->members[i]);
     return names;
 }
 
@@ -394,6 +392,132 @@ bool match_entry_names(const struct match_entry *entry)
     return false;
 }
 
+static bool templates_equal(const struct name_template *a, const struct name_template *b)
+{
+    bool are_equal = a->part_count == b->part_count && slice_equal(a->head, b->head);
+    for (size_t i = 0; are_equal && i < a->part_count; i++)
+        are_equal = a->parts[i].kind == b->parts[i].kind &&
+                    a->parts[i].segment == b->parts[i].segment &&
+                    slice_equal(a->parts[i].after, b->parts[i].after);
+    return are_equal;
+}
+
+static const struct extension_member *find_member(const struct extension_match *match,
+                                                  struct slice name)
+{
+    for (size_t i = 0; i < match->member_count; i++) {
+        if (slice_equal(match->members[i].name, name))
+            return &match->members[i];
+    }
+    return NULL;
+}
+
+// member_has_value tells whether a member can be this text; with `is_sure` whether it is, for every certificate.
+static bool member_has_value(const struct extension_member *member, struct slice text, bool is_sure)
+{
+    if (member->is_any)
+        return text.len > 0;
+    return member->equals.part_count == 0 ? slice_equal(member->equals.head, text)
+                                          : !is_sure && text.len > 0;
+}
+
+// members_have_value tells whether the object `json` can be what the members ask for; with `is_sure` whether it is.
+static bool members_have_value(const struct extension_match *wanted, struct slice json,
+                               bool is_sure)
+{
+    bool have = wanted->member_count > 0;
+    for (size_t i = 0; have && i < wanted->member_count; i++) {
+        struct slice text = {0};
+        have = flat_json_find(json, wanted->members[i].name, &text) &&
+               member_has_value(&wanted->members[i], text, is_sure);
+    }
+    return have;
+}
+
+// members_cover tells whether each object that `narrow` fits is one that `wide` fits.
+static bool members_cover(const struct extension_match *wide, const struct extension_match *narrow)
+{
+    bool cover = wide->member_count > 0;
+    for (size_t i = 0; cover && i < wide->member_count; i++) {
+        const struct extension_member *a = &wide->members[i];
+        const struct extension_member *b = find_member(narrow, a->name);
+        cover = b != NULL && (a->is_any || (!b->is_any && templates_equal(&a->equals, &b->equals)));
+    }
+    return cover;
+}
+
+// extension_covers tells whether each value that `narrow` fits is one that `wide` fits.
+static bool extension_covers(const struct extension_match *wide,
+                             const struct extension_match *narrow)
+{
+    if (slice_equal(wide->key, narrow->key))
+        return true;
+    if (!slice_equal(wide->oid, narrow->oid))
+        return false;
+    if (wide->kind == EXTENSION_TEXT && narrow->kind == EXTENSION_TEXT)
+        return text_fits(wide->value, narrow->value);
+    if (wide->kind == EXTENSION_TEXT && narrow->kind == EXTENSION_DER)
+        return any_text_fits(wide, narrow->value);
+    if (wide->kind == EXTENSION_JSON && narrow->kind == EXTENSION_JSON)
+        return members_cover(wide, narrow);
+    return wide->kind == EXTENSION_JSON && narrow->kind == EXTENSION_DER &&
+           members_have_value(wide, narrow->value, true);
+}
+
+// members_agree tells whether one object could be what both ask for.
+static bool members_agree(const struct extension_match *a, const struct extension_match *b)
+{
+    bool agree = true;
+    for (size_t i = 0; agree && i < a->member_count; i++) {
+        const struct extension_member *in_a = &a->members[i];
+        const struct extension_member *in_b = find_member(b, in_a->name);
+        agree = in_b == NULL || !match_member_names(in_a) || !match_member_names(in_b) ||
+                slice_equal(in_a->equals.head, in_b->equals.head);
+    }
+    return agree;
+}
+
+// equals_agrees tells whether what a certificate completes could be what another entry asks of the extension.
+static bool equals_agrees(const struct extension_match *equals, const struct extension_match *other)
+{
+    if (other->kind == EXTENSION_TEXT)
+        return match_is_text_pattern(other->value) ||
+               name_template_can_give(&equals->equals, other->value);
+    if (other->kind == EXTENSION_DER)
+        return name_template_can_give(&equals->equals, extension_only_text(other->value));
+    return other->kind == EXTENSION_EQUALS &&
+           name_template_may_agree(&equals->equals, &other->equals);
+}
+
+// extensions_agree tells whether one value could be what both ask of the same extension. An object is never a text, which
+// begins with another byte.
+static bool extensions_agree(const struct extension_match *a, const struct extension_match *b)
+{
+    if (extension_covers(a, b) || extension_covers(b, a))
+        return true;
+    if (a->kind == EXTENSION_EQUALS || b->kind == EXTENSION_EQUALS)
+        return a->kind == EXTENSION_EQUALS ? equals_agrees(a, b) : equals_agrees(b, a);
+    if (a->kind == EXTENSION_JSON && b->kind == EXTENSION_JSON)
+        return members_agree(a, b);
+    if (a->kind == EXTENSION_JSON && b->kind == EXTENSION_DER)
+        return members_have_value(a, b->value, false);
+    return a->kind == EXTENSION_DER && b->kind == EXTENSION_JSON &&
+           members_have_value(b, a->value, false);
+}
+
+// extensions_name_same tells whether two that agree have a written value in common, or a written member.
+static bool extensions_name_same(const struct extension_match *a, const struct extension_match *b)
+{
+    bool name_same = false;
+    if (a->kind != EXTENSION_JSON || b->kind != EXTENSION_JSON)
+        return extension_names(a) && extension_names(b);
+    for (size_t i = 0; i < a->member_count; i++) {
+        const struct extension_member *in_b = find_member(b, a->members[i].name);
+        name_same |= in_b != NULL && match_member_names(&a->members[i]) && match_member_names(in_b);
+    }
+    return name_same;
+}
+
 bool match_entry_covers(const struct match_entry *wide, const struct match_entry *narrow)
 {
     if (wide->anonymous || narrow->anonymous)
@@ -401,9 +525,13 @@ bool match_entry_covers(const struct match_entry *wide, const struct match_entry
     for (enum entry_part part = ENTRY_TRUST; part < ENTRY_PART_COUNT; part++) {
         const struct slice a = match_wanted(wide, part);
         const struct slice b = match_wanted(narrow, part);
+        if (a.data == NULL)
+            continue;
+        if (b.data == NULL)
+            return false;
         // A pattern is compared as if it were a name: what another pattern fits, it covers.
-        if (a.data != NULL &&
-            (b.data == NULL || !(slice_equal(a, b) || match_part_fits(part, a, b))))
+        if (!(part == ENTRY_EXTENSION ? extension_covers(wide->extension, narrow->extension)
+                                      : slice_equal(a, b) || match_part_fits(part, a, b)))
             return false;
     }
     return true;
@@ -420,11 +548,26 @@ static bool sets_meet(struct slice a, struct slice b)
 }
 
 // parts_agree tells whether something could be what both ask for.
-static bool parts_agree(enum entry_part part, struct slice a, struct slice b)
+static bool parts_agree(enum entry_part part, const struct match_entry *a,
+                        const struct match_entry *b)
 {
+    const struct slice in_a = match_wanted(a, part);
+    const struct slice in_b = match_wanted(b, part);
+    if (part == ENTRY_EXTENSION)
+        return extensions_agree(a->extension, b->extension);
     if (part == ENTRY_POLICIES || part == ENTRY_QC)
-        return sets_meet(a, b);
-    return slice_equal(a, b) || match_part_fits(part, a, b) || match_part_fits(part, b, a);
+        return sets_meet(in_a, in_b);
+    return slice_equal(in_a, in_b) || match_part_fits(part, in_a, in_b) ||
+           match_part_fits(part, in_b, in_a);
+}
+
+// are_in_common tells whether both entries ask for something in a part.
+static bool are_in_common(enum entry_part part, const struct match_entry *a,
+                          const struct match_entry *b)
+{
+    if (match_wanted(a, part).data == NULL || match_wanted(b, part).data == NULL)
+        return false;
+    return part != ENTRY_EXTENSION || slice_equal(a->extension->oid, b->extension->oid);
 }
 
 bool match_entry_meets(const struct match_entry *a, const struct match_entry *b)
@@ -435,13 +578,12 @@ bool match_entry_meets(const struct match_entry *a, const struct match_entry *b)
     if (match_entry_covers(a, b) || match_entry_covers(b, a))
         return true;
     for (enum entry_part part = ENTRY_TRUST; part < ENTRY_PART_COUNT; part++) {
-        const struct slice in_a = match_wanted(a, part);
-        const struct slice in_b = match_wanted(b, part);
-        if (in_a.data == NULL || in_b.data == NULL)
+        if (!are_in_common(part, a, b))
             continue;
-        if (!parts_agree(part, in_a, in_b))
+        if (!parts_agree(part, a, b))
             return false;
-        names_same |= match_part_names(part);
+        names_same |= part == ENTRY_EXTENSION ? extensions_name_same(a->extension, b->extension)
+                                              : match_part_names(part);
     }
     return names_same;
 }

@@ -8,6 +8,8 @@
 #include <string.h>
 
 #include "auth/base/array.h"
+#include "auth/extension.h"
+#include "auth/flat_json.h"
 #include "auth/match.h"
 
 // What a claim is on, beside the parts of an entry.
@@ -83,13 +85,6 @@ static bool lower(struct arena *arena, struct slice email, struct slice *out)
     return bytes != NULL;
 }
 
-// is_extension_pattern tells whether the value of an extension is a text with a final wildcard.
-static bool is_extension_pattern(const struct match_entry *entry)
-{
-    return entry->extension->kind == EXTENSION_TEXT &&
-           match_is_text_pattern(entry->extension->value);
-}
-
 // claim_bytes writes what is claimed in the way in which it sorts. False without memory.
 static bool claim_bytes(struct claims *claims, enum entry_part part, struct claim *claim)
 {
@@ -101,11 +96,68 @@ static bool claim_bytes(struct claims *claims, enum entry_part part, struct clai
     }
     if (part == ENTRY_EMAIL)
         return lower(claims->arena, wanted, &claim->bytes);
-    claim->is_pattern = (part == ENTRY_URI && match_is_uri_pattern(wanted)) ||
-                        (part == ENTRY_EXTENSION && is_extension_pattern(claim->entry));
+    claim->is_pattern = part == ENTRY_URI && match_is_uri_pattern(wanted);
     if (claim->is_pattern)
         claim->bytes = slice_first(wanted, wanted.len - 1);
     return true;
+}
+
+// What a claim on an extension is on, after its OID.
+enum { ON_TEXT, ON_DER, ON_MEMBER };
+
+// add_on_extension claims a text, the bytes of a value, or a member `name` with the value `value`.
+static enum err add_on_extension(struct claims *claims, const struct claim *owner, unsigned on,
+                                 struct slice name, struct slice value)
+{
+    const struct slice oid = owner->entry->extension->oid;
+    struct claim claim = *owner;
+    struct text text;
+    const size_t cap = oid.len + name.len + value.len + 8;
+    char *bytes = (char *)arena_alloc_bytes(claims->arena, cap);
+    if (bytes == NULL)
+        return ERR_MEMORY;
+    claim.is_pattern = on == ON_TEXT && match_is_text_pattern(value);
+    text_init(&text, bytes, cap);
+    text_append_format(&text, "%c", (int)oid.len);
+    text_append(&text, oid);
+    text_append_format(&text, "%c%c", (int)on, (int)name.len);
+    text_append(&text, name);
+    text_append(&text, slice_first(value, value.len - (claim.is_pattern ? 1 : 0)));
+    claim.bytes = text_slice(&text);
+    return add(claims, &claim);
+}
+
+// add_der claims a value, and all that it says: its texts, or the members of an object.
+static enum err add_der(struct claims *claims, const struct claim *owner, struct slice value)
+{
+    const struct slice none = {0};
+    struct extension_texts texts;
+    struct slice name = {0};
+    struct slice text = {0};
+    TRY(add_on_extension(claims, owner, ON_DER, none, value));
+    for (size_t i = 0; flat_json_at(value, i, &name, &text); i++)
+        TRY(add_on_extension(claims, owner, ON_MEMBER, name, text));
+    if (!extension_texts_of(value, &texts))
+        return ERR_OK;
+    while (extension_texts_next(&texts, &text))
+        TRY(add_on_extension(claims, owner, ON_TEXT, none, text));
+    return ERR_OK;
+}
+
+// add_extension claims what is written of an extension, in such a way that a text is the same wherever it is written.
+static enum err add_extension(struct claims *claims, const struct claim *owner)
+{
+    const struct extension_match *match = owner->entry->extension;
+    if (match->kind == EXTENSION_TEXT)
+        return add_on_extension(claims, owner, ON_TEXT, (struct slice){0}, match->value);
+    if (match->kind == EXTENSION_DER)
+        return add_der(claims, owner, match->value);
+    for (size_t i = 0; match->kind == EXTENSION_JSON && i < match->member_count; i++) {
+        if (match_member_names(&match->members[i]))
+            TRY(add_on_extension(claims, owner, ON_MEMBER, match->members[i].name,
+                                 match->members[i].equals.head));
+    }
+    return ERR_OK;
 }
 
 // add_wide claims what an entry that names nobody asks for: issuer, OU or O; without these, everybody.
@@ -140,6 +192,10 @@ static enum err add_entry(struct claims *claims, const struct claim *owner)
         claim.bytes = match_wanted(owner->entry, part);
         if (claim.bytes.data == NULL || !match_part_names(part))
             continue;
+        if (part == ENTRY_EXTENSION) {
+            TRY(add_extension(claims, &claim));
+            continue;
+        }
         if (!claim_bytes(claims, part, &claim))
             return ERR_MEMORY;
         TRY(add(claims, &claim));

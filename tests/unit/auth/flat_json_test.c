@@ -118,6 +118,20 @@ static void members_are_bounded(void **state)
     assert_false(flat_json_find(slice_of_string(one_more), SLICE_LITERAL("a"), &found));
 }
 
+static void gives_members_in_order(void **state)
+{
+    (void)state;
+    const struct slice json = SLICE_LITERAL("{ \"a\":\"b\",\"c\":\"\"}");
+    struct slice name = {0};
+    struct slice value = {0};
+    assert_true(flat_json_at(json, 0, &name, &value));
+    assert_true(slice_equal(name, SLICE_LITERAL("a")) && slice_equal(value, SLICE_LITERAL("b")));
+    assert_true(flat_json_at(json, 1, &name, &value));
+    assert_true(slice_equal(name, SLICE_LITERAL("c")) && value.len == 0);
+    assert_false(flat_json_at(json, 2, &name, &value));
+    assert_false(flat_json_at(SLICE_LITERAL("{\"a\":1}"), 0, &name, &value));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -125,6 +139,7 @@ int main(void)
         cmocka_unit_test(what_is_no_flat_object_has_no_member),
         cmocka_unit_test(every_prefix_is_no_object),
         cmocka_unit_test(members_are_bounded),
+        cmocka_unit_test(gives_members_in_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -328,6 +328,59 @@ static void the_file_that_says_something_new_loses(void **state)
     }
 }
 
+#define X(match) "{extension: {oid: 1.3.6.1.4.1.1, " match "}}"
+
+// What two new files ask of one extension: they lose where one value could be what both ask for.
+static void one_extension_belongs_to_one_file_however_it_is_written(void **state)
+{
+    static const struct {
+        const char *a;
+        const char *b;
+        const char *states;
+    } cases[] = {
+        {X("text: t"), X("text: t"), "rr"},
+        {X("text: t"), X("text: u"), "gg"},
+        {X("text: 'a/*'"), X("text: a/b"), "rr"},
+        {X("text: 'a/*'"), X("der: 0c03612f62"), "rr"},
+        {X("text: t"), X("der: 0c0174"), "rr"},
+        {X("text: t"), X("der: 130174"), "rr"},
+        {X("text: t"), X("der: 30060c01750c0174"), "rr"},
+        {X("text: t"), X("der: 0c0175"), "gg"},
+        {X("der: 0c0174"), X("der: 0c0174"), "rr"},
+        {X("der: 0c0174"), X("der: 130174"), "gg"},
+        {X("json: {team: s}"), X("json: {team: s}"), "rr"},
+        {X("json: {team: s}"), X("json: {team: s, env: '*'}"), "rr"},
+        {X("json: {team: s, id: '{cn}'}"), X("json: {team: s, env: '*'}"), "rr"},
+        {X("json: {team: s, id: '{cn}'}"), X("json: {team: s, id: x}"), "rr"},
+        {X("json: {team: s, env: x}"), X("json: {team: s, env: y}"), "gg"},
+        {X("json: {team: s}"), X("json: {team: t}"), "gg"},
+        {X("json: {t: s}"), X("der: 7b2274223a2273227d"), "rr"},
+        {X("json: {t: s}"), X("der: 7b2274223a2274227d"), "gg"},
+        {X("json: {t: s}"), X("text: s"), "gg"},
+        // With a name in common beside the extension.
+        {"{cn: x, extension: {oid: 1.3.6.1.4.1.1, equals: '{uri.path[0]}'}}",
+         "{cn: x, extension: {oid: 1.3.6.1.4.1.1, text: t}}", "rr"},
+        {"{cn: x, extension: {oid: 1.3.6.1.4.1.1, equals: 'p-{uri.path[0]}'}}",
+         "{cn: x, extension: {oid: 1.3.6.1.4.1.1, text: t}}", "gg"},
+        {"{cn: x, extension: {oid: 1.3.6.1.4.1.1, equals: 'p-{uri.path[0]}'}}",
+         "{cn: x, extension: {oid: 1.3.6.1.4.1.1, equals: '{dns[0]}'}}", "rr"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct fixture fixture;
+        char a[256];
+        char b[256];
+        char what[32];
+        (void)snprintf(what, sizeof what, "case %zu", i);
+        (void)snprintf(a, sizeof a, ONE("a", "%s"), cases[i].a);
+        (void)snprintf(b, sizeof b, ONE("b", "%s"), cases[i].b);
+        const struct file files[FILES_MAX] = {{"a", a, NULL}, {"b", b, NULL}};
+        read_all(&fixture, MAIN, files);
+        assert_states(&fixture, cases[i].states, what);
+        fixture_deinit(&fixture);
+    }
+}
+
 static void everybody_of_the_main_file_leaves_nobody_to_other_files(void **state)
 {
     (void)state;
@@ -438,6 +491,7 @@ int main(void)
         cmocka_unit_test(clients_of_the_main_file_come_first_and_then_file_by_file),
         cmocka_unit_test(refuses_what_concerns_others),
         cmocka_unit_test(the_file_that_says_something_new_loses),
+        cmocka_unit_test(one_extension_belongs_to_one_file_however_it_is_written),
         cmocka_unit_test(everybody_of_the_main_file_leaves_nobody_to_other_files),
         cmocka_unit_test(a_mistake_of_the_main_file_refuses_everything),
         cmocka_unit_test(a_file_of_entries_that_are_all_alike_is_refused),
