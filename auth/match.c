@@ -382,11 +382,17 @@ static bool extension_names(const struct extension_match *wanted)
     return names;
 }
 
+// part_is_named tells whether an entry names somebody in a part.
+static bool part_is_named(enum entry_part part, const struct match_entry *entry)
+{
+    return match_part_names(part) && match_wanted(entry, part).data != NULL &&
+           (part != ENTRY_EXTENSION || extension_names(entry->extension));
+}
+
 bool match_entry_names(const struct match_entry *entry)
 {
     for (enum entry_part part = ENTRY_TRUST; part < ENTRY_PART_COUNT; part++) {
-        if (match_part_names(part) && match_wanted(entry, part).data != NULL &&
-            (part != ENTRY_EXTENSION || extension_names(entry->extension)))
+        if (part_is_named(part, entry))
             return true;
     }
     return false;
@@ -516,6 +522,35 @@ static bool extensions_name_same(const struct extension_match *a, const struct e
         name_same |= in_b != NULL && match_member_names(&a->members[i]) && match_member_names(in_b);
     }
     return name_same;
+}
+
+// is_wide_uri tells whether a pattern holds every name of an authority.
+static bool is_wide_uri(struct slice wanted)
+{
+    const size_t start = authority_start(wanted);
+    return match_is_uri_pattern(wanted) &&
+           start + slice_find(slice_from(wanted, start), '/') + 2 == wanted.len;
+}
+
+// is_wide tells whether what is asked for in a part holds everybody of a domain.
+static bool is_wide(enum entry_part part, const struct match_entry *entry)
+{
+    const struct slice wanted = match_wanted(entry, part);
+    if (part == ENTRY_DNS)
+        return match_is_dns_pattern(wanted) &&
+               slice_find(slice_from(wanted, 2), '.') + 2 >= wanted.len - 1;
+    if (part == ENTRY_EXTENSION)
+        return entry->extension->kind == EXTENSION_TEXT && is_wide_uri(entry->extension->value);
+    return part == ENTRY_URI && is_wide_uri(wanted);
+}
+
+bool match_entry_names_few(const struct match_entry *entry)
+{
+    for (enum entry_part part = ENTRY_TRUST; part < ENTRY_PART_COUNT; part++) {
+        if (part_is_named(part, entry) && !is_wide(part, entry))
+            return true;
+    }
+    return false;
 }
 
 bool match_entry_covers(const struct match_entry *wide, const struct match_entry *narrow)

@@ -81,6 +81,10 @@ bool match_part_names(enum entry_part part);
 // match_entry_names tells whether an entry has a part that names somebody.
 bool match_entry_names(const struct match_entry *entry);
 
+// match_entry_names_few tells whether that is more than a pattern for everybody of a domain: `spiffe://example.org/*`, also as the
+// text of an extension, or `*.org`.
+bool match_entry_names_few(const struct match_entry *entry);
+
 // match_member_names tells whether what a member must be is written, and not completed from the certificate or any.
 bool match_member_names(const struct extension_member *member);
 
