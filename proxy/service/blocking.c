@@ -65,11 +65,10 @@ static void warn_of_namer(const char *file, struct blocking *out)
 {
     const struct errinfo done = out->message;
     if (file != NULL)
-        (void)errinfo_set(
-            &out->message, ERR_OK,
-            "%.250s; WARNING: whoever writes %.120s chooses this name, and can change "
-            "it: block the certificates or their CA as well",
-            done.text, file);
+        (void)errinfo_set(&out->message, ERR_OK,
+                          "%.250s; WARNING: the owner of %.120s chooses this name, and can change "
+                          "it: block the certificates or their CA as well",
+                          done.text, file);
 }
 
 // may_block tells whether a name is one that a client has.
