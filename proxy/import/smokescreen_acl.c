@@ -156,6 +156,19 @@ static bool overlap(const struct domains *a, const struct domains *b)
            import_prefixes_overlap(&a->literals, &b->literals);
 }
 
+static void add_denials(struct acl *acl, struct imported_client *client, struct import_place place,
+                        const struct domains *domains)
+{
+    if (domains->hosts.count > 0)
+        (void)add_rule(acl, &client->deny, place, &domains->hosts, 0);
+    struct imported_rule *rule =
+        domains->literals.count > 0 ? add_rule(acl, &client->deny, place, NULL, 0) : NULL;
+    if (rule == NULL)
+        return;
+    rule->has_addresses = true;
+    rule->addresses = domains->literals;
+}
+
 // deny writes global_deny_list for a client that it can touch, without what allowed_domains of the client takes back.
 static void deny(struct acl *acl, struct imported_client *client, const struct domains *own,
                  bool is_all)
@@ -176,14 +189,7 @@ static void deny(struct acl *acl, struct imported_client *client, const struct d
             "for `%s`: some of its allowed_domains are below names of global_deny_list: here a denial always wins, so they "
             "are denied. Write a `deny` without them",
             client->name);
-    if (left.hosts.count > 0)
-        (void)add_rule(acl, &client->deny, client->place, &left.hosts, 0);
-    struct imported_rule *rule =
-        left.literals.count > 0 ? add_rule(acl, &client->deny, client->place, NULL, 0) : NULL;
-    if (rule != NULL) {
-        rule->has_addresses = true;
-        rule->addresses = left.literals;
-    }
+    add_denials(acl, client, client->place, &left);
 }
 
 static void say_action(struct acl *acl, struct imported_client *client, enum action action)
@@ -204,22 +210,62 @@ static void say_action(struct acl *acl, struct imported_client *client, enum act
         client->name);
 }
 
+// take_mitm denies the names to whose requests Smokescreen adds headers: here nobody would.
+static enum err take_mitm(struct acl *acl, struct imported_client *client, const struct node *list)
+{
+    struct domains changed = {0};
+    if (list == NULL)
+        return ERR_OK;
+    const struct import_place place = smokescreen_place(acl->state, list);
+    import_say(acl->state->notes, IMPORT_LEFT_OUT, place,
+               "mitm_domains: left out: nothing is decrypted here, so nothing in it is logged");
+    if (list->kind == NODE_SCALAR && list->text.len == 0)
+        return ERR_OK;
+    if (list->kind != NODE_LIST)
+        return smokescreen_refuse(acl->state, list, acl->info, "`mitm_domains` is a list");
+    for (const struct node *item = list->child; item != NULL; item = item->next) {
+        const struct node *domain = node_get(item, "domain");
+        if (domain == NULL)
+            return smokescreen_refuse(acl->state, item, acl->info, "expected a `domain`");
+        if (node_get(item, "add_headers") != NULL)
+            TRY(read_domain(acl, domain, &changed));
+    }
+    if (changed.hosts.count + changed.literals.count == 0)
+        return ERR_OK;
+    import_say(
+        acl->state->notes, IMPORT_LEFT_OUT, place,
+        "mitm_domains: for `%s`: nobody adds headers here (`add_headers`), so these names are denied",
+        client->name);
+    add_denials(acl, client, place, &changed);
+    return ERR_OK;
+}
+
+// say_unknown says which keys of a map nothing reads. Smokescreen passes over them, too.
+static void say_unknown(struct acl *acl, const struct node *map, const char *const *known)
+{
+    for (const struct node *node = map->child; node != NULL; node = node->next) {
+        const char *const *name = known;
+        while (*name != NULL && !slice_equal(node->key->text, slice_of_string(*name)))
+            name++;
+        if (*name == NULL)
+            import_say(acl->state->notes, IMPORT_LEFT_OUT, smokescreen_place(acl->state, node),
+                       "%.*s: not known here, so nothing is taken from it",
+                       (int)slice_first(node->key->text, SHOWN).len,
+                       (const char *)node->key->text.data);
+    }
+}
+
 static void say_extras(struct acl *acl, const struct node *rule)
 {
-    static const struct {
-        const char *key;
-        const char *why;
-    } extras[] = {
-        {"mitm_domains", "nothing is decrypted here, so no headers are added or logged"},
-        {"allowed_external_proxies",
-         "a client cannot choose the next proxy: `parents` and `via` do"},
-    };
-    for (size_t i = 0; i < sizeof extras / sizeof *extras; i++) {
-        const struct node *node = node_get(rule, extras[i].key);
-        if (node != NULL)
-            import_say(acl->state->notes, IMPORT_LEFT_OUT, smokescreen_place(acl->state, node),
-                       "%s: left out: %s", extras[i].key, extras[i].why);
-    }
+    static const char *const known[] = {
+        "name",         "project", "action", "allowed_domains", "allowed_external_proxies",
+        "mitm_domains", NULL};
+    const struct node *proxies = node_get(rule, "allowed_external_proxies");
+    say_unknown(acl, rule, known);
+    if (proxies != NULL)
+        import_say(acl->state->notes, IMPORT_LEFT_OUT, smokescreen_place(acl->state, proxies),
+                   "allowed_external_proxies: left out: a client cannot choose the next proxy: "
+                   "`parents` and `via` do");
     const struct node *project = node_get(rule, "project");
     if (project != NULL && !acl->has_project)
         import_say(acl->state->notes, IMPORT_REMARK, smokescreen_place(acl->state, project),
@@ -249,6 +295,7 @@ static enum err add_client(struct acl *acl, const struct node *rule, const struc
                            name->text);
     say_action(acl, client, action);
     say_extras(acl, rule);
+    TRY(take_mitm(acl, client, node_get(rule, "mitm_domains")));
     allow(acl, client, client->place, &own);
     allow(acl, client, client->place, &acl->allowed);
     deny(acl, client, &own, action == ACTION_IS_REPORT);
@@ -296,9 +343,31 @@ static void add_ranges(struct acl *acl)
     }
 }
 
+// say_default says whom `default` is for. Smokescreen takes the last of several CNs; here such a certificate fits no service,
+// which is no remark where the default may go where a service may not.
+static void say_default(struct acl *acl, const struct node *fallback)
+{
+    const struct node *action = node_get(fallback, "action");
+    const struct node *domains = node_get(fallback, "allowed_domains");
+    const bool is_wide = !acl->state->is_role_ou &&
+                         ((action != NULL && slice_equal(action->text, SLICE_LITERAL("report"))) ||
+                          (domains != NULL && domains->child != NULL));
+    import_say(
+        acl->state->notes, is_wide ? IMPORT_LEFT_OUT : IMPORT_REMARK,
+        smokescreen_place(acl->state, fallback),
+        "default: for each certificate that fits no service before it%s%s",
+        acl->state->is_role_ou ? "" : "; one with several CNs fits none",
+        is_wide
+            ? ", and may go where the service of its last CN may not: if your CA gives such certificates, remove the "
+              "client `default`"
+            : "");
+}
+
 enum err smokescreen_read_acl(struct smokescreen *state, const struct node *root,
                               struct errinfo *info)
 {
+    static const char *const known[] = {"version",          "services",          "default",
+                                        "global_deny_list", "global_allow_list", NULL};
     struct acl acl = {.state = state, .info = info};
     const struct node *version = node_get(root, "version");
     const struct node *services = node_get(root, "services");
@@ -310,6 +379,7 @@ enum err smokescreen_read_acl(struct smokescreen *state, const struct node *root
                                   "expected `services`, a list of at most %d", SERVICES_MAX);
     TRY(read_domains(&acl, root, "global_deny_list", &acl.denied));
     TRY(read_domains(&acl, root, "global_allow_list", &acl.allowed));
+    say_unknown(&acl, root, known);
     add_ranges(&acl);
     for (const struct node *rule = services->child; rule != NULL; rule = rule->next) {
         const struct node *name = node_get(rule, "name");
@@ -321,8 +391,6 @@ enum err smokescreen_read_acl(struct smokescreen *state, const struct node *root
     }
     if (fallback == NULL || (fallback->kind == NODE_SCALAR && fallback->text.len == 0))
         return ERR_OK;
-    import_say(
-        state->notes, IMPORT_REMARK, smokescreen_place(state, fallback),
-        "default: for each certificate that fits no service before it; one with several CNs fits none");
+    say_default(&acl, fallback);
     return add_client(&acl, fallback, NULL);
 }

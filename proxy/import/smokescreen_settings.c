@@ -302,10 +302,10 @@ static enum err take_key(struct smokescreen *state, const struct node *node, str
                    others[i].why);
         return ERR_OK;
     }
-    import_say(state->notes, IMPORT_LEFT_OUT, smokescreen_place(state, node),
-               "%.*s: not known here, so nothing is taken from it",
-               (int)slice_first(node->key->text, SHOWN).len, (const char *)node->key->text.data);
-    return ERR_OK;
+    return smokescreen_refuse(
+        state, node, info,
+        "`%.*s` is not known here, and may restrict. Remove it from a copy of the file once you know what takes its place",
+        (int)slice_first(node->key->text, SHOWN).len, (const char *)node->key->text.data);
 }
 
 // read_address makes the listener.
