@@ -130,42 +130,84 @@ static enum err judge_kept(const struct offered *offer, const struct offered *ke
     return judge_successor(crl, kept->crl, "that the same place gave before", info);
 }
 
-static enum err judge(const struct trust *alone, const struct trust *before,
+// look_at_kept looks at the list that was kept, or none. It was signed by `signer` (NULL: not known) also where the profile has
+// not seen that CA yet.
+static struct offered look_at_kept(const struct trust *before, const uint8_t *signer)
+{
+    struct offered kept = before == NULL ? (struct offered){0} : look_at(before);
+    if (kept.crl != NULL && !kept.has_signer && signer != NULL) {
+        kept.has_signer = true;
+        ASSERT(bytes_copy(kept.signer, CERT_DIGEST_LEN, slice_of(signer, CERT_DIGEST_LEN)));
+    }
+    return kept;
+}
+
+// describe puts into `out` what is known of the one list of `alone`. False: it has not exactly one.
+static bool describe(const struct trust *alone, struct crl_offer *out)
+{
+    const struct offered found = look_at(alone);
+    if (found.crl == NULL)
+        return false;
+    out->next_update_s = found.crl->next_update_s;
+    out->has_signer = found.has_signer;
+    ASSERT(bytes_copy(out->signer, CERT_DIGEST_LEN, slice_of(found.signer, CERT_DIGEST_LEN)));
+    return true;
+}
+
+static enum err refuse_count(const struct trust *alone, struct errinfo *info)
+{
+    return errinfo_set(info, ERR_INPUT, "%zu CRLs are offered in one; expected is one",
+                       alone->revocation.count);
+}
+
+static enum err judge(const struct trust *alone, const struct offered *before,
                       const struct trust *trust, int64_t now_s, struct errinfo *info)
 {
     const struct crl *crl = only_list(alone);
     if (crl == NULL)
-        return errinfo_set(info, ERR_INPUT, "%zu CRLs are offered in one; expected is one",
-                           alone->revocation.count);
+        return refuse_count(alone, info);
     const struct offered offer = look_at(alone);
-    const struct offered kept = before == NULL ? (struct offered){0} : look_at(before);
     TRY(judge_times(crl, now_s, info));
     if (!crl->has_authority && !crl->is_waiting)
         return errinfo_set(info, ERR_INPUT,
                            "no CA of the profile has issued the CRL of %.200s, and its signature "
                            "is too weak",
                            crl->issuer);
-    TRY(judge_kept(&offer, &kept, info));
+    TRY(judge_kept(&offer, before, info));
     return judge_order(&offer, trust, info);
 }
 
-enum err crl_offer_judge(const struct trust *trust, struct slice bytes, struct slice kept,
+enum err crl_offer_judge(const struct trust *trust, struct slice bytes, const struct crl_kept *kept,
                          int64_t now_s, struct crl_offer *out, struct errinfo *info)
 {
     struct trust *alone = NULL;
     struct trust *before = NULL;
     struct errinfo ignored;
-    *out = (struct crl_offer){.is_same = kept.len > 0 && slice_equal(bytes, kept)};
+    const bool has_kept = kept->bytes.len > 0;
+    *out = (struct crl_offer){.is_same = has_kept && slice_equal(bytes, kept->bytes)};
     TRY(read_alone(trust, bytes, &alone, info));
     enum err error =
-        kept.len > 0 && !out->is_same ? read_alone(trust, kept, &before, &ignored) : ERR_OK;
-    if (error == ERR_MEMORY)
+        has_kept && !out->is_same ? read_alone(trust, kept->bytes, &before, &ignored) : ERR_OK;
+    if (error == ERR_MEMORY) {
         (void)errinfo_set(info, error, "no memory to read a CRL");
-    else
-        error = judge(alone, before, trust, now_s, info);
+    } else {
+        const struct offered known = look_at_kept(before, kept->signer);
+        error = judge(alone, &known, trust, now_s, info);
+    }
     if (error == ERR_OK)
-        out->next_update_s = only_list(alone)->next_update_s;
+        (void)describe(alone, out);
     trust_destroy(alone);
     trust_destroy(before);
+    return error;
+}
+
+enum err crl_offer_look(const struct trust *trust, struct slice bytes, struct crl_offer *out,
+                        struct errinfo *info)
+{
+    struct trust *alone = NULL;
+    *out = (struct crl_offer){0};
+    TRY(read_alone(trust, bytes, &alone, info));
+    const enum err error = describe(alone, out) ? ERR_OK : refuse_count(alone, info);
+    trust_destroy(alone);
     return error;
 }

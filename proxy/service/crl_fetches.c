@@ -168,7 +168,8 @@ static void begin_judging(struct crl_fetches *fetches)
 {
     for (struct item *item = fetches->items; item != NULL && fetches->judged == NULL;
          item = item->next) {
-        const struct crl_keeping keeping = {.trust = item->trust, .path = item->path};
+        const struct crl_keeping keeping = {
+            .trust = item->trust, .path = item->path, .is_learned = item->is_learned};
         if (item->step != STEP_JUDGING)
             continue;
         struct crl_keeping whole = keeping;

@@ -1,4 +1,4 @@
-// One thread, one list, one file.
+// One thread, one list, one file and its mark.
 #include "proxy/service/crl_keeper.h"
 
 #include <errno.h>
@@ -13,6 +13,8 @@
 #include "auth/base/text.h"
 #include "proxy/config/crl_sources.h"
 #include "proxy/config/file.h"
+#include "proxy/service/crl_folder.h"
+#include "proxy/service/crl_mark_file.h"
 
 static const mode_t list_mode = 0644; // it is public
 
@@ -81,24 +83,54 @@ static enum err store(const char *path, struct slice bytes, struct errinfo *info
     return ERR_OK;
 }
 
-// keep judges the list beside the one that is kept, and takes its place.
-static enum err keep(struct crl_keeper *keeper)
+// mark remembers who has signed the list that is kept now.
+static enum err mark(const struct crl_keeping *keeping, const struct crl_offer *offer,
+                     struct errinfo *info)
+{
+    char path[CONFIG_PATH_MAX + 1];
+    uint8_t bytes[CRL_MARK_LEN];
+    if (!crl_mark_file_path(keeping->path, path))
+        return errinfo_set(info, ERR_INPUT, "%.300s: the path is too long", keeping->path);
+    crl_mark_make(keeping->bytes, offer->signer, bytes);
+    return store(path, slice_of(bytes, sizeof bytes), info);
+}
+
+// keep_beside judges the list beside the one that is kept, and takes its place.
+static enum err keep_beside(struct crl_keeper *keeper, const struct trust *trust, struct slice kept)
 {
     const struct crl_keeping *keeping = &keeper->keeping;
-    const struct trust *trust = snapshot_find_trust(keeper->snapshot, keeping->trust);
+    struct crl_offer *offer = &keeper->offer;
+    struct errinfo *info = &keeper->info;
+    uint8_t signer[CERT_DIGEST_LEN];
+    const bool is_marked = crl_mark_file_read(keeping->path, kept, signer);
+    const struct crl_kept before = {.bytes = kept, .signer = is_marked ? signer : NULL};
+    TRY(crl_offer_judge(trust, keeping->bytes, &before, (int64_t)time(NULL), offer, info));
+    if (!offer->is_same && keeping->is_learned)
+        TRY(crl_folder_make_room(keeper->snapshot,
+                                 &(struct crl_newcomer){.trust = keeping->trust,
+                                                        .path = keeping->path,
+                                                        .bytes = keeping->bytes.len,
+                                                        .offer = offer},
+                                 info));
+    if (!offer->is_same)
+        TRY(store(keeping->path, keeping->bytes, info));
+    return offer->has_signer && !(offer->is_same && is_marked) ? mark(keeping, offer, info)
+                                                               : ERR_OK;
+}
+
+static enum err keep(struct crl_keeper *keeper)
+{
+    const struct trust *trust = snapshot_find_trust(keeper->snapshot, keeper->keeping.trust);
     struct file_content kept = {0};
     struct errinfo ignored;
     if (trust == NULL)
         return errinfo_set(&keeper->info, ERR_INPUT, "the trust profile is gone");
     const enum err read_error =
-        file_read(keeping->path, CRL_FILE_MAX, FILE_PUBLIC, &kept, &ignored);
-    enum err error = read_error == ERR_MEMORY
-                         ? errinfo_set(&keeper->info, ERR_MEMORY, "no memory for the list")
-                         : crl_offer_judge(trust, keeping->bytes, kept.bytes, (int64_t)time(NULL),
-                                           &keeper->offer, &keeper->info);
+        file_read(keeper->keeping.path, CRL_FILE_MAX, FILE_PUBLIC, &kept, &ignored);
+    const enum err error = read_error == ERR_MEMORY
+                               ? errinfo_set(&keeper->info, ERR_MEMORY, "no memory for the list")
+                               : keep_beside(keeper, trust, kept.bytes);
     file_content_deinit(&kept);
-    if (error == ERR_OK && !keeper->offer.is_same)
-        error = store(keeping->path, keeping->bytes, &keeper->info);
     return error;
 }
 

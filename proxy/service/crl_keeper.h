@@ -1,7 +1,7 @@
 // crl_keeper: judges a revocation list that has come from the network, and keeps it in its file, on a thread of its own: a
 // large list must not keep main from its signals.
 //
-// The file is replaced as a whole or not at all (a file beside it, fsync, rename). From there on it is a file like any
+// Who has signed it is remembered beside it (crl_mark_file.h). The file is replaced as a whole or not at all (a file beside it, fsync, rename). From there on it is a file like any
 // other: who watches it reads it. One list at a time.
 #pragma once
 
@@ -16,6 +16,7 @@ struct crl_keeping {
     struct slice bytes;
     const char *trust; // name of the profile
     const char *path;  // of the file
+    bool is_learned;   // certificates have named it: it counts with others (crl_folder.h)
 };
 
 // The results are the owner's to read after crl_keeper_join. Everything else is private to crl_keeper.c.

@@ -2,6 +2,7 @@
 what a server says wrong changes nothing."""
 
 import contextlib
+import hashlib
 import os
 
 import pytest
@@ -80,11 +81,20 @@ def wait_fetch(proxy, is_so, what):
     eventually(lambda: is_so(fetches(proxy)), lambda: f"{what}: {fetches(proxy)}")
 
 
-def wait_in_force(proxy, number):
+def wait_in_force(proxy, *wanted):
     def numbers():
-        return [each["number"] for each in proxy.control.status()["crls"]]
+        return {int(each["number"]) for each in proxy.control.status()["crls"]}
 
-    eventually(lambda: numbers() == [str(number)], lambda: f"list {number} in force: {numbers()}")
+    eventually(lambda: numbers() == set(wanted), lambda: f"lists {wanted} in force: {numbers()}")
+
+
+def wait_marked(cache, name):
+    """Waits until it is remembered who has signed a list, and nothing half is there."""
+
+    def hidden():
+        return [path.name for path in cache.glob(".*")]
+
+    eventually(lambda: hidden() == [f".{name}.signer"], lambda: f"one mark: {hidden()}")
 
 
 def ready(proxy):
@@ -259,7 +269,7 @@ def test_a_spoiled_file_in_the_cache_lets_nobody_in_and_is_fetched_again(
     publisher.publish(authority.crl(number=2))
     wait_in_force(again, 2)
     again.tunnel(again.target, leaf).echo(b"hello")
-    assert not list(settings["cache"].glob(".*")), os.listdir(settings["cache"])
+    wait_marked(settings["cache"], kept.name)
 
 
 def test_check_says_what_is_kept_and_asks_nobody(fetching, publisher, authority, settings):
@@ -277,6 +287,9 @@ def test_check_says_what_is_kept_and_asks_nobody(fetching, publisher, authority,
     assert len(publisher.requests) == count
 
 
+KEPT_MAX = 256  # lists that certificates have named, of one profile; see CONFIG.md
+
+
 def names(url):
     """The extension of a certificate whose list is published there."""
     point = x509.DistributionPoint([x509.UniformResourceIdentifier(url)], None, None, None)
@@ -291,6 +304,10 @@ def test_the_lists_that_verified_certificates_name_are_fetched_under_the_listed_
     settings["trust"]["staff"]["crl"] = [{"from": "cdp", "under": [prefix], "every": "1s"}]
     publisher.said = answer(authority.crl(number=1))
     leaf = authority.leaf("worker-7", extensions=names(prefix + "ca.crl"))
+    # As many lists are kept as may be, of which nobody knows who has signed them.
+    forged = der(pki.authority("Naming Stranger CA").crl(number=7))
+    for number in range(KEPT_MAX):
+        (settings["cache"] / f"staff.cdp.{number:064x}.crl").write_bytes(forged)
     proxy = fetching()
     assert ready(proxy).status == 200  # nobody knows yet what will be named
     others = [
@@ -303,7 +320,10 @@ def test_the_lists_that_verified_certificates_name_are_fetched_under_the_listed_
         assert "ALERT" in proxy.dial(other).refusal()
     assert "ALERT" in proxy.dial(leaf).refusal()
     proxy.audit.wait("handshake_refused", reason="crl_missing")
-    wait_in_force(proxy, 1)
+    digest = hashlib.sha256((prefix + "ca.crl").encode()).hexdigest()
+    wait_marked(settings["cache"], f"staff.cdp.{digest}.crl")
+    assert len(list(settings["cache"].glob("staff.cdp.*.crl"))) == KEPT_MAX
+    wait_in_force(proxy, 7, 1)
     tunnel = proxy.tunnel(proxy.target, leaf)
     # A reload goes on with what was named before.
     proxy.control.run("reload")

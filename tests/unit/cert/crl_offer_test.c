@@ -8,6 +8,7 @@
 
 #include <openssl/err.h>
 
+#include "auth/crl_mark.h"
 #include "auth/crl_offer.h"
 #include "tests/unit/cert/forge_crl.h"
 
@@ -23,6 +24,7 @@ struct bench {
     const struct forged *leaf;
     struct trust *trust;
     struct slice kept;
+    const uint8_t *kept_signer; // NULL: nobody remembers
 };
 
 // begin makes a profile of two CAs, with the list of `in_force` (NULL: none).
@@ -54,8 +56,8 @@ static enum err judge(const struct bench *bench, struct slice bytes, struct crl_
                       struct errinfo *info)
 {
     *info = (struct errinfo){0};
-    const enum err error =
-        crl_offer_judge(bench->trust, bytes, bench->kept, FORGE_NOW_S, out, info);
+    const struct crl_kept kept = {.bytes = bench->kept, .signer = bench->kept_signer};
+    const enum err error = crl_offer_judge(bench->trust, bytes, &kept, FORGE_NOW_S, out, info);
     assert_true((error == ERR_OK) == (info->text[0] == '\0'));
     assert_int_equal(ERR_peek_error(), 0);
     return error;
@@ -265,6 +267,55 @@ static void a_list_of_an_unknown_name_that_was_there_first_gives_way_to_one_of_a
     trust_destroy(bench.trust);
 }
 
+static void a_list_that_was_verified_once_keeps_its_place_after_a_restart(void **state)
+{
+    struct workshop *workshop = *state;
+    struct bench bench = begin(workshop, CRL(.number = 1));
+    const struct forged *middle = make_middle(workshop, &bench);
+    const struct slice first = forge_crl(workshop, CRL(.issuer = middle, .number = 5));
+    const struct slice newer =
+        forge_crl(workshop, CRL(.issuer = middle, .number = 6, .this_update_s = FORGE_NOW_S - 60));
+    const struct slice of_other = forge_crl(workshop, CRL(.issuer = bench.other));
+    struct crl_offer offer;
+    struct errinfo info;
+    see(workshop, &bench, middle);
+    bench.kept = (struct slice){0};
+    assert_int_equal(judge(&bench, first, &offer, &info), ERR_OK);
+    assert_true(offer.has_signer);
+    struct bench next = begin(workshop, NULL); // where nobody has seen the CA
+    next.kept = first;
+    assert_news(&next, forge_crl(workshop, CRL(.issuer = next.other)));
+    next.kept_signer = offer.signer;
+    assert_refused(&next, forge_crl(workshop, CRL(.issuer = next.other)), "Other");
+    assert_refused(&next, newer, "nobody knows");
+    assert_int_equal(crl_offer_look(next.trust, first, &offer, &info), ERR_OK);
+    assert_false(offer.has_signer);
+    trust_destroy(next.trust);
+    // Once it is seen again its newer list comes, and still no other.
+    assert_int_equal(crl_offer_look(bench.trust, first, &offer, &info), ERR_OK);
+    assert_true(offer.has_signer);
+    bench.kept = first;
+    bench.kept_signer = offer.signer;
+    assert_news(&bench, newer);
+    assert_refused(&bench, of_other, "Other");
+    trust_destroy(bench.trust);
+}
+
+static void who_has_signed_a_list_is_remembered_for_exactly_that_list(void **state)
+{
+    static const uint8_t signer[CERT_DIGEST_LEN] = {1, 2, 3};
+    uint8_t mark[CRL_MARK_LEN + 1] = {0};
+    (void)state;
+    crl_mark_make(SLICE_LITERAL("one"), signer, mark);
+    const uint8_t *found = crl_mark_signer(slice_of(mark, CRL_MARK_LEN), SLICE_LITERAL("one"));
+    assert_non_null(found);
+    assert_memory_equal(found, signer, CERT_DIGEST_LEN);
+    assert_null(crl_mark_signer(slice_of(mark, CRL_MARK_LEN), SLICE_LITERAL("two")));
+    assert_null(crl_mark_signer(slice_of(mark, CRL_MARK_LEN - 1), SLICE_LITERAL("one")));
+    assert_null(crl_mark_signer(slice_of(mark, CRL_MARK_LEN + 1), SLICE_LITERAL("one")));
+    assert_null(crl_mark_signer((struct slice){0}, SLICE_LITERAL("one")));
+}
+
 static void who_was_seen_is_known_after_a_reload_while_its_anchor_is_a_ca(void **state)
 {
     struct workshop *workshop = *state;
@@ -367,6 +418,8 @@ int main(void)
         TEST(a_list_that_nobody_has_verified_takes_no_place),
         TEST(a_forged_list_that_was_there_first_gives_way_to_the_true_one),
         TEST(a_list_of_an_unknown_name_that_was_there_first_gives_way_to_one_of_a_ca),
+        TEST(who_has_signed_a_list_is_remembered_for_exactly_that_list),
+        TEST(a_list_that_was_verified_once_keeps_its_place_after_a_restart),
         TEST(who_was_seen_is_known_after_a_reload_while_its_anchor_is_a_ca),
         TEST(a_list_of_the_same_place_that_goes_back_is_refused_although_none_is_in_force),
         TEST(what_is_no_whole_list_is_refused),
