@@ -184,43 +184,38 @@ static bool fill(struct further *further, struct sources *sources, const struct 
            policy_seal(policy) == ERR_OK;
 }
 
-// read_further reads into the arena of `policy`. `*out_is_whole`: every list that a `deny` uses could be read.
+// read_further reads into the arena of `denials`. A list that is no good says what it said in `former` (NULL: nothing).
 static bool read_further(struct reader *reader, struct sources *sources,
-                         const struct policy *in_force, struct policy *policy, bool *out_is_whole)
+                         const struct policy *in_force, const struct denials *former,
+                         struct denials *denials)
 {
     struct arena *arena = reader->arena;
     struct further further = {.reader = reader};
-    bool uses_bad = false;
-    reader->arena = policy->arena;
+    struct list_keeper keeper = {.former = former == NULL ? NULL : former->lists};
+    reader->arena = denials->policy->arena;
+    reader->keeper = &keeper;
     for (size_t i = 0; i < sources->count; i++) {
         struct source *source = &sources->items[i];
         source->sets.reader = reader;
         source->sets.outer = i == 0 ? NULL : &sources->items[0].sets;
         sets_read(&source->sets, node_get(source->root, "sets"));
     }
-    const size_t errors_before = reader->diagnostics->error_count;
-    const bool is_made = fill(&further, sources, in_force, policy);
-    for (size_t i = 0; i < sources->count; i++)
-        uses_bad |= sets_uses_bad(&sources->items[i].sets);
-    *out_is_whole = reader->diagnostics->error_count == errors_before && !uses_bad;
+    const bool is_made = fill(&further, sources, in_force, denials->policy);
+    denials->lists = keeper.kept;
     reader->arena = arena;
+    reader->keeper = NULL;
     free(further.names.items);
     return is_made;
 }
 
-// read_all reads the lists once more. A file that is gone counts also when a list cannot be read.
 static enum err read_all(struct reader *reader, const struct snapshot *current,
                          struct sources *sources, struct denials **out)
 {
     const struct snapshot *base = current->base == NULL ? current : current->base;
-    struct denials *former = current->taking == NULL ? NULL : current->taking->denials;
-    bool is_whole = false;
+    const struct denials *former = current->taking == NULL ? NULL : current->taking->denials;
     bool takes_any = false;
-    bool has_gone = false;
-    for (size_t i = 0; i < sources->count; i++) {
+    for (size_t i = 0; i < sources->count; i++)
         takes_any |= takes(&sources->items[i]);
-        has_gone |= sources->items[i].is_gone;
-    }
     if (!takes_any)
         return ERR_OK;
     struct denials *denials = calloc(1, sizeof *denials);
@@ -228,14 +223,9 @@ static enum err read_all(struct reader *reader, const struct snapshot *current,
         return ERR_MEMORY;
     atomic_init(&denials->refs, 1);
     denials->policy = policy_create();
-    if (denials->policy == NULL ||
-        !read_further(reader, sources, base->policy, denials->policy, &is_whole)) {
+    if (denials->policy == NULL || !read_further(reader, sources, base->policy, former, denials)) {
         denials_unref(denials);
         return ERR_MEMORY;
-    }
-    if (!is_whole && former != NULL && !has_gone) {
-        denials_unref(denials);
-        denials = denials_ref(former);
     }
     *out = denials;
     return ERR_OK;

@@ -8,7 +8,7 @@
 #include "proxy/config/snapshot.h"
 
 // denials_read reads the lists of every `deny` in `root`, the configuration in force of `current`, once more.
-// `*out` has one reference; NULL when no `deny` uses a list file and no included file is gone. When a list cannot be read it
-// is what was read for `current` before (NULL: nothing), which still has it. ERR_MEMORY.
+// `*out` has one reference; NULL when no `deny` uses a list file and no included file is gone. A list file that is no good,
+// or empty where it may not be, says what it said when it was good last since `current` came into force. ERR_MEMORY.
 enum err denials_read(struct reader *reader, const struct snapshot *current,
                       const struct node *root, struct denials **out) MUST_USE;

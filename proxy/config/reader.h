@@ -31,6 +31,21 @@ struct reader;
 typedef bool list_file_read(struct reader *reader, const struct node *node, const char *path,
                             struct file_content *out);
 
+// kept_list is a list file as it was when it was good last.
+struct kept_list {
+    const char *path;
+    int kind; // of list_kind
+    struct slice text;
+    bool is_former; // it is not good now
+    const struct kept_list *next;
+};
+
+// list_keeper keeps list files while a configuration is read, and takes what `former` has of one that is no good.
+struct list_keeper {
+    const struct kept_list *former; // borrowed; NULL: none
+    const struct kept_list *kept;   // in the reader's arena
+};
+
 struct reader {
     struct diagnostics *diagnostics; // borrowed
     const char *file;                // borrowed; of the configuration, as the user named it
@@ -38,6 +53,7 @@ struct reader {
     const char *folder;              // borrowed; paths are relative to it; NULL: the current one
     struct key_source *keys;         // borrowed; NULL: private keys are read by this process
     list_file_read *read_list;       // NULL: a list from a file is an error
+    struct list_keeper *keeper;      // borrowed; NULL: a list that is no good is an error
     int64_t now_s;                   // Unix seconds
     struct arena *files_arena;       // borrowed; of `files`
     struct snapshot_file *files;     // in `files_arena`: what has been read, the last one first

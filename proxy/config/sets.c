@@ -106,24 +106,87 @@ static bool finish(struct sets *sets, struct list_builder *builder, union set *o
 
 // ---- files --------------------------------------------------------------------------------------
 
-// load_file reads the list file `shared`, which `node` names.
-static bool load_file(struct sets *sets, const struct node *node, struct shared *shared)
+// build_file makes the set of a list file from its text.
+static bool build_file(struct sets *sets, struct slice text, struct shared *shared)
 {
     struct reader *reader = sets->reader;
     struct list_builder builder = {.kind = shared->kind};
-    struct file_content content = {0};
     union set *set = reader_alloc(reader, 1, sizeof *set);
-    if (set == NULL || !reader->read_list(reader, node, shared->key, &content))
+    if (set == NULL)
         return false;
     const size_t before = reader->diagnostics->error_count;
-    list_builder_add_lines(&builder, reader, shared->key, content.bytes);
-    file_content_deinit(&content);
+    list_builder_add_lines(&builder, reader, shared->key, text);
     shared->facts = builder.facts;
     shared->items = set;
     shared->count = 1;
     const bool is_good = reader->diagnostics->error_count == before && finish(sets, &builder, set);
     list_builder_deinit(&builder);
     return is_good;
+}
+
+// keep keeps the text of a list file that is good.
+static bool keep(struct sets *sets, const struct shared *shared, struct slice text, bool is_former)
+{
+    struct reader *reader = sets->reader;
+    struct kept_list *kept = reader_alloc(reader, 1, sizeof *kept);
+    const char *copy = kept == NULL ? NULL : reader_copy(reader, text);
+    if (copy == NULL)
+        return false;
+    *kept = (struct kept_list){.path = shared->key,
+                               .kind = shared->kind,
+                               .text = slice_of(copy, text.len),
+                               .is_former = is_former,
+                               .next = reader->keeper->kept};
+    reader->keeper->kept = kept;
+    return true;
+}
+
+// take_former makes the set of what a list file said when it was good last.
+static bool take_former(struct sets *sets, struct shared *shared)
+{
+    const struct kept_list *former = sets->reader->keeper->former;
+    while (former != NULL &&
+           (former->kind != (int)shared->kind || strcmp(former->path, shared->key) != 0))
+        former = former->next;
+    return former != NULL && build_file(sets, former->text, shared) &&
+           keep(sets, shared, former->text, true);
+}
+
+// load_file reads the list file `shared`, which `node` names.
+static bool load_file(struct sets *sets, const struct node *node, struct shared *shared)
+{
+    struct reader *reader = sets->reader;
+    struct file_content content = {0};
+    if (!reader->read_list(reader, node, shared->key, &content))
+        return false;
+    const bool is_good = build_file(sets, content.bytes, shared) &&
+                         (reader->keeper == NULL || keep(sets, shared, content.bytes, false));
+    file_content_deinit(&content);
+    return is_good;
+}
+
+// load_or_keep reads a list file, and where it is no good, or empty and may not be, takes what it said before.
+static bool load_or_keep(struct sets *sets, const struct node *node, bool may_be_empty,
+                         struct shared *shared)
+{
+    struct reader *reader = sets->reader;
+    struct diagnostics *diagnostics = reader->diagnostics;
+    struct diagnostics findings;
+    if (reader->keeper == NULL)
+        return load_file(sets, node, shared);
+    const struct kept_list *before = reader->keeper->kept;
+    diagnostics_init(&findings);
+    reader->diagnostics = &findings;
+    const bool is_good =
+        load_file(sets, node, shared) && (shared->facts.entry_count > 0 || may_be_empty);
+    reader->diagnostics = diagnostics;
+    if (!is_good)
+        reader->keeper->kept = before;
+    const bool is_there = is_good || (!reader->is_out_of_memory && take_former(sets, shared));
+    if (!is_there)
+        diagnostics_append(diagnostics, &findings, SIZE_MAX);
+    diagnostics_deinit(&findings);
+    return is_there;
 }
 
 // file_list reads `{file: PATH, allow_empty: true}`, the file only when it is new. NULL when it is
@@ -153,7 +216,7 @@ static struct shared *file_list(struct sets *sets, const struct node *node, enum
         shared = add_shared(sets, kind, list.path);
         if (shared == NULL)
             return NULL;
-        shared->is_bad = !load_file(sets, file, shared);
+        shared->is_bad = !load_or_keep(sets, file, list.may_be_empty, shared);
     }
     if (shared->is_bad)
         return NULL;
@@ -376,15 +439,6 @@ void sets_read(struct sets *sets, const struct node *node)
         return;
     kind_read(sets, node_get(node, "hosts"), LIST_HOSTS);
     kind_read(sets, node_get(node, "addresses"), LIST_ADDRESSES);
-}
-
-bool sets_uses_bad(const struct sets *sets)
-{
-    for (const struct shared *set = sets->first; set != NULL; set = set->next) {
-        if (set->is_used && set->is_bad)
-            return true;
-    }
-    return false;
 }
 
 void sets_warn_unused(struct sets *sets)

@@ -31,9 +31,6 @@ void sets_read(struct sets *sets, const struct node *node);
 // sets_warn_unused warns of the sets that no rule has used.
 void sets_warn_unused(struct sets *sets);
 
-// sets_uses_bad tells whether a list that was read uses a set that is no good.
-bool sets_uses_bad(const struct sets *sets);
-
 // sets_read_hosts and sets_read_addresses read a list of a rule: plain entries, `@NAME`, and
 // `{file: PATH}`. `what` is such as "`hosts`". `*facts` is what holds for the whole list. Its odd
 // prefixes are reported here when an allow uses it (`is_allow`), those of a shared list once. NULL: an empty list.

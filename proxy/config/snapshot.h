@@ -145,7 +145,8 @@ struct snapshot {
 // denials is the policy of a snapshot with further `deny` rules; several takings may share it.
 struct denials {
     atomic_size_t refs;
-    struct policy *policy; // owned; borrows from that of the snapshot that it was read for
+    struct policy *policy;         // owned; borrows from that of the snapshot that it was read for
+    const struct kept_list *lists; // in the policy's arena; what it was read from
 };
 
 // denials_ref takes another reference and returns its argument, denials_unref gives one back; the last

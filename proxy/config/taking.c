@@ -71,6 +71,15 @@ static bool is_in_force(const struct snapshot_file *file, const struct snapshot 
     return known != NULL;
 }
 
+// is_former tells whether a list file is no good now, so that what it said before counts.
+static bool is_former(const struct denials *denials, const char *path)
+{
+    const struct kept_list *list = denials == NULL ? NULL : denials->lists;
+    while (list != NULL && !(list->is_former && strcmp(list->path, path) == 0))
+        list = list->next;
+    return list != NULL;
+}
+
 // takes_more compares with what is in force; `lists` are the files read before those of the denials.
 static bool takes_more(const struct taking *taking, const struct snapshot *current,
                        const struct snapshot_file *lists)
@@ -81,7 +90,7 @@ static bool takes_more(const struct taking *taking, const struct snapshot *curre
             return true;
     }
     const struct snapshot_file *file = taking->files;
-    while (file != lists && is_in_force(file, current))
+    while (file != lists && (is_in_force(file, current) || is_former(taking->denials, file->path)))
         file = file->next;
     return file != lists && taking->denials != former;
 }

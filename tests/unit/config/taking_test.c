@@ -113,7 +113,7 @@ static const char CONFIG[] =
     "include: ['lists/*.yaml']\n"
     "sets: {hosts: {bad: [{file: list.txt}]}}\n"
     "clients: [{name: a, match: [{cn: a}], allow: [{hosts: [x]}],\n"
-    "           deny: [{hosts: [{file: list.txt}]}]}]\n"
+    "           deny: [{hosts: [{file: list.txt}]}, {hosts: [{file: more.txt}]}]}]\n"
     "audit: {file: audit.jsonl}\n";
 
 // Two included files: one denies by a list of the main file, the other one goes.
@@ -135,6 +135,7 @@ static void set_up(struct house *house)
     write_crl(house, 1);
     write_from(house, "other.crt", "tls/partners-ca.crt");
     folder_write(&house->folder, "list.txt", SLICE_LITERAL("a.example\n"), 0644);
+    folder_write(&house->folder, "more.txt", SLICE_LITERAL("m.example\n"), 0644);
     folder_write(&house->folder, "t.yaml", SLICE_LITERAL(CONFIG), 0644);
     folder_write(&house->folder, "lists/b.yaml", SLICE_LITERAL(STAYING), 0644);
     folder_write(&house->folder, "lists/c.yaml", SLICE_LITERAL(GOING), 0644);
@@ -167,7 +168,7 @@ static void assert_whole(const struct taking *taking, size_t call)
     sk_CRYPTO_BUFFER_pop_free(names, CRYPTO_BUFFER_free);
     if (count != 1)
         fail_msg("call %zu: the CA that is gone is still there", call);
-    if (taking->denials == NULL || taking->denials->policy->clients[0].deny_count != 2)
+    if (taking->denials == NULL || taking->denials->policy->clients[0].deny_count != 4)
         fail_msg("call %zu: the deny list is left out", call);
     const struct client *clients = taking->denials->policy->clients;
     if (clients[1].file->deny_count != 2 || clients[1].allow_count != 1)
@@ -291,11 +292,69 @@ static void it_is_known_whether_any_trust_is_taken_away(void **state)
     }
 }
 
+// take reads what takes trust away from `*revision` now, and lets it count.
+static const struct policy *take(struct snapshot **revision)
+{
+    struct taking *taking = NULL;
+    struct snapshot *next = NULL;
+    assert_int_equal(taking_read(*revision, SLICE_LITERAL("nonsense: 1"), FOLDER_NOW_S, &taking),
+                     ERR_OK);
+    assert_non_null(taking);
+    assert_int_equal(snapshot_revise(*revision, NULL, taking, &next), ERR_OK);
+    taking_unref(taking);
+    snapshot_unref(*revision);
+    *revision = next;
+    return next->taking->denials->policy;
+}
+
+// denies tells whether a `deny` of the client has this host.
+static bool denies(const struct client *client, const char *name)
+{
+    struct hostname host;
+    bool has = false;
+    assert_int_equal(hostname_parse(slice_of_string(name), &host), ERR_OK);
+    for (size_t i = 0; i < client->deny_count; i++) {
+        for (size_t j = 0; j < client->deny[i].hosts.count; j++)
+            has |= host_set_matches(client->deny[i].hosts.items[j], &host);
+    }
+    return has;
+}
+
+// Two lists, of which one is no good for a time: what either has said stays, and what the other one says now counts.
+static void a_list_that_is_no_good_holds_no_other_one_up(void **state)
+{
+    static const char *const bad[] = {"not a host!\n", ""};
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        struct house house;
+        set_up(&house);
+        struct snapshot *revision = snapshot_ref(house.snapshot);
+        folder_write(&house.folder, "list.txt", SLICE_LITERAL("b.example\n"), 0644);
+        folder_write(&house.folder, "more.txt", SLICE_LITERAL("x.example\n"), 0644);
+        const struct policy *policy = take(&revision);
+        assert_true(denies(&policy->clients[0], "b.example"));
+        folder_write(&house.folder, "list.txt", slice_of_string(bad[i]), 0644);
+        folder_write(&house.folder, "more.txt", SLICE_LITERAL("y.example\n"), 0644);
+        policy = take(&revision);
+        assert_true(denies(&policy->clients[0], "a.example"));
+        assert_true(denies(&policy->clients[0], "b.example"));
+        assert_true(denies(&policy->clients[0], "y.example"));
+        remove_file(&house, "lists/c.yaml");
+        policy = take(&revision);
+        assert_int_equal(policy->clients[2].allow_count, 0);
+        assert_true(denies(&policy->clients[0], "b.example"));
+        assert_true(denies(&policy->clients[0], "y.example"));
+        snapshot_unref(revision);
+        tear_down(&house);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(memory_that_fails_is_never_taken_for_a_bad_file),
         cmocka_unit_test(it_is_known_whether_any_trust_is_taken_away),
+        cmocka_unit_test(a_list_that_is_no_good_holds_no_other_one_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
