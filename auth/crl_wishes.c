@@ -68,10 +68,7 @@ static void end(struct crl_wishes *wishes)
 
 static bool is_allowed(const struct crl_wishes *wishes, const struct http_url *url)
 {
-    size_t i = 0;
-    while (i < wishes->prefix_count && !http_url_is_under(url, &wishes->prefixes[i]))
-        i++;
-    return i < wishes->prefix_count;
+    return http_url_is_under_any(url, wishes->prefixes, wishes->prefix_count);
 }
 
 static bool is_of(const struct wish *wish, const uint8_t *issuer)

@@ -205,3 +205,12 @@ bool http_url_is_under(const struct http_url *url, const struct http_url *prefix
            slice_starts_with(slice_of(url->text, url->len), slice_of(prefix->text, prefix->len)) &&
            is_clear(path);
 }
+
+bool http_url_is_under_any(const struct http_url *url, const struct http_url *prefixes,
+                           size_t count)
+{
+    size_t i = 0;
+    while (i < count && !http_url_is_under(url, &prefixes[i]))
+        i++;
+    return i < count;
+}

@@ -39,3 +39,7 @@ bool http_url_is_prefix(const struct http_url *url);
 // prefix. False where `prefix` is none, and where the path has an encoded `/`, `\`, `;` or `%`, or a segment that begins like
 // `..%`, which a server may decode, be it twice.
 bool http_url_is_under(const struct http_url *url, const struct http_url *prefix);
+
+// http_url_is_under_any tells whether `url` is under one of the prefixes.
+bool http_url_is_under_any(const struct http_url *url, const struct http_url *prefixes,
+                           size_t count);

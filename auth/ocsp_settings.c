@@ -27,15 +27,6 @@ void ocsp_settings_unref(struct ocsp_settings *settings)
         free(settings);
 }
 
-static bool is_allowed(const struct ocsp_settings *settings, const struct http_url *url)
-{
-    for (size_t i = 0; i < settings->prefix_count; i++) {
-        if (http_url_is_under(url, &settings->prefixes[i]))
-            return true;
-    }
-    return false;
-}
-
 bool ocsp_settings_find_url(const struct ocsp_settings *settings, struct slice urls,
                             struct http_url *out)
 {
@@ -47,7 +38,8 @@ bool ocsp_settings_find_url(const struct ocsp_settings *settings, struct slice u
         struct errinfo info;
         const struct slice url = slice_first(urls, slice_find(urls, '\0'));
         urls = slice_from(urls, url.len + 1);
-        if (http_url_parse(url, out, &info) == ERR_OK && is_allowed(settings, out))
+        if (http_url_parse(url, out, &info) == ERR_OK &&
+            http_url_is_under_any(out, settings->prefixes, settings->prefix_count))
             return true;
     }
     return false;

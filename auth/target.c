@@ -80,6 +80,11 @@ bool target_equal_host(const struct target *a, const struct target *b)
     return false;
 }
 
+bool target_equal(const struct target *a, const struct target *b)
+{
+    return a->port == b->port && target_equal_host(a, b);
+}
+
 // kept_target is a target whose name is as long as it is.
 struct kept_target {
     struct ip_addr address; // with TARGET_ADDRESS

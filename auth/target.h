@@ -30,6 +30,9 @@ enum err target_host_parse(struct slice host, struct target *out) MUST_USE;
 // target_equal_host tells whether both name the same host, whatever the ports.
 bool target_equal_host(const struct target *a, const struct target *b);
 
+// target_equal tells whether both name the same port of the same host.
+bool target_equal(const struct target *a, const struct target *b);
+
 // target_keep copies a target into as little memory as its name needs, for what lives long. The caller frees it with
 // `free`. NULL without memory. kept_target_read gives the target.
 struct kept_target;

@@ -9,11 +9,6 @@
 
 #include "auth/base/err.h"
 
-static bool is_same_place(const struct target *a, const struct target *b)
-{
-    return a->port == b->port && target_equal_host(a, b);
-}
-
 // compare puts the place first that is tried first, then the one that is more often, then by name.
 static int compare(const struct srv_place *a, const struct srv_place *b)
 {
@@ -36,7 +31,7 @@ static void remove_at(struct srv_list *list, size_t at)
 void srv_list_add(struct srv_list *list, const struct srv_place *place)
 {
     for (size_t i = 0; i < list->count; i++) {
-        if (!is_same_place(&list->places[i].target, &place->target))
+        if (!target_equal(&list->places[i].target, &place->target))
             continue;
         if (compare(&list->places[i], place) <= 0)
             return;
@@ -58,7 +53,7 @@ void srv_list_add(struct srv_list *list, const struct srv_place *place)
 static bool has_place(const struct srv_list *list, const struct target *target)
 {
     for (size_t i = 0; i < list->count; i++) {
-        if (is_same_place(&list->places[i].target, target))
+        if (target_equal(&list->places[i].target, target))
             return true;
     }
     return false;

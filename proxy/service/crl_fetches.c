@@ -457,14 +457,6 @@ static void adopt(struct crl_fetches *fetches, const struct crl_source_entry *en
         wait_for(item, item->every_ms);
 }
 
-static bool is_under(const struct crl_source *source, const struct http_url *url)
-{
-    size_t i = 0;
-    while (i < source->prefix_count && !http_url_is_under(url, &source->prefixes[i]))
-        i++;
-    return i < source->prefix_count;
-}
-
 // adopt_learned goes on with what certificates have named for this profile, as far as it may still be asked for.
 static void adopt_learned(struct crl_fetches *fetches, const struct crl_source_entry *entry)
 {
@@ -472,8 +464,8 @@ static void adopt_learned(struct crl_fetches *fetches, const struct crl_source_e
     char path[CONFIG_PATH_MAX + 1];
     for (struct item *item = fetches->items; item != NULL; item = item->next) {
         if (item->is_learned && strcmp(item->trust, source->trust) == 0 &&
-            is_under(source, &item->url) && crl_source_learned_path(source, &item->url, path) &&
-            strcmp(item->path, path) == 0)
+            http_url_is_under_any(&item->url, source->prefixes, source->prefix_count) &&
+            crl_source_learned_path(source, &item->url, path) && strcmp(item->path, path) == 0)
             adopt(fetches, entry, &item->url, path);
     }
 }

@@ -14,11 +14,6 @@ enum {
 _Static_assert((int)ROUTE_PROXIES_MAX == (int)PARENT_PROXIES_MAX, "one number of proxies");
 _Static_assert((int)ROUTE_PROXIES_MAX == (int)BOARD_PROXIES_MAX, "one number of proxies");
 
-static bool is_same_target(const struct target *a, const struct target *b)
-{
-    return a->port == b->port && target_equal_host(a, b);
-}
-
 // fill_places says which proxies they are, as DNS says.
 static void fill_places(struct proxy_route_options *options, const struct srv_list *list)
 {
@@ -66,7 +61,8 @@ static void retire(struct parent *parent)
     connection_pool_retire(&parent->pool);
 }
 
-// succeed replaces a parent by one that has the places of today. Without memory it stays as it is.
+// succeed replaces a parent by one that has the places of today. Without memory it stays as it is until DNS answers again; see
+// parent_find_proxies.
 static void succeed(struct parent *before, const struct srv_list *list)
 {
     struct parent *parent = calloc(1, sizeof *parent);
@@ -91,7 +87,7 @@ static void follow_ranks(struct proxy_route_options *options, const struct srv_l
 {
     for (size_t i = 0; i < options->proxy_count; i++) {
         for (size_t j = 0; j < list->count; j++) {
-            if (is_same_target(&options->proxies[i], &list->places[j].target))
+            if (target_equal(&options->proxies[i], &list->places[j].target))
                 options->ranks[i] = list->places[j].rank;
         }
     }
@@ -156,7 +152,7 @@ static bool is_same(const struct parent *parent, const struct parent_config *con
         (credentials == NULL) != (config->credentials == NULL))
         return false;
     for (size_t i = 0; i < config->proxy_count; i++) { // of a service none
-        if (!is_same_target(&options->proxies[i], &config->proxies[i]))
+        if (!target_equal(&options->proxies[i], &config->proxies[i]))
             return false;
     }
     return credentials == NULL ||
@@ -256,7 +252,9 @@ enum parent_places parent_find_proxies(struct parent *parent, struct srv_waiter 
 {
     if (parent->source != NULL && !srv_source_look(parent->source, waiter))
         return PARENT_WAITS;
-    return parent->options.proxy_count > 0 ? PARENT_FOUND : PARENT_NOWHERE;
+    // Without memory for its successor a parent has the places of before, though DNS says that there are none any more.
+    const bool is_gone = parent->source != NULL && srv_source_list(parent->source)->count == 0;
+    return parent->options.proxy_count > 0 && !is_gone ? PARENT_FOUND : PARENT_NOWHERE;
 }
 
 const char *parent_problem(const struct parent *parent)
@@ -290,7 +288,7 @@ bool parent_is_configured(const struct parent *parent, const struct target *prox
     if (config->srv != NULL) // what DNS says about it may change meanwhile
         return is_place(parent, proxy, config->srv);
     for (size_t i = 0; i < config->proxy_count; i++)
-        is_there = is_there || is_same_target(&config->proxies[i], proxy);
+        is_there = is_there || target_equal(&config->proxies[i], proxy);
     return is_there;
 }
 

@@ -188,6 +188,11 @@ static void only_what_is_below_a_prefix_is_under_it(void **state)
     assert_false(http_url_is_prefix(&query));
     assert_false(http_url_is_under(&prefix, &file));
     assert_false(http_url_is_under(&query, &query));
+    const struct http_url prefixes[] = {good("http://other.test/"), prefix};
+    const struct http_url list = good("http://pki.test/crl/ca.crl");
+    assert_true(http_url_is_under_any(&list, prefixes, 2));
+    assert_false(http_url_is_under_any(&list, prefixes, 1));
+    assert_false(http_url_is_under_any(&list, NULL, 0));
 }
 
 int main(void)

@@ -123,6 +123,9 @@ static void compares_hosts_whatever_the_port(void **state)
             assert_int_equal(ERR_OK, target_parse(slice_of_string(hosts[k]), &b));
             b.port = 9;
             assert_int_equal(i == k, target_equal_host(&a, &b));
+            assert_false(target_equal(&a, &b));
+            b.port = 1;
+            assert_int_equal(i == k, target_equal(&a, &b));
         }
     }
     assert_int_equal(ERR_OK, target_parse(SLICE_LITERAL("A.example.:1"), &a));
