@@ -36,7 +36,7 @@ bool reader_list_file(struct reader *reader, const struct node *node, const char
 }
 
 static void note_digest(struct reader *reader, const char *path, const uint8_t sha256[32],
-                        bool is_apart)
+                        bool is_apart, bool has_key)
 {
     struct snapshot_file *file = arena_alloc(reader->files_arena, 1, sizeof *file);
     const char *copy = arena_copy_string(reader->files_arena, slice_of_string(path));
@@ -46,6 +46,7 @@ static void note_digest(struct reader *reader, const char *path, const uint8_t s
     }
     file->path = copy;
     file->is_apart = is_apart;
+    file->has_key = has_key;
     (void)bytes_copy(file->sha256, sizeof file->sha256, slice_of(sha256, sizeof file->sha256));
     file->next = reader->files;
     reader->files = file;
@@ -56,12 +57,13 @@ void reader_note_file(struct reader *reader, const char *path, struct slice byte
     uint8_t sha256[SHA256_DIGEST_LENGTH] = {0};
     if (bytes.data != NULL)
         (void)SHA256(bytes.data, bytes.len, sha256);
-    note_digest(reader, path, sha256, false);
+    note_digest(reader, path, sha256, false, false);
 }
 
-void reader_note_apart(struct reader *reader, const char *path, const uint8_t sha256[32])
+void reader_note_apart(struct reader *reader, const char *path, const uint8_t sha256[32],
+                       bool has_key)
 {
-    note_digest(reader, path, sha256, true);
+    note_digest(reader, path, sha256, true, has_key);
 }
 
 const char *folder_of(struct arena *arena, const char *path)

@@ -24,7 +24,8 @@ bool reader_list_file(struct reader *reader, const struct node *node, const char
 void reader_note_file(struct reader *reader, const char *path, struct slice bytes);
 
 // reader_note_apart likewise for a file that the process that holds the private keys has read.
-void reader_note_apart(struct reader *reader, const char *path, const uint8_t sha256[32]);
+void reader_note_apart(struct reader *reader, const char *path, const uint8_t sha256[32],
+                       bool has_key);
 
 // folder_of returns the folder that the paths of the configuration at `path` are relative to, in the
 // arena; NULL without memory.

@@ -12,11 +12,11 @@ enum {
 
 // take_outcome notes a file that was read elsewhere, or reports why it was not.
 static bool take_outcome(struct reader *reader, const struct node *node, const char *what,
-                         const char *path, enum err error, const uint8_t sha256[32],
+                         const char *path, enum err error, const uint8_t sha256[32], bool has_key,
                          const struct errinfo *info)
 {
     if (error == ERR_OK)
-        reader_note_apart(reader, path, sha256);
+        reader_note_apart(reader, path, sha256, has_key);
     else if (error == ERR_MEMORY)
         reader_no_memory(reader);
     else
@@ -43,7 +43,8 @@ static bool chain_read(struct reader *reader, const struct node *node, struct pa
     out->chain = content.certificates;
     out->has_key_in_chain = content.has_key;
     out->is_chain_empty = content.is_empty;
-    return take_outcome(reader, node, "`chain`", out->chain_path, error, content.sha256, &info);
+    return take_outcome(reader, node, "`chain`", out->chain_path, error, content.sha256,
+                        content.has_key, &info);
 }
 
 static bool tls_key_read(struct reader *reader, const struct node *node, struct pair_files *out)
@@ -61,7 +62,8 @@ static bool tls_key_read(struct reader *reader, const struct node *node, struct 
         reader->keys->ops->read_key(reader->keys, out->key_path, &out->apart, &info);
     out->key.apart = out->apart.tls;
     out->key.problem = out->apart.tls == NULL ? out->apart.problem.text : NULL;
-    return take_outcome(reader, node, "`key`", out->key_path, error, out->apart.sha256, &info);
+    return take_outcome(reader, node, "`key`", out->key_path, error, out->apart.sha256, true,
+                        &info);
 }
 
 bool pair_files_read(struct reader *reader, const struct node *node, struct pair_files *out)
@@ -109,7 +111,7 @@ static bool read_apart(struct reader *reader, const struct node *node, const cha
         return false;
     const enum err error = reader->keys->ops->read_signer(reader->keys, *out_path, &content, &info);
     *out = content.signer;
-    return take_outcome(reader, node, "`key`", *out_path, error, content.sha256, &info);
+    return take_outcome(reader, node, "`key`", *out_path, error, content.sha256, true, &info);
 }
 
 struct checkpoint_signer *signer_file_read(struct reader *reader, const struct node *node)

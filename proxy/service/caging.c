@@ -18,9 +18,18 @@
 #include "proxy/config/zone_names.h"
 #include "proxy/log/log.h"
 
+#define STDOUT "/proc/self/fd/1"
+
 #define UNREADABLE                                                                                  \
     "%s cannot be read by user %s: reloads will fail, and a renewed file is not seen; let a group " \
     "of that user read it (chgrp %s, chmod g+r)"
+
+#define WIDE "%s is directly in %s, all of which the sandbox would open, for writing too: %s"
+
+#define EXPOSED                                                                                       \
+    "the private key %s can be read by the process that serves, though `process.keys` is apart: put " \
+    "it into a folder that is not in or below one that the configuration names for something else "   \
+    "(that of the configuration itself among them), or make it root's alone and set `process.user`"
 
 enum err caging_begin(void *arg, const struct process_settings *settings, struct errinfo *info)
 {
@@ -76,25 +85,6 @@ static void say_unreadable(const struct snapshot *snapshot, const char *user)
         log_warning(LOG_CAGE, UNREADABLE, file->path, user, user);
 }
 
-enum err caging_check(const struct snapshot *snapshot, struct diagnostics *findings)
-{
-    struct rights_user user;
-    struct errinfo info;
-    const char *name = snapshot->process.user;
-    if (geteuid() != 0 || name == NULL)
-        return ERR_OK;
-    if (rights_find_user(name, &user, &info) != ERR_OK ||
-        rights_drop(&user, false, &info) != ERR_OK) {
-        (void)diagnostics_add(findings, SEVERITY_ERROR, snapshot->path, 0, 0, "%s", info.text);
-        return ERR_INPUT;
-    }
-    const struct snapshot_file *file = NULL;
-    while ((file = find_unreadable(snapshot, file)) != NULL)
-        (void)diagnostics_add(findings, SEVERITY_WARNING, snapshot->path, 0, 0, UNREADABLE,
-                              file->path, name, name);
-    return ERR_OK;
-}
-
 // ---- files --------------------------------------------------------------------------------------
 
 #if defined(__has_feature)
@@ -117,19 +107,32 @@ static const char *is_impossible(void)
 #endif
 }
 
+// is_child tells whether a folder is one level below `parent`, which ends in a slash.
+static bool is_child(const char *folder, const char *parent)
+{
+    const size_t len = strlen(parent);
+    return strncmp(folder, parent, len) == 0 && folder[len] != '\0' &&
+           strchr(folder + len, '/') == NULL;
+}
+
 // is_wide tells whether much more is in a folder than what a proxy needs: there a rule is for one file, and a file that is renamed
 // over it is another one.
 static bool is_wide(const char *folder)
 {
-    static const char *const wide[] = {"/",          "/etc",     "/usr",    "/var",  "/home",
-                                       "/root",      "/run",     "/tmp",    "/proc", "/dev",
-                                       "/sys",       "/opt",     "/srv",    "/mnt",  "/usr/share",
-                                       "/usr/local", "/var/lib", "/var/tmp"};
+    static const char *const wide[] = {
+        "/",          "/etc",       "/usr",           "/var",
+        "/home",      "/root",      "/run",           "/tmp",
+        "/proc",      "/dev",       "/sys",           "/opt",
+        "/srv",       "/mnt",       "/media",         "/boot",
+        "/usr/share", "/usr/local", "/usr/lib",       "/var/lib",
+        "/var/tmp",   "/var/log",   "/var/run",       "/var/cache",
+        "/var/spool", "/etc/ssl",   "/etc/pki",       "/dev/shm",
+        "/run/user",  "/run/lock",  "/usr/local/etc", "/usr/local/share"};
     for (size_t i = 0; i < sizeof wide / sizeof *wide; i++) {
         if (strcmp(folder, wide[i]) == 0)
             return true;
     }
-    return false;
+    return is_child(folder, "/home/") || is_child(folder, "/run/user/");
 }
 
 // cut_name makes the folder of a path of the path.
@@ -154,31 +157,131 @@ static bool folder_of(const char *path, char out[PATH_MAX])
     return realpath(folder, out) != NULL;
 }
 
-// place is one that the configuration names: a file, or a folder.
-typedef void place_fn(void *arg, const char *path, bool is_written);
+// place is one that the configuration names.
+struct place {
+    const char *path;
+    bool is_written;
+    bool is_folder;   // whether it is there or not; of others that shows
+    bool is_constant; // a reload does not change it
+};
+
+typedef void place_fn(void *arg, const struct place *place);
+
+// each_written calls `fn` for each place that is written to.
+static void each_written(const struct snapshot *snapshot, place_fn *fn, void *arg)
+{
+    const struct admin_settings *admin = snapshot->admin;
+    if (!sink_is_stdout(snapshot->audit_path))
+        fn(arg, &(struct place){.path = snapshot->audit_path, .is_written = true});
+    if (snapshot->control_path != NULL) {
+        fn(arg, &(struct place){
+                    .path = snapshot->control_path, .is_written = true, .is_constant = true});
+        fn(arg,
+           &(struct place){.path = snapshot->state_path, .is_written = true, .is_constant = true});
+    }
+    if (admin != NULL && admin->socket_path != NULL)
+        fn(arg, &(struct place){.path = admin->socket_path, .is_written = true});
+    for (const struct crl_source_entry *entry = snapshot->crl_sources; entry != NULL;
+         entry = entry->next)
+        fn(arg, &(struct place){.path = entry->source->path,
+                                .is_written = true,
+                                .is_folder = entry->source->is_learned});
+}
 
 // each_place calls `fn` for each, written ones last.
 static void each_place(const struct snapshot *snapshot, place_fn *fn, void *arg)
 {
     if (!source_is_stdin(snapshot->path))
-        fn(arg, snapshot->path, false);
+        fn(arg, &(struct place){.path = snapshot->path});
     for (const struct snapshot_file *file = snapshot->files; file != NULL; file = file->next) {
         if (!file->is_apart)
-            fn(arg, file->path, false);
+            fn(arg, &(struct place){.path = file->path});
     }
     for (size_t i = 0; i < snapshot->process.path_count; i++)
-        fn(arg, snapshot->process.paths[i], false);
-    if (!sink_is_stdout(snapshot->audit_path))
-        fn(arg, snapshot->audit_path, true);
-    if (snapshot->control_path != NULL) {
-        fn(arg, snapshot->control_path, true);
-        fn(arg, snapshot->state_path, true);
+        fn(arg, &(struct place){.path = snapshot->process.paths[i],
+                                .is_folder = access(snapshot->process.paths[i], F_OK) != 0});
+    each_written(snapshot, fn, arg);
+}
+
+// is_stream tells whether a path leads to a device or a pipe: it is opened, and never made.
+static bool is_stream(const char *path)
+{
+    struct stat status;
+    return stat(path, &status) == 0 && (S_ISCHR(status.st_mode) || S_ISFIFO(status.st_mode));
+}
+
+static bool is_link(const char *path)
+{
+    struct stat status;
+    return lstat(path, &status) == 0 && S_ISLNK(status.st_mode);
+}
+
+static bool is_folder(const char *path)
+{
+    struct stat status;
+    return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
+}
+
+// opens_wide tells whether a place needs a folder to be opened, for writing too, in which much else is.
+static bool opens_wide(const struct place *place, char out_folder[PATH_MAX])
+{
+    return place->is_written && !place->is_folder && !is_stream(place->path) &&
+           !is_link(place->path) && folder_of(place->path, out_folder) && is_wide(out_folder);
+}
+
+// judging is the search for places that need a folder to be opened in which much else is.
+struct judging {
+    const struct snapshot *snapshot;
+    struct diagnostics *findings; // NULL: the log is told
+    struct errinfo *info;
+    enum err error;
+};
+
+static void judge_place(void *arg, const struct place *place)
+{
+    struct judging *judging = arg;
+    const char *advice = "give it a folder of its own";
+    const bool is_refused = judging->snapshot->process.sandbox == SANDBOX_ON;
+    char folder[PATH_MAX];
+    if (!opens_wide(place, folder))
+        return;
+    if (judging->findings != NULL)
+        (void)diagnostics_add(judging->findings, is_refused ? SEVERITY_ERROR : SEVERITY_WARNING,
+                              judging->snapshot->path, 0, 0, WIDE, place->path, folder, advice);
+    else if (!is_refused)
+        log_warning(LOG_CAGE, WIDE, place->path, folder, advice);
+    if (is_refused)
+        judging->error = errinfo_set(judging->info, ERR_INPUT, WIDE, place->path, folder, advice);
+}
+
+// judge_width warns of what opens more than it should. ERR_INPUT where the configuration wants no less than a whole sandbox.
+static enum err judge_width(const struct snapshot *snapshot, struct diagnostics *findings,
+                            struct errinfo *info)
+{
+    struct judging judging = {.snapshot = snapshot, .findings = findings, .info = info};
+    if (snapshot->process.sandbox != SANDBOX_OFF)
+        each_written(snapshot, judge_place, &judging);
+    return judging.error;
+}
+
+enum err caging_check(const struct snapshot *snapshot, struct diagnostics *findings)
+{
+    struct rights_user user;
+    struct errinfo info;
+    const char *name = snapshot->process.user;
+    TRY(judge_width(snapshot, findings, &info));
+    if (geteuid() != 0 || name == NULL)
+        return ERR_OK;
+    if (rights_find_user(name, &user, &info) != ERR_OK ||
+        rights_drop(&user, false, &info) != ERR_OK) {
+        (void)diagnostics_add(findings, SEVERITY_ERROR, snapshot->path, 0, 0, "%s", info.text);
+        return ERR_INPUT;
     }
-    if (snapshot->admin != NULL && snapshot->admin->socket_path != NULL)
-        fn(arg, snapshot->admin->socket_path, true);
-    for (const struct crl_source_entry *entry = snapshot->crl_sources; entry != NULL;
-         entry = entry->next)
-        fn(arg, entry->source->path, true);
+    const struct snapshot_file *file = NULL;
+    while ((file = find_unreadable(snapshot, file)) != NULL)
+        (void)diagnostics_add(findings, SEVERITY_WARNING, snapshot->path, 0, 0, UNREADABLE,
+                              file->path, name, name);
+    return ERR_OK;
 }
 
 // entering is the making of rules.
@@ -214,46 +317,54 @@ static void allow(struct entering *entering, const char *path, bool is_written)
         note_written(entering, path);
 }
 
-// allow_links allows the folders of links on the way to a path: who changes one has it lead to something beside it.
+// allow_link allows the folder of a link: who changes one has it lead to something beside it.
+static void allow_link(struct entering *entering, const char *path)
+{
+    char folder[PATH_MAX];
+    if (is_link(path) && folder_of(path, folder) && !is_wide(folder))
+        allow(entering, folder, false);
+}
+
+// allow_links allows the folders of links on the way to a path, and of one that it is itself.
 static void allow_links(struct entering *entering, const char *path)
 {
     char part[PATH_MAX];
-    char folder[PATH_MAX];
-    struct stat status;
     for (const char *slash = strchr(path + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
-        if (string_copy(part, sizeof part, slice_of(path, (size_t)(slash - path))) &&
-            lstat(part, &status) == 0 && S_ISLNK(status.st_mode) && folder_of(part, folder) &&
-            !is_wide(folder))
-            allow(entering, folder, false);
+        if (string_copy(part, sizeof part, slice_of(path, (size_t)(slash - path))))
+            allow_link(entering, part);
     }
+    allow_link(entering, path);
 }
 
-// allow_place allows the folders of a place: of its name, of links on the way, and of the file that they lead to.
-static void allow_place(void *arg, const char *path, bool is_written)
+// allow_file allows the folders of a file: of its name, and of the file that a link leads to.
+static void allow_file(struct entering *entering, const struct place *place)
+{
+    char whole[PATH_MAX];
+    char folder[PATH_MAX];
+    if (folder_of(place->path, folder) && (!is_wide(folder) || opens_wide(place, folder)))
+        allow(entering, folder, place->is_written);
+    if (realpath(place->path, whole) == NULL)
+        return;
+    if (folder_of(whole, folder) && !is_wide(folder))
+        allow(entering, folder, place->is_written);
+    else
+        allow(entering, whole, place->is_written);
+}
+
+static void allow_place(void *arg, const struct place *place)
 {
     struct entering *entering = arg;
     char whole[PATH_MAX];
-    char folder[PATH_MAX];
-    struct stat status;
-    // Beside a device, such as /dev/full, are others.
-    if (is_written && stat(path, &status) == 0 && S_ISCHR(status.st_mode)) {
-        allow(entering, path, true);
-        return;
+    if (!place->is_written && place->path[0] != '\0')
+        allow_links(entering, place->path);
+    if (is_stream(place->path)) {
+        // Beside a device, such as /dev/full, are others. It may have no path but the one that leads there.
+        allow(entering, place->path, place->is_written);
+    } else if (!place->is_folder && !is_folder(place->path)) {
+        allow_file(entering, place);
+    } else if (realpath(place->path, whole) != NULL) {
+        allow(entering, whole, place->is_written);
     }
-    if (!is_written && path[0] != '\0')
-        allow_links(entering, path);
-    if (folder_of(path, folder) && (is_written || !is_wide(folder)))
-        allow(entering, folder, is_written);
-    if (realpath(path, whole) == NULL || stat(whole, &status) != 0)
-        return;
-    if (S_ISDIR(status.st_mode) || !S_ISREG(status.st_mode)) {
-        allow(entering, whole, is_written);
-        return;
-    }
-    if (folder_of(whole, folder) && !is_wide(folder))
-        allow(entering, folder, is_written);
-    else
-        allow(entering, whole, is_written);
 }
 
 // allow_system allows what a reload reads of this machine, and what the proxy reads of itself.
@@ -262,7 +373,9 @@ static void allow_system(struct entering *entering)
     static const char *const places[] = {"/etc/resolv.conf", "/etc/hosts", "/etc/localtime",
                                          "/dev/urandom"};
     for (size_t i = 0; i < sizeof places / sizeof *places; i++)
-        allow_place(entering, places[i], false);
+        allow_place(entering, &(struct place){.path = places[i]});
+    if (is_stream(STDOUT)) // the audit log may open it again
+        allow_place(entering, &(struct place){.path = STDOUT, .is_written = true});
     allow(entering, ZONE_FOLDER, false);
     // The kernel may forget the folder otherwise, and make another one of the same name, that no rule names.
     entering->caging->own_folder = open("/proc/self", O_PATH | O_CLOEXEC);
@@ -315,9 +428,29 @@ static enum err lock(struct caging *caging, const struct snapshot *snapshot, str
                            caging->missing.text);
     if (wanted == SANDBOX_AUTO && caging->missing.text[0] != '\0')
         log_warning(LOG_CAGE, "no whole sandbox: %s", caging->missing.text);
-    if (caging->landlock > 0)
+    if (caging->landlock > 0) {
+        TRY(judge_width(snapshot, NULL, info));
         TRY(restrict_files(caging, snapshot, info));
+    }
     return caging->has_filter ? filter_enter(info) : ERR_OK;
+}
+
+// look_for_keys tries whether a key that is apart could be read after all: by opening it, for rules of files are seen by nothing else.
+// Nothing is read of it.
+static enum err look_for_keys(const struct snapshot *snapshot, struct errinfo *info)
+{
+    for (const struct snapshot_file *file = snapshot->files; file != NULL; file = file->next) {
+        const int fd = file->is_apart && file->has_key
+                           ? open(file->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)
+                           : -1;
+        if (fd < 0)
+            continue;
+        (void)close(fd);
+        if (snapshot->process.sandbox == SANDBOX_ON)
+            return errinfo_set(info, ERR_INPUT, EXPOSED, file->path);
+        log_warning(LOG_CAGE, EXPOSED, file->path);
+    }
+    return ERR_OK;
 }
 
 void caging_print(const struct snapshot *snapshot)
@@ -345,17 +478,29 @@ struct wanting {
     const char *refused; // borrowed from the snapshot; NULL: none
 };
 
-static void look_at_place(void *arg, const char *path, bool is_written)
+// may_write tells whether a place can be written to: it is, or is in or below, one that was opened.
+static bool may_write(const struct caging *caging, const struct place *place)
+{
+    char whole[PATH_MAX];
+    char folder[PATH_MAX];
+    if (!folder_of(place->path, folder))
+        return true; // it fails for another reason, which is said
+    if (realpath(place->path, whole) == NULL)
+        whole[0] = '\0';
+    for (size_t i = 0; i < caging->written_count; i++) {
+        const char *written = caging->written[i];
+        if (strcmp(place->path, written) == 0 || strcmp(whole, written) == 0 ||
+            is_below(place->is_folder ? whole : folder, written))
+            return true;
+    }
+    return false;
+}
+
+static void look_at_place(void *arg, const struct place *place)
 {
     struct wanting *wanting = arg;
-    char folder[PATH_MAX];
-    if (!is_written || wanting->refused != NULL || !folder_of(path, folder))
-        return;
-    for (size_t i = 0; i < wanting->caging->written_count; i++) {
-        if (is_below(folder, wanting->caging->written[i]))
-            return;
-    }
-    wanting->refused = path;
+    if (wanting->refused == NULL && !place->is_constant && !may_write(wanting->caging, place))
+        wanting->refused = place->path;
 }
 
 enum err caging_may_write(const struct caging *caging, const struct snapshot *snapshot,
@@ -364,7 +509,7 @@ enum err caging_may_write(const struct caging *caging, const struct snapshot *sn
     struct wanting wanting = {.caging = caging};
     if (caging->landlock == 0)
         return ERR_OK;
-    each_place(snapshot, look_at_place, &wanting);
+    each_written(snapshot, look_at_place, &wanting);
     if (wanting.refused == NULL)
         return ERR_OK;
     return errinfo_set(info, ERR_INPUT,
@@ -396,5 +541,6 @@ enum err caging_enter(struct caging *caging, const struct snapshot *snapshot, st
                               "`process: {user: NAME}` whom it shall become");
     if (is_root)
         say_unreadable(snapshot, name == NULL ? "root" : name);
-    return lock(caging, snapshot, info);
+    TRY(lock(caging, snapshot, info));
+    return look_for_keys(snapshot, info);
 }

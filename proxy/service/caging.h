@@ -10,7 +10,8 @@ struct caging {
     bool has_filter;        // system calls are restricted
     struct errinfo missing; // what is not in force, and why; "": everything is
     int own_folder;         // owned; /proc/self, so that its rule stays; -1: none
-    char **written;         // owned; whole paths of folders that can be written to
+    char **
+        written; // owned; whole paths of folders that can be written to, and names of devices and pipes
     size_t written_count;
 };
 
@@ -20,7 +21,7 @@ enum err caging_begin(void *arg, const struct process_settings *settings, struct
 // caging_try is the same for `check`: that somebody else than root runs it is no error.
 enum err caging_try(void *arg, const struct process_settings *settings, struct errinfo *info);
 
-// caging_check finds what the proxy could not do in its cage, where it goes in as root: it becomes who the proxy becomes, so that
+// caging_check finds places that would open too much to the sandbox, and what the proxy could not do in its cage, where it goes in as root: it becomes who the proxy becomes, so that
 // all that is looked at afterwards is seen with that one's eyes. ERR_INPUT where the proxy could not start.
 enum err caging_check(const struct snapshot *snapshot, struct diagnostics *findings) MUST_USE;
 
@@ -33,7 +34,7 @@ enum err caging_enter(struct caging *caging, const struct snapshot *snapshot,
                       struct errinfo *info) MUST_USE;
 
 // caging_may_write tells whether a later configuration can write where it wants to: ERR_INPUT with a sentence if not. What it reads
-// it has read already.
+// it has read already; `control` stays where it is.
 enum err caging_may_write(const struct caging *caging, const struct snapshot *snapshot,
                           struct errinfo *info) MUST_USE;
 

@@ -37,6 +37,10 @@ class Attack:
         HEAD.pack_into(self._map, 0, 0, 0, 0, pid, str(path).encode())
         struct.pack_into("Q", self._map, 0, ATTACKS.index(name) + 1)
 
+    def is_done(self):
+        number, is_done, *_ = HEAD.unpack_from(self._map)
+        return number == 0 and is_done == 1
+
     def result(self):
         number, is_done, result, *_ = HEAD.unpack_from(self._map)
         assert number == 0 and is_done == 1, "it was not tried"
@@ -103,16 +107,11 @@ def test_what_it_may_not_have_it_does_not_get(attacked, attack, tmp_path):
 
 
 def test_it_comes_neither_to_the_file_nor_to_the_memory_of_a_key_that_is_apart(start, attack, pki, tmp_path):
-    folder = _made(tmp_path / "tls")
-    for name, path in (("chain", pki.server.chain), ("key", pki.server.key)):
-        shutil.copy(path, folder / name)
-        (folder / name).chmod(0o600)
-    certificates = [{"chain": str(folder / "chain"), "key": str(folder / "key")}]
-    listener = {"name": "main", "address": "127.0.0.1:0", "certificates": certificates, "trust": "staff"}
+    folder = tmp_path / "tls"
     proxy = start(
         folder=_made(tmp_path / "proxy"),
         workers=1,
-        listeners=[listener],
+        listeners=_keys_alone(pki, folder),
         cage={"sandbox": "on", "keys": "apart"},
         process={"environment": attack.environment},
     )
@@ -135,6 +134,7 @@ def test_the_keeper_gives_it_no_holder_that_opens_what_the_proxy_did_not(attacke
     apart = start(
         folder=_made(tmp_path / "proxy"),
         workers=1,
+        listeners=_keys_alone(pki, tmp_path / "tls"),
         cage={"sandbox": "on", "keys": "apart"},
         process={"environment": attack.environment},
     )
@@ -142,10 +142,41 @@ def test_the_keeper_gives_it_no_holder_that_opens_what_the_proxy_did_not(attacke
     def get_holder(path):  # the proxy gets another one for itself, sooner or later: then this one ends
         return try_it(apart, attack, "get_holder", path=path)
 
-    eventually(lambda: get_holder(pki.server.chain) == 0, "a holder that opens what the proxy has opened")
+    eventually(lambda: get_holder(tmp_path / "tls" / "chain") == 0, "a holder that opens what the proxy has opened")
     refused = eventually(lambda: {get_holder(secret)} - {errno.EPIPE}, "a holder that answers")
     assert refused == {errno.EACCES}
     assert "has asked for another key holder" in apart.stderr.text()
+
+
+def test_a_folder_that_is_named_opens_nothing_beside_it(start, attack, tmp_path):
+    folder = _made(tmp_path / "proxy")
+    cache, beside = _made(folder / "cache"), _made(tmp_path / "beside")
+    inner = _made(beside / "inner")
+    for each in (beside, inner):
+        (each / "file").write_text("x")
+    _made(folder / "log")
+    learned = {"from": "cdp", "under": ["http://pki.test/"]}
+    proxy = start(
+        folder=folder,
+        workers=1,
+        cage={"sandbox": "on", "paths": [str(inner), str(tmp_path / "not-there")]},
+        trust={"staff": {"crl": [learned], "crl_cache": str(cache)}},
+        audit={"file": "log/audit.jsonl"},
+        process={"environment": attack.environment},
+    )
+    expected = {
+        ("write_file", folder / "new"): errno.EACCES,
+        ("write_file", cache / "new"): 0,
+        ("write_file", folder / "log" / "new"): 0,
+        ("read_file", inner / "file"): 0,
+        ("read_file", beside / "file"): errno.EACCES,
+        ("read_file", tmp_path / "attack"): errno.EACCES,
+    }
+    for (name, path), error in expected.items():
+        attack.begin(name, path=path)
+        proxy.dial().close()
+        eventually(attack.is_done, "it to be tried")
+        assert attack.result() == error, (name, path)
 
 
 FATAL = [
@@ -185,6 +216,16 @@ def test_what_only_an_attacker_does_is_the_end_of_the_process(attack, start, tmp
 def _made(folder):
     folder.mkdir()
     return folder
+
+
+def _keys_alone(pki, folder):
+    """Listeners whose key is in a folder that has nothing else."""
+    _made(folder)
+    for name, path in (("chain", pki.server.chain), ("key", pki.server.key)):
+        shutil.copy(path, folder / name)
+        (folder / name).chmod(0o600)
+    certificates = [{"chain": str(folder / "chain"), "key": str(folder / "key")}]
+    return [{"name": "main", "address": "127.0.0.1:0", "certificates": certificates, "trust": "staff"}]
 
 
 def test_without_a_sandbox_these_attacks_are_attacks(attacked, attack, tmp_path):

@@ -3,6 +3,7 @@
 import grp
 import os
 import pwd
+import re
 import shutil
 import signal
 from pathlib import Path
@@ -278,15 +279,93 @@ def test_status_and_check_say_what_is_in_force(sandboxed, start):
     assert "`process.sandbox` is off" in Control(free).run("status").stdout
 
 
+def test_what_is_written_directly_into_a_wide_folder_is_refused_or_a_warning(sandboxed, start):
+    sandboxed().stop()  # or there is none here
+    path = f"/tmp/sallyport-{os.getpid()}.jsonl"
+    said = f"{path} is directly in /tmp, all of which the sandbox would open"
+    for sandbox, expected in (("on", 3), ("auto", 0)):
+        proxy = start(audit={"file": path}, cage={"sandbox": sandbox}, is_ready=False)
+        proxy.stderr.wait(said)
+        checked = run("check", "-c", proxy.config_path)
+        assert said in checked.stderr and checked.returncode == expected, checked
+        if expected:
+            assert proxy.wait_exit() == expected
+        proxy.stop(expected=expected)
+    os.unlink(path)
+
+
+def test_devices_and_pipes_are_opened_again_and_nothing_beside_them(sandboxed, tmp_path):
+    for place in ("/dev/null", "/dev/full", "/dev/stdout"):
+        proxy = sandboxed(audit={"file": place}, limits={"sessions": 7})
+        proxy.reload(limits={"sessions": 8})
+        assert "directly in" not in proxy.stderr.text()
+        proxy.is_audit_whole = False
+
+
+def test_a_named_pipe_as_stdout_is_opened_again_for_the_log_alone(sandboxed, tmp_path):
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    pipe = os.open(path, os.O_RDWR)
+    try:
+        proxy = sandboxed(audit={"file": "-"}, process={"stdout": pipe})
+        folder = Path(f"/proc/{proxy.pid}/fd")
+        opened = [each.name for each in folder.iterdir() if os.readlink(each) == str(path)]
+        flags = [re.search(r"flags:\s+(\d+)", (folder.parent / "fdinfo" / name).read_text()).group(1) for name in opened]
+        assert len(opened) > 1 and sum(int(each, 8) & os.O_NONBLOCK != 0 for each in flags) == 1, flags
+        proxy.stop()
+    finally:
+        os.close(pipe)
+
+
+def test_a_reload_that_moves_control_keeps_it_and_takes_the_rest(sandboxed, tmp_path):
+    proxy = sandboxed()
+    elsewhere = {"socket": str(tmp_path / "other.sock"), "state": str(tmp_path / "other.state")}
+    good = proxy.config
+    proxy.reload(control=elsewhere)
+    proxy.stderr.wait("`control` cannot change without a restart; it stays")
+    assert not (tmp_path / "other.sock").exists()
+    proxy.config = good
+    proxy.reload()
+
+
+def keys_alone(pki, tmp_path):
+    """Listeners whose key is in a folder that has nothing else, and that folder."""
+    tls = tmp_path / "tls"
+    tls.mkdir()
+    for name, path in (("chain", pki.server.chain), ("key", pki.server.key)):
+        shutil.copy(path, tls / name)
+        (tls / name).chmod(0o600)
+    certificates = [{"chain": str(tls / "chain"), "key": str(tls / "key")}]
+    return [{"name": "main", "address": "127.0.0.1:0", "certificates": certificates, "trust": "staff"}], tls
+
+
+def test_a_key_that_is_apart_and_can_be_read_all_the_same_is_refused_or_a_warning(sandboxed, start, pki, tmp_path):
+    sandboxed().stop()  # or there is none here
+    beside = tmp_path / "beside"
+    beside.mkdir()
+    listeners, tls = keys_alone(pki, tmp_path)
+    said = f"the private key {tls / 'key'} can be read by the process that serves"
+    cage = {"keys": "apart", "paths": [str(tmp_path)]}
+    proxy = sandboxed(listeners=listeners, cage={**cage, "sandbox": "auto"})
+    proxy.stderr.wait(said)
+    proxy.stop()
+    proxy = start(listeners=listeners, cage={**cage, "sandbox": "on"}, is_ready=False)
+    assert proxy.wait_exit() == 3 and said in proxy.stderr.text()
+    proxy.stop(expected=3)
+    proxy = sandboxed(listeners=listeners, cage={**cage, "paths": [str(beside)]})
+    assert said not in proxy.stderr.text()
+
+
 @pytest.mark.skipif(not HEADER.exists(), reason="needs the numbers of x86_64's system calls")
 @pytest.mark.parametrize("keys", ["here", "apart"])
-def test_with_the_system_calls_of_the_unit_it_has_its_whole_sandbox(sandboxed, server, keys):
+def test_with_the_system_calls_of_the_unit_it_has_its_whole_sandbox(sandboxed, server, pki, tmp_path, keys):
     target = f"origin.test:{server.port}"
     allowed = client(reach("origin.test", server.port))
     sandboxed(allowed).stop()  # or there is none here
     cage = {"keys": keys}
     restricted = {"before": restriction(UNIT.read_text(encoding="utf-8"))}
-    proxy = sandboxed(allowed, cage=cage, process=restricted)
+    listeners, _ = keys_alone(pki, tmp_path)
+    proxy = sandboxed(allowed, cage=cage, listeners=listeners, process=restricted)
     said = sandbox_of(proxy)
     assert said["landlock"] > 0 and said["seccomp"] and said["missing"] is None, said
     assert capabilities(proxy.pid) == 0
