@@ -51,6 +51,7 @@ struct key_desk {
     int wake_fd;     // an eventfd; owned
     atomic_bool must_stop;
     atomic_bool is_alive;
+    atomic_size_t waiting; // signatures, on all lines
     atomic_uint_fast64_t restarts;
     atomic_uint_fast64_t signatures;
     atomic_uint_fast64_t failures;

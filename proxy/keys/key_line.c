@@ -1,15 +1,19 @@
-// What waits stands in a table; the number of a request is its place there, and how often the place was used.
+// What waits stands in a queue until the holder may have it, and in a table from then on until it has answered; the number of a
+// request is its place there, and how often the place was used. Who has asked may leave meanwhile: out of the queue at once; in the
+// table the place stays taken, so that the holder never has more before it than the table has places.
 //
-// begin puts a request into the outbox, which goes out before the loop waits. An answer finds its signing by the number; one
-// that nobody waits for any more finds none.
+// The queue moves up before the loop waits.
 #include "proxy/keys/key_line.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <inttypes.h>
 #include <stdlib.h>
+#include <sys/queue.h>
 #include <unistd.h>
 
+#include "proxy/clock/clock.h"
 #include "proxy/keys/key_desk.h"
 #include "proxy/log/log.h"
 #include "proxy/loop/wakeup.h"
@@ -17,11 +21,16 @@
 enum {
     LINE_MAGIC = 0x4B1E11E5,
     SIGNINGS_MAX = 4096, // that wait on one line
+    SENT_MAX = 128,      // that the holder has of them
+    WARN_MS = 60 * 1000, // between two warnings of refused signatures
 };
 
 struct signing {
-    struct key_line *line; // borrowed; NULL: on none
-    uint64_t number;
+    struct key_line *line;     // borrowed; NULL: it waits on none
+    TAILQ_ENTRY(signing) link; // of the line's queue, where it was not sent
+    bool is_sent;              // it has a place
+    bool is_left;              // nobody waits for it; it is the line's
+    uint64_t number;           // where it is sent
     void (*on_done)(void *owner);
     void *owner; // borrowed
     enum signing_state state;
@@ -31,11 +40,12 @@ struct signing {
     uint8_t bytes[]; // the message, then the signature
 };
 
+TAILQ_HEAD(signings, signing);
+
 // place is one of the table.
 struct place {
-    struct signing *signing; // borrowed; NULL: free
+    struct signing *signing; // borrowed, or owned where it is left; NULL: free
     uint32_t used;           // how often
-    uint32_t next_free;
 };
 
 struct key_line {
@@ -44,54 +54,91 @@ struct key_line {
     struct ev_loop *loop;  // borrowed
     struct wakeup given;   // there is a socket
     int given_fd;          // owned; -1: none; under the store's `state`
-    uint64_t generation;   // of the holder at its other end; under `state`
-    pthread_t thread;      // of the loop; under `state`
-    bool has_thread;       // under `state`
+    uint64_t generation;   // of the holder at its other end; 0: of none; under `state`
     ev_prepare before_wait;
     ev_io io; // its descriptor is owned; -1: there is no holder now
     struct key_inbox in;
     struct key_outbox out;
-    uint32_t first_free;
-    uint32_t place_count; // that were ever used
-    struct place places[SIGNINGS_MAX];
+    int64_t warned_ms;     // monotonic; 0: never
+    uint64_t unwarned;     // refused since
+    size_t count;          // of signings
+    struct signings queue; // borrowed
+    size_t sent_count;
+    struct place places[SENT_MAX];
 };
 
-// ---- the table ----------------------------------------------------------------------------------
+// The line of the loop that runs on this thread.
+static _Thread_local struct key_line *here;
 
-static bool take_place(struct key_line *line, struct signing *signing)
+// ---- what waits ---------------------------------------------------------------------------------
+
+// take_place moves the first of the queue into the table, which has room.
+static struct signing *take_place(struct key_line *line)
 {
-    uint32_t at = line->first_free;
-    if (at < line->place_count)
-        line->first_free = line->places[at].next_free;
-    else if (line->place_count < SIGNINGS_MAX)
-        line->first_free = ++line->place_count;
-    else
-        return false;
+    struct signing *signing = TAILQ_FIRST(&line->queue);
+    uint32_t at = 0;
+    while (line->places[at].signing != NULL)
+        at++;
+    TAILQ_REMOVE(&line->queue, signing, link);
     line->places[at].signing = signing;
     line->places[at].used++;
-    signing->line = line;
+    line->sent_count++;
+    signing->is_sent = true;
     signing->number = (uint64_t)line->places[at].used << 32 | at;
-    return true;
+    signing->request.number = signing->number;
+    return signing;
 }
 
-static void give_place(struct signing *signing)
+static void give_place(struct key_line *line, struct signing *signing)
 {
-    struct key_line *line = signing->line;
-    const uint32_t at = (uint32_t)signing->number;
-    line->places[at].signing = NULL;
-    line->places[at].next_free = line->first_free;
-    line->first_free = at;
-    signing->line = NULL;
+    line->places[(uint32_t)signing->number].signing = NULL;
+    line->sent_count--;
+    signing->is_sent = false;
 }
 
-// find gives the signing of a number; NULL: nobody waits for it.
+// put_back undoes take_place: the holder does not have it.
+static void put_back(struct key_line *line, struct signing *signing)
+{
+    give_place(line, signing);
+    TAILQ_INSERT_HEAD(&line->queue, signing, link);
+}
+
+// forget ends the wait of one that is in neither queue nor table any more, and frees it where nobody else does. True: somebody waits.
+static bool forget(struct key_line *line, struct signing *signing)
+{
+    line->count--;
+    (void)atomic_fetch_sub(&line->desk->waiting, 1);
+    signing->line = NULL;
+    if (!signing->is_left)
+        return true;
+    free(signing);
+    return false;
+}
+
+// find gives the signing of a number; NULL: there is none.
 static struct signing *find(const struct key_line *line, uint64_t number)
 {
     const uint32_t at = (uint32_t)number;
-    if (at >= line->place_count || line->places[at].signing == NULL ||
+    if (at >= SENT_MAX || line->places[at].signing == NULL ||
         line->places[at].signing->number != number)
         return NULL;
     return line->places[at].signing;
+}
+
+// take_back has all that was sent wait for the next holder, but what nobody wants any more.
+static void take_back(struct key_line *line)
+{
+    for (uint32_t i = SENT_MAX; i-- > 0;) {
+        struct signing *signing = line->places[i].signing;
+        if (signing == NULL)
+            continue;
+        if (!signing->is_left) {
+            put_back(line, signing);
+        } else {
+            give_place(line, signing);
+            (void)forget(line, signing);
+        }
+    }
 }
 
 // ---- sending ------------------------------------------------------------------------------------
@@ -106,8 +153,7 @@ static void set_events(struct key_line *line)
     ev_io_start(line->loop, &line->io);
 }
 
-// drop_socket: the holder is gone. What waits is asked of the next one.
-static void drop_socket(struct key_line *line)
+static void close_socket(struct key_line *line)
 {
     if (line->io.fd < 0)
         return;
@@ -116,6 +162,19 @@ static void drop_socket(struct key_line *line)
     line->io.fd = -1;
     key_inbox_deinit(&line->in);
     key_outbox_deinit(&line->out);
+    take_back(line);
+}
+
+// drop_socket: the holder is gone, or this line of it. What waits is asked for over the next one.
+static void drop_socket(struct key_line *line)
+{
+    struct key_desk *desk = line->desk;
+    close_socket(line);
+    (void)pthread_mutex_lock(&desk->state);
+    if (line->given_fd < 0)
+        line->generation = 0;
+    (void)pthread_mutex_unlock(&desk->state);
+    key_desk_wake(desk);
 }
 
 static void send_out(struct key_line *line)
@@ -129,33 +188,29 @@ static void send_out(struct key_line *line)
         drop_socket(line);
 }
 
-// bind notes on which thread the loop runs.
-static void bind(struct key_line *line)
+// move_up asks for what may be asked for. Without memory it is tried again before the loop waits the next time.
+static void move_up(struct key_line *line)
 {
-    struct key_desk *desk = line->desk;
-    (void)pthread_mutex_lock(&desk->state);
-    line->thread = pthread_self();
-    line->has_thread = true;
-    (void)pthread_mutex_unlock(&desk->state);
+    while (line->io.fd >= 0 && line->sent_count < SENT_MAX && !TAILQ_EMPTY(&line->queue)) {
+        struct signing *signing = take_place(line);
+        if (key_outbox_add(&line->out, &signing->request))
+            continue;
+        put_back(line, signing);
+        return;
+    }
 }
 
+// on_before_wait: the loop may have gone to another thread.
 static void on_before_wait(struct ev_loop *loop, ev_prepare *prepare, int events)
 {
     struct key_line *line = prepare->data;
     ASSERT(line->magic == LINE_MAGIC);
+    (void)loop;
     (void)events;
-    ev_prepare_stop(loop, prepare);
-    if (!line->has_thread)
-        bind(line);
-    send_out(line);
-}
-
-// put asks for a signature, where there is a holder. Without memory it stays unasked until there is another one, or nobody
-// waits any more.
-static void put(struct key_line *line, const struct signing *signing)
-{
-    if (line->io.fd >= 0 && key_outbox_add(&line->out, &signing->request))
-        ev_prepare_start(line->loop, &line->before_wait);
+    here = line;
+    move_up(line);
+    if (!key_outbox_is_empty(&line->out))
+        send_out(line);
 }
 
 // ---- answers ------------------------------------------------------------------------------------
@@ -170,15 +225,29 @@ static void settle(struct key_desk *desk, struct signing *signing, bool is_good,
     (void)atomic_fetch_add(is_good ? &desk->signatures : &desk->failures, 1);
 }
 
+// warn says that a signature is refused, and how many were since it was said last.
+static void warn(struct key_line *line, struct slice why)
+{
+    const int64_t now_ms = monotonic_ms();
+    line->unwarned++;
+    if (line->warned_ms != 0 && now_ms - line->warned_ms < WARN_MS)
+        return;
+    log_warning(LOG_KEY_HOLDER, "a signature is refused (%" PRIu64 " on this line, of late): %.*s",
+                line->unwarned, (int)why.len, (const char *)why.data);
+    line->warned_ms = now_ms;
+    line->unwarned = 0;
+}
+
 static void take_answer(struct key_line *line, const struct key_message *answer)
 {
     struct signing *signing = find(line, answer->number);
     if (signing == NULL)
         return;
-    give_place(signing);
+    give_place(line, signing);
     if (answer->kind == KEY_ANSWER_FAILED)
-        log_warning(LOG_KEY_HOLDER, "a signature is refused: %.*s", (int)answer->bytes.len,
-                    (const char *)answer->bytes.data);
+        warn(line, answer->bytes);
+    if (!forget(line, signing))
+        return;
     settle(line->desk, signing, answer->kind == KEY_ANSWER_SIGNATURE, answer->bytes);
     signing->on_done(signing->owner);
 }
@@ -235,7 +304,7 @@ void key_line_give(struct key_desk *desk, struct key_line *line, int fd, uint64_
         (void)close(fd);
 }
 
-// on_given goes on with another holder: all that waits is asked for once more.
+// on_given goes on with another holder: all that waits is asked for once more, before the loop waits.
 static void on_given(void *arg, uint32_t count)
 {
     struct key_line *line = arg;
@@ -247,14 +316,10 @@ static void on_given(void *arg, uint32_t count)
     (void)pthread_mutex_unlock(&line->desk->state);
     if (fd < 0)
         return;
-    drop_socket(line);
+    close_socket(line);
     (void)fcntl(fd, F_SETFL, O_NONBLOCK);
     line->io.fd = fd;
     set_events(line);
-    for (uint32_t i = 0; i < line->place_count; i++) {
-        if (line->places[i].signing != NULL)
-            put(line, line->places[i].signing);
-    }
 }
 
 // enlist has the desk know the line. False: it has no room.
@@ -277,6 +342,7 @@ struct key_line *key_line_create(struct key_desk *desk, struct ev_loop *loop)
     line->desk = desk;
     line->loop = loop;
     line->given_fd = -1;
+    TAILQ_INIT(&line->queue);
     ev_init(&line->io, on_io);
     line->io.fd = -1;
     line->io.data = line;
@@ -291,7 +357,7 @@ struct key_line *key_line_create(struct key_desk *desk, struct ev_loop *loop)
         free(line);
         return NULL;
     }
-    ev_prepare_start(loop, &line->before_wait); // for the thread
+    ev_prepare_start(loop, &line->before_wait);
     key_desk_wake(desk);
     return line;
 }
@@ -307,14 +373,14 @@ void key_line_destroy(struct key_line *line)
     (void)pthread_mutex_unlock(&desk->state);
     if (line->given_fd >= 0)
         (void)close(line->given_fd);
-    for (uint32_t i = 0; i < line->place_count; i++) {
-        struct signing *signing = line->places[i].signing;
-        if (signing == NULL)
-            continue;
-        give_place(signing);
-        settle(desk, signing, false, (struct slice){0});
+    close_socket(line);
+    for (struct signing *signing = NULL; (signing = TAILQ_FIRST(&line->queue)) != NULL;) {
+        TAILQ_REMOVE(&line->queue, signing, link);
+        if (forget(line, signing))
+            settle(desk, signing, false, (struct slice){0});
     }
-    drop_socket(line);
+    if (here == line)
+        here = NULL;
     ev_prepare_stop(line->loop, &line->before_wait);
     wakeup_stop(&line->given);
     line->magic = 0;
@@ -322,21 +388,6 @@ void key_line_destroy(struct key_line *line)
 }
 
 // ---- signatures ---------------------------------------------------------------------------------
-
-// line_of_this_thread gives the line of the loop that runs on it; NULL: there is none.
-static struct key_line *line_of_this_thread(struct key_desk *desk)
-{
-    const pthread_t self = pthread_self();
-    struct key_line *found = NULL;
-    (void)pthread_mutex_lock(&desk->state);
-    for (size_t i = 0; i < desk->line_count && found == NULL; i++) {
-        struct key_line *line = desk->lines[i];
-        if (line->has_thread && pthread_equal(line->thread, self) != 0)
-            found = line;
-    }
-    (void)pthread_mutex_unlock(&desk->state);
-    return found;
-}
 
 static struct signing *make(const struct signing_question *question)
 {
@@ -373,7 +424,7 @@ static void wait_for(struct key_desk *desk, struct signing *signing)
 struct signing *signing_begin(struct key_desk *desk, const struct signing_question *question,
                               void (*on_done)(void *owner), void *owner)
 {
-    struct key_line *line = line_of_this_thread(desk);
+    struct key_line *line = here != NULL && here->desk == desk ? here : NULL;
     struct signing *signing = make(question);
     if (signing == NULL)
         return NULL;
@@ -383,12 +434,14 @@ struct signing *signing_begin(struct key_desk *desk, const struct signing_questi
         wait_for(desk, signing);
         return signing;
     }
-    if (!take_place(line, signing)) {
+    if (line->count == SIGNINGS_MAX) {
         free(signing);
         return NULL;
     }
-    signing->request.number = signing->number;
-    put(line, signing);
+    signing->line = line;
+    line->count++;
+    (void)atomic_fetch_add(&desk->waiting, 1);
+    TAILQ_INSERT_TAIL(&line->queue, signing, link);
     return signing;
 }
 
@@ -400,7 +453,14 @@ enum signing_state signing_look(const struct signing *signing, struct slice *out
 
 void signing_end(struct signing *signing)
 {
-    if (signing->line != NULL)
-        give_place(signing);
+    struct key_line *line = signing->line;
+    if (line != NULL && signing->is_sent) {
+        signing->is_left = true; // it is freed with the answer
+        return;
+    }
+    if (line != NULL) {
+        TAILQ_REMOVE(&line->queue, signing, link);
+        (void)forget(line, signing);
+    }
     free(signing);
 }

@@ -1,7 +1,9 @@
 // key_line: a socket to the key holder that belongs to one loop: signatures are asked for and waited for there. What is asked
 // for in one pass of the loop goes out together.
 //
-// Where the holder ends, what was asked for is asked for again once there is another one.
+// The holder has a hundred or so of a line's requests before it; the others wait here, where they end with who has asked.
+//
+// Where the holder or the socket ends, what was asked for is asked for again once there is another one.
 #pragma once
 
 #include <ev.h>
@@ -11,7 +13,8 @@
 struct key_line;
 struct key_desk;
 
-// key_line_create makes one on `loop`, whose thread it serves from the loop's first pass on. The store has it connected. Any
+// key_line_create makes one on `loop`. It serves the thread on which the loop runs, from its first pass there on; that may be
+// another one later, after the first has ended. The store has it connected. Any
 // thread; the loop does not run elsewhere meanwhile. NULL without memory.
 struct key_line *key_line_create(struct key_desk *desk, struct ev_loop *loop) MUST_USE;
 

@@ -15,6 +15,8 @@
 enum {
     SOON_MS = 10 * 1000, // a holder that ends sooner is not started again at once
     PAUSE_MS = 1000,
+    PING_MS =
+        5000, // between two questions whether it is still there, where signatures are waited for
 };
 
 struct key_store {
@@ -139,33 +141,58 @@ static void revive(struct key_desk *desk)
     }
 }
 
-// look_after does what the lists ask for.
-static void look_after(struct key_desk *desk)
+// has_gone tells whether the holder has ended, or is taken for such.
+static bool has_gone(const struct key_desk *desk)
+{
+    struct pollfd looked = {.fd = desk->call.fd, .events = POLLRDHUP};
+    return desk->call.fd < 0 || (poll(&looked, 1, 0) > 0 && looked.revents != 0);
+}
+
+// look_after does what the lists ask for. False: it is to be tried again.
+static bool look_after(struct key_desk *desk)
 {
     struct errinfo info;
     (void)pthread_mutex_lock(&desk->calls);
     kept_keys_close(desk);
-    if (connect_lines(desk, &info) != ERR_OK)
-        log_error(LOG_KEY_HOLDER, "%s", info.text);
+    const bool is_good = connect_lines(desk, &info) == ERR_OK;
+    if (!is_good && !has_gone(desk))
+        log_error(LOG_KEY_HOLDER, "%s; it is tried again", info.text);
+    (void)pthread_mutex_unlock(&desk->calls);
+    return is_good;
+}
+
+// ping asks the holder, where signatures are waited for, for something that it always does: one that does not answer is gone, and
+// another one is started in its place.
+static void ping(struct key_desk *desk)
+{
+    struct errinfo info;
+    if (atomic_load(&desk->waiting) == 0)
+        return;
+    (void)pthread_mutex_lock(&desk->calls);
+    if (seal(desk, &info) != ERR_OK)
+        log_warning(LOG_KEY_HOLDER, "%s, or does not answer any more", info.text);
     (void)pthread_mutex_unlock(&desk->calls);
 }
 
 static void *run(void *arg)
 {
     struct key_desk *desk = arg;
+    bool is_good = true;
     while (!atomic_load(&desk->must_stop)) {
         struct pollfd waited[] = {{.fd = desk->wake_fd, .events = POLLIN},
                                   {.fd = desk->call.fd, .events = POLLRDHUP}};
         if (desk->call.fd >= 0)
-            (void)poll(waited, 2, -1);
+            (void)poll(waited, 2, is_good ? PING_MS : PAUSE_MS);
         if (desk->call.fd < 0 || waited[1].revents != 0) {
             revive(desk);
             continue;
         }
+        if (waited[0].revents == 0)
+            ping(desk);
         uint64_t count = 0;
         if (waited[0].revents != 0)
             (void)!read(desk->wake_fd, &count, sizeof count);
-        look_after(desk);
+        is_good = look_after(desk);
     }
     return NULL;
 }

@@ -92,7 +92,13 @@ bool key_outbox_add(struct key_outbox *outbox, const struct key_message *message
 {
     uint8_t head[KEY_HEAD_MAX];
     const size_t head_len = key_message_head(message, head);
-    const size_t need = outbox->end + head_len + message->bytes.len;
+    size_t need = outbox->end + head_len + message->bytes.len;
+    if (need > outbox->cap && outbox->begin > 0) { // what was sent makes room
+        bytes_drop_front(outbox->data, outbox->end, outbox->begin);
+        outbox->end -= outbox->begin;
+        need -= outbox->begin;
+        outbox->begin = 0;
+    }
     if (need > outbox->cap && !grow(&outbox->data, &outbox->cap, OUTBOX_FIRST, need, OUTBOX_MAX))
         return false;
     (void)bytes_copy(outbox->data + outbox->end, outbox->cap - outbox->end,

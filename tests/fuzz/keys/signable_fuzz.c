@@ -6,28 +6,21 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-// is_certificate tells whether a message, whose lengths may be written in any way, begins as a certificate to be signed does
-// (RFC 5280 4.1), and is nothing else.
+// is_certificate tells whether a message begins as a certificate to be signed does (RFC 5280 4.1), and is nothing else.
 static bool is_certificate(struct slice message)
 {
     CBS cbs;
     CBS all;
-    uint8_t *storage = NULL;
-    bool is_good = false;
     CBS_init(&cbs, message.data, message.len);
-    if (CBS_asn1_ber_to_der(&cbs, &all, &storage)) {
-        is_good = CBS_len(&cbs) == 0 && CBS_get_asn1(&all, &all, CBS_ASN1_SEQUENCE) &&
-                  CBS_get_optional_asn1(&all, NULL, NULL,
-                                        CBS_ASN1_CONTEXT_SPECIFIC | CBS_ASN1_CONSTRUCTED | 0) &&
-                  CBS_get_asn1(&all, NULL, CBS_ASN1_INTEGER) &&
-                  CBS_get_asn1(&all, NULL, CBS_ASN1_SEQUENCE) &&
-                  CBS_get_asn1(&all, NULL, CBS_ASN1_SEQUENCE) &&
-                  CBS_get_asn1(&all, NULL, CBS_ASN1_SEQUENCE) &&
-                  CBS_get_asn1(&all, NULL, CBS_ASN1_SEQUENCE) &&
-                  CBS_get_asn1(&all, NULL, CBS_ASN1_SEQUENCE);
-    }
-    OPENSSL_free(storage);
-    return is_good;
+    return CBS_get_asn1(&cbs, &all, CBS_ASN1_SEQUENCE) && CBS_len(&cbs) == 0 &&
+           CBS_get_optional_asn1(&all, NULL, NULL,
+                                 CBS_ASN1_CONTEXT_SPECIFIC | CBS_ASN1_CONSTRUCTED | 0) &&
+           CBS_get_asn1(&all, NULL, CBS_ASN1_INTEGER) &&
+           CBS_get_asn1(&all, NULL, CBS_ASN1_SEQUENCE) &&
+           CBS_get_asn1(&all, NULL, CBS_ASN1_SEQUENCE) &&
+           CBS_get_asn1(&all, NULL, CBS_ASN1_SEQUENCE) &&
+           CBS_get_asn1(&all, NULL, CBS_ASN1_SEQUENCE) &&
+           CBS_get_asn1(&all, NULL, CBS_ASN1_SEQUENCE);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
