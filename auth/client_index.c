@@ -1,18 +1,23 @@
 // One chain of entries for each slot of the table, one for those that are always tried; each in file order. An identity
 // is looked up under every name that it has, and of what fits the first in the file counts. A URI is looked up under each
-// prefix that ends in a `/` too, and a host name under each suffix that begins with a dot: there its patterns are.
+// prefix that ends in a `/` too, as is a text of an extension, and a host name under each suffix that begins with a dot: there
+// its patterns are. An object in an extension is looked up under each of its members.
 #include "auth/client_index.h"
 
 #include "auth/base/hash.h"
+#include "auth/flat_json.h"
 
 enum { NONE = UINT32_MAX };
 
 // What a key is made of, beside the parts of an entry.
 enum {
     KEY_URI_PREFIX = ENTRY_PART_COUNT, // with its final `/`
-    KEY_EXTENSION_OID,                 // of an extension that is asked for by a pattern or `equals`
+    KEY_EXTENSION_OID,                 // of an extension of which nothing is written
     KEY_DNS_SUFFIX,                    // with its first dot
+    KEY_EXTENSION_MEMBER,              // of an object in an extension
 };
+
+enum { PREFIX_OF_TEXT = 0x80 }; // beside extension_match_kind
 
 // The parts that name something, the most telling first.
 static const enum entry_part telling[] = {
@@ -60,23 +65,64 @@ static uint64_t key_backward(unsigned kind, struct slice name)
     return key_end(kind, hash);
 }
 
-// key_of_extension makes a key of an OID and an exact value.
-static uint64_t key_of_extension(struct slice oid, enum extension_match_kind kind,
-                                 struct slice value)
+// hash_of_extension begins a key of an OID and the kind of what follows, one of extension_match_kind or PREFIX_OF_TEXT.
+static uint64_t hash_of_extension(struct slice oid, unsigned kind)
 {
     uint64_t hash = hash_add(hash_begin(), (uint8_t)kind);
     for (size_t i = 0; i < oid.len; i++)
         hash = hash_add(hash, oid.data[i]);
+    return hash;
+}
+
+// key_of_extension makes a key of an OID and an exact value.
+static uint64_t key_of_extension(struct slice oid, unsigned kind, struct slice value)
+{
+    uint64_t hash = hash_of_extension(oid, kind);
     for (size_t i = 0; i < value.len; i++)
         hash = hash_add(hash, value.data[i]);
     return key_end(ENTRY_EXTENSION, hash);
 }
 
+// key_of_member makes a key of an OID and a member of an object with its text.
+static uint64_t key_of_member(struct slice oid, struct slice name, struct slice text)
+{
+    uint64_t hash = hash_begin();
+    const struct slice pieces[] = {oid, name, text};
+    for (size_t i = 0; i < sizeof pieces / sizeof pieces[0]; i++) {
+        hash = hash_add(hash, (uint8_t)pieces[i].len);
+        for (size_t j = 0; j < pieces[i].len; j++)
+            hash = hash_add(hash, pieces[i].data[j]);
+    }
+    return key_end(KEY_EXTENSION_MEMBER, hash);
+}
+
+// first_written gives the first member whose text is written; NULL: there is none.
+static const struct extension_member *first_written(const struct extension_match *wanted)
+{
+    for (size_t i = 0; wanted->kind == EXTENSION_JSON && i < wanted->member_count; i++) {
+        if (match_member_names(&wanted->members[i]))
+            return &wanted->members[i];
+    }
+    return NULL;
+}
+
+// is_written tells whether something is asked for that is written, and not completed from the certificate or any.
+static bool is_written(const struct extension_match *wanted)
+{
+    return wanted->kind == EXTENSION_TEXT || wanted->kind == EXTENSION_DER ||
+           first_written(wanted) != NULL;
+}
+
 static uint64_t key_of_wanted_extension(const struct extension_match *wanted)
 {
-    if (wanted->kind == EXTENSION_EQUALS || wanted->kind == EXTENSION_JSON ||
-        (wanted->kind == EXTENSION_TEXT && match_is_text_pattern(wanted->value)))
+    const struct extension_member *written = first_written(wanted);
+    if (written != NULL)
+        return key_of_member(wanted->oid, written->name, written->equals.head);
+    if (wanted->kind == EXTENSION_EQUALS || wanted->kind == EXTENSION_JSON)
         return key_of(KEY_EXTENSION_OID, wanted->oid);
+    if (wanted->kind == EXTENSION_TEXT && match_is_text_pattern(wanted->value))
+        return key_of_extension(wanted->oid, PREFIX_OF_TEXT,
+                                slice_first(wanted->value, wanted->value.len - 1));
     return key_of_extension(wanted->oid, wanted->kind, wanted->value);
 }
 
@@ -95,12 +141,15 @@ static uint64_t key_of_entry(const struct match_entry *entry)
         if (wanted.data != NULL && !is_pattern)
             return part == ENTRY_DNS ? key_backward(part, wanted) : key_of(part, wanted);
     }
-    if (entry->extension != NULL)
-        return key_of_wanted_extension(entry->extension);
+    const struct extension_match *extension = entry->extension;
+    if (extension != NULL && is_written(extension))
+        return key_of_wanted_extension(extension);
     // It names nothing exactly, so that the fixed part of a pattern must do.
     if (uri.data != NULL)
         return key_of(KEY_URI_PREFIX, slice_first(uri, uri.len - 1));
-    return dns.data == NULL ? 0 : key_backward(KEY_DNS_SUFFIX, slice_from(dns, 1));
+    if (dns.data != NULL)
+        return key_backward(KEY_DNS_SUFFIX, slice_from(dns, 1));
+    return extension == NULL ? 0 : key_of_wanted_extension(extension);
 }
 
 enum err client_index_create(struct arena *arena, const struct client *clients, size_t count,
@@ -199,19 +248,56 @@ static void try_part(struct search *search, enum entry_part part, struct slice v
         try_key(search, key_of(part, value));
 }
 
+// try_text looks a text of an extension up, and each of its prefixes that ends in a `/`.
+static void try_text(struct search *search, struct slice oid, struct slice text)
+{
+    uint64_t hash = hash_of_extension(oid, PREFIX_OF_TEXT);
+    for (size_t i = 0; i < text.len; i++) {
+        hash = hash_add(hash, text.data[i]);
+        if (text.data[i] == '/')
+            try_key(search, key_end(ENTRY_EXTENSION, hash));
+    }
+    try_key(search, key_of_extension(oid, EXTENSION_TEXT, text));
+}
+
+// try_value looks a value of an extension up: its bytes, the members of an object, or its texts.
+static void try_value(struct search *search, struct slice oid, struct slice value)
+{
+    struct extension_texts texts;
+    struct slice name = {0};
+    struct slice text = {0};
+    try_key(search, key_of_extension(oid, EXTENSION_DER, value));
+    for (size_t i = 0; flat_json_at(value, i, &name, &text); i++)
+        try_key(search, key_of_member(oid, name, text));
+    if (!extension_texts_of(value, &texts))
+        return;
+    while (extension_texts_next(&texts, &text))
+        try_text(search, oid, text);
+}
+
 static void try_extensions(struct search *search, const struct identity *identity)
 {
     for (size_t i = 0; i < identity->extension_count; i++) {
         const struct extension *extension = &identity->extensions[i];
-        struct extension_texts texts;
-        struct slice text = {0};
         try_key(search, key_of(KEY_EXTENSION_OID, extension->oid));
-        try_key(search, key_of_extension(extension->oid, EXTENSION_DER, extension->value));
-        if (!extension_texts_of(extension->value, &texts))
-            continue;
-        while (extension_texts_next(&texts, &text))
-            try_key(search, key_of_extension(extension->oid, EXTENSION_TEXT, text));
+        try_value(search, extension->oid, extension->value);
     }
+}
+
+// try_wanted looks up what an entry asks of an extension.
+static void try_wanted(struct search *search, const struct extension_match *wanted)
+{
+    try_key(search, key_of(KEY_EXTENSION_OID, wanted->oid));
+    if (wanted->kind == EXTENSION_TEXT)
+        try_text(search, wanted->oid, wanted->value);
+    if (wanted->kind == EXTENSION_DER)
+        try_value(search, wanted->oid, wanted->value);
+    for (size_t i = 0; wanted->kind == EXTENSION_JSON && i < wanted->member_count; i++) {
+        const struct extension_member *member = &wanted->members[i];
+        if (match_member_names(member))
+            try_key(search, key_of_member(wanted->oid, member->name, member->equals.head));
+    }
+    try_key(search, key_of_wanted_extension(wanted));
 }
 
 static const struct client *result(const struct search *search, size_t *out_compared)
@@ -247,9 +333,7 @@ const struct client *client_index_find_cover(const struct client_index *index,
         if (wanted.data != NULL)
             try_part(&search, telling[i], wanted);
     }
-    if (narrow->extension != NULL) {
-        try_key(&search, key_of(KEY_EXTENSION_OID, narrow->extension->oid));
-        try_key(&search, key_of_wanted_extension(narrow->extension));
-    }
+    if (narrow->extension != NULL)
+        try_wanted(&search, narrow->extension);
     return result(&search, out_compared);
 }

@@ -100,10 +100,11 @@ static void look_at_socket(struct lint *lint)
 }
 
 // others_write tells who else may change what has this status; NULL for nobody. A group of the owner's own (the number
-// of the user is that of the group) is nobody else.
-static const char *others_write(const struct stat *status)
+// of the user is that of the group) is nobody else. In a sticky folder nobody can take another one's file away; with
+// `counts_new` a new file there counts, too.
+static const char *others_write(const struct stat *status, bool counts_new)
 {
-    if (S_ISDIR(status->st_mode) && (status->st_mode & S_ISVTX) != 0)
+    if (S_ISDIR(status->st_mode) && (status->st_mode & S_ISVTX) != 0 && !counts_new)
         return NULL;
     if ((status->st_mode & S_IWOTH) != 0)
         return "everybody";
@@ -127,11 +128,14 @@ static void look_at_writers(struct lint *lint, const char *path)
 {
     char folder[PATH_CAP];
     const char *const places[] = {path, folder_of(path, folder)};
+    const bool is_of_include = is_included(lint->snapshot, path);
     for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
         struct stat status;
-        const char *who = stat(places[i], &status) == 0 ? others_write(&status) : NULL;
-        if (who == NULL ||
-            (i == 0 && (status.st_mode & S_IWOTH) == 0 && is_included(lint->snapshot, path)))
+        const bool is_there = stat(places[i], &status) == 0;
+        // A folder of `include` or `crl` counts with whatever comes into it.
+        const bool counts_new = is_of_include || (i == 0 && is_there && S_ISDIR(status.st_mode));
+        const char *who = is_there ? others_write(&status, counts_new) : NULL;
+        if (who == NULL || (i == 0 && (status.st_mode & S_IWOTH) == 0 && is_of_include))
             continue;
         lint_find(
             lint, SEVERITY_WARNING, NULL,

@@ -257,6 +257,19 @@ def test_what_a_group_of_others_can_write_is_a_warning(gate, a_user, name, mode,
     assert all(f"can be written by its group (mode {mode:04o})" in one for one in found)
 
 
+def test_a_sticky_folder_of_included_files_is_a_warning(gate):
+    """Nobody can replace another one's file there, and everybody can add one."""
+    folder = gate / "clients.d"
+    folder.mkdir(mode=0o755)
+    change(gate, "\nclients:\n", "\ninclude: [clients.d/*.yaml]\nclients:\n")
+    assert not findings(gate)
+    folder.chmod(0o1777)
+    [found] = findings(gate)
+    assert "clients.d can be written by everybody (mode 1777)" in found
+    (folder / "a.yaml").write_text("clients: [{name: a, match: [{cn: a}], allow: [{hosts: [a.example]}]}]\n")
+    assert any("clients.d can be written by everybody (mode 1777)" in one for one in findings(gate))
+
+
 def test_a_folder_where_each_may_replace_only_his_own_is_no_warning(gate, a_user):
     gate.chmod(0o1777)
     assert not findings(gate) and not findings(gate, by=IN_A_GROUP)

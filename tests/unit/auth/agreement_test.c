@@ -865,6 +865,66 @@ static void an_entry_is_looked_up_by_what_it_names(void **state)
     identity_destroy(identity);
 }
 
+// Entries that ask for one extension are found by what is written of it: its exact text, the beginning of it, or a member.
+static void an_extension_is_looked_up_by_what_is_written_of_it(void **state)
+{
+    (void)state;
+    enum { CLIENTS = 1000, COMPARED_MAX = 10, WANTED = 500 };
+    enum kind { TEXT, PREFIX, MEMBER, KINDS };
+    static const char oid[] = "\x2A\x03";
+    static const char *const formats[KINDS] = {
+        [TEXT] = "t/%03zu/a", [PREFIX] = "t/%03zu/*", [MEMBER] = "%03zu"};
+    static const char text_value[] = "\x0C\x07t/500/a";
+    static const char object[] = "{\"id\":\"x\",\"team\":\"500\"}";
+    for (enum kind kind = TEXT; kind < KINDS; kind++) {
+        static struct client clients[CLIENTS];
+        static struct match_entry entries[CLIENTS];
+        static struct extension_match wanted[CLIENTS];
+        static struct extension_member members[CLIENTS][2];
+        static char texts[CLIENTS][16];
+        static char keys[CLIENTS][32];
+        const struct extension extension = {
+            .oid = slice_of_string(oid),
+            .value = slice_of_string(kind == MEMBER ? object : text_value)};
+        const struct claim claim = {
+            .trust_name = "staff", .extensions = &extension, .extension_count = 1};
+        struct policy *policy = policy_create();
+        struct identity *identity = NULL;
+        struct errinfo info = {0};
+        size_t compared = 0;
+        assert_non_null(policy);
+        assert_int_equal(ERR_OK, claim_to_identity(&claim, &identity, &info));
+        for (size_t i = 0; i < CLIENTS; i++) {
+            struct text text;
+            text_init(&text, texts[i], sizeof texts[i]);
+            text_append_format(&text, formats[kind], i);
+            (void)snprintf(keys[i], sizeof keys[i], "\x02%s%c%s", oid, kind == MEMBER ? 3 : 1,
+                           texts[i]);
+            members[i][0] = (struct extension_member){.name = SLICE_LITERAL("id"), .is_any = true};
+            members[i][1] = (struct extension_member){.name = SLICE_LITERAL("team"),
+                                                      .equals = {.head = text_slice(&text)}};
+            wanted[i] =
+                (struct extension_match){.oid = extension.oid,
+                                         .kind = kind == MEMBER ? EXTENSION_JSON : EXTENSION_TEXT,
+                                         .value = text_slice(&text),
+                                         .members = members[i],
+                                         .member_count = 2,
+                                         .key = slice_of_string(keys[i])};
+            entries[i] = (struct match_entry){.extension = &wanted[i]};
+            clients[i] = (struct client){.name = "c", .matches = &entries[i], .match_count = 1};
+        }
+        policy->clients = clients;
+        policy->client_count = CLIENTS;
+        assert_int_equal(ERR_OK, policy_seal(policy));
+        const struct client *found = client_index_find(policy->client_index, identity, &compared);
+        assert_ptr_equal(found, &clients[WANTED]);
+        if (compared > COMPARED_MAX)
+            fail_msg("kind %d: %zu comparisons", (int)kind, compared);
+        identity_destroy(identity);
+        policy_destroy(policy);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -876,6 +936,7 @@ int main(void)
         cmocka_unit_test(a_pattern_alone_is_found_however_deep_it_is),
         cmocka_unit_test(many_names_and_many_patterns_do_not_multiply),
         cmocka_unit_test(an_entry_is_looked_up_by_what_it_names),
+        cmocka_unit_test(an_extension_is_looked_up_by_what_is_written_of_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
