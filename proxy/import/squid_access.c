@@ -84,6 +84,8 @@ static enum truth judge_method(const struct squid_acl *acl, bool is_allow)
 {
     if (acl->has_connect)
         return TRUTH_YES;
+    if (acl->is_partial)
+        return TRUTH_UNKNOWN;
     return acl->has_other_method && !is_allow ? TRUTH_UNKNOWN : TRUTH_NO;
 }
 
@@ -92,6 +94,21 @@ static bool is_about_target(const struct squid_acl *acl)
 {
     return acl->kind == SQUID_ACL_DOMAIN || acl->kind == SQUID_ACL_PORT ||
            (acl->kind == SQUID_ACL_DST && !acl->has_all);
+}
+
+// is_unsaid tells whether no rule says a term about the target: what fits addresses that are asked for as such, and no names,
+// can only be denied.
+static bool is_unsaid(const struct squid_term *term, bool is_allow)
+{
+    return term->acl->is_literal_only && is_allow != term->is_negated;
+}
+
+// judge_target: the rest is about the target, which the rules say.
+static enum truth judge_target(const struct squid_term *term, bool is_allow)
+{
+    if (is_unsaid(term, is_allow))
+        return TRUTH_UNKNOWN;
+    return term->acl->has_all && term->is_negated ? TRUTH_NO : TRUTH_YES;
 }
 
 static enum truth judge_term(const struct squid_class *clients, const struct squid_term *term,
@@ -114,8 +131,7 @@ static enum truth judge_term(const struct squid_class *clients, const struct squ
     case SQUID_ACL_DST:
     case SQUID_ACL_DOMAIN:
     case SQUID_ACL_PORT:
-        return term->acl->has_all && term->is_negated ? TRUTH_NO
-                                                      : TRUTH_YES; // the rest is about the target
+        return judge_target(term, is_allow);
     case SQUID_ACL_OTHER:
     case SQUID_ACL_MAXCONN:
         return TRUTH_UNKNOWN;
@@ -212,7 +228,7 @@ static void gather(struct import_notes *notes, const struct squid_access *line, 
     *out = (struct targets){0};
     for (const struct squid_term *term = line->terms; term != NULL; term = term->next) {
         out->has_connect = out->has_connect || term->acl->kind == SQUID_ACL_METHOD;
-        if (!is_about_target(term->acl))
+        if (!is_about_target(term->acl) || is_unsaid(term, line->is_allow))
             continue;
         if (term->is_negated)
             gather_negative(notes, term->acl, out);

@@ -113,11 +113,35 @@ static void doubt(struct squid_acl *acl, struct import_notes *notes, struct impo
                (int)slice_first(acl->type, SHOWN).len, (const char *)acl->type.data, why);
 }
 
+// means_all tells whether Squid takes a value for every address of both families (src/acl/Ip.cc, parseGlobal).
+static bool means_all(struct slice value)
+{
+    static const char *const words[] = {"all",
+                                        "0/0",
+                                        "0.0.0.0/0",
+                                        "0.0.0.0/0.0.0.0",
+                                        "0.0.0.0-255.255.255.255",
+                                        "0.0.0.0-0.0.0.0/0"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        if (squid_word_is(value, words[i]))
+            return true;
+    }
+    return false;
+}
+
+// has_host_bits tells whether an address has bits after its length. Versions of Squid differ in what that fits.
+static bool has_host_bits(struct slice value, const struct ip_prefix *prefix)
+{
+    struct ip_addr addr;
+    return ip_addr_parse(slice_first(value, slice_find(value, '/')), &addr) != ERR_OK ||
+           !ip_addr_equal(&addr, &prefix->addr);
+}
+
 static void take_prefix(struct squid_acl *acl, struct import_notes *notes,
                         struct import_place place, struct slice value)
 {
     struct ip_prefix prefix = {0};
-    const bool is_all = squid_word_is(value, "all");
+    const bool is_all = means_all(value);
     if (is_all || squid_word_is(value, "ipv4")) {
         prefix.addr.family = IP_V4;
         import_prefixes_add(notes, &acl->prefixes, &prefix);
@@ -129,7 +153,9 @@ static void take_prefix(struct squid_acl *acl, struct import_notes *notes,
     acl->has_all = acl->has_all || is_all;
     if (prefix.addr.family != IP_NONE)
         return;
-    if (import_prefix_parse(value, &prefix))
+    if (import_prefix_parse(value, &prefix) && has_host_bits(value, &prefix))
+        doubt(acl, notes, place, value, "the address has bits after its length");
+    else if (import_prefix_parse(value, &prefix))
         import_prefixes_add(notes, &acl->prefixes, &prefix);
     else if (!import_range_add(notes, &acl->prefixes, value))
         doubt(acl, notes, place, value, "write it as ADDRESS/LENGTH; names are not read");
@@ -190,12 +216,27 @@ static void take_value(struct squid_acls *acls, struct squid_acl *acl, struct im
         **end = (struct squid_value){.text = copy(notes, value)};
 }
 
-// is_flag tells whether a value is an option of the acl; `-n` asks no DNS, as here nobody does for a name in a rule.
+// take_method: Squid reads a method in another case as one or the other, by its relaxed_header_parser.
+static void take_method(struct squid_acl *acl, struct import_notes *notes,
+                        struct import_place place, struct slice value)
+{
+    if (slice_equal(value, SLICE_LITERAL("CONNECT")))
+        acl->has_connect = true;
+    else if (squid_word_is(value, "CONNECT"))
+        doubt(acl, notes, place, value, "write CONNECT");
+    else if (!slice_equal(value, SLICE_LITERAL("PURGE")))
+        acl->has_other_method = true;
+}
+
+// is_flag tells whether a value is an option of the acl; `-n` asks no DNS, as here nobody does for a name in a rule. A `dst`
+// then fits no name.
 static bool is_flag(struct squid_acl *acl, struct import_notes *notes, struct import_place place,
                     struct slice value)
 {
     if (value.len < 2 || (value.data[0] != '-' && value.data[0] != '+'))
         return false;
+    acl->is_literal_only = acl->is_literal_only ||
+                           (acl->kind == SQUID_ACL_DST && slice_equal(value, SLICE_LITERAL("-n")));
     if (!squid_word_is(value, "-n") && !squid_word_is(value, "--"))
         doubt(acl, notes, place, value, "this option is not known here");
     return true;
@@ -233,9 +274,7 @@ bool squid_acl_take(struct squid_acls *acls, struct squid_acl *acl, struct impor
         take_port(acl, notes, place, value);
         break;
     case SQUID_ACL_METHOD:
-        acl->has_connect = acl->has_connect || squid_word_is(value, "CONNECT");
-        acl->has_other_method = acl->has_other_method ||
-                                !(squid_word_is(value, "CONNECT") || squid_word_is(value, "PURGE"));
+        take_method(acl, notes, place, value);
         break;
     case SQUID_ACL_USER_CERT:
         take_value(acls, acl, notes, place, value);
