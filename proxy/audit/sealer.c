@@ -10,7 +10,7 @@
 void sealer_begin(struct sealer *sealer, struct seal_link after, struct chain_settings *chain,
                   int64_t now_ms)
 {
-    *sealer = (struct sealer){.after = after, .chain = chain, .signed_ms = now_ms};
+    *sealer = (struct sealer){.after = after, .chain = chain, .tried_ms = now_ms};
     (void)RAND_bytes((uint8_t *)&sealer->instance, sizeof sealer->instance);
 }
 
@@ -55,7 +55,7 @@ bool sealer_has_unsigned(const struct sealer *sealer)
 
 bool sealer_is_due(const struct sealer *sealer, int64_t now_ms)
 {
-    return sealer_has_unsigned(sealer) && now_ms - sealer->signed_ms >= sealer->chain->every_ms;
+    return sealer_has_unsigned(sealer) && now_ms - sealer->tried_ms >= sealer->chain->every_ms;
 }
 
 struct audit_record *sealer_checkpoint(struct sealer *sealer, int64_t wall_ms, int64_t now_ms,
@@ -70,6 +70,7 @@ struct audit_record *sealer_checkpoint(struct sealer *sealer, int64_t wall_ms, i
                                           .root = merkle_root(&sealer->tree),
                                           .is_end = is_end};
     text_init(&note, data, sizeof data);
+    sealer->tried_ms = now_ms;
     if (!checkpoint_signer_sign(sealer->chain->signer, &checkpoint, &note))
         return NULL;
     struct audit_record *record =
@@ -77,7 +78,6 @@ struct audit_record *sealer_checkpoint(struct sealer *sealer, int64_t wall_ms, i
     if (record == NULL)
         return NULL;
     sealer->signed_seq = sealer->seq + 1;
-    sealer->signed_ms = now_ms;
     return record;
 }
 

@@ -23,7 +23,7 @@ struct sealer {
     struct merkle_hash last;      // of the last line
     struct merkle tree;           // of the hashes of all lines
     uint64_t signed_seq;          // the number after that of the last checkpoint; 0: there is none
-    int64_t signed_ms;            // monotonic; when that was, or when the instance began
+    int64_t tried_ms;             // monotonic; when one was asked for, or when the instance began
 };
 
 // sealer_begin begins an instance with a random name, after the line that `after` names. It takes over `chain`, which is of
@@ -38,7 +38,8 @@ void sealer_deinit(struct sealer *sealer);
 // and the line break.
 void sealer_seal(struct sealer *sealer, struct slice body, struct seal_text *out);
 
-// sealer_is_due tells whether it is time for a checkpoint: there are records after the last one, and it is old enough;
+// sealer_is_due tells whether it is time for a checkpoint: there are records after the last one, and it is long enough ago that one
+// was asked for, whether or not it could be signed: that may have taken a while;
 // `now_ms` is monotonic.
 bool sealer_is_due(const struct sealer *sealer, int64_t now_ms);
 

@@ -7,7 +7,10 @@
 
 #include "proxy/clock/clock.h"
 
-enum { ANSWER_MS = 10 * 1000 };
+enum {
+    ANSWER_MS = 10 * 1000,
+    LOOK_MS = 100, // how soon an end is noticed
+};
 
 // break_off has everybody see that this holder is of no use. The descriptor stays until key_call_hang_up.
 static enum err break_off(struct key_call *call)
@@ -28,7 +31,8 @@ static bool receive(struct key_call *call, int64_t until_ms)
 {
     struct pollfd waited = {.fd = call->fd, .events = POLLIN};
     const int64_t left_ms = until_ms - monotonic_ms();
-    if (left_ms <= 0 || poll(&waited, 1, (int)left_ms) < 0)
+    if (left_ms <= 0 || atomic_load(call->must_stop) ||
+        poll(&waited, 1, left_ms < LOOK_MS ? (int)left_ms : LOOK_MS) < 0)
         return false;
     if (waited.revents == 0)
         return true; // late, which is seen the next time
@@ -38,7 +42,8 @@ static bool receive(struct key_call *call, int64_t until_ms)
 enum err key_call_ask(struct key_call *call, struct key_message *request, int beside,
                       struct key_message *out)
 {
-    const int64_t until_ms = monotonic_ms() + ANSWER_MS;
+    const int64_t until_ms =
+        monotonic_ms() + (call->patience_ms > 0 ? call->patience_ms : ANSWER_MS);
     if (call->fd < 0)
         return ERR_EOF;
     request->number = ++call->number;

@@ -3,11 +3,15 @@
 // Private to proxy/keys. For one thread at a time.
 #pragma once
 
+#include <stdatomic.h>
+
 #include "proxy/keys/key_wire.h"
 
 // Zeroed but for `fd`, which is -1: there is no holder.
 struct key_call {
-    int fd; // owned
+    int fd;                       // owned
+    const atomic_bool *must_stop; // borrowed; true: nobody waits for answers any more
+    int64_t patience_ms;          // for an answer; 0: ten seconds
     uint64_t number;
     struct key_inbox in;
     struct key_outbox out;

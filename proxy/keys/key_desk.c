@@ -10,8 +10,7 @@
 #include "proxy/keys/key_starter.h"
 
 enum {
-    PATIENCE_MS = 10 * 1000, // for a holder to be there
-    TRIES_MAX = 3,           // holders that are asked one thing
+    TRIES_MAX = 3, // holders that are asked one thing
 };
 
 // await_next waits for another holder than the one of `generation`. Under `calls`. False: there is none in time.
@@ -27,10 +26,10 @@ static bool await_next(struct key_desk *desk, uint64_t generation, int64_t until
     return true;
 }
 
-enum err key_desk_ask(struct key_desk *desk, struct key_message *request, struct key_message *out,
-                      struct errinfo *info)
+enum err key_desk_ask(struct key_desk *desk, struct key_message *request, int64_t patience_ms,
+                      struct key_message *out, struct errinfo *info)
 {
-    const int64_t until_ms = monotonic_ms() + PATIENCE_MS;
+    const int64_t until_ms = monotonic_ms() + patience_ms;
     (void)pthread_mutex_lock(&desk->calls);
     for (int i = 0; i < TRIES_MAX; i++) {
         const uint64_t generation = desk->generation;
@@ -108,7 +107,7 @@ void key_desk_wake(struct key_desk *desk)
 bool key_desk_init(struct key_desk *desk, int keeper_fd)
 {
     pthread_condattr_t attributes;
-    desk->call.fd = -1;
+    desk->call = (struct key_call){.fd = -1, .must_stop = &desk->must_stop};
     LIST_INIT(&desk->keys);
     LIST_INIT(&desk->closing);
     (void)pthread_mutex_init(&desk->calls, NULL);

@@ -11,7 +11,10 @@
 #include "proxy/config/key_source.h"
 #include "proxy/keys/key_call.h"
 
-enum { KEY_LINES_MAX = 512 };
+enum {
+    KEY_LINES_MAX = 512,
+    KEY_PATIENCE_MS = 10 * 1000, // for a holder to be there
+};
 
 struct key_line;
 
@@ -62,11 +65,11 @@ struct key_desk {
 bool key_desk_init(struct key_desk *desk, int keeper_fd) MUST_USE;
 void key_desk_deinit(struct key_desk *desk);
 
-// key_desk_ask asks the holder, the next one too if that one ends, and waits for one to be there at most as long as for an
-// answer. `calls` is locked afterwards in any case: the answer's bytes are borrowed until key_desk_done. ERR_SYSTEM with a
+// key_desk_ask asks the holder, the next one too if that one ends, and waits for one to be there at most `patience_ms`; for the answer of
+// one that is there it waits longer. `calls` is locked afterwards in any case: the answer's bytes are borrowed until key_desk_done. ERR_SYSTEM with a
 // sentence: nobody answers.
-enum err key_desk_ask(struct key_desk *desk, struct key_message *request, struct key_message *out,
-                      struct errinfo *info) MUST_USE;
+enum err key_desk_ask(struct key_desk *desk, struct key_message *request, int64_t patience_ms,
+                      struct key_message *out, struct errinfo *info) MUST_USE;
 void key_desk_done(struct key_desk *desk);
 
 // key_desk_say has the holder do something that can fail. `beside` is a descriptor that it gets a copy of; -1: none. Under `calls`.

@@ -415,7 +415,7 @@ static void wait_for(struct key_desk *desk, struct signing *signing)
 {
     struct key_message answer;
     struct errinfo info;
-    const enum err error = key_desk_ask(desk, &signing->request, &answer, &info);
+    const enum err error = key_desk_ask(desk, &signing->request, KEY_PATIENCE_MS, &answer, &info);
     const bool is_good = error == ERR_OK && answer.kind == KEY_ANSWER_SIGNATURE;
     settle(desk, signing, is_good, is_good ? answer.bytes : (struct slice){0});
     key_desk_done(desk);

@@ -15,8 +15,8 @@
 enum {
     SOON_MS = 10 * 1000, // a holder that ends sooner is not started again at once
     PAUSE_MS = 1000,
-    PING_MS =
-        5000, // between two questions whether it is still there, where signatures are waited for
+    HANG_MS = 5000, // without an answer
+    PING_MS = 1000, // between two questions whether it is there, while signatures wait
 };
 
 struct key_store {
@@ -169,7 +169,10 @@ static void ping(struct key_desk *desk)
     if (atomic_load(&desk->waiting) == 0)
         return;
     (void)pthread_mutex_lock(&desk->calls);
-    if (seal(desk, &info) != ERR_OK)
+    desk->call.patience_ms = HANG_MS;
+    const enum err error = seal(desk, &info);
+    desk->call.patience_ms = 0;
+    if (error != ERR_OK)
         log_warning(LOG_KEY_HOLDER, "%s, or does not answer any more", info.text);
     (void)pthread_mutex_unlock(&desk->calls);
 }
