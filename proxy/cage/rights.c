@@ -120,8 +120,16 @@ enum err rights_check_user(const struct rights_user *user, struct errinfo *info)
                        user->name, (unsigned)user->uid, (unsigned)geteuid());
 }
 
+// keep_dumpable puts back whether others of this user may look into this process: to become another one sets it to what
+// fs.suid_dumpable says.
+static void keep_dumpable(int before)
+{
+    (void)prctl(PR_SET_DUMPABLE, before == 1 ? 1 : 0, 0, 0, 0);
+}
+
 enum err rights_take_groups(const struct rights_user *user, struct errinfo *info)
 {
+    const int dumpable = prctl(PR_GET_DUMPABLE, 0, 0, 0, 0);
     if (geteuid() != 0)
         return ERR_OK;
     if (setgroups(user->group_count, user->groups) != 0 ||
@@ -129,6 +137,7 @@ enum err rights_take_groups(const struct rights_user *user, struct errinfo *info
         return errinfo_set(info, ERR_SYSTEM,
                            "cannot take the groups of user %s (CAP_SETGID is needed): %m",
                            user->name);
+    keep_dumpable(dumpable);
     return ERR_OK;
 }
 
@@ -137,12 +146,14 @@ enum err rights_take_groups(const struct rights_user *user, struct errinfo *info
 // become becomes another user for good.
 static enum err become(const struct rights_user *user, struct errinfo *info)
 {
+    const int dumpable = prctl(PR_GET_DUMPABLE, 0, 0, 0, 0);
     TRY(rights_take_groups(user, info));
     (void)prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0); // what is kept of them is decided afterwards
     if (setresuid(user->uid, user->uid, user->uid) != 0)
         return errinfo_set(info, ERR_SYSTEM, "cannot become user %s (CAP_SETUID is needed): %m",
                            user->name);
     (void)prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0);
+    keep_dumpable(dumpable);
     return ERR_OK;
 }
 

@@ -407,6 +407,7 @@ static int open_signals(void)
     for (size_t i = 0; i < sizeof forwarded / sizeof *forwarded; i++)
         (void)sigaddset(&set, forwarded[i]);
     (void)sigprocmask(SIG_BLOCK, &set, NULL);
+    (void)signal(SIGCHLD, SIG_DFL); // where it is ignored, who has started this may have done so, no end is told
     (void)signal(SIGPIPE, SIG_IGN);
     (void)signal(SIGXFSZ, SIG_IGN);
     return signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);

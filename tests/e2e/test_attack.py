@@ -20,7 +20,8 @@ pytestmark = pytest.mark.skipif(Path(BINARY).name != "attacked", reason="needs t
 
 HEAD = struct.Struct("QQqQ4096s")
 ATTACKS = """read_file write_file remove_file execute begin_process open_packet_socket open_netlink_socket trace read_memory
-    signal_other make_user_namespace raise_capabilities become_root map_code load_bpf ring undo_dumpable get_holder""".split()
+    signal_other make_user_namespace raise_capabilities become_root map_code load_bpf ring undo_dumpable get_holder
+    open_other_pair signal_by_file truncate_file open_to_all open_to_all_by_file set_times""".split()
 
 
 class Attack:
@@ -84,6 +85,8 @@ def test_what_it_may_not_have_it_does_not_get(attacked, attack, tmp_path):
     ca_key = secret / "ca.key"
     ca_key.write_text("the key of the CA")
     (secret / "more").write_text("to be removed")
+    own = proxy.config_path  # which it may read
+    before = own.stat()
     refused = {
         ("read_file", "/etc/shadow"): errno.EACCES,
         ("read_file", str(ca_key)): errno.EACCES,
@@ -97,12 +100,19 @@ def test_what_it_may_not_have_it_does_not_get(attacked, attack, tmp_path):
         ("map_code", ""): errno.EACCES,
         ("signal_other", ""): errno.EPERM,
         ("undo_dumpable", ""): errno.EPERM,
+        ("open_other_pair", ""): errno.EAFNOSUPPORT,
+        ("signal_by_file", ""): errno.EPERM,
+        ("truncate_file", str(own)): errno.EACCES,
+        ("open_to_all", str(own)): errno.ENOSYS,
+        ("open_to_all_by_file", str(own)): errno.EPERM,
+        ("set_times", str(own)): errno.ENOSYS,
     }
     for (name, path), error in refused.items():
         assert try_it(proxy, attack, name, path=path, pid=keeper) == error, (name, path)
     assert try_it(proxy, attack, "read_file", path=proxy.config_path) == 0  # its own it can
     assert try_it(proxy, attack, "write_file", path=proxy.folder / "more") == 0
     assert sorted(path.name for path in secret.iterdir()) == ["ca.key", "more"]
+    assert (own.stat().st_mode, own.stat().st_size, own.stat().st_mtime) == (before.st_mode, before.st_size, before.st_mtime)
     assert proxy.process.poll() is None
 
 
@@ -235,6 +245,8 @@ def test_without_a_sandbox_these_attacks_are_attacks(attacked, attack, tmp_path)
     secret.write_text("x")
     assert try_it(proxy, attack, "read_file", path=secret) == 0
     assert try_it(proxy, attack, "write_file", path=tmp_path / "new") == 0
+    for name in ("signal_by_file", "truncate_file", "open_to_all", "open_to_all_by_file", "set_times"):
+        assert try_it(proxy, attack, name, path=secret, pid=proxy.process.pid) == 0, name
     assert try_it(proxy, attack, "remove_file", path=secret) == 0
     assert try_it(proxy, attack, "map_code") == 0
     assert try_it(proxy, attack, "open_netlink_socket") == 0

@@ -57,6 +57,13 @@ def test_a_crash_is_said_and_is_the_end_of_the_keeper_too(start, form):
     proxy.stop(expected=BY_SIGNAL + signal.SIGABRT)
 
 
+def test_who_starts_it_may_ignore_the_end_of_children(start):
+    proxy = start(process={"before": lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN)})
+    os.kill(proxy.pid, signal.SIGABRT)
+    assert proxy.wait_exit() == BY_SIGNAL + signal.SIGABRT
+    proxy.stop(expected=BY_SIGNAL + signal.SIGABRT)
+
+
 def test_who_has_lost_its_keeper_ends_with_all_its_records(start, server):
     proxy = start(client(reach("origin.test", server.port)))
     tunnel = proxy.tunnel(f"origin.test:{server.port}")

@@ -16,6 +16,7 @@
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -141,6 +142,49 @@ static long undo_dumpable(void)
     return prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
 }
 
+static long open_other_pair(void)
+{
+    int ends[2];
+    return socketpair(AF_TIPC, SOCK_STREAM, 0, ends);
+}
+
+// signal_by_file has the kernel send a signal to somebody else when something arrives.
+static long signal_by_file(void)
+{
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
+        return -1;
+    long result = fcntl(ends[0], F_SETSIG, SIGKILL);
+    if (result == 0)
+        result = fcntl(ends[0], F_SETOWN, (int)attack->pid);
+    const int error = errno;
+    (void)close(ends[0]);
+    (void)close(ends[1]);
+    errno = error;
+    return result;
+}
+
+static long truncate_file(void)
+{
+    return open(attack->path, O_RDONLY | O_TRUNC | O_CLOEXEC);
+}
+
+static long open_to_all(void)
+{
+    return chmod(attack->path, 0666);
+}
+
+static long open_to_all_by_file(void)
+{
+    const int fd = open(attack->path, O_RDONLY | O_CLOEXEC);
+    return fd < 0 ? -1 : fchmod(fd, 0666);
+}
+
+static long set_times(void)
+{
+    return utimensat(AT_FDCWD, attack->path, NULL, 0);
+}
+
 // find_link gives the link to the keeper, which is a socket of its own kind (keeper_socket.c). -1: none.
 static int find_link(void)
 {
@@ -224,6 +268,12 @@ static long (*const attacks[])(void) = {
     ring,
     undo_dumpable,
     get_holder,
+    open_other_pair,
+    signal_by_file,
+    truncate_file,
+    open_to_all,
+    open_to_all_by_file,
+    set_times,
 };
 
 int __wrap_accept4(int fd, struct sockaddr *name, socklen_t *len, int flags)
