@@ -229,11 +229,28 @@ static enum included_state state_of(const struct member *member)
     return member->chosen == &member->fresh ? INCLUDED_GOOD : INCLUDED_HELD;
 }
 
+// withhold keeps what was found in a file that a link out of its folder leads to: findings quote it, and who made the link
+// may not be allowed to read it.
+static void withhold(const struct member *member, struct diagnostics *findings)
+{
+    const bool is_bad = findings->error_count > 0;
+    if (!member->file->is_read || !member->file->leads_out)
+        return;
+    diagnostics_deinit(findings);
+    diagnostics_init(findings);
+    if (is_bad)
+        (void)diagnostics_add(findings, SEVERITY_ERROR, member->file->path, 0, 0,
+                              "this file is a link out of its folder, and is no good; what is "
+                              "wrong with it is not told, because that would show what it says"
+                              "\nput the file itself into the folder");
+}
+
 // tell passes on what was found in a file, and what becomes of it.
 static void tell(const struct table *table, struct member *member)
 {
     struct diagnostics *findings = &member->fresh.findings;
     const char *path = member->file->path;
+    withhold(member, findings);
     if (state_of(member) == INCLUDED_HELD)
         (void)diagnostics_add(
             findings, SEVERITY_ERROR, path, 0, 0,

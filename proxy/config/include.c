@@ -3,8 +3,11 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "auth/base/array.h"
 #include "proxy/config/named_files.h"
@@ -239,6 +242,46 @@ static bool is_known(const struct listing *listing, const char *path)
     return false;
 }
 
+// is_inside tells whether the open file is in the folder of `path`, or below it, and no link leads out of there. When in doubt
+// it is not.
+static bool is_inside(const char *path, int fd)
+{
+    const struct slice name = last_part(slice_of_string(path));
+    char folder[CONFIG_PATH_MAX + 1];
+    struct stat open_file;
+    struct stat found;
+    const struct slice parent = slice_first(slice_of_string(path), strlen(path) - name.len);
+    if (!string_copy(folder, sizeof folder, parent.len == 0 ? SLICE_LITERAL(".") : parent))
+        return false;
+    char *real_folder = realpath(folder, NULL);
+    char *real = realpath(path, NULL);
+    bool is_below = real_folder != NULL && real != NULL;
+    if (is_below) {
+        const struct slice rest = slice_from(slice_of_string(real), strlen(real_folder));
+        is_below = slice_starts_with(slice_of_string(real), slice_of_string(real_folder)) &&
+                   (slice_starts_with(rest, SLICE_LITERAL("/")) || strcmp(real_folder, "/") == 0) &&
+                   fstat(fd, &open_file) == 0 && lstat(real, &found) == 0 &&
+                   open_file.st_dev == found.st_dev && open_file.st_ino == found.st_ino;
+    }
+    free(real_folder);
+    free(real);
+    return is_below;
+}
+
+// read_content reads a file, and notes whether a link led out of its folder.
+static enum err read_content(struct included_file *file, size_t max_len)
+{
+    const int fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    file->leads_out = true;
+    if (fd < 0) // which says why
+        return file_read(file->path, max_len, FILE_PUBLIC, &file->content, &file->problem);
+    const enum err error =
+        file_read_at(fd, file->path, max_len, FILE_PUBLIC, &file->content, &file->problem);
+    file->leads_out = !is_inside(file->path, fd);
+    (void)close(fd);
+    return error;
+}
+
 // total is what has been read.
 struct total {
     size_t count;
@@ -254,8 +297,7 @@ static bool read_file(struct reader *reader, struct included_file *file, struct 
     total->count++;
     if (file->problem.text[0] != '\0')
         return true;
-    const enum err error = file_read(file->path, left < INCLUDE_FILE_MAX ? left : INCLUDE_FILE_MAX,
-                                     FILE_PUBLIC, &file->content, &file->problem);
+    const enum err error = read_content(file, left < INCLUDE_FILE_MAX ? left : INCLUDE_FILE_MAX);
     if (error == ERR_MEMORY)
         reader_no_memory(reader);
     file->is_read = error == ERR_OK;

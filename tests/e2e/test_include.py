@@ -172,6 +172,23 @@ def test_a_file_takes_nothing_from_another_one(teams):
     t.tunnel("gamma").echo(b"now it is one")
 
 
+def test_findings_show_nothing_of_what_a_link_out_of_the_folder_leads_to(teams):
+    t = teams(lambda t: {"a.yaml": {"clients": [t.client("alpha")]}})
+    secret = t.folder.parent / "secret.yaml"
+    secret.write_text("hunter2: x\n")
+    os.symlink("../secret.yaml", t.folder / "b.yaml")
+    t.wait(a="good", b="refused")
+    told = t.control.run("reload", expected=3).stderr + t.proxy.stderr.text()
+    checked = run("check", "-c", t.proxy.config_path)
+    told += checked.stdout + checked.stderr
+    assert "b.yaml" in told and "is a link out of its folder" in told, told
+    assert "hunter2" not in told
+    os.rename(secret, t.folder / "b.yaml")
+    assert "hunter2" in t.control.run("reload", expected=3).stderr
+    t.write("b.yaml", {"clients": [t.client("beta")]})
+    t.wait(a="good", b="good")
+
+
 def test_a_block_of_a_name_that_a_files_owner_can_change_warns(teams):
     t = teams(lambda t: {"a.yaml": {"clients": [t.client("alpha")]}})
     told = t.control.block("alpha").stderr
