@@ -133,7 +133,7 @@ static bool keep(struct sets *sets, const struct shared *shared, struct slice te
     if (copy == NULL)
         return false;
     *kept = (struct kept_list){.path = shared->key,
-                               .kind = shared->kind,
+                               .kind = (int)shared->kind,
                                .text = slice_of(copy, text.len),
                                .is_former = is_former,
                                .next = reader->keeper->kept};
