@@ -605,6 +605,21 @@ static bool are_in_common(enum entry_part part, const struct match_entry *a,
     return part != ENTRY_EXTENSION || slice_equal(a->extension->oid, b->extension->oid);
 }
 
+// may_have_both tells whether one certificate may have both of two values that differ: it has several OUs, SANs, policies and
+// texts of an extension, and of SPIFFE ids one (SPIFFE X.509-SVID 2).
+static bool may_have_both(enum entry_part part, const struct match_entry *a,
+                          const struct match_entry *b)
+{
+    const struct slice scheme = SLICE_LITERAL("spiffe://");
+    if (part == ENTRY_URI)
+        return !slice_starts_with(match_wanted(a, part), scheme) ||
+               !slice_starts_with(match_wanted(b, part), scheme);
+    if (part == ENTRY_EXTENSION)
+        return a->extension->kind == EXTENSION_TEXT && b->extension->kind == EXTENSION_TEXT;
+    return part == ENTRY_DNS || part == ENTRY_EMAIL || part == ENTRY_IP || part == ENTRY_OU ||
+           part == ENTRY_POLICIES || part == ENTRY_QC;
+}
+
 bool match_entry_meets(const struct match_entry *a, const struct match_entry *b)
 {
     bool names_same = false;
@@ -615,8 +630,11 @@ bool match_entry_meets(const struct match_entry *a, const struct match_entry *b)
     for (enum entry_part part = ENTRY_TRUST; part < ENTRY_PART_COUNT; part++) {
         if (!are_in_common(part, a, b))
             continue;
-        if (!parts_agree(part, a, b))
-            return false;
+        if (!parts_agree(part, a, b)) {
+            if (!may_have_both(part, a, b))
+                return false;
+            continue;
+        }
         names_same |= part == ENTRY_EXTENSION ? extensions_name_same(a->extension, b->extension)
                                               : match_part_names(part);
     }

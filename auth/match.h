@@ -91,8 +91,11 @@ bool match_member_names(const struct extension_member *member);
 // match_entry_covers tells whether `wide` fits every client that `narrow` fits.
 bool match_entry_covers(const struct match_entry *wide, const struct match_entry *narrow);
 
-// match_entry_meets tells whether one of two entries covers the other, or both have a part in common that names somebody and
-// no part in common in which they differ: `{cn: a, o: b}` meets `{cn: a, ou: c}`. Entries without a part in common do not meet.
-// Extensions with two OIDs are two parts. What two entries ask of one extension differs where no value can be both; it has
-// something in common where a value that is written in one is one that the other asks for, or both write a member alike.
+// match_entry_meets tells whether one of two entries covers the other, or both have a part in common that names somebody, in
+// which they agree, and nothing in which they differ for every certificate: `{cn: a, o: b}` meets `{cn: a, ou: c}`. Values of
+// which a certificate may have both (`uri`, `dns`, `email`, `ip`, `ou`, `policies`, `qc`, the `text` of an extension; not two
+// SPIFFE ids) tell nobody apart: `{cn: a, ou: b}` meets `{cn: a, ou: c}`, and `{dns: a}` does not meet `{dns: b}`, which have no
+// name in common. Extensions with two OIDs are two parts. What two entries ask of one extension differs where no value can be
+// both; it has something in common where a value that is written in one is one that the other asks for, or both write a
+// member alike.
 bool match_entry_meets(const struct match_entry *a, const struct match_entry *b);

@@ -295,9 +295,12 @@ static void entries_meet_where_one_certificate_could_fit_both(void **state)
     static const uint8_t digests[2][IDENTITY_DIGEST_LEN] = {{1}, {2}};
     static const struct ip_addr addresses[2] = {{.family = IP_V4, .bytes = {1}},
                                                 {.family = IP_V4, .bytes = {2}}};
-    char keys[2][32];
+    char keys[4][32];
     const struct extension_match wide = extension_of("team/*", keys[0]);
     const struct extension_match narrow = extension_of("team/a", keys[1]);
+    const struct extension_match beside = extension_of("team/b", keys[2]);
+    struct extension_match der = extension_of("\x0C\x06team/a", keys[3]);
+    der.kind = EXTENSION_DER;
     const struct {
         struct match_entry a;
         struct match_entry b;
@@ -350,12 +353,12 @@ static void entries_meet_where_one_certificate_could_fit_both(void **state)
          {.cn = "x", .policies = SLICE_LITERAL("\1q")},
          false,
          false,
-         false},
+         true},
         {{.cn = "x", .qc = SLICE_LITERAL("\1p")},
          {.cn = "x", .qc = SLICE_LITERAL("\1q")},
          false,
          false,
-         false},
+         true},
         {{.dns = "x", .qc = SLICE_LITERAL("\1p")},
          {.cn = "x", .qc = SLICE_LITERAL("\1p")},
          false,
@@ -366,6 +369,34 @@ static void entries_meet_where_one_certificate_could_fit_both(void **state)
          false,
          false,
          false},
+        // A certificate can have both of two such values, so that these tell nobody apart.
+        {{.cn = "x", .ou = "p"}, {.cn = "x", .ou = "q"}, false, false, true},
+        {{.cn = "x", .dns = "p"}, {.cn = "x", .dns = "q"}, false, false, true},
+        {{.cn = "x", .dns = "*.p.e"}, {.cn = "x", .dns = "*.q.e"}, false, false, true},
+        {{.cn = "x", .email = "p@e"}, {.cn = "x", .email = "q@e"}, false, false, true},
+        {{.cn = "x", .ip = &addresses[0]}, {.cn = "x", .ip = &addresses[1]}, false, false, true},
+        {{.cn = "x", .uri = "a://p/c"}, {.cn = "x", .uri = "a://q/c"}, false, false, true},
+        {{.cn = "x", .uri = "spiffe://p/c"}, {.cn = "x", .uri = "a://q/c"}, false, false, true},
+        {{.dns = "x", .ou = "p", .o = "r"}, {.dns = "x", .ou = "q"}, false, false, true},
+        {{.cn = "x", .extension = &narrow}, {.cn = "x", .extension = &beside}, false, false, true},
+        {{.cn = "x", .extension = &der}, {.cn = "x", .extension = &beside}, false, false, false},
+        // Two SPIFFE ids are not in one, and what differs is no name in common.
+        {{.cn = "x", .uri = "spiffe://p/c"},
+         {.cn = "x", .uri = "spiffe://q/c"},
+         false,
+         false,
+         false},
+        {{.cn = "x", .uri = "spiffe://p/c/*"},
+         {.cn = "x", .uri = "spiffe://p/d/*"},
+         false,
+         false,
+         false},
+        {{.cn = "x", .ou = "p", .o = "r"}, {.cn = "x", .ou = "q", .o = "s"}, false, false, false},
+        {{.cn = "x", .dns = "p"}, {.cn = "y", .dns = "p"}, false, false, false},
+        {{.dns = "p"}, {.dns = "q"}, false, false, false},
+        {{.dns = "p", .o = "r"}, {.dns = "q", .o = "r"}, false, false, false},
+        {{.uri = "a://p/c"}, {.uri = "a://q/c"}, false, false, false},
+        {{.extension = &narrow}, {.extension = &beside}, false, false, false},
         // Without a certificate.
         {{.anonymous = true}, {.anonymous = true}, true, true, true},
         {{.anonymous = true}, {.cn = "x"}, false, false, false},
