@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "proxy/keys/key_line.h"
+#include "proxy/keys/key_path.h"
 #include "proxy/log/log.h"
 
 // For a holder to be there that signs a checkpoint, but the last one: records wait meanwhile, and the next checkpoint covers what this
@@ -229,8 +230,10 @@ static enum err read_content(struct key_source *source, enum key_use use, const 
 {
     struct key_desk *desk = (struct key_desk *)source;
     struct key_message answer;
+    char whole[KEY_PATH_MAX + 1];
+    TRY(key_path_whole(path, whole, info));
     TRY(key_desk_start(desk, info));
-    enum err error = ask_open(desk, use, path, &answer, info);
+    enum err error = ask_open(desk, use, whole, &answer, info);
     if (error == ERR_OK) {
         (void)bytes_copy(out->sha256, sizeof out->sha256,
                          slice_of(answer.digest, sizeof answer.digest));
@@ -238,9 +241,9 @@ static enum err read_content(struct key_source *source, enum key_use use, const 
             (void)errinfo_set(&out->problem, ERR_INPUT, "%.*s", (int)answer.bytes.len,
                               (const char *)answer.bytes.data);
         else if (answer.kind == KEY_ANSWER_KEY && use == KEY_USE_TLS)
-            error = take_tls(desk, path, &answer, out);
+            error = take_tls(desk, whole, &answer, out);
         else if (answer.kind == KEY_ANSWER_KEY)
-            error = take_signer(desk, path, &answer, out);
+            error = take_signer(desk, whole, &answer, out);
         else
             error = errinfo_set(info, ERR_SYSTEM, "%s: the key holder makes no sense", path);
     }
@@ -267,8 +270,10 @@ static enum err read_chain(struct key_source *source, const char *path, struct c
 {
     struct key_desk *desk = (struct key_desk *)source;
     struct key_message answer;
+    char whole[KEY_PATH_MAX + 1];
+    TRY(key_path_whole(path, whole, info));
     TRY(key_desk_start(desk, info));
-    enum err error = ask_open(desk, KEY_USE_CHAIN, path, &answer, info);
+    enum err error = ask_open(desk, KEY_USE_CHAIN, whole, &answer, info);
     if (error == ERR_OK && answer.kind == KEY_ANSWER_CHAIN) {
         uint8_t *copy = malloc(answer.bytes.len + 1);
         if (copy == NULL) {

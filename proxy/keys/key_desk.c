@@ -38,7 +38,8 @@ enum err key_desk_ask(struct key_desk *desk, struct key_message *request, int64_
         if (!await_next(desk, generation, until_ms))
             break;
     }
-    return errinfo_set(info, ERR_SYSTEM, "the process that holds the private keys does not answer");
+    return errinfo_set(info, ERR_SYSTEM,
+                       "the process that holds the private keys has ended, or does not answer");
 }
 
 void key_desk_done(struct key_desk *desk)

@@ -10,6 +10,7 @@
 #include "proxy/keys/kept_keys.h"
 #include "proxy/keys/key_desk.h"
 #include "proxy/keys/key_line.h"
+#include "proxy/keys/key_path.h"
 #include "proxy/log/log.h"
 
 enum {
@@ -29,7 +30,9 @@ struct key_store {
 static enum err allow(struct key_desk *desk, const char *path, struct errinfo *info)
 {
     struct key_message answer;
-    struct key_message request = {.kind = KEY_ALLOW, .bytes = slice_of_string(path)};
+    char whole[KEY_PATH_MAX + 1];
+    TRY(key_path_whole(path, whole, info));
+    struct key_message request = {.kind = KEY_ALLOW, .bytes = slice_of_string(whole)};
     return key_desk_say(desk, &request, -1, &answer, info);
 }
 

@@ -9,6 +9,7 @@ import socket
 import ssl
 import subprocess
 import threading
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -17,7 +18,7 @@ from support.config import client, reach, write_config
 from support.control import CONTROL, Control
 from support.parents import parent
 from support.pki import SERVER_AUTH, KEYS
-from support.proxy import children, run
+from support.proxy import BINARY, children, run
 from support.scale import IS_SMALL, PATIENCE, eventually
 
 DENIED = "nowhere.test:443"
@@ -281,6 +282,42 @@ def test_a_folder_in_paths_may_have_keys_later(start, pki, folder, tmp_path):
     assert show(proxy) == 2004
     proxy.reload(listeners=[listener(elsewhere)])
     assert show(proxy) == 2005
+
+
+@pytest.mark.parametrize("place", [".", ".."])
+def test_relative_paths_begin_where_they_do_with_keys_here(start, pki, tmp_path, place):
+    gate = tmp_path / "gate"
+    gate.mkdir()
+    for name, serial in (("first", 2006), ("later", 2007)):
+        copy_into(gate / name, pki.server_ca.leaf("proxy.test", serial=serial, **ADDRESSES))
+    proxy = start(
+        listeners=[listener(Path("first"))],
+        cage={"keys": "apart", "paths": ["later"]},
+        folder=gate,
+        process={"cwd": gate / place},
+        control=CONTROL,
+    )
+    assert show(proxy) == 2006
+    os.kill(holder_of(proxy), signal.SIGKILL)
+    eventually(lambda: Control(proxy).status()["keys"]["restarts"] == 1, "another holder")
+    assert show(proxy) == 2006
+    proxy.reload(listeners=[listener(Path("later"))])
+    assert show(proxy) == 2007
+    named = os.path.relpath(proxy.config_path, gate / place)
+    checked = run("check", "-c", named, cwd=gate / place, program=os.path.abspath(BINARY))
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_keys_are_given_back_with_each_reload(start, tmp_path):
+    sign = tmp_path / "sign.key"
+    assert run("audit", "keygen", "--name", "gate-1", sign).returncode == 0
+    proxy = start(cage={"keys": "apart"}, folder=tmp_path, audit={"chain": {"key": str(sign)}}, control=CONTROL)
+    for _ in range(20):
+        proxy.reload()
+    # One for TLS, one for the next audit log, and the one that the audit log has had from the start.
+    eventually(lambda: Control(proxy).status()["keys"]["held"] == 3, "the old keys' end")
+    assert Control(proxy).status()["keys"]["restarts"] == 0
+    assert show(proxy)
 
 
 def test_moving_the_keys_takes_a_restart(start):

@@ -124,6 +124,7 @@ class Proxy:
         stderr=None,
         stdout=None,
         is_piped=False,  # the configuration comes from stdin
+        cwd=None,  # where it is started: the configuration is named from there
         program=BINARY,
         sockets=(),  # that a service manager has opened: they are descriptors 3 and following
         before=None,  # called in the new process, last of all
@@ -142,8 +143,9 @@ class Proxy:
         self._pid = None
         self.reloads = 0
         self.is_audit_whole = True  # False: a test has taken records away from the file
+        name = str(self.config_path) if cwd is None else os.path.relpath(self.config_path, cwd)
         self.process = subprocess.Popen(
-            [os.path.abspath(program), "serve", "-c", "-" if is_piped else str(self.config_path)],
+            [os.path.abspath(program), "serve", "-c", "-" if is_piped else name],
             stdin=subprocess.PIPE if is_piped else subprocess.DEVNULL,
             stdout=stdout or subprocess.PIPE,
             stderr=stderr or subprocess.PIPE,
@@ -152,7 +154,7 @@ class Proxy:
             env={**os.environ, **(environment or {})},
             preexec_fn=(lambda: _prepare(limits, sockets, before)) if limits or sockets or before else None,
             pass_fds=range(3, 3 + len(sockets)),
-            cwd=folder if is_piped else None,
+            cwd=folder if is_piped else cwd,
         )
         if is_piped:
             self.process.stdin.write(self.config_path.read_text())
