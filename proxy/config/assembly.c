@@ -8,8 +8,9 @@
 #include "proxy/config/rivals.h"
 #include "proxy/config/settings.h"
 
+// A round has a loser for each file in a row of which each wants what the next one gives up.
 enum {
-    ROUNDS_MAX = 16,   // after which no new text counts
+    ROUNDS_MAX = 100,  // after which no new text counts
     FINDINGS_MAX = 10, // that are shown of one file
 };
 

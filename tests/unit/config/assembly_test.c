@@ -11,7 +11,7 @@
 
 #include "tests/unit/config/findings.h"
 
-enum { FILES_MAX = 4 };
+enum { FILES_MAX = 24 };
 
 // file is an included file of a case.
 struct file {
@@ -511,6 +511,29 @@ static void a_file_may_have_many_entries_under_one_pattern(void **state)
     free(text);
 }
 
+// Each file wants what the next one gives up, and the first one is refused: so all go back, one after the other. A change
+// that has nothing to do with them counts all the same.
+static void a_long_row_of_files_that_go_back_holds_up_no_other_one(void **state)
+{
+    enum { ROW = 20 };
+    (void)state;
+    struct fixture fixture;
+    struct file files[FILES_MAX] = {0};
+    char texts[ROW][2][256];
+    char paths[ROW][8];
+    for (int i = 0; i < ROW; i++) {
+        (void)snprintf(paths[i], sizeof paths[i], "a%02d", i);
+        (void)snprintf(texts[i][0], sizeof texts[i][0], ONE("a%02d", "{cn: '%s'}"), i,
+                       i == 0 ? "boss" : paths[i - 1]);
+        (void)snprintf(texts[i][1], sizeof texts[i][1], ONE("a%02d", "{cn: '%s'}"), i, paths[i]);
+        files[i] = (struct file){paths[i], texts[i][0], texts[i][1]};
+    }
+    files[ROW] = (struct file){"z", ONE("z", "{cn: new}"), ONE("z", "{cn: old}")};
+    read_all(&fixture, ONE("boss", "{cn: boss}"), files);
+    assert_states(&fixture, "hhhhhhhhhhhhhhhhhhhhg", "a row of twenty, and one more");
+    fixture_deinit(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -521,6 +544,7 @@ int main(void)
         cmocka_unit_test(everybody_of_the_main_file_leaves_nobody_to_other_files),
         cmocka_unit_test(a_mistake_of_the_main_file_refuses_everything),
         cmocka_unit_test(a_file_of_entries_that_are_all_alike_is_refused),
+        cmocka_unit_test(a_long_row_of_files_that_go_back_holds_up_no_other_one),
         cmocka_unit_test(a_new_file_cannot_use_up_the_share_of_one_in_force),
         cmocka_unit_test(a_file_may_have_many_entries_under_one_pattern),
     };
