@@ -28,8 +28,8 @@ struct included_file {
     const char *path;            // in the reader's arena; as findings name it
     struct file_content content; // owned
     bool is_read;                // false: `problem` says why not
-    bool leads_out;              // it was read through a link out of its folder: it may be anybody's
-    bool is_out;                 // private to include.c
+    bool leads_out; // it was read through a link out of its folder: it may be anybody's
+    bool is_out;    // private to include.c
     struct errinfo problem;
 };
 
