@@ -634,6 +634,23 @@ bool crl_has_same_points(const struct crl *a, const struct crl *b)
     return a->points.is_there == b->points.is_there && compare_points(a, b) == 0;
 }
 
+bool crl_covers_kinds_of(const struct crl *crl, const struct crl *other)
+{
+    return (crl->covers_leaves || !other->covers_leaves) && (crl->covers_cas || !other->covers_cas);
+}
+
+bool crl_covers_points_of(const struct crl *crl, const struct crl *other)
+{
+    if (!crl->points.is_there || !other->points.is_there)
+        return !crl->points.is_there;
+    for (size_t i = 0; i < other->points.count; i++) {
+        if (!crl_points_have_common(crl->points.points, crl->points.count, &other->points.points[i],
+                                    1))
+            return false;
+    }
+    return true;
+}
+
 int crl_compare_scope(const struct crl *a, const struct crl *b)
 {
     if (a->covers_cas != b->covers_cas)

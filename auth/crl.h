@@ -93,6 +93,12 @@ enum verification crl_verify(const struct crl *crl, struct slice key) MUST_USE;
 // crl_has_same_points tells whether both are of the same distribution point, or both of none.
 bool crl_has_same_points(const struct crl *a, const struct crl *b);
 
+// crl_covers_kinds_of tells whether `crl` speaks for CAs and for other certificates where `other` does.
+bool crl_covers_kinds_of(const struct crl *crl, const struct crl *other);
+
+// crl_covers_points_of tells whether `crl` is of every distribution point that `other` is of, or of none, which is all.
+bool crl_covers_points_of(const struct crl *crl, const struct crl *other);
+
 // crl_compare_scope orders lists by whom they speak of: 0 when both speak of the same certificates.
 int crl_compare_scope(const struct crl *a, const struct crl *b);
 

@@ -1,6 +1,8 @@
 // The list is read into a revision of the profile that has no other, and then compared with those that are in force.
 #include "auth/crl_offer.h"
 
+#include <openssl/sha.h>
+
 #include "auth/base/date.h"
 #include "auth/trust_internal.h"
 
@@ -102,16 +104,55 @@ static enum err judge_order(const struct offered *offer, const struct trust *tru
     return ERR_OK;
 }
 
+// is_list_of_url tells whether the URL is one of the distribution points of a list.
+static bool is_list_of_url(const struct crl *crl, struct slice url)
+{
+    struct crl_point point;
+    SHA256(url.data, url.len, point.digest);
+    return url.len > 0 && crl_points_have_common(crl->points.points, crl->points.count, &point, 1);
+}
+
+// judge_place refuses the first list of a place where anybody could put the list of another distribution point.
+static enum err judge_place(const struct crl *crl, const struct crl_kept *kept,
+                            struct errinfo *info)
+{
+    if (!kept->is_open || !crl->points.is_there || is_list_of_url(crl, kept->url))
+        return ERR_OK;
+    return errinfo_set(
+        info, ERR_INPUT,
+        "the CRL of %.150s that is offered is that of another distribution point than %.*s, and "
+        "over http:// anybody may have put it there: write the URL that the CRL names "
+        "(`openssl crl -text`), or fetch it over https://",
+        crl->issuer, (int)kept->url.len, (const char *)kept->url.data);
+}
+
+// judge_scope refuses what would leave certificates without a list that had one: of fewer of them, or others. A list that names
+// the URL itself is where it belongs, so a CA may begin to write that.
+static enum err judge_scope(const struct crl *crl, const struct crl *other, struct slice url,
+                            struct errinfo *info)
+{
+    if (crl_covers_kinds_of(crl, other) &&
+        (crl_covers_points_of(crl, other) || is_list_of_url(crl, url)))
+        return ERR_OK;
+    return errinfo_set(
+        info, ERR_INPUT,
+        "the CRL of %.200s that is offered speaks for other certificates than the one that the "
+        "same place gave before (its distribution point, or CAs only, or others only); if the CA "
+        "has changed that on purpose, remove the old file from `crl_cache`",
+        crl->issuer);
+}
+
 // judge_kept compares with the list that the same place gave before. One of which it is known who has signed it gives way to a newer
 // one of the same key only. One of which nobody knows that was taken because there was nothing else, and may be forged: it
 // gives way to any that was verified, whatever its name and age, and to no other.
 static enum err judge_kept(const struct offered *offer, const struct offered *kept,
-                           struct errinfo *info)
+                           const struct crl_kept *place, struct errinfo *info)
 {
     const struct crl *crl = offer->crl;
-    if (kept->crl == NULL || crl_is_same(crl, kept->crl) ||
-        (offer->has_signer && !kept->has_signer))
+    if (kept->crl != NULL && crl_is_same(crl, kept->crl))
         return ERR_OK;
+    if (kept->crl == NULL || (offer->has_signer && !kept->has_signer))
+        return judge_place(crl, place, info);
     if (memcmp(crl->name, kept->crl->name, sizeof crl->name) != 0)
         return errinfo_set(info, ERR_INPUT,
                            "the CRL that is offered is of %.150s, and the one before was of %.150s",
@@ -127,6 +168,7 @@ static enum err judge_kept(const struct offered *offer, const struct offered *ke
                            "the CRL of %.200s that is offered is signed by another key than the "
                            "one that the same place gave before",
                            crl->issuer);
+    TRY(judge_scope(crl, kept->crl, place->url, info));
     return judge_successor(crl, kept->crl, "that the same place gave before", info);
 }
 
@@ -160,8 +202,15 @@ static enum err refuse_count(const struct trust *alone, struct errinfo *info)
                        alone->revocation.count);
 }
 
-static enum err judge(const struct trust *alone, const struct offered *before,
-                      const struct trust *trust, int64_t now_s, struct errinfo *info)
+// comparison is what an offer is compared with.
+struct comparison {
+    const struct trust *trust;    // in force
+    const struct crl_kept *place; // where it comes from
+    const struct offered *before; // what was kept from there
+};
+
+static enum err judge(const struct trust *alone, const struct comparison *with, int64_t now_s,
+                      struct errinfo *info)
 {
     const struct crl *crl = only_list(alone);
     if (crl == NULL)
@@ -173,8 +222,8 @@ static enum err judge(const struct trust *alone, const struct offered *before,
                            "no CA of the profile has issued the CRL of %.200s, and its signature "
                            "is too weak",
                            crl->issuer);
-    TRY(judge_kept(&offer, before, info));
-    return judge_order(&offer, trust, info);
+    TRY(judge_kept(&offer, with->before, with->place, info));
+    return judge_order(&offer, with->trust, info);
 }
 
 enum err crl_offer_judge(const struct trust *trust, struct slice bytes, const struct crl_kept *kept,
@@ -192,7 +241,8 @@ enum err crl_offer_judge(const struct trust *trust, struct slice bytes, const st
         (void)errinfo_set(info, error, "no memory to read a CRL");
     } else {
         const struct offered known = look_at_kept(before, kept->signer);
-        error = judge(alone, &known, trust, now_s, info);
+        const struct comparison with = {.trust = trust, .place = kept, .before = &known};
+        error = judge(alone, &with, now_s, info);
     }
     if (error == ERR_OK)
         (void)describe(alone, out);

@@ -4,7 +4,8 @@
 // Pure. What is asked of the list is what is asked of one in a file (crl.h): form, issuer, signature, scope. Beyond that an
 // offer is exactly one list, has begun and not ended, does not go back, and, where there was an earlier one from the same
 // place, is known to be signed by the same key, or by any where nobody knows that of the earlier one. Who asks may remember that
-// over a restart. So what was once taken in is never displaced by what nobody has verified, and what was forged stays no longer than until the true list comes.
+// over a restart. It speaks for the same certificates as the one before, or for more, or is by its distribution point the list
+// of this URL: one list of a CA takes no place that belongs to another list of that CA. So what was once taken in is never displaced by what nobody has verified, and what was forged stays no longer than until the true list comes.
 #pragma once
 
 #include "auth/cert_id.h"
@@ -22,6 +23,10 @@ struct crl_kept {
     struct slice bytes;
     const uint8_t
         *signer; // who has signed it, as an earlier judgement has found; NULL: not known. Borrowed
+    struct slice url; // of the place, canonical. Borrowed; empty: it has none
+    // anybody on the way to the place can answer, and nobody has asked for a distribution point: the first list must be one
+    // of no distribution points, or of this URL
+    bool is_open;
 };
 
 // crl_offer_judge judges `bytes`, as of trust_add_crl, for the finished profile `trust`. `now_s` is Unix seconds. ERR_INPUT or

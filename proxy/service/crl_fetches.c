@@ -168,8 +168,10 @@ static void begin_judging(struct crl_fetches *fetches)
 {
     for (struct item *item = fetches->items; item != NULL && fetches->judged == NULL;
          item = item->next) {
-        const struct crl_keeping keeping = {
-            .trust = item->trust, .path = item->path, .is_learned = item->is_learned};
+        const struct crl_keeping keeping = {.trust = item->trust,
+                                            .path = item->path,
+                                            .url = &item->url,
+                                            .is_learned = item->is_learned};
         if (item->step != STEP_JUDGING)
             continue;
         struct crl_keeping whole = keeping;

@@ -103,7 +103,10 @@ static enum err keep_beside(struct crl_keeper *keeper, const struct trust *trust
     struct errinfo *info = &keeper->info;
     uint8_t signer[CERT_DIGEST_LEN];
     const bool is_marked = crl_mark_file_read(keeping->path, kept, signer);
-    const struct crl_kept before = {.bytes = kept, .signer = is_marked ? signer : NULL};
+    const struct crl_kept before = {.bytes = kept,
+                                    .signer = is_marked ? signer : NULL,
+                                    .url = slice_of(keeping->url->text, keeping->url->len),
+                                    .is_open = !keeping->is_learned && !keeping->url->is_https};
     TRY(crl_offer_judge(trust, keeping->bytes, &before, (int64_t)time(NULL), offer, info));
     if (!offer->is_same && keeping->is_learned)
         TRY(crl_folder_make_room(keeper->snapshot,

@@ -14,9 +14,10 @@
 // crl_keeping is one list. All is borrowed until crl_keeper_join.
 struct crl_keeping {
     struct slice bytes;
-    const char *trust; // name of the profile
-    const char *path;  // of the file
-    bool is_learned;   // certificates have named it: it counts with others (crl_folder.h)
+    const char *trust;          // name of the profile
+    const char *path;           // of the file
+    const struct http_url *url; // where it comes from
+    bool is_learned;            // certificates have named it: it counts with others (crl_folder.h)
 };
 
 // The results are the owner's to read after crl_keeper_join. Everything else is private to crl_keeper.c.

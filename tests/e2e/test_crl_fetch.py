@@ -179,6 +179,7 @@ def test_what_servers_say_wrong_changes_nothing_and_is_said(
         "forged": (answer(bytes(forged)), "sign"),
         "stranger": (answer(stranger.crl(leaf, number=9)), "Publishing Stranger CA"),
         "back": (answer(authority.crl(leaf, number=4, begins=-2)), "older"),
+        "shard": (answer(authority.crl(number=9, begins=0, point="http://pki.test/2.crl")), "other certificates"),
         "expired": (answer(authority.crl(leaf, number=8, begins=-0.9, ends=-0.8)), "has expired"),
         "future": (answer(authority.crl(leaf, number=8, begins=1)), "begins in the future"),
         "closed": (b"", "closed"),

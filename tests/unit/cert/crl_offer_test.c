@@ -25,6 +25,8 @@ struct bench {
     struct trust *trust;
     struct slice kept;
     const uint8_t *kept_signer; // NULL: nobody remembers
+    struct slice url;           // of the place
+    bool is_open;               // anybody on the way there can answer
 };
 
 // begin makes a profile of two CAs, with the list of `in_force` (NULL: none).
@@ -56,7 +58,10 @@ static enum err judge(const struct bench *bench, struct slice bytes, struct crl_
                       struct errinfo *info)
 {
     *info = (struct errinfo){0};
-    const struct crl_kept kept = {.bytes = bench->kept, .signer = bench->kept_signer};
+    const struct crl_kept kept = {.bytes = bench->kept,
+                                  .signer = bench->kept_signer,
+                                  .url = bench->url,
+                                  .is_open = bench->is_open};
     const enum err error = crl_offer_judge(bench->trust, bytes, &kept, FORGE_NOW_S, out, info);
     assert_true((error == ERR_OK) == (info->text[0] == '\0'));
     assert_int_equal(ERR_peek_error(), 0);
@@ -363,6 +368,88 @@ a_list_of_the_same_place_that_goes_back_is_refused_although_none_is_in_force(voi
     trust_destroy(bench.trust);
 }
 
+#define FULL  "http://pki.example.org/full.crl"
+#define SHARD "http://pki.example.org/shard2.crl"
+
+// make_next gives a newer list of the root than any of the bench, with the scope of `scope`.
+static struct slice make_next(struct workshop *workshop, const struct bench *bench,
+                              const struct forge_crl_plan *scope)
+{
+    struct forge_crl_plan plan = *scope;
+    plan.issuer = bench->root;
+    plan.number = 20;
+    plan.this_update_s = FORGE_NOW_S - HOUR_S;
+    return forge_crl(workshop, &plan);
+}
+
+static void a_list_for_fewer_or_other_certificates_takes_no_place(void **state)
+{
+    static const struct {
+        struct forge_crl_plan kept;
+        struct forge_crl_plan next;
+        bool is_taken;
+    } rows[] = {
+        {{.points = {FULL}}, {.points = {SHARD}}, false},
+        {{.number = 1}, {.points = {SHARD}}, false},
+        {{.number = 1}, {.is_for_cas = true}, false},
+        {{.number = 1}, {.is_for_leaves = true}, false},
+        {{.is_for_leaves = true}, {.is_for_cas = true}, false},
+        {{.points = {FULL}}, {.points = {FULL}, .is_for_cas = true}, false},
+        {{.points = {FULL, SHARD}}, {.points = {SHARD}}, false},
+        {{.points = {FULL}}, {.points = {FULL}}, true},
+        {{.points = {SHARD}}, {.points = {SHARD}}, true}, // as that of a mirror
+        {{.points = {FULL}}, {.points = {FULL, SHARD}}, true},
+        {{.points = {FULL}}, {.number = 1}, true},
+        {{.is_for_cas = true}, {.number = 1}, true},
+        {{.points = {FULL}, .is_for_cas = true}, {.points = {FULL}}, true},
+        // The list of this URL, and of no other one: its CA has begun to write that into it.
+        {{.number = 1}, {.points = {FULL}}, true},
+        {{.points = {SHARD}}, {.points = {FULL}}, true},
+    };
+    struct workshop *workshop = *state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct bench bench = begin(workshop, &rows[i].kept);
+        bench.url = SLICE_LITERAL(FULL);
+        for (int open = 0; open < 2; open++) {
+            bench.is_open = open == 1;
+            const struct slice next = make_next(workshop, &bench, &rows[i].next);
+            if (rows[i].is_taken)
+                assert_news(&bench, next);
+            else
+                assert_refused(&bench, next, "other certificates");
+        }
+        trust_destroy(bench.trust);
+    }
+}
+
+static void a_list_for_more_certificates_takes_no_revocation_back_either(void **state)
+{
+    struct workshop *workshop = *state;
+    struct bench bench = begin(workshop, CRL(.points = {FULL}, .number = 30));
+    bench.url = SLICE_LITERAL(FULL);
+    // What a CA wrote before it named its URL takes no revocation back.
+    assert_refused(&bench, make_next(workshop, &bench, CRL(.number = 1)), "older");
+    trust_destroy(bench.trust);
+}
+
+static void the_first_list_from_the_open_network_is_that_of_its_url_or_of_all(void **state)
+{
+    struct workshop *workshop = *state;
+    struct bench bench = begin(workshop, NULL);
+    const struct slice shard = make_next(workshop, &bench, CRL(.points = {SHARD}));
+    bench.url = SLICE_LITERAL(FULL);
+    assert_news(&bench, shard); // the server itself says so
+    bench.is_open = true;
+    assert_refused(&bench, shard, FULL);
+    assert_news(&bench, make_next(workshop, &bench, CRL(.points = {SHARD, FULL})));
+    assert_news(&bench, make_next(workshop, &bench, CRL(.number = 1)));
+    // Nor in the place of what nobody has verified.
+    bench.kept = forge_crl(workshop, CRL(.issuer = bench.stranger, .points = {SHARD}));
+    assert_refused(&bench, shard, FULL);
+    assert_news(&bench, make_next(workshop, &bench, CRL(.points = {FULL})));
+    trust_destroy(bench.trust);
+}
+
 static void what_is_no_whole_list_is_refused(void **state)
 {
     struct workshop *workshop = *state;
@@ -422,6 +509,9 @@ int main(void)
         TEST(a_list_that_was_verified_once_keeps_its_place_after_a_restart),
         TEST(who_was_seen_is_known_after_a_reload_while_its_anchor_is_a_ca),
         TEST(a_list_of_the_same_place_that_goes_back_is_refused_although_none_is_in_force),
+        TEST(a_list_for_fewer_or_other_certificates_takes_no_place),
+        TEST(a_list_for_more_certificates_takes_no_revocation_back_either),
+        TEST(the_first_list_from_the_open_network_is_that_of_its_url_or_of_all),
         TEST(what_is_no_whole_list_is_refused),
         TEST(a_profile_whose_lists_are_to_come_refuses_everybody_until_then),
     };
