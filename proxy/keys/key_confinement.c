@@ -71,10 +71,10 @@ static size_t rules_len(long abi)
     return abi >= ABI_NET ? offsetof(struct rules, scoped) : offsetof(struct rules, net);
 }
 
-// allow_reading lets files below a folder be read.
-static bool allow_reading(int ruleset, const char *folder)
+// allow_reading lets a file, or files below a folder, be read.
+static bool allow_reading(int ruleset, const char *path)
 {
-    const int fd = open(*folder == '\0' ? "/" : folder, O_PATH | O_CLOEXEC | O_DIRECTORY);
+    const int fd = open(*path == '\0' ? "/" : path, O_PATH | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0)
         return errno == ENOENT; // nothing can be read there
     const struct landlock_path_beneath_attr rule = {.allowed_access = LANDLOCK_ACCESS_FS_READ_FILE,

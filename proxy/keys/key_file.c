@@ -151,6 +151,16 @@ static enum err read_file(struct key_folders *folders, const char *path, enum ke
     return error;
 }
 
+static void make_digest(const struct key_folders *folders, struct slice content, uint8_t out[32])
+{
+    SHA256_CTX hash;
+    (void)SHA256_Init(&hash);
+    (void)SHA256_Update(&hash, folders->secret, sizeof folders->secret);
+    (void)SHA256_Update(&hash, content.data, content.len);
+    (void)SHA256_Final(out, &hash);
+    OPENSSL_cleanse(&hash, sizeof hash);
+}
+
 void key_file_open(struct key_folders *folders, struct key_table *table,
                    const struct key_message *request, struct key_file *out)
 {
@@ -164,7 +174,7 @@ void key_file_open(struct key_folders *folders, struct key_table *table,
         set_failed(out, error);
         return;
     }
-    (void)SHA256(content.bytes.data, content.bytes.len, out->answer.digest);
+    make_digest(folders, content.bytes, out->answer.digest);
     switch (use) {
     case KEY_USE_TLS:
         read_tls_key(table, content.bytes, out);

@@ -1,5 +1,6 @@
 // key_file: what the key holder tells of a file: the public half of the key in it, or its certificates. Nothing else of a file
-// ever leaves the holder.
+// ever leaves the holder. The digest of a file tells whether its content has changed, and nothing else: it is one of a secret and the
+// content, so that nobody can find a short content by guessing.
 #pragma once
 
 #include "proxy/keys/key_folders.h"

@@ -6,12 +6,15 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/openat2.h>
+#include <openssl/rand.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { NOTES_MAX = KEY_FOLDERS_MAX * (PATH_MAX + 1) };
+#include "auth/base/text.h"
+
+enum { NOTES_MAX = (KEY_FOLDERS_MAX + 2) * (PATH_MAX + 1) };
 
 static bool is_below(const char *folder, const char *path)
 {
@@ -19,16 +22,47 @@ static bool is_below(const char *folder, const char *path)
     return strncmp(path, folder, len) == 0 && path[len] == '/' && path[len + 1] != '\0';
 }
 
+static bool is_child(const char *folder, const char *parent)
+{
+    return is_below(parent, folder) && strchr(folder + strlen(parent) + 1, '/') == NULL;
+}
+
+bool key_folders_are_wide(const char *folder)
+{
+    static const char *const wide[] = {
+        "",           "/etc",       "/usr",           "/var",
+        "/home",      "/root",      "/run",           "/tmp",
+        "/proc",      "/dev",       "/sys",           "/opt",
+        "/srv",       "/mnt",       "/media",         "/boot",
+        "/usr/share", "/usr/local", "/usr/lib",       "/var/lib",
+        "/var/tmp",   "/var/log",   "/var/run",       "/var/cache",
+        "/var/spool", "/etc/ssl",   "/etc/pki",       "/dev/shm",
+        "/run/user",  "/run/lock",  "/usr/local/etc", "/usr/local/share",
+    };
+    for (size_t i = 0; i < sizeof wide / sizeof *wide; i++) {
+        if (strcmp(folder, wide[i]) == 0)
+            return true;
+    }
+    return is_child(folder, "/home") || is_child(folder, "/run/user");
+}
+
+void key_folders_init(struct key_folders *folders)
+{
+    *folders = (struct key_folders){.count = 0};
+    (void)RAND_bytes(folders->secret,
+                     sizeof folders->secret); // ends the process where there is nothing random
+}
+
 bool key_folders_hold(const struct key_folders *folders, const char *path)
 {
     for (size_t i = 0; i < folders->count; i++) {
-        if (is_below(folders->paths[i], path))
+        if (is_below(folders->paths[i], path) || strcmp(folders->paths[i], path) == 0)
             return true;
     }
     return false;
 }
 
-// add adds a folder, given without links; "" is the root.
+// add adds a folder, or a file, given without links; "" is the root.
 static enum err add(struct key_folders *folders, struct slice folder, struct errinfo *info)
 {
     char path[PATH_MAX];
@@ -53,17 +87,29 @@ static struct slice folder_of_file(const char *path)
     return slice_of(path, (size_t)(strrchr(path, '/') - path));
 }
 
-// allow_file adds the folder in which a file is named, and the one in which it is.
+// find_folder finds the folder in which a file is named, without links; "" is the root.
+static bool find_folder(const char *path, char out[PATH_MAX])
+{
+    char named[PATH_MAX];
+    if (!string_copy(named, sizeof named, folder_of_file(path)) ||
+        realpath(*named == '\0' ? "/" : named, out) == NULL)
+        return false;
+    if (strcmp(out, "/") == 0)
+        out[0] = '\0';
+    return true;
+}
+
+// allow_file adds the folder in which a file is, or the file, and the folder in which it is named.
 static enum err allow_file(struct key_folders *folders, const char *path, const char *real,
                            struct errinfo *info)
 {
-    char named[PATH_MAX];
     char folder[PATH_MAX];
-    TRY(add(folders, folder_of_file(real), info));
-    if (!string_copy(named, sizeof named, folder_of_file(path)) ||
-        realpath(*named == '\0' ? "/" : named, folder) == NULL)
+    if (!string_copy(folder, sizeof folder, folder_of_file(real)))
+        return errinfo_set(info, ERR_INPUT, "a path is too long");
+    TRY(add(folders, slice_of_string(key_folders_are_wide(folder) ? real : folder), info));
+    if (!find_folder(path, folder) || key_folders_are_wide(folder))
         return ERR_OK;
-    return add(folders, slice_of_string(strcmp(folder, "/") == 0 ? "" : folder), info);
+    return add(folders, slice_of_string(folder), info);
 }
 
 enum err key_folders_allow(struct key_folders *folders, const char *path, struct errinfo *info)
@@ -89,15 +135,30 @@ static int open_without_links(const char *path)
     return fd;
 }
 
+// holds_place tells whether a file would be allowed where nothing is that can be opened.
+static bool holds_place(const struct key_folders *folders, const char *path)
+{
+    char folder[PATH_MAX];
+    for (size_t i = 0; i < folders->count; i++) {
+        if (strcmp(folders->paths[i], path) == 0)
+            return true;
+    }
+    return find_folder(path, folder) && key_folders_hold(folders, folder);
+}
+
 enum err key_folders_open(struct key_folders *folders, const char *path, int *out_fd,
                           struct errinfo *info)
 {
-    char real[PATH_MAX];
-    if (realpath(path, real) == NULL)
+    char real[PATH_MAX] = "";
+    const bool is_there = realpath(path, real) != NULL;
+    const int error = errno;
+    if (!is_there && (!folders->is_sealed || holds_place(folders, path))) {
+        errno = error;
         return errinfo_set(info, ERR_SYSTEM, "cannot open %s: %m", path);
+    }
     if (!folders->is_sealed)
         TRY(allow_file(folders, path, real, info));
-    if (!key_folders_hold(folders, real))
+    if (!is_there || !key_folders_hold(folders, real))
         return errinfo_set(info, ERR_DENIED,
                            "%s: private keys are apart (process.keys), and their process opens no "
                            "file in a folder that had no key when it started: move the file to one "
@@ -119,12 +180,21 @@ static bool write_line(int fd, const char *line, off_t *at)
     return is_good;
 }
 
-// A line with the user, then one for each folder. A folder whose name has a line break is left out: for the holders after this
+static bool write_secret(int fd, const struct key_folders *folders, off_t *at)
+{
+    char hex[2 * KEY_SECRET_LEN + 1];
+    struct text text;
+    text_init(&text, hex, sizeof hex);
+    text_append_hex(&text, slice_of(folders->secret, sizeof folders->secret));
+    return write_line(fd, hex, at);
+}
+
+// A line with the user, one with the secret in hex, then one for each folder. A folder whose name has a line break is left out: for the holders after this
 // one it holds no key.
 bool key_folders_save(const struct key_folders *folders, const char *user, int fd)
 {
     off_t at = 0;
-    bool is_good = write_line(fd, user, &at);
+    bool is_good = write_line(fd, user, &at) && write_secret(fd, folders, &at);
     for (size_t i = 0; i < folders->count; i++) {
         if (strchr(folders->paths[i], '\n') == NULL)
             is_good = is_good && write_line(fd, folders->paths[i], &at);
@@ -144,12 +214,24 @@ static bool take_line(struct slice *text, struct slice *out)
     return true;
 }
 
+static bool take_secret(struct key_folders *folders, struct slice hex)
+{
+    for (size_t i = 0; i < sizeof folders->secret; i++) {
+        char pair[3];
+        if (!string_copy(pair, sizeof pair, slice_first(slice_from(hex, 2 * i), 2)))
+            return false;
+        folders->secret[i] = (uint8_t)strtoul(pair, NULL, 16);
+    }
+    return hex.len == 2 * sizeof folders->secret;
+}
+
 static bool take_notes(struct key_folders *folders, char *out_user, size_t user_cap,
                        struct slice text)
 {
     struct errinfo info;
     struct slice line;
-    if (!take_line(&text, &line) || !string_copy(out_user, user_cap, line))
+    if (!take_line(&text, &line) || !string_copy(out_user, user_cap, line) ||
+        !take_line(&text, &line) || !take_secret(folders, line))
         return false;
     while (take_line(&text, &line)) {
         if (add(folders, line, &info) != ERR_OK)

@@ -321,6 +321,7 @@ int key_holder_run(void)
     key_confinement_hide();
     if (!key_table_init(&holder->table))
         return 1;
+    key_folders_init(&holder->folders);
     if (key_folders_load(&holder->folders, holder->user, sizeof holder->user, holder->notes_fd) &&
         (take_user(holder, &info) != ERR_OK ||
          key_confinement_begin(&holder->folders, &info) != ERR_OK)) {

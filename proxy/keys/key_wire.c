@@ -43,15 +43,29 @@ static bool make_room(struct key_inbox *inbox)
                                            (size_t)2 * KEY_MESSAGE_MAX);
 }
 
-// take_descriptor keeps the one that came, in the place of any that nobody has taken.
+// keep_one keeps the first descriptor that came, in the place of any that nobody has taken, and closes all others: there may be room
+// for one more than was meant, for the kernel pads.
+static void keep_one(struct key_inbox *inbox, const struct cmsghdr *header)
+{
+    const size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof inbox->fd;
+    for (size_t i = 0; i < count; i++) {
+        int fd = -1;
+        (void)bytes_copy(&fd, sizeof fd, slice_of(CMSG_DATA(header) + i * sizeof fd, sizeof fd));
+        if (i > 0) {
+            (void)close(fd);
+            continue;
+        }
+        if (inbox->fd > 0)
+            (void)close(inbox->fd);
+        inbox->fd = fd;
+    }
+}
+
 static void take_descriptor(struct key_inbox *inbox, struct msghdr *header)
 {
     for (struct cmsghdr *at = CMSG_FIRSTHDR(header); at != NULL; at = CMSG_NXTHDR(header, at)) {
-        if (at->cmsg_level != SOL_SOCKET || at->cmsg_type != SCM_RIGHTS)
-            continue;
-        if (inbox->fd > 0)
-            (void)close(inbox->fd);
-        (void)bytes_copy(&inbox->fd, sizeof inbox->fd, slice_of(CMSG_DATA(at), sizeof inbox->fd));
+        if (at->cmsg_level == SOL_SOCKET && at->cmsg_type == SCM_RIGHTS)
+            keep_one(inbox, at);
     }
 }
 

@@ -1,6 +1,7 @@
 // Where files may be opened, and what is told of them.
 #include "proxy/keys/key_folders.h"
 
+#include <openssl/sha.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -53,6 +54,7 @@ static int set_up(void **state)
     assert_int_equal(mkdir(path, 0700), 0);
     make_file(bench, "keys/a.key");
     make_file(bench, "keys2/b.key");
+    key_folders_init(&bench->folders);
     *state = bench;
     return 0;
 }
@@ -117,6 +119,72 @@ static void a_link_at_the_start_opens_both_folders(void **state)
     assert_int_equal(try_to_open(bench, "keys/a.key"), ERR_OK);
 }
 
+static void what_lies_elsewhere_and_what_is_not_there_look_alike(void **state)
+{
+    struct bench *bench = *state;
+    struct errinfo there;
+    assert_int_equal(try_to_open(bench, "keys/a.key"), ERR_OK);
+    bench->folders.is_sealed = true;
+    for (size_t i = 0; i < 2; i++) {
+        static const char *const pairs[][2] = {{"keys2/b.key", "keys2/x.key"},
+                                               {"keys/../keys2/b.key", "keys/../keys2/x.key"}};
+        assert_int_equal(try_to_open(bench, pairs[i][0]), ERR_DENIED);
+        there = bench->info;
+        assert_int_equal(try_to_open(bench, pairs[i][1]), ERR_DENIED);
+        const char *missing = strstr(bench->info.text, ": private keys");
+        assert_non_null(missing);
+        assert_string_equal(strstr(there.text, ": private keys"), missing);
+    }
+    assert_int_equal(try_to_open(bench, "none/x.key"), ERR_DENIED);
+    assert_int_equal(try_to_open(bench, "keys/x.key"), ERR_SYSTEM);
+}
+
+static void a_key_in_a_wide_folder_opens_itself_alone(void **state)
+{
+    (void)state;
+    struct key_folders folders = {.paths = {(char *)(uintptr_t) "/etc/proxy.key"}, .count = 1};
+    assert_true(key_folders_are_wide("/etc"));
+    assert_true(key_folders_are_wide("/etc/ssl"));
+    assert_true(key_folders_are_wide("/home"
+                                     "/me"));
+    assert_true(key_folders_are_wide(""));
+    assert_false(key_folders_are_wide("/etc/sallyport"));
+    assert_false(key_folders_are_wide("/home"
+                                      "/me/tls"));
+    assert_false(key_folders_are_wide("/homes"));
+    assert_true(key_folders_hold(&folders, "/etc/proxy.key"));
+    assert_false(key_folders_hold(&folders, "/etc/ca.key"));
+    assert_false(key_folders_hold(&folders, "/etc/proxy.key2"));
+}
+
+static void the_digest_of_a_file_tells_nobody_what_is_in_it(void **state)
+{
+    struct bench *bench = *state;
+    char path[PATH_CAP + 64];
+    uint8_t plain[32];
+    uint8_t digests[3][32];
+    struct key_folders others;
+    struct key_table table;
+    assert_true(key_table_init(&table));
+    key_folders_init(&others);
+    path_of(bench, "keys/a.key", path);
+    const struct key_message request = {.what = KEY_USE_CHAIN, .bytes = slice_of_string(path)};
+    struct key_folders *const all[] = {&bench->folders, &bench->folders, &others};
+    for (size_t i = 0; i < 3; i++) {
+        struct key_file file;
+        key_file_open(all[i], &table, &request, &file);
+        assert_int_equal(file.answer.kind, KEY_ANSWER_CHAIN);
+        memcpy(digests[i], file.answer.digest, sizeof digests[i]);
+        key_file_deinit(&file);
+    }
+    (void)SHA256((const uint8_t *)"", 0, plain); // the file is empty
+    assert_memory_equal(digests[0], digests[1], sizeof plain);
+    assert_memory_not_equal(digests[0], digests[2], sizeof plain);
+    assert_memory_not_equal(digests[0], plain, sizeof plain);
+    key_folders_deinit(&others);
+    key_table_deinit(&table);
+}
+
 static void later_holders_have_the_folders_of_the_first(void **state)
 {
     struct bench *bench = *state;
@@ -132,6 +200,7 @@ static void later_holders_have_the_folders_of_the_first(void **state)
     assert_true(next.is_sealed);
     assert_int_equal(next.count, bench->folders.count);
     assert_string_equal(next.paths[0], bench->folders.paths[0]);
+    assert_memory_equal(next.secret, bench->folders.secret, sizeof next.secret);
     assert_int_equal(pwrite(fd, "/", 1, 0), -1); // nobody changes it
     key_folders_deinit(&next);
     (void)close(fd);
@@ -174,6 +243,9 @@ int main(void)
         TEST(until_the_seal_each_file_adds_its_folder),
         TEST(no_link_leads_out_of_the_folders),
         TEST(a_link_at_the_start_opens_both_folders),
+        TEST(what_lies_elsewhere_and_what_is_not_there_look_alike),
+        TEST(a_key_in_a_wide_folder_opens_itself_alone),
+        TEST(the_digest_of_a_file_tells_nobody_what_is_in_it),
         TEST(later_holders_have_the_folders_of_the_first),
         cmocka_unit_test(nothing_but_certificates_leaves_a_chain_file),
     };

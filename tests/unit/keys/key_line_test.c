@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -196,6 +197,46 @@ static void a_line_whose_socket_fails_asks_for_another_one(void **state)
     signing_end(kept);
 }
 
+// count_descriptors counts those of this process.
+static size_t count_descriptors(void)
+{
+    size_t count = 0;
+    for (int fd = 0; fd < 1024; fd++)
+        count += fcntl(fd, F_GETFD) >= 0;
+    return count;
+}
+
+static void of_two_descriptors_at_once_one_is_kept(void **state)
+{
+    (void)state;
+    struct key_inbox inbox = {.data = NULL};
+    union {
+        struct cmsghdr header;
+        char room[CMSG_SPACE(2 * sizeof(int))];
+    } control = {.header = {.cmsg_len = CMSG_LEN(2 * sizeof(int)),
+                            .cmsg_level = SOL_SOCKET,
+                            .cmsg_type = SCM_RIGHTS}};
+    const int sent[] = {STDERR_FILENO, STDERR_FILENO};
+    char byte = 'x';
+    int ends[2];
+    struct iovec bytes = {&byte, 1};
+    const struct msghdr header = {.msg_iov = &bytes,
+                                  .msg_iovlen = 1,
+                                  .msg_control = &control,
+                                  .msg_controllen = sizeof control};
+    memcpy(CMSG_DATA(&control.header), sent, sizeof sent);
+    assert_true(key_wire_pair(ends));
+    const size_t before = count_descriptors();
+    assert_int_equal(sendmsg(ends[0], &header, 0), 1);
+    assert_int_equal(key_inbox_fill(&inbox, ends[1]), ERR_OK);
+    assert_true(inbox.fd > 0);
+    assert_int_equal(count_descriptors(), before + 1);
+    key_inbox_deinit(&inbox);
+    assert_int_equal(count_descriptors(), before);
+    (void)close(ends[0]);
+    (void)close(ends[1]);
+}
+
 static void *run_elsewhere(void *arg)
 {
     struct bench *bench = arg;
@@ -225,6 +266,7 @@ int main(void)
         TEST(every_signature_comes_however_many_are_asked_for),
         TEST(nothing_is_asked_for_those_who_have_left),
         TEST(a_line_whose_socket_fails_asks_for_another_one),
+        TEST(of_two_descriptors_at_once_one_is_kept),
         TEST(a_line_goes_with_its_loop_to_another_thread),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
