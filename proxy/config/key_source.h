@@ -34,6 +34,8 @@ struct key_source_ops {
                          struct errinfo *info);
     enum err (*read_signer)(struct key_source *source, const char *path, struct key_content *out,
                             struct errinfo *info);
+    // answers tells whether files could be read now: for lack of an answer it waits at most `patience_ms`. Blocking.
+    bool (*answers)(struct key_source *source, int64_t patience_ms);
 };
 
 struct key_source {

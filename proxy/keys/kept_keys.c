@@ -3,8 +3,10 @@
 
 #include <openssl/bytestring.h>
 #include <openssl/err.h>
+#include <poll.h>
 #include <stdlib.h>
 
+#include "proxy/clock/clock.h"
 #include "proxy/keys/key_line.h"
 #include "proxy/keys/key_path.h"
 #include "proxy/log/log.h"
@@ -12,6 +14,8 @@
 // For a holder to be there that signs a checkpoint, but the last one: records wait meanwhile, and the next checkpoint covers what this
 // one would.
 enum { CHECKPOINT_MS = 500 };
+
+enum { LOOK_MS = 20 }; // between two looks whether somebody else has his answer
 
 struct tls_key_apart {
     struct private_key key; // first
@@ -294,8 +298,35 @@ static enum err read_chain(struct key_source *source, const char *path, struct c
     return error;
 }
 
+// take_calls locks `calls`, unless somebody waits for the holder until then. False: it is not locked.
+static bool take_calls(struct key_desk *desk, int64_t until_ms)
+{
+    while (pthread_mutex_trylock(&desk->calls) != 0) {
+        if (monotonic_ms() >= until_ms)
+            return false;
+        (void)poll(NULL, 0, LOOK_MS);
+    }
+    return true;
+}
+
+// answers asks for what a holder always does once it is sealed.
+static bool answers(struct key_source *source, int64_t patience_ms)
+{
+    struct key_desk *desk = (struct key_desk *)source;
+    struct key_message answer;
+    struct key_message request = {.kind = KEY_SEAL};
+    const int64_t until_ms = monotonic_ms() + patience_ms;
+    if (!source->is_in_use)
+        return true;
+    if (!take_calls(desk, until_ms))
+        return false;
+    const bool is_good = key_call_try(&desk->call, &request, until_ms, &answer) == ERR_OK;
+    (void)pthread_mutex_unlock(&desk->calls);
+    return is_good;
+}
+
 const struct key_source_ops kept_keys_ops = {
-    .read_chain = read_chain, .read_key = read_key, .read_signer = read_signer};
+    .read_chain = read_chain, .read_key = read_key, .read_signer = read_signer, .answers = answers};
 
 // ---- another holder -----------------------------------------------------------------------------
 

@@ -23,6 +23,11 @@ struct key_call {
 enum err key_call_ask(struct key_call *call, struct key_message *request, int beside,
                       struct key_message *out) MUST_USE;
 
+// key_call_try is key_call_ask up to `until_ms` (monotonic). ERR_TIMEOUT: there is no answer yet, and the holder is no worse for that. Only
+// for what may be asked in vain: whatever comes late is passed over.
+enum err key_call_try(struct key_call *call, struct key_message *request, int64_t until_ms,
+                      struct key_message *out) MUST_USE;
+
 // key_call_tell sends a message that has no answer.
 void key_call_tell(struct key_call *call, const struct key_message *message);
 

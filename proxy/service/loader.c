@@ -7,6 +7,8 @@
 #include "proxy/config/loader.h"
 #include "proxy/config/yaml_document.h"
 
+enum { LOOK_MS = 1000 }; // for a sign of the process that holds the private keys
+
 // take reads what takes trust away. A configuration file that cannot be read has nothing to say.
 static enum err take(struct loader *loader, int64_t now_s)
 {
@@ -38,6 +40,10 @@ static enum err load(struct loader *loader)
     switch (loader->scope) {
     case LOADER_ALL:
     case LOADER_FILES:
+        loader->is_put_off = !loader->is_patient && loader->keys != NULL &&
+                             !loader->keys->ops->answers(loader->keys, LOOK_MS);
+        if (loader->is_put_off)
+            return ERR_AGAIN;
         return load_snapshot(loader, &(struct load_options){.now_s = now_s, .keys = loader->keys});
     case LOADER_TAKING:
     case LOADER_TAKING_ALL:
@@ -60,6 +66,7 @@ bool loader_start(struct loader *loader, struct snapshot *current, enum loader_s
     loader->current = snapshot_ref(current);
     loader->snapshot = NULL;
     loader->taking = NULL;
+    loader->is_put_off = false;
     diagnostics_init(&loader->diagnostics);
     if (pthread_create(&loader->thread, NULL, run, loader) == 0)
         return true;

@@ -101,6 +101,7 @@ static void begin_load(struct service *service)
         if (service->reloads.is_told)
             keeper_link_notify_reloading(&service->keeper);
     }
+    service->loader.is_patient = rollout->is_patient;
     if (loader_start(&service->loader, service->snapshot, rollout->scope))
         return;
     if (!is_reload)
@@ -238,7 +239,8 @@ static void be_adopted(struct service *service)
     if (rollout->is_adopting_taking && have_all) {
         log_warning(
             LOG_TRUST_TAKEN, "reload: %s; %s, generation %" PRIu64,
-            rollout->is_tried_again
+            rollout->is_patient ? "the private keys are waited for"
+            : rollout->is_tried_again
                 ? "a certificate or its key is not whole yet, and is read again for 10 s"
                 : "the files on the disk were rejected as a whole, see above",
             service->snapshot->taking->takes_more
@@ -496,11 +498,23 @@ static void finish_reload(struct service *service)
     diagnostics_deinit(diagnostics);
 }
 
+// put_off has what takes trust away go before a reload that waits for the private keys.
+static void put_off(struct service *service)
+{
+    log_warning(LOG_KEY_HOLDER,
+                "reload: the process that holds the private keys does not answer; what takes trust "
+                "away does not wait for it, all else does");
+    rollout_put_off(&service->rollout);
+    diagnostics_deinit(&service->loader.diagnostics);
+}
+
 static void finish_load(struct service *service)
 {
     loader_join(&service->loader);
     if ((service->rollout.scope & ROLLOUT_TAKINGS) != 0)
         finish_taking(service);
+    else if (service->loader.is_put_off)
+        put_off(service);
     else
         finish_reload(service);
 }

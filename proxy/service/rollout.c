@@ -57,6 +57,7 @@ void rollout_not_loaded(struct rollout *rollout)
 {
     rollout->state = ROLLOUT_IDLE;
     rollout->missed |= rollout->scope & ROLLOUT_TAKINGS;
+    rollout->is_patient &= (rollout->scope & ROLLOUT_TAKINGS) != 0;
 }
 
 bool rollout_handed(struct rollout *rollout, uint32_t count, bool is_whole)
@@ -96,7 +97,15 @@ bool rollout_refused(struct rollout *rollout, bool is_pair)
     rollout->missed |= is_tried_again ? LOADER_FILES : 0;
     rollout->try_count = is_tried_again ? rollout->try_count + 1 : 0;
     rollout->is_tried_again = is_tried_again;
+    rollout->is_patient = false;
     return is_tried_again;
+}
+
+void rollout_put_off(struct rollout *rollout)
+{
+    rollout->pending |= rollout->scope == LOADER_ALL ? LOADER_TAKING_ALL : LOADER_TAKING;
+    rollout->pending |= rollout->scope;
+    rollout->is_patient = true;
 }
 
 void rollout_accepted(struct rollout *rollout, bool is_new)
@@ -104,6 +113,7 @@ void rollout_accepted(struct rollout *rollout, bool is_new)
     rollout->has_refused_file &= rollout->scope != LOADER_ALL;
     rollout->try_count = 0;
     rollout->is_tried_again = false;
+    rollout->is_patient = false;
     rollout->missed &= ~(unsigned)LOADER_FILES;
     if (!is_new)
         return;

@@ -43,6 +43,7 @@ struct rollout {
     bool is_tried_again;     // the reload that was refused last is tried again
     bool is_adopting_reload; // the newest snapshot is a reload's, and the reload has not ended
     bool is_adopting_taking; // what takes trust away is not known to be in force in every worker
+    bool is_patient;         // a reload was put off; it waits for private keys the next time
     bool has_refused_file;   // the configuration file as it was read last is not the one in force
     uint64_t generation;     // of the newest snapshot
     uint64_t adopted_generation; // of the newest one that every worker has
@@ -72,6 +73,10 @@ bool rollout_has_all(const struct rollout *rollout);
 // not fit (yet), which is normal while files are being changed. What takes trust away is pending then. True: the files
 // are tried again, and nothing has to be said yet.
 bool rollout_refused(struct rollout *rollout, bool is_pair);
+
+// rollout_put_off reports that nothing was loaded, since the process that holds the private keys does not answer. What takes
+// trust away is pending then, which needs no keys, and the reload after it.
+void rollout_put_off(struct rollout *rollout);
 
 // rollout_accepted reports that the reload just loaded is good. `is_new`: its snapshot is handed over next, with today's
 // blocks; otherwise it is what is in force already.

@@ -406,6 +406,31 @@ def test_a_holder_that_hangs_is_noticed_and_another_one_takes_its_place(start):
     assert held["restarts"] == 1 and held["pid"] != holder, held
 
 
+def test_a_revocation_does_not_wait_for_a_holder_that_hangs(start, pki, origin, tmp_path):
+    server = origin()
+    crl = tmp_path / "staff.crl"
+    shutil.copy(pki.ca.crl(number=1), crl)
+    proxy = start(
+        client(reach("origin.test", server.port)),
+        cage={"keys": "apart"},
+        trust={"staff": {"crl": [str(crl)]}},
+    )
+    tunnel = proxy.tunnel(f"origin.test:{server.port}")
+    holder = holder_of(proxy)
+    os.kill(holder, signal.SIGSTOP)
+    try:
+        shutil.copy(pki.ca.crl(pki.worker, number=2), tmp_path / "new.crl")
+        os.rename(tmp_path / "new.crl", crl)
+        closed = proxy.assert_closed(tunnel.id, "revoked")
+        given_up = re.search(r"(\S+) .*has ended: it is started again", proxy.stderr.text())
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(holder, signal.SIGCONT)
+    assert not given_up or closed["ts"] < given_up[1]
+    proxy.stderr.wait("the private keys are waited for")
+    proxy.stderr.wait("reloaded: ")
+
+
 def holders_of(proxy):
     """The numbers of all key holders of a proxy."""
     found = []

@@ -242,6 +242,41 @@ static void a_loader_that_does_not_start_misses_takings_only(void **state)
     assert_int_equal(rollout.missed, 0);
 }
 
+static void a_reload_that_is_put_off_comes_behind_what_takes_trust_away_and_is_patient(void **state)
+{
+    (void)state;
+    static const struct {
+        enum loader_scope scope;
+        enum loader_scope taking;
+    } rows[] = {{LOADER_ALL, LOADER_TAKING_ALL}, {LOADER_FILES, LOADER_TAKING}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct rollout rollout = {.pending = rows[i].scope};
+        assert_int_equal(rollout_next(&rollout), ROLLOUT_LOAD);
+        assert_false(rollout.is_patient);
+        rollout_loaded(&rollout);
+        assert_int_equal(rollout_next(&rollout), ROLLOUT_FINISH);
+        rollout_put_off(&rollout);
+        assert_int_equal(rollout_next(&rollout), ROLLOUT_LOAD);
+        assert_int_equal(rollout.scope, rows[i].taking);
+        rollout_loaded(&rollout);
+        assert_int_equal(rollout_next(&rollout), ROLLOUT_FINISH);
+        rollout_took(&rollout, true, true);
+        assert_false(rollout_handed(&rollout, 1, true));
+        assert_int_equal(rollout_next(&rollout), ROLLOUT_WAIT); // for the worker
+        assert_true(rollout_adopted(&rollout, 1));
+        assert_int_equal(rollout_next(&rollout), ROLLOUT_LOAD);
+        assert_int_equal(rollout.scope, rows[i].scope);
+        assert_true(rollout.is_patient);
+        rollout_loaded(&rollout);
+        assert_int_equal(rollout_next(&rollout), ROLLOUT_FINISH);
+        if (i == 0)
+            rollout_accepted(&rollout, true);
+        else
+            (void)rollout_refused(&rollout, true);
+        assert_false(rollout.is_patient);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -254,6 +289,8 @@ int main(void)
         cmocka_unit_test(a_generation_is_adopted_when_the_last_worker_has_it_and_none_lacks_it),
         cmocka_unit_test(what_a_taking_had_no_memory_for_is_missed_until_one_had),
         cmocka_unit_test(a_loader_that_does_not_start_misses_takings_only),
+        cmocka_unit_test(
+            a_reload_that_is_put_off_comes_behind_what_takes_trust_away_and_is_patient),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
