@@ -3,7 +3,9 @@
 #include "proxy/config/assembly.h"
 
 #include <inttypes.h>
+#include <openssl/sha.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "proxy/config/rivals.h"
 #include "proxy/config/settings.h"
@@ -28,6 +30,7 @@ struct reading {
 struct member {
     const struct included_file *file;
     struct slice old;       // the text in force; `data` NULL: none
+    bool is_recorded;       // no text is known, but the new one is it: its digest is
     struct reading fresh;   // of the new text
     struct reading former;  // of `old`, once it is needed
     struct reading *chosen; // NULL: none
@@ -132,7 +135,8 @@ static void reading_deinit(struct reading *reading)
 // is_established tells whether a text is in force already.
 static bool is_established(const struct member *member, const struct reading *reading)
 {
-    return member->old.data != NULL && slice_equal(reading->text, member->old);
+    return member->old.data == NULL ? member->is_recorded && reading == &member->fresh
+                                    : slice_equal(reading->text, member->old);
 }
 
 // fall_back takes what the file said before, or nothing.
@@ -273,9 +277,13 @@ static bool keep_part(const struct member *member, struct arena *arena, struct i
     if (chosen == NULL)
         return out->path != NULL;
     const char *text = arena_copy_string(arena, chosen->text);
+    uint8_t *digest = arena_alloc_bytes(arena, INCLUDED_DIGEST_LEN);
+    if (digest != NULL)
+        (void)SHA256(chosen->text.data, chosen->text.len, digest);
     out->text = slice_of(text, text == NULL ? 0 : chosen->text.len);
+    out->digest = digest;
     out->client_count = chosen->part.client_count;
-    return out->path != NULL && text != NULL;
+    return out->path != NULL && text != NULL && digest != NULL;
 }
 
 // keep_parts notes what counts of each file.
@@ -322,14 +330,23 @@ static void gather(const struct table *table, struct policy *policy)
 
 // ---- all files ----------------------------------------------------------------------------------
 
-// old_text gives what is in force of a file; `data` NULL: nothing.
-static struct slice old_text(const struct included_parts *in_force, const char *path)
+// recall finds what is in force of a file: its text, or whether the one on the disk is it.
+static void recall(const struct included_parts *in_force, struct member *member)
 {
+    const struct included_file *file = member->file;
+    const struct slice bytes = file->content.bytes;
     for (size_t i = 0; in_force != NULL && i < in_force->count; i++) {
-        if (strcmp(in_force->items[i].path, path) == 0)
-            return in_force->items[i].text;
+        const struct included_part *part = &in_force->items[i];
+        uint8_t digest[SHA256_DIGEST_LENGTH];
+        if (strcmp(part->path, file->path) != 0)
+            continue;
+        member->old = part->text;
+        if (part->digest == NULL || !file->is_read)
+            return;
+        (void)SHA256(bytes.data, bytes.len, digest);
+        member->is_recorded = memcmp(digest, part->digest, sizeof digest) == 0;
+        return;
     }
-    return (struct slice){0};
 }
 
 // members_read reads the included files. When the main file is bad nothing comes into force, and their findings are still
@@ -353,7 +370,7 @@ static void members_read(struct table *table, struct assembly *assembly)
     for (size_t i = 0; i < table->count; i++) {
         struct member *member = &table->members[i];
         member->file = &included->files[i];
-        member->old = old_text(assembly->in_force, member->file->path);
+        recall(assembly->in_force, member);
         choose(table, member);
     }
     if (table->count > 0)

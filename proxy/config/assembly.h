@@ -2,7 +2,8 @@
 //
 // An included file is good or refused as a whole. One that is refused keeps what it said when it was good last, as long as
 // that fits the others; otherwise it has no clients. Nothing that it says can refuse the configuration, or another file that
-// is in force. The main file's clients come first, then those of the files in order. Opens no files.
+// is in force. Of a text of which only the digest is known (included_record.h) the same bytes are in force, and there is nothing to go
+// back to. The main file's clients come first, then those of the files in order. Opens no files.
 #pragma once
 
 #include "auth/policy.h"

@@ -8,6 +8,8 @@
     X(INCLUDED_HELD, "held")       /* refused; what it said before is in force */                  \
     X(INCLUDED_REFUSED, "refused") /* refused; it has no clients */
 
+enum { INCLUDED_DIGEST_LEN = 32 };
+
 enum included_state {
 #define X(symbol, name) symbol,
     INCLUDED_STATE_TABLE(X)
@@ -22,7 +24,8 @@ const char *included_state_name(enum included_state state);
 struct included_part {
     const char *path;
     enum included_state state;
-    struct slice text; // in force; `data` NULL: none
+    struct slice text;     // in force; `data` NULL: none, or only its digest is known
+    const uint8_t *digest; // SHA-256 of the text in force; NULL: there is none
     size_t client_count;
 };
 

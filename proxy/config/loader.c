@@ -8,6 +8,7 @@
 #include "proxy/config/authorizer.h"
 #include "proxy/config/assembly.h"
 #include "proxy/config/control.h"
+#include "proxy/config/included_record.h"
 #include "proxy/config/listeners.h"
 #include "proxy/config/named_files.h"
 #include "proxy/config/parents.h"
@@ -60,7 +61,7 @@ static enum err give_meaning(struct trust *trust, const struct policy *policy)
 struct load {
     const struct snapshot *in_force; // made from the same text, or NULL
     const struct included_parts
-        *included; // what included files say that is in force; NULL: nothing
+        *included; // what included files say that is in force; NULL: see their record
     const struct load_options *options;
 };
 
@@ -71,13 +72,18 @@ static void policy_read(struct reader *reader, const struct node *root, const st
     bool is_used[PARENTS_MAX] = {false};
     const struct parent_names parents = {
         .parents = snapshot->parents, .count = snapshot->parent_count, .is_used = is_used};
+    const struct node *include = node_get(root, "include");
     struct include_list included;
+    struct included_parts recorded = {0};
+    if (load->included == NULL && include != NULL)
+        included_record_read(reader, include, snapshot->state_path, &recorded);
+    const struct included_parts *in_force = load->included == NULL ? &recorded : load->included;
     struct assembly assembly = {.trusts = trusts,
                                 .parents = &parents,
                                 .included = &included,
-                                .in_force = load->included,
+                                .in_force = in_force,
                                 .arena = snapshot->arena};
-    include_read(reader, node_get(root, "include"), load->included, &included);
+    include_read(reader, include, in_force, &included);
     reader->arena = snapshot->policy->arena; // the policy owns what it is made of
     assembly_read(reader, root, &assembly, snapshot->policy);
     snapshot->included = assembly.parts;

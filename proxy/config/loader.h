@@ -16,6 +16,7 @@ struct load_options {
 // snapshot_load reads the file at `path` (`-`: stdin, proxy/config/source.h) and everything that it names.
 // ERR_OK with one reference in `*out`; otherwise `diagnostics` holds at least one error with its place.
 // Warnings and notes (days left of each certificate, a missing `clients`) are in `diagnostics` either way.
+// Which texts of included files were in force is read from their record, if there is one (proxy/config/included_record.h).
 // An included file that is no good does not refuse it: it has no clients, and its errors are `included_count` of those in
 // `diagnostics` (proxy/config/assembly.h). Blocking: for start-up and loader threads, never for workers.
 enum err snapshot_load(const char *path, const struct load_options *options,

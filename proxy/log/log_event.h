@@ -40,6 +40,7 @@
     X(LOG_ADMIN_LISTENS, "admin_listens")                                                          \
     X(LOG_ADMIN, "admin")                                                                          \
     X(LOG_BLOCKS_NOT_KEPT, "blocks_not_kept")                                                      \
+    X(LOG_INCLUDED_NOT_KEPT, "included_not_kept")                                                  \
     /* what runs out */                                                                            \
     X(LOG_NO_MEMORY, "no_memory")                                                                  \
     X(LOG_LIMIT_MEMORY, "limit_memory")                                                            \

@@ -19,6 +19,7 @@
 #include "proxy/service/parent_checks.h"
 #include "proxy/service/monitor.h"
 #include "proxy/service/findings.h"
+#include "proxy/service/included_keeper.h"
 #include "proxy/service/included_report.h"
 #include "proxy/service/upgrade.h"
 
@@ -323,6 +324,8 @@ static void take_over(struct service *service, struct snapshot *snapshot, struct
     service->sockets = *sockets;
     reload_watch_files(service);
     crl_fetches_adopt(service->crl_fetches);
+    if (service->succession.retirement == NULL)
+        included_keep(service);
 }
 
 // revise hands the snapshot in force over again, with today's blocks and `taking`. False without memory for it.

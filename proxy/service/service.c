@@ -32,6 +32,7 @@
 #include "proxy/service/crl_fetches.h"
 #include "proxy/service/monitor.h"
 #include "proxy/service/findings.h"
+#include "proxy/service/included_keeper.h"
 #include "proxy/service/orders.h"
 #include "proxy/service/parent_checks.h"
 #include "proxy/service/reload.h"
@@ -656,6 +657,7 @@ static enum err start(struct service *service, int keeper_fd, struct monitor_pla
     watchdog_start(&service->watchdog, service->loop, on_watchdog, service);
     monitor_adopt(service->monitor, place);
     say_serving(service);
+    included_keep(service);
     return ERR_OK;
 }
 

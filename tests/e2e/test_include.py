@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 
 import pytest
@@ -61,6 +62,13 @@ class Teams:
             lambda: self.states() == wanted,
             lambda: f"{wanted}, not {self.states()}: {self.proxy.stderr.text()}",
         )
+
+    def restart(self, start):
+        """The same proxy after its end, in the same folder."""
+        self.proxy.stop()
+        kept = {key: self.proxy.config[key] for key in ("include", "control", "trust")}
+        self.proxy = start(*self.proxy.config["clients"], folder=self.proxy.folder, **kept)
+        self.control = Control(self.proxy)
 
     def ask(self, name, host="origin.test"):
         return self.proxy.ask(f"{host}:{self.server.port}", self.leaf(name))
@@ -187,6 +195,26 @@ def test_findings_show_nothing_of_what_a_link_out_of_the_folder_leads_to(teams):
     assert "hunter2" in t.control.run("reload", expected=3).stderr
     t.write("b.yaml", {"clients": [t.client("beta")]})
     t.wait(a="good", b="good")
+
+
+def test_a_refused_file_takes_nobody_out_at_an_upgrade_or_a_restart(teams, start):
+    t = teams(lambda t: {f"{name[0]}.yaml": {"clients": [t.client(name)]} for name in ("alpha", "beta", "gamma")})
+    t.write("a.yaml", {"clients": [t.client("alpha") | {"match": [{"cn": "beta"}, {"cn": "gamma"}]}]})
+    t.wait(a="held", b="good", g="good")
+    said = t.control.run("upgrade").stderr
+    t.proxy.pid = int(re.search(r"process (\d+) serves now", said).group(1))
+    t.wait(a="refused", b="good", g="good")
+    t.tunnel("beta").echo(b"after the upgrade")
+    t.restart(start)
+    t.wait(a="refused", b="good", g="good")
+    t.tunnel("gamma").echo(b"after the restart")
+    # What cannot be read is no history: nobody is right.
+    (t.proxy.folder / "state.json.included").write_text("sallyport included 1\nno digest\n")
+    t.restart(start)
+    t.wait(a="refused", b="refused", g="refused")
+    t.proxy.stderr.wait("is not known.*state.json.included")
+    t.write("a.yaml", {"clients": [t.client("alpha")]})
+    t.wait(a="good", b="good", g="good")
 
 
 def test_a_block_of_a_name_that_a_files_owner_can_change_warns(teams):

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include <cmocka.h>
+#include <openssl/sha.h>
 
 #include "tests/unit/config/findings.h"
 
@@ -36,9 +37,11 @@ struct fixture {
     struct assembly assembly;
 };
 
-// read_all reads `main_text` and the files.
-static void read_all(struct fixture *fixture, const char *main_text, const struct file *files)
+// read_after reads `main_text` and the files; with `is_start` only the digests of what is in force are known.
+static void read_after(struct fixture *fixture, const char *main_text, const struct file *files,
+                       bool is_start)
 {
+    static uint8_t digests[FILES_MAX][INCLUDED_DIGEST_LEN];
     static const char *const trusts[] = {"staff"};
     static const struct name_list names = {.names = trusts, .count = 1};
     static const struct parent_names no_parents = {0};
@@ -58,8 +61,12 @@ static void read_all(struct fixture *fixture, const char *main_text, const struc
         if (file->text != NULL)
             included[list.count].content.bytes = slice_of_string(file->text);
         before[list.count].path = file->path;
-        if (file->old != NULL)
-            before[list.count].text = slice_of_string(file->old);
+        if (file->old == NULL)
+            continue;
+        const struct slice old = slice_of_string(file->old);
+        before[list.count].digest = SHA256(old.data, old.len, digests[list.count]);
+        if (!is_start)
+            before[list.count].text = old;
     }
     const struct included_parts in_force = {.items = before, .count = list.count};
     fixture->assembly = (struct assembly){.trusts = &names,
@@ -77,6 +84,11 @@ static void read_all(struct fixture *fixture, const char *main_text, const struc
     assembly_read(&reader, yaml_document_root(document), &fixture->assembly, fixture->policy);
     yaml_document_destroy(document);
     assert_false(reader.is_out_of_memory);
+}
+
+static void read_all(struct fixture *fixture, const char *main_text, const struct file *files)
+{
+    read_after(fixture, main_text, files, false);
 }
 
 static void fixture_deinit(struct fixture *fixture)
@@ -354,6 +366,39 @@ static void the_file_that_says_something_new_loses(void **state)
     }
 }
 
+// At a start, what is on the disk as it was in force is right, and what was in force otherwise is gone.
+static void at_a_start_the_bytes_that_were_in_force_win(void **state)
+{
+    static const struct {
+        const char *states;
+        struct file files[FILES_MAX];
+    } cases[] = {
+        {"rgg",
+         {{"a", ONE("a", "{cn: x}, {cn: y}"), ONE("a", "{cn: z}")},
+          {"b", ONE("b", "{cn: x}"), ONE("b", "{cn: x}")},
+          {"c", ONE("c", "{cn: y}"), ONE("c", "{cn: y}")}}},
+        {"rg", {{"a", ONE("a", "{cn: x}"), NULL}, {"b", ONE("b", "{cn: x}"), ONE("b", "{cn: x}")}}},
+        {"rr", {{"a", ONE("a", "{cn: x}"), NULL}, {"b", ONE("b", "{cn: x}"), ONE("b", "{cn: z}")}}},
+        {"rr", {{"a", ONE("a", "{cn: x}"), NULL}, {"b", ONE("b", "{cn: x}"), NULL}}},
+        {"rg", {{"a", "clients: [", ONE("a", "{cn: x}")}, {"b", ONE("b", "{cn: x}"), NULL}}},
+        {"r", {{"a", NULL, ONE("a", "{cn: x}")}}},
+        {"r", {{"a", ONE("a", "{cn: boss}"), ONE("a", "{cn: boss}")}}},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct fixture fixture;
+        char what[32];
+        (void)snprintf(what, sizeof what, "case %zu", i);
+        read_after(&fixture, ONE("boss", "{cn: boss}"), cases[i].files, true);
+        assert_states(&fixture, cases[i].states, what);
+        for (size_t p = 0; p < fixture.assembly.parts.count; p++) {
+            const struct included_part *part = &fixture.assembly.parts.items[p];
+            assert_int_equal(part->digest != NULL, part->state != INCLUDED_REFUSED);
+        }
+        fixture_deinit(&fixture);
+    }
+}
+
 #define X(match) "{extension: {oid: 1.3.6.1.4.1.1, " match "}}"
 
 // What two new files ask of one extension: they lose where one value could be what both ask for.
@@ -540,6 +585,7 @@ int main(void)
         cmocka_unit_test(clients_of_the_main_file_come_first_and_then_file_by_file),
         cmocka_unit_test(refuses_what_concerns_others),
         cmocka_unit_test(the_file_that_says_something_new_loses),
+        cmocka_unit_test(at_a_start_the_bytes_that_were_in_force_win),
         cmocka_unit_test(one_extension_belongs_to_one_file_however_it_is_written),
         cmocka_unit_test(everybody_of_the_main_file_leaves_nobody_to_other_files),
         cmocka_unit_test(a_mistake_of_the_main_file_refuses_everything),
