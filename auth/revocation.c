@@ -14,6 +14,7 @@ enum err revocation_copy(const struct revocation *base, struct revocation *out)
         (void)crl_ref(out->lists[i].crl);
     }
     out->count = base->count;
+    out->is_partial = base->is_partial;
     out->issuers = crl_issuers_ref(base->issuers);
     return revocation_keep_denied(out, base);
 }
@@ -84,13 +85,15 @@ static void replace(struct revocation_list *list, struct crl *crl)
     crl_unref(older);
 }
 
-enum err revocation_take_crl(struct revocation *revocation, struct crl *crl, struct errinfo *info)
+enum err revocation_take_crl(struct revocation *revocation, struct crl *crl, bool is_learned,
+                             struct errinfo *info)
 {
     uint8_t signer[CERT_DIGEST_LEN];
     const bool is_known = revocation_signer(revocation, crl, signer);
     const size_t like = revocation_find_like(revocation, crl, is_known ? signer : NULL);
     if (like < REVOCATION_MAX_CRLS) {
         replace(&revocation->lists[like], crl);
+        revocation->lists[like].is_learned &= is_learned; // either list is of this scope
         return ERR_OK;
     }
     if (revocation->count == REVOCATION_MAX_CRLS) {
@@ -98,7 +101,8 @@ enum err revocation_take_crl(struct revocation *revocation, struct crl *crl, str
         return errinfo_set(info, ERR_LIMIT, "more than %d CRLs in one trust profile",
                            REVOCATION_MAX_CRLS);
     }
-    revocation->lists[revocation->count++] = (struct revocation_list){.crl = crl};
+    revocation->lists[revocation->count++] =
+        (struct revocation_list){.crl = crl, .is_learned = is_learned};
     return ERR_OK;
 }
 
@@ -266,6 +270,16 @@ static bool has_one_point(struct inquiry *inquiry, struct run all, const struct 
     return true;
 }
 
+// is_named_by_profile tells whether somebody has written that the CA's list is this one, or where it is.
+static bool is_named_by_profile(const struct revocation *revocation, const struct crl *crl)
+{
+    for (size_t i = 0; i < revocation->count; i++) {
+        if (revocation->lists[i].crl == crl)
+            return !revocation->lists[i].is_learned;
+    }
+    return false;
+}
+
 static bool is_in_scope(struct inquiry *inquiry, struct run all, const struct crl *crl)
 {
     const struct chain_link *link = inquiry->link;
@@ -274,7 +288,8 @@ static bool is_in_scope(struct inquiry *inquiry, struct run all, const struct cr
     if (!crl->points.is_there)
         return true;
     if (!link->names_points)
-        return has_one_point(inquiry, all, crl);
+        return !inquiry->revocation->is_partial && is_named_by_profile(inquiry->revocation, crl) &&
+               has_one_point(inquiry, all, crl);
     return crl_points_have_common(crl->points.points, crl->points.count, link->points,
                                   link->point_count);
 }

@@ -9,8 +9,9 @@
 //      what it says, and the certificate is refused (no_memory), this time.
 //   2. A serial on any list of that name and key is revoked, whatever the list's scope and age.
 //   3. A list covers the certificate when it is of its kind, and either of no distribution point, or of one
-//      whose URI the certificate names too, or the certificate names none and all lists of the issuer
-//      name the same.
+//      whose URI the certificate names too, or the certificate names none, all lists of the issuer
+//      name the same, none is to come, and the list is not only there because certificates have named it: a part
+//      of the lists says nothing about a certificate that does not say which part is its own.
 //   4. One list that covers it and has not expired is enough; else it is missing, or expired.
 // Knows nothing of chains but their records, and nothing of files and clocks. Any thread may judge.
 #pragma once
@@ -33,7 +34,8 @@ struct revocation_list {
     struct crl *crl; // ref
     // it took the place of an older one with a higher number, as after a CA was restored from a backup
     bool goes_back;
-    bool is_copied; // from another revocation that was finished: its beginning was looked at
+    bool is_learned; // it is only there because certificates have named it
+    bool is_copied;  // from another revocation that was finished: its beginning was looked at
 };
 
 // revocation is embedded in its profile, which may read `lists`; the other fields are private to revocation.c. A zeroed
@@ -41,6 +43,7 @@ struct revocation_list {
 struct revocation {
     struct revocation_list lists[REVOCATION_MAX_CRLS];
     size_t count;
+    bool is_partial; // a list that the profile goes by is not there yet
     // the same; by name, scope and age once finished
     const struct crl *by_name[REVOCATION_MAX_CRLS];
     struct crl_answers *answers;        // owned; NULL when no list waits
@@ -60,8 +63,9 @@ void revocation_deinit(struct revocation *revocation);
 
 // revocation_take_crl adds a list and owns the reference afterwards, whatever comes of it. From then on every
 // certificate needs one. Only one list takes the place of another: the newer of two that are known to be signed by the same
-// key. Those of which nobody knows that stand beside each other. ERR_LIMIT, ERR_MEMORY.
-enum err revocation_take_crl(struct revocation *revocation, struct crl *crl,
+// key. Those of which nobody knows that stand beside each other. `is_learned`: certificates have named it, and nobody says that it is
+// all that the CA has. ERR_LIMIT, ERR_MEMORY.
+enum err revocation_take_crl(struct revocation *revocation, struct crl *crl, bool is_learned,
                              struct errinfo *info) MUST_USE;
 
 // revocation_deny adds a certificate that is refused, by a digest: the certificate's SHA-256, or

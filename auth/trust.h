@@ -70,6 +70,15 @@ enum err trust_add_intermediates(struct trust *trust, struct slice pem,
 // or ERR_MEMORY with the sentence in `info`, see crl.h.
 enum err trust_add_crl(struct trust *trust, struct slice bytes, struct errinfo *info) MUST_USE;
 
+// trust_add_learned_crl does the same with lists that certificates have named: each may be one of many that its CA has, so those of
+// distribution points only speak for certificates that name these.
+enum err trust_add_learned_crl(struct trust *trust, struct slice bytes,
+                               struct errinfo *info) MUST_USE;
+
+// trust_await_crl tells the profile that another list is to come: until then no list of a distribution point speaks for
+// certificates that name none.
+void trust_await_crl(struct trust *trust);
+
 // trust_allow_wishes has the profile note which lists the certificates of verified chains name under these prefixes
 // (crl_wishes.h), at most CRL_WISHES_MAX_PREFIXES, copied. Revisions share the notes. ERR_MEMORY.
 enum err trust_allow_wishes(struct trust *trust, const struct http_url *prefixes,

@@ -18,13 +18,14 @@ enum { CRL_MAX_BYTES = 1 << 30 };
 struct crl_addition {
     struct trust *trust; // borrowed
     struct crl_signers signers;
+    bool is_learned;
 };
 
 static enum err add_crl(const struct crl_addition *addition, struct slice der, struct errinfo *info)
 {
     struct crl *crl = NULL;
     TRY(crl_create(der, &addition->signers, &crl, info));
-    return revocation_take_crl(&addition->trust->revocation, crl, info);
+    return revocation_take_crl(&addition->trust->revocation, crl, addition->is_learned, info);
 }
 
 static enum err add_crl_block(void *arg, const char *kind, struct slice der, size_t number,
@@ -41,7 +42,8 @@ static enum err add_crl_block(void *arg, const char *kind, struct slice der, siz
     return errinfo_set(info, error, "CRL %zu: %s", number, inner.text);
 }
 
-enum err trust_add_crl(struct trust *trust, struct slice bytes, struct errinfo *info)
+static enum err add_crls(struct trust *trust, struct slice bytes, bool is_learned,
+                         struct errinfo *info)
 {
     ASSERT(!trust->is_finished);
     if (bytes.len > CRL_MAX_BYTES)
@@ -52,6 +54,7 @@ enum err trust_add_crl(struct trust *trust, struct slice bytes, struct errinfo *
     for (size_t i = 0; i < trust->cas->count; i++)
         certs[i] = trust->cas->entries[i].cert;
     struct crl_addition addition = {.trust = trust,
+                                    .is_learned = is_learned,
                                     .signers = {.certs = certs,
                                                 .count = trust->cas->count,
                                                 .is_strict = trust->options.is_strict}};
@@ -66,6 +69,22 @@ enum err trust_add_crl(struct trust *trust, struct slice bytes, struct errinfo *
                             "-----BEGIN X509 CRL-----");
     free(certs);
     return error;
+}
+
+enum err trust_add_crl(struct trust *trust, struct slice bytes, struct errinfo *info)
+{
+    return add_crls(trust, bytes, false, info);
+}
+
+enum err trust_add_learned_crl(struct trust *trust, struct slice bytes, struct errinfo *info)
+{
+    return add_crls(trust, bytes, true, info);
+}
+
+void trust_await_crl(struct trust *trust)
+{
+    ASSERT(!trust->is_finished);
+    trust->revocation.is_partial = true;
 }
 
 enum err trust_deny_sha256(struct trust *trust, const uint8_t *sha256)

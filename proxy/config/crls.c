@@ -24,6 +24,14 @@ struct crl_walk {
     const struct crl_visitor *visitor; // borrowed
 };
 
+enum err crl_add(struct trust *trust, const struct node *node, struct slice bytes,
+                 struct errinfo *info)
+{
+    const bool is_learned = node->kind == NODE_MAP && node_get(node, "from") != NULL;
+    return is_learned ? trust_add_learned_crl(trust, bytes, info)
+                      : trust_add_crl(trust, bytes, info);
+}
+
 // walk_file takes one file; `path` is in the arena.
 static void walk_file(const struct crl_walk *walk, const char *path)
 {

@@ -10,6 +10,11 @@
 typedef void crl_take(struct reader *reader, const struct node *node, const char *path,
                       struct slice bytes, void *arg);
 
+// crl_add adds the lists in the bytes of a file to a profile, as of the entry `node` that it comes from. Errors as of
+// trust_add_crl.
+enum err crl_add(struct trust *trust, const struct node *node, struct slice bytes,
+                 struct errinfo *info) MUST_USE;
+
 // crl_note gets each entry that is a server, whether its list is there or not.
 typedef void crl_note(struct reader *reader, const struct node *node,
                       const struct crl_source *source, void *arg);

@@ -2,6 +2,7 @@
 #include "proxy/config/trust_profiles.h"
 
 #include <inttypes.h>
+#include <unistd.h>
 
 #include "auth/base/date.h"
 #include "auth/spiffe_id.h"
@@ -277,7 +278,9 @@ static void add_crl(struct reader *reader, const struct node *node, const char *
 {
     const struct lists *lists = arg;
     struct errinfo info = {0};
-    const enum err error = trust_add_crl(lists->trust, bytes, &info);
+    const enum err error = crl_add(lists->trust, node, bytes, &info);
+    if (error != ERR_OK)
+        trust_await_crl(lists->trust);
     if (error == ERR_MEMORY)
         reader_no_memory(reader);
     else if (error != ERR_OK && node->kind == NODE_MAP)
@@ -316,6 +319,8 @@ static void note_source(struct reader *reader, const struct node *node,
     if (source->is_learned &&
         trust_allow_wishes(lists->trust, source->prefixes, source->prefix_count) != ERR_OK)
         (void)reader_no_memory(reader);
+    if (!source->is_learned && access(source->path, R_OK) != 0)
+        trust_await_crl(lists->trust);
     crl_server_read(reader, node, source, &entry->tls);
     entry->source = source;
     entry->next = lists->snapshot->crl_sources;

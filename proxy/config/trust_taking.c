@@ -57,10 +57,9 @@ static void take_crl(struct reader *reader, const struct node *node, const char 
     struct progress *progress = arg;
     struct errinfo info;
     struct trust *revision = begin_revision(reader, progress);
-    (void)node;
     (void)path;
     if (revision != NULL)
-        end_revision(reader, progress, revision, trust_add_crl(revision, bytes, &info));
+        end_revision(reader, progress, revision, crl_add(revision, node, bytes, &info));
 }
 
 // take_cas takes away the CAs that are gone from the profile's files. Where one of these cannot be read it

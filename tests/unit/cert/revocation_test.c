@@ -450,6 +450,46 @@ static void a_list_of_a_distribution_point_covers_who_names_it(void **state)
     }
 }
 
+static void a_part_of_the_lists_speaks_only_for_whom_it_names(void **state)
+{
+    enum { NAMES_POINT = 1, IS_LEARNED = 2, IS_WRITTEN = 4, IS_AWAITED = 8 };
+    static const struct {
+        int what;
+        enum reason reason;
+    } rows[] = {
+        {IS_WRITTEN, REASON_NONE},
+        {IS_LEARNED, REASON_CRL_MISSING},
+        {IS_LEARNED | NAMES_POINT, REASON_NONE},
+        {IS_LEARNED | IS_WRITTEN, REASON_NONE},
+        {IS_WRITTEN | IS_AWAITED, REASON_CRL_MISSING},
+        {IS_WRITTEN | IS_AWAITED | NAMES_POINT, REASON_NONE},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const int what = rows[i].what;
+        const struct pki pki =
+            make_pointed(*state, (what & NAMES_POINT) != 0 ? ONE : NULL, NULL, (struct slice){0});
+        struct trust *trust = make_trust(*state, &pki, &(struct profile){.denied = NULL});
+        struct trust *revised = NULL;
+        struct errinfo info;
+        const struct slice list =
+            forge_crl(*state, CRL(.issuer = pki.middle, .points = {ONE}, .number = 2));
+        assert_int_equal(trust_revise(trust, &revised), ERR_OK);
+        assert_int_equal(trust_add_crl(revised, forge_crl(*state, CRL(.issuer = pki.root)), &info),
+                         ERR_OK);
+        if ((what & IS_WRITTEN) != 0)
+            assert_int_equal(trust_add_crl(revised, list, &info), ERR_OK);
+        if ((what & IS_LEARNED) != 0)
+            assert_int_equal(trust_add_learned_crl(revised, list, &info), ERR_OK);
+        if ((what & IS_AWAITED) != 0)
+            trust_await_crl(revised);
+        assert_int_equal(trust_finish(revised, FORGE_NOW_S, &info), ERR_OK);
+        if (verify(revised, &pki, FORGE_NOW_S) != rows[i].reason)
+            fail_msg("row %zu", i);
+        trust_destroy(revised);
+        trust_destroy(trust);
+    }
+}
+
 static void a_serial_on_any_list_of_its_issuer_is_revoked(void **state)
 {
     const struct pki pki = make_pointed(*state, ONE, NULL, (struct slice){0});
@@ -1077,6 +1117,7 @@ int main(void)
         TEST(a_list_of_an_intermediate_that_may_sign_none_never_counts),
         TEST(with_the_scope_leaf_no_ca_needs_a_list),
         TEST(a_list_of_a_distribution_point_covers_who_names_it),
+        TEST(a_part_of_the_lists_speaks_only_for_whom_it_names),
         TEST(a_serial_on_any_list_of_its_issuer_is_revoked),
         TEST(an_expired_part_is_told_from_a_missing_one),
         TEST(tells_which_cas_have_no_list),
