@@ -13,6 +13,7 @@ enum {
     UNCOMPRESSED = 4,
     SEQUENCE = 0x30,
     SET = 0x31,
+    LOOKED_AT = 3, // elements
     CLIENT_HELLO = 1,
     SERVER_HELLO = 2,
     CLIENT_KEY_EXCHANGE = 16,
@@ -88,7 +89,7 @@ static bool take_element(struct slice *left, struct slice *out)
     return true;
 }
 
-// is_asn1 tells whether a message is one SEQUENCE or SET, and consists of elements.
+// is_asn1 tells whether a message is one SEQUENCE or SET, and begins with three elements, or has fewer and nothing else.
 static bool is_asn1(struct slice message)
 {
     struct slice content;
@@ -96,7 +97,7 @@ static bool is_asn1(struct slice message)
     if (message.len == 0 || (message.data[0] != SEQUENCE && message.data[0] != SET) ||
         !take_element(&message, &content) || message.len > 0)
         return false;
-    while (content.len > 0) {
+    for (int i = 0; i < LOOKED_AT && content.len > 0; i++) {
         if (!take_element(&content, &element))
             return false;
     }

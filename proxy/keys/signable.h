@@ -2,7 +2,7 @@
 // another protocol.
 //
 // In TLS 1.3 and for a client of TLS 1.2 the first bytes say what it is. What a server of TLS 1.2 signs begins with 64 random
-// bytes, and some bytes of a key are free too: what reads as a SEQUENCE or a SET of ASN.1 from its first byte to its last is
+// bytes, and some bytes of a key are free too: what is a SEQUENCE or a SET of ASN.1 from its first byte to its last, and begins as such does, is
 // refused there, as certificates, requests, lists of revoked ones, answers of OCSP and attributes of CMS do. So do, by chance,
 // less than thirty of a million honest messages with X25519, and far fewer with the other groups: such a handshake fails.
 //

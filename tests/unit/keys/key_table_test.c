@@ -175,6 +175,7 @@ static void other_ways_to_write_a_length_are_no_way_around(void **state)
         {{0x30, 0x84, 0, 0, 0, 127, 4, 0x82, 0, 123}, false}, // in four
         {{0x30, 0x80, 4, 0x81, 128}, false},                  // in none
         {{0x30, 0x81, 130, 4, 0x81, 200}, true},              // what is in it is nothing
+        {{0x30, 0x81, 130, 2, 0, 2, 0, 2, 0, 4, 0x81, 200}, false}, // nothing after three
         {{0x31, 0x81, 130, 0xA0, 0x80}, false},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
