@@ -29,13 +29,12 @@ static bool await_next(struct key_desk *desk, uint64_t generation, int64_t until
 enum err key_desk_ask(struct key_desk *desk, struct key_message *request, int64_t patience_ms,
                       struct key_message *out, struct errinfo *info)
 {
-    const int64_t until_ms = monotonic_ms() + patience_ms;
     (void)pthread_mutex_lock(&desk->calls);
     for (int i = 0; i < TRIES_MAX; i++) {
         const uint64_t generation = desk->generation;
         if (key_call_ask(&desk->call, request, -1, out) == ERR_OK)
             return ERR_OK;
-        if (!await_next(desk, generation, until_ms))
+        if (!await_next(desk, generation, monotonic_ms() + patience_ms))
             break;
     }
     return errinfo_set(info, ERR_SYSTEM,
