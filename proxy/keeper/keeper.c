@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "auth/ipaddr.h"
@@ -28,6 +29,9 @@ enum {
     FIRST_FD = 3,   // of sockets that a service manager has opened
     GIVEN_MAX = 64, // of these
     HEAR_BATCH = 16,
+    COMPLAINTS_MAX = 16, // about one child
+    STARTS_MAX = 30,     // of next versions, within START_SPAN_S
+    START_SPAN_S = 60,
     EXIT_FAILED = 1,
     EXIT_BY_SIGNAL = 128,
 };
@@ -41,6 +45,7 @@ struct child {
     pid_t pid;                   // 0: none
     int fd;                      // owned; our end of the link; -1: it has closed its own
     struct keeper_holder holder; // of its keys
+    unsigned complaints;         // that were made about what it says
 };
 
 // Where a child is told by its index.
@@ -50,8 +55,10 @@ struct keeper {
     const char *config_path; // borrowed
     struct program program;
     struct child children[CHILDREN_MAX];
-    size_t current;  // who serves
-    size_t next;     // who is about to
+    size_t current;      // who serves
+    size_t next;         // who is about to
+    unsigned starts;     // of next versions, since `starts_since`
+    time_t starts_since; // monotonic, seconds
     int last_status; // of the one that has served, while it is not known whether the next one does
     bool is_over;
     int exit_status;
@@ -184,6 +191,18 @@ static void tell(const struct child *child, const struct keeper_message *message
         log_warning(LOG_KEEPER, "the keeper cannot speak to process %d: %m", (int)child->pid);
 }
 
+// may_start tells whether it is not too often that another version is asked for.
+static bool may_start(struct keeper *keeper)
+{
+    struct timespec now = {0};
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    if (now.tv_sec - keeper->starts_since >= START_SPAN_S) {
+        keeper->starts_since = now.tv_sec;
+        keeper->starts = 0;
+    }
+    return keeper->starts < STARTS_MAX;
+}
+
 // start_next has another version take the place of the one that serves. `handover` is closed by the caller.
 static void start_next(struct keeper *keeper, size_t by, int handover)
 {
@@ -191,8 +210,15 @@ static void start_next(struct keeper *keeper, size_t by, int handover)
     struct keeper_message answer = {.kind = KEEPER_NOT_STARTED};
     struct errinfo info = {.text = "only the process that serves can be followed by one"};
     size_t next = NONE;
-    if (by == keeper->current && keeper->next == NONE)
+    const bool may_follow = by == keeper->current && keeper->next == NONE;
+    if (may_follow && !may_start(keeper)) {
+        (void)errinfo_set(&info, ERR_LIMIT,
+                          "there were %d within %d s already; try again in a minute",
+                          (int)STARTS_MAX, (int)START_SPAN_S);
+    } else if (may_follow) {
+        keeper->starts++;
         next = start_child(keeper, &given, handover, &info);
+    }
     if (next == NONE) {
         (void)snprintf(answer.text, sizeof answer.text, "%.*s", (int)sizeof answer.text - 1,
                        info.text);
@@ -286,6 +312,17 @@ static void obey(struct keeper *keeper, size_t by, const struct keeper_message *
     }
 }
 
+// complain says that a child asks for what it does not get, as often as somebody may want to know.
+static void complain(struct child *child, const struct errinfo *info)
+{
+    if (child->complaints >= COMPLAINTS_MAX)
+        return;
+    child->complaints++;
+    log_warning(LOG_KEEPER, "the keeper does not do what process %d asks for: %s%s",
+                (int)child->pid, info->text,
+                child->complaints < COMPLAINTS_MAX ? "" : "; no more is said of it");
+}
+
 // hear takes what a child has said.
 static void hear(struct keeper *keeper, size_t at)
 {
@@ -300,14 +337,13 @@ static void hear(struct keeper *keeper, size_t at)
         if (error == ERR_OK) {
             obey(keeper, at, &message, beside);
         } else if (error == ERR_INPUT) {
-            log_warning(LOG_KEEPER, "the keeper does not do what process %d asks for: %s",
-                        (int)child->pid, info.text);
+            complain(child, &info);
         } else {
             (void)close(child->fd);
             child->fd = -1;
         }
         if (beside >= 0)
-            (void)close(beside);
+            keeper_socket_discard(beside);
     }
 }
 
@@ -407,7 +443,9 @@ static int open_signals(void)
     for (size_t i = 0; i < sizeof forwarded / sizeof *forwarded; i++)
         (void)sigaddset(&set, forwarded[i]);
     (void)sigprocmask(SIG_BLOCK, &set, NULL);
-    (void)signal(SIGCHLD, SIG_DFL); // where it is ignored, who has started this may have done so, no end is told
+    (void)signal(
+        SIGCHLD,
+        SIG_DFL); // where it is ignored, who has started this may have done so, no end is told
     (void)signal(SIGPIPE, SIG_IGN);
     (void)signal(SIGXFSZ, SIG_IGN);
     return signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);

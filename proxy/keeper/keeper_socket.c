@@ -40,6 +40,13 @@ bool keeper_socket_send(int fd, const struct keeper_message *message, int beside
     return sent == (ssize_t)sizeof data;
 }
 
+void keeper_socket_discard(int fd)
+{
+    const struct linger none = {0};
+    (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);
+    (void)close(fd);
+}
+
 // take_fd gives the first descriptor that came along, and closes all others.
 static int take_fd(struct msghdr *header)
 {
@@ -54,7 +61,7 @@ static int take_fd(struct msghdr *header)
             if (taken < 0)
                 taken = fds[i];
             else
-                (void)close(fds[i]);
+                keeper_socket_discard(fds[i]);
         }
     }
     return taken;
@@ -89,6 +96,6 @@ enum err keeper_socket_receive(int fd, struct keeper_message *out, int *out_besi
     if (error == ERR_OK)
         *out_beside = beside;
     else if (beside >= 0)
-        (void)close(beside);
+        keeper_socket_discard(beside);
     return error;
 }

@@ -15,3 +15,7 @@ bool keeper_socket_send(int fd, const struct keeper_message *message, int beside
 // be more.
 enum err keeper_socket_receive(int fd, struct keeper_message *out, int *out_beside,
                                struct errinfo *info) MUST_USE;
+
+// keeper_socket_discard closes a descriptor that another process has given, and does not wait: that one may have asked for it
+// (SO_LINGER).
+void keeper_socket_discard(int fd);

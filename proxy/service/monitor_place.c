@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "proxy/log/log.h"
 #include "proxy/net/listener.h"
 
 static enum err open_tcp(const struct admin_settings *settings, struct monitor_place *out,
@@ -94,8 +95,14 @@ void given_place_remove(struct given_place *given)
     struct errinfo info;
     const int fd = given->file_fd;
     given->file_fd = -1;
-    if (control_socket_adopt(given->path, fd, &file, &info) == ERR_OK)
-        control_socket_close(&file);
+    if (control_socket_adopt(given->path, fd, &file, &info) != ERR_OK)
+        return;
+    control_socket_close(&file);
+    if (access(given->path, F_OK) == 0)
+        log_warning(LOG_CAGE,
+                    "socket %s, where `admin` was before, cannot be removed by this process, whose "
+                    "configuration does not name its folder: remove it",
+                    given->path);
 }
 
 void given_place_deinit(struct given_place *given)

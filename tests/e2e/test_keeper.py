@@ -118,6 +118,41 @@ def test_the_keeper_does_no_more_than_it_knows_whoever_asks(upgradable, tmp_path
     assert made.proxy.ask(DENIED).status == 403
 
 
+# A new process that gives the keeper the last descriptor of a socket whose close waits for its peer, and says much.
+LINGERING = """#!{python}
+import os, socket
+link = socket.socket(fileno=int(os.environ["SALLYPORT_KEEPER"]))
+made = socket.create_connection(("127.0.0.1", {port}))
+made.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, bytes([1, 0, 0, 0, 200, 0, 0, 0]))
+made.setblocking(False)
+try:
+    while True:
+        made.send(bytes(65536))
+except BlockingIOError:
+    pass
+link.setblocking(True)
+socket.send_fds(link, [b"junk"], [made.fileno()])
+for number in range(100):
+    link.send(b"junk")
+os._exit(7)
+"""
+
+
+def test_nothing_that_it_is_given_or_told_keeps_the_keeper_from_its_work(upgradable):
+    made = upgradable()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        made.write_program(LINGERING.format(python=sys.executable, port=server.getsockname()[1]))
+        assert "exit status 7" in made.fail()
+        peer = server.accept()[0]
+        made.write_program(f"#!{sys.executable}\nraise SystemExit(7)\n")
+        answers = [made.fail() for _ in range(31)]  # one more than within a minute
+        assert "exit status 7" in answers[0] and "there were 30 within 60 s already" in answers[-1]
+        peer.close()
+    said = made.proxy.stderr.text()
+    assert 1 < said.count("the keeper does not do what process") <= 16 and "no more is said of it" in said
+    assert made.proxy.ask(DENIED).status == 403
+
+
 def test_as_the_first_process_of_a_container_it_takes_leave_of_orphans(start, tmp_path):
     program, gate = tmp_path / "sallyport", tmp_path / "gate"
     shutil.copy(BINARY, program)
