@@ -7,6 +7,7 @@ import signal
 import socket
 import struct
 import sys
+import time
 
 import pytest
 
@@ -145,8 +146,11 @@ def test_nothing_that_it_is_given_or_told_keeps_the_keeper_from_its_work(upgrada
         assert "exit status 7" in made.fail()
         peer = server.accept()[0]
         made.write_program(f"#!{sys.executable}\nraise SystemExit(7)\n")
+        begin = time.monotonic()
         answers = [made.fail() for _ in range(31)]  # one more than within a minute
-        assert "exit status 7" in answers[0] and "there were 30 within 60 s already" in answers[-1]
+        assert "exit status 7" in answers[0]
+        if time.monotonic() - begin < 50:  # a slow machine does not come that far
+            assert any("there were 30 within 60 s already" in each for each in answers)
         peer.close()
     said = made.proxy.stderr.text()
     assert 1 < said.count("the keeper does not do what process") <= 16 and "no more is said of it" in said
