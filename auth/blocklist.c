@@ -7,6 +7,8 @@
 
 #include "auth/base/arena.h"
 #include "auth/base/hex.h"
+#include "auth/cert_id.h"
+#include "auth/dn.h"
 
 struct blocklist {
     atomic_size_t refs;
@@ -273,4 +275,19 @@ const struct block *blocklist_judge(const struct blocklist *list, const char *cl
             found = find_digest(list, BLOCK_SERIAL, record->links[i].issuer_serial);
     }
     return found;
+}
+
+bool blocklist_has_certificate(const struct blocklist *list, const uint8_t sha256[CERT_DIGEST_LEN],
+                               struct slice issuer_name, struct slice serial)
+{
+    struct dn issuer;
+    uint8_t digest[CERT_DIGEST_LEN];
+    if (blocklist_count(list) == 0)
+        return false;
+    if (find_digest(list, BLOCK_SHA256, sha256) != NULL)
+        return true;
+    if (dn_from_der(issuer_name, &issuer) != ERR_OK)
+        return false;
+    cert_id_of_serial(&issuer, serial, digest);
+    return find_digest(list, BLOCK_SERIAL, digest) != NULL;
 }

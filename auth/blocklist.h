@@ -63,3 +63,8 @@ const struct block *blocklist_find(const struct blocklist *list, const struct bl
 // certificate of its verified chain (NULL: it has shown none). NULL: nothing does. A microsecond or two.
 const struct block *blocklist_judge(const struct blocklist *list, const char *client,
                                     const struct chain_record *record);
+
+// blocklist_has_certificate tells whether a certificate is blocked, by its SHA-256, or by its serial (no leading zeros) and the
+// name of its issuer in DER.
+bool blocklist_has_certificate(const struct blocklist *list, const uint8_t sha256[CERT_DIGEST_LEN],
+                               struct slice issuer_name, struct slice serial);

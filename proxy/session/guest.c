@@ -79,8 +79,10 @@ static enum err verify(const struct peer *edge, const struct trust *trust,
 
 bool guest_settle(struct peer *guest)
 {
-    const struct ocsp_verdict found = ocsp_hold_judge(
-        &guest->ocsp, guest->context->ocsp, guest->identity, guest->trust, guest->context->now_ms);
+    const struct ocsp_verdict found =
+        ocsp_hold_judge(&guest->ocsp, guest->context->ocsp, guest->identity,
+                        &(struct ocsp_hearer){guest->trust, guest->context->snapshot->blocks},
+                        guest->context->now_ms);
     guest->unanswered = found.why;
     return peer_identify(guest, guest->snapshot);
 }

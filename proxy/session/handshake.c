@@ -62,8 +62,9 @@ static enum err ask_ocsp(struct session *session, struct trust_verdict *verdict)
 {
     struct peer *peer = &session->peer;
     struct session_context *context = peer->context;
-    const struct ocsp_verdict found = ocsp_hold_judge(&peer->ocsp, context->ocsp, verdict->identity,
-                                                      peer->trust, context->now_ms);
+    const struct ocsp_verdict found = ocsp_hold_judge(
+        &peer->ocsp, context->ocsp, verdict->identity,
+        &(struct ocsp_hearer){peer->trust, context->snapshot->blocks}, context->now_ms);
     const struct ocsp_settings *settings = trust_ocsp(peer->trust);
     if (found.waits && session->asking.until_ms == 0 && context->asking_count < ASKING_MAX)
         session->asking.until_ms = context->now_ms + settings->timeout_ms;
@@ -132,8 +133,9 @@ enum err session_on_resume(void *arg, const STACK_OF(CRYPTO_BUFFER) *chain)
     identity_destroy(verdict.presented);
     if (error != ERR_OK)
         return error;
-    if (!ocsp_hold_is_good(session->peer.context->ocsp, verdict.identity, session->peer.trust,
-                           session->peer.context->now_ms)) {
+    const struct session_context *context = session->peer.context;
+    const struct ocsp_hearer hearer = {session->peer.trust, context->snapshot->blocks};
+    if (!ocsp_hold_is_good(context->ocsp, verdict.identity, &hearer, context->now_ms)) {
         identity_destroy(verdict.identity);
         return ERR_DENIED; // the handshake that follows can wait
     }
@@ -153,8 +155,10 @@ static void take_resumed(struct session *session)
     session->offer.identity = NULL;
     session->peer.not_after_s = session->offer.not_after_s;
     // What has changed since the ticket was opened the first request will meet.
-    (void)ocsp_hold_judge(&session->peer.ocsp, session->peer.context->ocsp, session->peer.identity,
-                          session->peer.trust, session->peer.context->now_ms);
+    const struct session_context *context = session->peer.context;
+    const struct ocsp_hearer hearer = {session->peer.trust, context->snapshot->blocks};
+    (void)ocsp_hold_judge(&session->peer.ocsp, context->ocsp, session->peer.identity, &hearer,
+                          context->now_ms);
 }
 
 static struct handshake_judgement judgement_of(const struct session *session)

@@ -118,7 +118,7 @@ static struct ocsp_hold *create(struct ocsp_book *book, struct ocsp_settings *se
 
 // believer is a profile that hears what the book knows about a certificate of a chain.
 struct believer {
-    const struct trust *trust;
+    const struct ocsp_hearer *hearer;
     const struct chain_record *record;
     size_t index;
     int64_t now_s;
@@ -127,7 +127,12 @@ struct believer {
 // denies tells whether the profile does not believe one who has signed: nobody may speak in that name any more.
 static bool denies(const struct believer *believer, const struct ocsp_delegate *signer)
 {
-    return trust_denies_delegate(believer->trust, believer->record, believer->index, signer,
+    const struct ocsp_hearer *hearer = believer->hearer;
+    return (signer->is_there &&
+            blocklist_has_certificate(hearer->blocks, signer->sha256,
+                                      believer->record->links[believer->index].issuer_name,
+                                      slice_of(signer->serial, signer->serial_len))) ||
+           trust_denies_delegate(hearer->trust, believer->record, believer->index, signer,
                                  believer->now_s);
 }
 
@@ -156,14 +161,15 @@ static struct ocsp_view view_of_nobody(const struct ocsp_hold *hold,
                                                                             : OCSP_STANDS_UNPLACED};
 }
 
-// view_at tells how a certificate of the chain stands under `trust`. That it is good one may have said in whose name
+// view_at tells how a certificate of the chain stands for `hearer`. That it is good one may have said in whose name
 // nobody may speak any more.
-static struct ocsp_view view_at(struct ocsp_hold *hold, size_t index, const struct trust *trust,
-                                const struct chain_record *record, int64_t now_ms)
+static struct ocsp_view view_at(struct ocsp_hold *hold, size_t index,
+                                const struct ocsp_hearer *hearer, const struct chain_record *record,
+                                int64_t now_ms)
 {
     struct ocsp_grounds grounds;
     const struct believer believer = {
-        .trust = trust, .record = record, .index = index, .now_s = wall_clock_ms() / 1000};
+        .hearer = hearer, .record = record, .index = index, .now_s = wall_clock_ms() / 1000};
     struct ocsp_entry *entry = hold->entries[index];
     hold->is_doubted[index] = false;
     if (entry == NULL)
@@ -180,10 +186,10 @@ static struct ocsp_view view_at(struct ocsp_hold *hold, size_t index, const stru
 }
 
 struct ocsp_verdict ocsp_hold_judge(struct ocsp_hold **hold, struct ocsp_book *book,
-                                    const struct identity *identity, const struct trust *trust,
-                                    int64_t now_ms)
+                                    const struct identity *identity,
+                                    const struct ocsp_hearer *hearer, int64_t now_ms)
 {
-    struct ocsp_settings *settings = identity == NULL ? NULL : trust_ocsp(trust);
+    struct ocsp_settings *settings = identity == NULL ? NULL : trust_ocsp(hearer->trust);
     struct ocsp_hold *old = *hold;
     if (settings == NULL || !is_of(old, settings, identity->record)) {
         *hold = settings == NULL ? NULL : create(book, settings, identity->record);
@@ -200,7 +206,7 @@ struct ocsp_verdict ocsp_hold_judge(struct ocsp_hold **hold, struct ocsp_book *b
     struct ocsp_view views[OCSP_HOLD_MAX];
     const int64_t now_s = wall_clock_ms() / 1000;
     for (size_t i = 0; i < (*hold)->count; i++) {
-        views[i] = view_at(*hold, i, trust, identity->record, now_ms);
+        views[i] = view_at(*hold, i, hearer, identity->record, now_ms);
         if (views[i].standing == OCSP_STANDS_UNASKED)
             ocsp_book_ask(book, (*hold)->entries[i]);
         if (views[i].standing >= OCSP_STANDS_UNKNOWN && (*hold)->entries[i] != NULL)
@@ -210,9 +216,9 @@ struct ocsp_verdict ocsp_hold_judge(struct ocsp_hold **hold, struct ocsp_book *b
 }
 
 bool ocsp_hold_is_good(struct ocsp_book *book, const struct identity *identity,
-                       const struct trust *trust, int64_t now_ms)
+                       const struct ocsp_hearer *hearer, int64_t now_ms)
 {
-    const struct ocsp_settings *settings = trust_ocsp(trust);
+    const struct ocsp_settings *settings = trust_ocsp(hearer->trust);
     if (settings == NULL)
         return true;
     const int64_t now_s = wall_clock_ms() / 1000;
@@ -222,7 +228,7 @@ bool ocsp_hold_is_good(struct ocsp_book *book, const struct identity *identity,
         struct http_url url;
         struct ocsp_grounds grounds;
         const struct believer believer = {
-            .trust = trust, .record = identity->record, .index = i, .now_s = now_s};
+            .hearer = hearer, .record = identity->record, .index = i, .now_s = now_s};
         if (!make_query(settings, identity->record, i, &url, &query))
             return false;
         const enum ocsp_standing standing = ocsp_book_look(book, &query, now_s, now_ms, &grounds);

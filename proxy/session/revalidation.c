@@ -165,8 +165,9 @@ static void retell_ocsp(struct peer *peer)
 // recheck_ocsp asks what OCSP says today. That nobody answers takes no tunnel away.
 static enum reason recheck_ocsp(struct peer *peer, const struct trust *trust, bool is_live)
 {
-    const struct ocsp_verdict found = ocsp_hold_judge(&peer->ocsp, peer->context->ocsp,
-                                                      peer->identity, trust, peer->context->now_ms);
+    const struct ocsp_verdict found = ocsp_hold_judge(
+        &peer->ocsp, peer->context->ocsp, peer->identity,
+        &(struct ocsp_hearer){trust, peer->context->snapshot->blocks}, peer->context->now_ms);
     const bool is_heard = peer->unanswered != NULL && found.why == NULL;
     peer->unanswered = found.why;
     if (is_heard && peer->edge != NULL && !is_live && peer->account_refusal == REASON_NONE)

@@ -78,21 +78,25 @@ static void measure(struct ocsp_book *book, const struct trust *trust,
     double ticket = 1e18;
     double request = 1e18;
     struct ocsp_hold *kept = NULL;
-    (void)ocsp_hold_judge(&kept, book, identity, trust, NOW_MS);
+    (void)ocsp_hold_judge(&kept, book, identity, &(struct ocsp_hearer){trust, NULL}, NOW_MS);
     answer_all(book);
     for (int round = 0; round < ROUNDS; round++) {
         const double begin = now_ns();
         for (int i = 0; i < TIMES; i++) {
             struct ocsp_hold *hold = NULL;
-            ASSERT(ocsp_hold_judge(&hold, book, identity, trust, NOW_MS).reason == REASON_NONE);
+            ASSERT(
+                ocsp_hold_judge(&hold, book, identity, &(struct ocsp_hearer){trust, NULL}, NOW_MS)
+                    .reason == REASON_NONE);
             ocsp_hold_destroy(hold);
         }
         const double first = now_ns();
         for (int i = 0; i < TIMES; i++)
-            ASSERT(ocsp_hold_is_good(book, identity, trust, NOW_MS));
+            ASSERT(ocsp_hold_is_good(book, identity, &(struct ocsp_hearer){trust, NULL}, NOW_MS));
         const double second = now_ns();
         for (int i = 0; i < TIMES; i++)
-            ASSERT(ocsp_hold_judge(&kept, book, identity, trust, NOW_MS).reason == REASON_NONE);
+            ASSERT(
+                ocsp_hold_judge(&kept, book, identity, &(struct ocsp_hearer){trust, NULL}, NOW_MS)
+                    .reason == REASON_NONE);
         const double end = now_ns();
         handshake = (first - begin) / TIMES < handshake ? (first - begin) / TIMES : handshake;
         ticket = (second - first) / TIMES < ticket ? (second - first) / TIMES : ticket;

@@ -334,11 +334,11 @@ def sign_with(responder, delegate):
 
 def test_a_good_that_was_signed_by_a_revoked_delegate_is_no_answer(asking, pki):
     ca = pki.authority("CA of delegates")
-    listed, denied, last = (ca.leaf(f"responder-{n}", usages=(OCSP_SIGNING,)) for n in range(3))
+    listed, denied, blocked, last = (ca.leaf(f"responder-{n}", usages=(OCSP_SIGNING,)) for n in range(4))
     leaf, other = ca.leaf("below-delegates"), ca.leaf("also-below-delegates")
     responder = Responder(ca).knows(leaf, other)
     sign_with(responder, listed)
-    proxy = asking(responder.url, trust={"ca": [ca.path], "crl": [ca.crl()]}, timeout="10s")
+    proxy = asking(responder.url, trust={"ca": [ca.path], "crl": [ca.crl()]}, timeout="10s", changes={"control": CONTROL})
     there, requester = proxy.tunnel(proxy.target, leaf), proxy.connect(leaf)
     session = proxy.connect(leaf).tls.session
     crl, denials = ca.crl(listed, number=2), [{"sha256": denied.sha256}]
@@ -348,6 +348,9 @@ def test_a_good_that_was_signed_by_a_revoked_delegate_is_no_answer(asking, pki):
     assert "ALERT" in proxy.dial(leaf, session=session).refusal()
     there.echo(b"nobody knows: that ends nothing")
     sign_with(responder, denied)
+    refused(proxy, other, "ocsp_unavailable")
+    Control(proxy).block("sha256:" + blocked.sha256)
+    sign_with(responder, blocked)
     refused(proxy, other, "ocsp_unavailable")
     sign_with(responder, last)
     eventually(lambda: is_let_in(proxy, leaf), "the delegate that may speak")

@@ -29,6 +29,7 @@ struct bench {
     struct trust *trust;
     struct trust_verdict verdict;
     struct ocsp_hold *hold;
+    struct blocklist *blocks; // owned; NULL: none
     const struct forged *root;
 };
 
@@ -69,6 +70,7 @@ static void set_up(struct bench *bench, void **state)
 static void tear_down(struct bench *bench)
 {
     ocsp_hold_destroy(bench->hold);
+    blocklist_unref(bench->blocks);
     identity_destroy(bench->verdict.identity);
     trust_destroy(bench->trust);
     ocsp_settings_unref(bench->settings);
@@ -77,8 +79,8 @@ static void tear_down(struct bench *bench)
 
 static struct ocsp_verdict judge(struct bench *bench)
 {
-    return ocsp_hold_judge(&bench->hold, bench->book, bench->verdict.identity, bench->trust,
-                           NOW_MS);
+    return ocsp_hold_judge(&bench->hold, bench->book, bench->verdict.identity,
+                           &(struct ocsp_hearer){bench->trust, bench->blocks}, NOW_MS);
 }
 
 // hold_other holds an entry of the client's issuer at another responder.
@@ -159,6 +161,39 @@ static void answer_client(struct bench *bench, enum ocsp_status status, int64_t 
     ocsp_book_release(bench->book, entry);
 }
 
+// block blocks a certificate as an operator does.
+static void block(struct bench *bench, const char *text)
+{
+    char canonical[BLOCK_TEXT_CAP];
+    struct block one;
+    struct errinfo info;
+    blocklist_unref(bench->blocks);
+    bench->blocks = NULL;
+    assert_int_equal(block_parse(slice_of_string(text), canonical, &one, &info), ERR_OK);
+    assert_int_equal(blocklist_create(&one, 1, &bench->blocks), ERR_OK);
+}
+
+static void a_good_of_a_blocked_delegate_is_no_answer(void **state)
+{
+    static const char *const blocks[] = {
+        "sha256:0800000000000000000000000000000000000000000000000000000000000000",
+        "serial:08 issuer:CN=Root"};
+    static const struct ocsp_delegate issuer = {0};
+    for (size_t i = 0; i < 2; i++) {
+        struct bench bench;
+        set_up(&bench, state);
+        answer_client(&bench, OCSP_REVOKED, 90, &issuer);
+        assert_int_equal(judge(&bench).reason, REASON_REVOKED);
+        answer_client(&bench, OCSP_GOOD, 80, &allowed);
+        assert_int_equal(judge(&bench).reason, REASON_NONE);
+        block(&bench, "serial:09 issuer:CN=Root");
+        assert_int_equal(judge(&bench).reason, REASON_NONE);
+        block(&bench, blocks[i]);
+        assert_int_equal(judge(&bench).reason, REASON_REVOKED);
+        tear_down(&bench);
+    }
+}
+
 static void a_good_of_a_denied_delegate_takes_no_revocation_back(void **state)
 {
     static const struct ocsp_delegate issuer = {0};
@@ -168,13 +203,15 @@ static void a_good_of_a_denied_delegate_takes_no_revocation_back(void **state)
     assert_int_equal(judge(&bench).reason, REASON_REVOKED);
     answer_client(&bench, OCSP_GOOD, 80, &denied);
     assert_int_equal(judge(&bench).reason, REASON_REVOKED);
-    assert_false(ocsp_hold_is_good(bench.book, bench.verdict.identity, bench.trust, NOW_MS));
+    assert_false(ocsp_hold_is_good(bench.book, bench.verdict.identity,
+                                   &(struct ocsp_hearer){bench.trust, NULL}, NOW_MS));
     // Nor together with one who does not know the certificate.
     answer_client(&bench, OCSP_UNKNOWN, 70, &issuer);
     assert_int_equal(judge(&bench).reason, REASON_REVOKED);
     answer_client(&bench, OCSP_GOOD, 60, &allowed);
     assert_int_equal(judge(&bench).reason, REASON_NONE);
-    assert_true(ocsp_hold_is_good(bench.book, bench.verdict.identity, bench.trust, NOW_MS));
+    assert_true(ocsp_hold_is_good(bench.book, bench.verdict.identity,
+                                  &(struct ocsp_hearer){bench.trust, NULL}, NOW_MS));
     // What was taken back by one who is denied afterwards counts again; by the issuer itself never.
     answer_client(&bench, OCSP_GOOD, 50, &denied);
     assert_int_equal(judge(&bench).reason, REASON_REVOKED);
@@ -221,7 +258,8 @@ static void who_is_refused_and_comes_again_has_the_responder_asked(void **state)
         assert_false(judge(&bench).waits);
         assert_false(ocsp_book_take(bench.book, NOW_MS, &task));
         const struct ocsp_verdict again =
-            ocsp_hold_judge(&bench.hold, bench.book, bench.verdict.identity, bench.trust, later_ms);
+            ocsp_hold_judge(&bench.hold, bench.book, bench.verdict.identity,
+                            &(struct ocsp_hearer){bench.trust, NULL}, later_ms);
         assert_int_equal(again.reason, i == 0 ? REASON_OCSP_UNKNOWN : REASON_REVOKED);
         assert_false(again.waits);
         assert_true(ocsp_book_take(bench.book, later_ms, &task));
@@ -286,6 +324,8 @@ int main(void)
                                         workshop_create, workshop_destroy),
         cmocka_unit_test_setup_teardown(who_found_no_room_is_asked_about_once_there_is_some,
                                         workshop_create, workshop_destroy),
+        cmocka_unit_test_setup_teardown(a_good_of_a_blocked_delegate_is_no_answer, workshop_create,
+                                        workshop_destroy),
         cmocka_unit_test_setup_teardown(a_good_of_a_denied_delegate_takes_no_revocation_back,
                                         workshop_create, workshop_destroy),
         cmocka_unit_test_setup_teardown(who_is_refused_and_comes_again_has_the_responder_asked,
