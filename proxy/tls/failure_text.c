@@ -15,7 +15,7 @@ static const struct row rows[] = {
     {"plain_http", "the client speaks plain HTTP: the proxy's URL must begin with https://"},
     {"proxy_header",
      "a PROXY header, from an address that may send none, or a second one (proxy_protocol.from)"},
-    {"not_tls", "the first bytes are not TLS: the client speaks another protocol to this port"},
+    {"not_tls", "the first bytes are not TLS: the other side speaks another protocol on this port"},
     {"no_signature",
      "the process that holds the private keys (process.keys) has not signed for this proxy: see its log"},
     {"UNSUPPORTED_PROTOCOL",

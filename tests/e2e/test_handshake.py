@@ -516,7 +516,7 @@ FAILURES = {
     ),
     "another protocol": (
         lambda proxy: speak(proxy, b"SSH-2.0-OpenSSH_9.2\r\n"),
-        ("protocol", "not_tls", "the client speaks another protocol to this port"),
+        ("protocol", "not_tls", "the other side speaks another protocol on this port"),
     ),
 }
 
