@@ -779,10 +779,11 @@ STAGES = {
 
 def leave_in(stage, proxy, origin, how, reason):
     server = origin(silent)
+    before = len(proxy.audit.lines())  # an earlier client may have had the same port
     requester = plain(proxy)
     requester.send(STAGES[stage].replace(b"URL", url(server).encode()))
     server.wait_accepted()
-    decision = proxy.audit.wait("decision", client__port=requester.client.local_port)
+    decision = proxy.audit.wait("decision", after=before, client__port=requester.client.local_port)
     getattr(requester.client, how)()
     proxy.assert_closed(decision["id"], reason, None)
     server.wait_idle()
@@ -813,10 +814,11 @@ def test_a_client_that_ends_in_the_middle_of_its_body_ends_the_request(proxy, or
 
 def test_a_client_that_resets_while_it_waits_for_the_answer_ends_the_request(proxy, origin):
     server = origin(silent)
+    before = len(proxy.audit.lines())
     requester = plain(proxy)
     requester.send(head("GET", url(server)))
     server.wait_accepted()
-    decision = proxy.audit.wait("decision", client__port=requester.client.local_port)
+    decision = proxy.audit.wait("decision", after=before, client__port=requester.client.local_port)
     requester.client.reset()
     proxy.assert_closed(decision["id"], "client_reset", None)
     server.wait_idle()

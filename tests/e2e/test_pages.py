@@ -365,6 +365,9 @@ def test_the_chain_of_three_works_as_its_page_says(shell):
             stdout, stderr = Lines(process.stdout), Lines(process.stderr)
             assert stdout.wait("^ready "), stderr.text()
         assert "response 502" in shell.run(ask)[1]
+        logs = [AuditLog(shell.folder / "chain" / f"{name}.jsonl") for name in ("first", "second", "last")]
+        for log in logs:
+            log.wait("close")
         told = shell.run(records)[1]  # explain exits with 1: without DNS nothing was allowed
         assert told.count('"name":"staff","trust":"staff","subject":"CN=client"') == 2, told
         assert told.count('"name":"edges","trust":"proxies"') == 2 and '"name":"reader"' in told, told

@@ -101,15 +101,15 @@ class AuditLog:
             self._parsed[index] = json.loads(self._lines[index])
         return self._parsed[index]
 
-    def records(self, event=None, **wanted):
-        """All records of `event` in which each path (`__` for a dot) has the wanted value."""
+    def records(self, event=None, after=0, **wanted):
+        """All records of `event` after so many lines in which each path (`__` for a dot) has the wanted value."""
         paths = {path.replace("__", "."): value for path, value in wanted.items()}
         part = wanted.get("id", "").encode()  # most lines need no reading
         with self._lock:
             self._read()
             return [
                 record
-                for record in (self._record(index) for index, line in enumerate(self._lines) if part in line)
+                for record in (self._record(i) for i, line in enumerate(self._lines) if i >= after and part in line)
                 if (event is None or record["event"] == event)
                 and all(look_up(record, path) == value for path, value in paths.items())
             ]
