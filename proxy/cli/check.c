@@ -22,6 +22,7 @@
 #include "proxy/config/units.h"
 #include "proxy/lint/lint.h"
 #include "proxy/service/caging.h"
+#include "proxy/service/included_report.h"
 
 enum { NAME_CAP = HOSTNAME_MAX_LEN + 4 };
 
@@ -329,16 +330,7 @@ static void add_summary(struct text *out, const struct snapshot *snapshot, int64
     for (size_t i = 0; i < snapshot->trust_count; i++)
         add_trust(out, snapshot->trusts[i], now_s);
     json_end_array(out);
-    json_begin_array(out, "included");
-    for (size_t i = 0; i < snapshot->included.count; i++) {
-        const struct included_part *part = &snapshot->included.items[i];
-        json_begin_object(out, NULL);
-        json_add_string(out, "file", part->path);
-        json_add_string(out, "state", included_state_name(part->state));
-        json_add_count(out, "clients", part->client_count);
-        json_end_object(out);
-    }
-    json_end_array(out);
+    included_append_json(snapshot, out);
     json_add_count(out, "clients", snapshot->policy->client_count);
     json_add_count(out, "rules", count_rules(snapshot->policy));
     json_add_count(out, "workers", snapshot->workers);

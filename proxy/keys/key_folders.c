@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "auth/base/text.h"
+#include "proxy/cage/wide.h"
 
 enum { NOTES_MAX = (KEY_FOLDERS_MAX + 2) * (PATH_MAX + 1) };
 
@@ -20,30 +21,6 @@ static bool is_below(const char *folder, const char *path)
 {
     const size_t len = strlen(folder);
     return strncmp(path, folder, len) == 0 && path[len] == '/' && path[len + 1] != '\0';
-}
-
-static bool is_child(const char *folder, const char *parent)
-{
-    return is_below(parent, folder) && strchr(folder + strlen(parent) + 1, '/') == NULL;
-}
-
-bool key_folders_are_wide(const char *folder)
-{
-    static const char *const wide[] = {
-        "",           "/etc",       "/usr",           "/var",
-        "/home",      "/root",      "/run",           "/tmp",
-        "/proc",      "/dev",       "/sys",           "/opt",
-        "/srv",       "/mnt",       "/media",         "/boot",
-        "/usr/share", "/usr/local", "/usr/lib",       "/var/lib",
-        "/var/tmp",   "/var/log",   "/var/run",       "/var/cache",
-        "/var/spool", "/etc/ssl",   "/etc/pki",       "/dev/shm",
-        "/run/user",  "/run/lock",  "/usr/local/etc", "/usr/local/share",
-    };
-    for (size_t i = 0; i < sizeof wide / sizeof *wide; i++) {
-        if (strcmp(folder, wide[i]) == 0)
-            return true;
-    }
-    return is_child(folder, "/home") || is_child(folder, "/run/user");
 }
 
 void key_folders_init(struct key_folders *folders)
@@ -106,8 +83,8 @@ static enum err allow_file(struct key_folders *folders, const char *path, const 
     char folder[PATH_MAX];
     if (!string_copy(folder, sizeof folder, folder_of_file(real)))
         return errinfo_set(info, ERR_INPUT, "a path is too long");
-    TRY(add(folders, slice_of_string(key_folders_are_wide(folder) ? real : folder), info));
-    if (!find_folder(path, folder) || key_folders_are_wide(folder))
+    TRY(add(folders, slice_of_string(wide_folder(folder) ? real : folder), info));
+    if (!find_folder(path, folder) || wide_folder(folder))
         return ERR_OK;
     return add(folders, slice_of_string(folder), info);
 }

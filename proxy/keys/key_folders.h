@@ -39,7 +39,4 @@ bool key_folders_load(struct key_folders *folders, char *out_user, size_t user_c
 // key_folders_hold tells whether the path, which has no links, is one of them, or lies below. Pure.
 bool key_folders_hold(const struct key_folders *folders, const char *path);
 
-// key_folders_are_wide tells whether a folder has much else than keys by its name: what lies in it is not for the holder. Pure.
-bool key_folders_are_wide(const char *folder);
-
 void key_folders_deinit(struct key_folders *folders);

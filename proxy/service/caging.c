@@ -13,6 +13,7 @@
 #include "proxy/cage/filter.h"
 #include "proxy/cage/rights.h"
 #include "proxy/cage/ruleset.h"
+#include "proxy/cage/wide.h"
 #include "proxy/config/crl_sources.h"
 #include "proxy/config/source.h"
 #include "proxy/config/zone_names.h"
@@ -107,34 +108,6 @@ static const char *is_impossible(void)
 #endif
 }
 
-// is_child tells whether a folder is one level below `parent`, which ends in a slash.
-static bool is_child(const char *folder, const char *parent)
-{
-    const size_t len = strlen(parent);
-    return strncmp(folder, parent, len) == 0 && folder[len] != '\0' &&
-           strchr(folder + len, '/') == NULL;
-}
-
-// is_wide tells whether much more is in a folder than what a proxy needs: there a rule is for one file, and a file that is renamed
-// over it is another one.
-static bool is_wide(const char *folder)
-{
-    static const char *const wide[] = {
-        "/",          "/etc",       "/usr",           "/var",
-        "/home",      "/root",      "/run",           "/tmp",
-        "/proc",      "/dev",       "/sys",           "/opt",
-        "/srv",       "/mnt",       "/media",         "/boot",
-        "/usr/share", "/usr/local", "/usr/lib",       "/var/lib",
-        "/var/tmp",   "/var/log",   "/var/run",       "/var/cache",
-        "/var/spool", "/etc/ssl",   "/etc/pki",       "/dev/shm",
-        "/run/user",  "/run/lock",  "/usr/local/etc", "/usr/local/share"};
-    for (size_t i = 0; i < sizeof wide / sizeof *wide; i++) {
-        if (strcmp(folder, wide[i]) == 0)
-            return true;
-    }
-    return is_child(folder, "/home/") || is_child(folder, "/run/user/");
-}
-
 // cut_name makes the folder of a path of the path.
 static void cut_name(char *path)
 {
@@ -226,7 +199,7 @@ static bool is_folder(const char *path)
 static bool opens_wide(const struct place *place, char out_folder[PATH_MAX])
 {
     return place->is_written && !place->is_folder && !is_stream(place->path) &&
-           !is_link(place->path) && folder_of(place->path, out_folder) && is_wide(out_folder);
+           !is_link(place->path) && folder_of(place->path, out_folder) && wide_folder(out_folder);
 }
 
 // judging is the search for places that need a folder to be opened in which much else is.
@@ -321,7 +294,7 @@ static void allow(struct entering *entering, const char *path, bool is_written)
 static void allow_link(struct entering *entering, const char *path)
 {
     char folder[PATH_MAX];
-    if (is_link(path) && folder_of(path, folder) && !is_wide(folder))
+    if (is_link(path) && folder_of(path, folder) && !wide_folder(folder))
         allow(entering, folder, false);
 }
 
@@ -341,11 +314,11 @@ static void allow_file(struct entering *entering, const struct place *place)
 {
     char whole[PATH_MAX];
     char folder[PATH_MAX];
-    if (folder_of(place->path, folder) && (!is_wide(folder) || opens_wide(place, folder)))
+    if (folder_of(place->path, folder) && (!wide_folder(folder) || opens_wide(place, folder)))
         allow(entering, folder, place->is_written);
     if (realpath(place->path, whole) == NULL)
         return;
-    if (folder_of(whole, folder) && !is_wide(folder))
+    if (folder_of(whole, folder) && !wide_folder(folder))
         allow(entering, folder, place->is_written);
     else
         allow(entering, whole, place->is_written);

@@ -1,4 +1,5 @@
 // Where files may be opened, and what is told of them.
+#include "proxy/cage/wide.h"
 #include "proxy/keys/key_folders.h"
 
 #include <openssl/sha.h>
@@ -143,15 +144,15 @@ static void a_key_in_a_wide_folder_opens_itself_alone(void **state)
 {
     (void)state;
     struct key_folders folders = {.paths = {(char *)(uintptr_t) "/etc/proxy.key"}, .count = 1};
-    assert_true(key_folders_are_wide("/etc"));
-    assert_true(key_folders_are_wide("/etc/ssl"));
-    assert_true(key_folders_are_wide("/home"
-                                     "/me"));
-    assert_true(key_folders_are_wide(""));
-    assert_false(key_folders_are_wide("/etc/sallyport"));
-    assert_false(key_folders_are_wide("/home"
-                                      "/me/tls"));
-    assert_false(key_folders_are_wide("/homes"));
+    assert_true(wide_folder("/etc"));
+    assert_true(wide_folder("/etc/ssl"));
+    assert_true(wide_folder("/home"
+                            "/me"));
+    assert_true(wide_folder(""));
+    assert_false(wide_folder("/etc/sallyport"));
+    assert_false(wide_folder("/home"
+                             "/me/tls"));
+    assert_false(wide_folder("/homes"));
     assert_true(key_folders_hold(&folders, "/etc/proxy.key"));
     assert_false(key_folders_hold(&folders, "/etc/ca.key"));
     assert_false(key_folders_hold(&folders, "/etc/proxy.key2"));
