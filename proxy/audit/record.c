@@ -224,6 +224,7 @@ void audit_decision_format(const struct audit_decision *decision, struct audit_r
     json_add_bool(&text, "resumed", decision->is_resumed);
     add_member(&text, "version", decision->tls_version);
     add_member(&text, "cipher", decision->tls_cipher);
+    add_member(&text, "group", decision->tls_group);
     json_end_object(&text);
     add_request(&text, decision);
     decision_append_json(decision->decision, &text);

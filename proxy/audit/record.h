@@ -96,6 +96,7 @@ struct audit_decision {
         is_passed_on; // the request is somebody else's than `client`, and was refused before that could be said
     const char *tls_version;
     const char *tls_cipher;
+    const char *tls_group;       // of the key exchange; NULL: none of those that can be named
     bool is_resumed;             // the handshake resumed a session
     struct slice method;         // empty where unreadable
     const struct target *target; // or NULL where unreadable, or where a tunnel has named none

@@ -7,6 +7,7 @@
 #include "auth/base/date.h"
 #include "proxy/config/ca_names.h"
 #include "proxy/config/endpoint_text.h"
+#include "proxy/config/groups.h"
 #include "proxy/config/http2.h"
 #include "proxy/config/named_files.h"
 #include "proxy/config/pair_files.h"
@@ -54,6 +55,7 @@ static const struct key tls_keys[] = {
             .fallback = TLS_VERSION_1_2),
     KEY_ROW("max", KEY_CHOICE, struct tls_context_options, max, .words = version_words,
             .fallback = TLS_VERSION_1_3),
+    KEY_OF("groups", groups_read, struct tls_context_options, groups),
     KEY_KNOWN("tickets", KEY_OPTIONAL),
 };
 
@@ -87,8 +89,10 @@ static void versions_read(struct reader *reader, const struct node *node,
                           struct tls_context_options *options)
 {
     (void)section_read(reader, node, &tls_section, options);
-    if (options->min <= options->max)
+    if (options->min <= options->max) {
+        groups_check(reader, node_get(node, "groups"), options);
         return;
+    }
     reader_error(reader, node_get(node, "max"), "`max` is below `min`");
     // One mistake is one error: the context that is made all the same has a range.
     options->min = options->max;

@@ -156,6 +156,11 @@ static void add_connections(const struct scan *scan, struct exposition *out)
             "TLS handshakes that made a client known.", counters->handshakes);
     add_one(out, "sallyport_handshakes_resumed", FAMILY_COUNTER, NULL,
             "Of these: resumed with a ticket.", counters->resumed);
+    add_family(out, "sallyport_handshakes_group", FAMILY_COUNTER, NULL,
+               "The same, by the group of their key exchange.");
+    for (enum tls_group group = 0; group < TLS_GROUP_COUNT; group++)
+        add_labelled(out, "group", tls_group_names[group], counters->groups[group]);
+    add_labelled(out, "group", "other", counters->groups[TLS_GROUP_COUNT]);
     add_family(out, "sallyport_handshakes_refused", FAMILY_COUNTER, NULL,
                "Connections that came to no client, by the reason in the audit.");
     add_reasons(out, counters->refused, REASON_NO_CERTIFICATE, REASON_PROTOCOL);

@@ -10,6 +10,7 @@
 #include "proxy/metrics/histogram.h"
 #include "proxy/net/dialer.h"
 #include "proxy/net/resolver.h"
+#include "proxy/tls/groups.h"
 
 enum { ACTION_COUNT = ACTION_ERROR + 1 };
 
@@ -19,9 +20,10 @@ struct session_counters {
     uint64_t closed;
     uint64_t
         silent; // connections that ended without a byte; in a drain also without a whole PROXY header
-    uint64_t handshakes_refused; // with a record, or counted in one
-    uint64_t handshakes;         // that made a client somebody
-    uint64_t resumed;            // of these: with a ticket
+    uint64_t handshakes_refused;          // with a record, or counted in one
+    uint64_t handshakes;                  // that made a client somebody
+    uint64_t resumed;                     // of these: with a ticket
+    uint64_t groups[TLS_GROUP_COUNT + 1]; // of these: by enum tls_group; the last: another one
     uint64_t exchanges;
     uint64_t tunnels;
     uint64_t forwarded;   // plain requests that were passed on, those sent again counted twice

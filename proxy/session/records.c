@@ -106,6 +106,7 @@ static void submit_decision(struct exchange *exchange)
         .is_passed_on = exchange->records.is_passed_on,
         .tls_version = tls_stream_version_name(peer_connected(peer)->tls),
         .tls_cipher = tls_stream_cipher_name(peer_connected(peer)->tls),
+        .tls_group = tls_stream_group_name(peer_connected(peer)->tls),
         .is_resumed = peer->is_resumed,
         .method = exchange->request->method,
         .target = exchange->request->has_target ? &exchange->request->url.target : NULL,

@@ -123,6 +123,7 @@ void tally_handshake(const struct peer *peer, int64_t since_ms)
     const int64_t now_s = wall_clock_ms() / 1000;
     context->counters.handshakes++;
     context->counters.resumed += peer->is_resumed;
+    context->counters.groups[tls_stream_group(peer_connected(peer)->tls)]++;
     histogram_note(&context->counters.handshake_time, &histogram_waits, context->now_ms - since_ms);
     if (client != NULL) {
         client->seen_s = (uint64_t)now_s;

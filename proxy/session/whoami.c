@@ -86,6 +86,7 @@ void whoami_append(const struct peer *peer, const char *id, struct text *out)
     json_begin_object(out, "tls");
     json_add_string(out, "version", tls_stream_version_name(peer_connected(peer)->tls));
     json_add_string(out, "cipher", tls_stream_cipher_name(peer_connected(peer)->tls));
+    json_add_string(out, "group", tls_stream_group_name(peer_connected(peer)->tls));
     json_add_bool(out, "resumed", peer->is_resumed);
     json_end_object(out);
     add_limits(peer, out);

@@ -392,8 +392,10 @@ static void read_whoami(struct examiner *examiner, const struct visit *visit)
 static void note_handshake(struct examiner *examiner, const char *protocol)
 {
     const struct upstream_facts *facts = &examiner->facts;
-    note(examiner, EXAM_HANDSHAKE, EXAM_OK, CAUSE_NONE, "TLS %s, %s (%" PRId64 " ms)%s",
-         facts->tls_version, facts->tls_cipher, facts->handshake_ms, protocol);
+    note(examiner, EXAM_HANDSHAKE, EXAM_OK, CAUSE_NONE, "TLS %s, %s, %s (%" PRId64 " ms)%s",
+         facts->tls_version, facts->tls_cipher,
+         facts->tls_group == NULL ? "an unknown group" : facts->tls_group, facts->handshake_ms,
+         protocol);
 }
 
 // read_way notes how far the way to the proxy was open. True: an answer can be looked at.

@@ -14,7 +14,8 @@ static uint16_t version_code(enum tls_version version)
     return version == TLS_VERSION_1_2 ? TLS1_2_VERSION : TLS1_3_VERSION;
 }
 
-struct tls_context *tls_context_begin(enum tls_version min, enum tls_version max)
+struct tls_context *tls_context_begin(enum tls_version min, enum tls_version max,
+                                      const struct tls_groups *groups)
 {
     struct tls_context *context = calloc(1, sizeof *context);
     if (context == NULL)
@@ -22,10 +23,11 @@ struct tls_context *tls_context_begin(enum tls_version min, enum tls_version max
     atomic_init(&context->refs, 1);
     context->min = version_code(min);
     context->max = version_code(max);
+    context->groups = *groups;
     context->ssl_ctx = SSL_CTX_new(TLS_with_buffers_method());
     if (context->ssl_ctx != NULL && SSL_CTX_set_min_proto_version(context->ssl_ctx, context->min) &&
         SSL_CTX_set_max_proto_version(context->ssl_ctx, context->max) &&
-        tls_set_common_rules(context->ssl_ctx))
+        tls_set_common_rules(context->ssl_ctx) && tls_groups_set(context->ssl_ctx, groups))
         return context;
     tls_context_unref(context);
     return NULL;
@@ -69,8 +71,10 @@ bool tls_context_apply(const struct tls_context *context, const SSL_CLIENT_HELLO
 {
     SSL *ssl = hello->ssl;
     // SSL_set_SSL_CTX switches certificate, session id context and CA names, and nothing else. The SSL keeps its
-    // versions, which are set here, and its verification, which is set by the caller.
-    if (SSL_get_SSL_CTX(ssl) != context->ssl_ctx && SSL_set_SSL_CTX(ssl, context->ssl_ctx) == NULL)
+    // versions and groups, which are set here, and its verification, which is set by the caller.
+    if (SSL_get_SSL_CTX(ssl) != context->ssl_ctx &&
+        (SSL_set_SSL_CTX(ssl, context->ssl_ctx) == NULL ||
+         !tls_groups_set_one(ssl, &context->groups)))
         return false;
     if (!SSL_set_min_proto_version(ssl, context->min) ||
         !SSL_set_max_proto_version(ssl, context->max))

@@ -11,6 +11,7 @@
 #include "auth/base/err.h"
 #include "auth/base/slice.h"
 #include "proxy/tls/certificate_info.h"
+#include "proxy/tls/groups.h"
 #include "proxy/tls/private_key.h"
 
 struct tls_context;
@@ -25,6 +26,7 @@ struct tls_context_options {
     struct tls_key key;     // its private key
     enum tls_version min;
     enum tls_version max;
+    struct tls_groups groups; // that the library has; empty: its role's default
     // bytes of certificates that a client may show; bounds every message of its handshake
     uint32_t max_chain;
     bool offers_http2;            // by ALPN, and rather than http/1.1

@@ -17,6 +17,7 @@ struct tls_context {
     size_t certificate_count;
     uint16_t min; // BoringSSL's numbers of versions
     uint16_t max;
+    struct tls_groups groups; // never empty
     // Of a server:
     bool offers_http2;
     int verify_mode;          // BoringSSL's flags; its own getter is for X.509 contexts only
@@ -24,9 +25,10 @@ struct tls_context {
     uint8_t binding[TICKET_BINDING_LEN]; // what its sessions are bound to
 };
 
-// tls_context_begin makes a context for these versions, with the rules of both roles and no certificate. The caller owns
-// it, and gives it to tls_context_finish. NULL without memory.
-struct tls_context *tls_context_begin(enum tls_version min, enum tls_version max) MUST_USE;
+// tls_context_begin makes a context for these versions and groups, with the rules of both roles and no certificate. The
+// caller owns it, and gives it to tls_context_finish. NULL without memory.
+struct tls_context *tls_context_begin(enum tls_version min, enum tls_version max,
+                                      const struct tls_groups *groups) MUST_USE;
 
 // tls_context_finish gives the context to `*out` when `error` is ERR_OK. Otherwise it frees the context, which may be
 // NULL, and writes the sentence for ERR_MEMORY. Gives `error`.
@@ -34,7 +36,7 @@ enum err tls_context_finish(struct tls_context *context, enum err error, struct 
                             struct errinfo *info) MUST_USE;
 
 // tls_context_apply makes an SSL that may have been made for another context this one's: the certificate that
-// suits the client, CA names, session id context and versions. The caller sets the verification. Only while the
+// suits the client, CA names, session id context, versions and groups. The caller sets the verification. Only while the
 // ClientHello is handled. `*out_key` is the key of that certificate, borrowed, where it is apart, or NULL. False without memory.
 bool tls_context_apply(const struct tls_context *context, const SSL_CLIENT_HELLO *hello,
                        struct private_key **out_key);

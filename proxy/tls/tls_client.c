@@ -84,7 +84,8 @@ static bool set_rules(SSL_CTX *ctx)
 enum err tls_client_create(struct slice chain_pem, const struct tls_key *key,
                            struct tls_context **out, struct errinfo *info)
 {
-    struct tls_context *client = tls_context_begin(TLS_VERSION_1_2, TLS_VERSION_1_3);
+    const struct tls_groups groups = tls_groups_of_client();
+    struct tls_context *client = tls_context_begin(TLS_VERSION_1_2, TLS_VERSION_1_3, &groups);
     enum err error = client != NULL && set_rules(client->ssl_ctx) ? ERR_OK : ERR_MEMORY;
     if (error == ERR_OK && chain_pem.len > 0)
         error = tls_context_add(client, chain_pem, key, false, info);

@@ -134,7 +134,9 @@ static bool set_rules(struct tls_context *context, const struct tls_context_opti
 enum err tls_context_create(const struct tls_context_options *options, struct tls_context **out,
                             struct errinfo *info)
 {
-    struct tls_context *context = tls_context_begin(options->min, options->max);
+    const struct tls_groups groups =
+        options->groups.count > 0 ? options->groups : tls_groups_of_server();
+    struct tls_context *context = tls_context_begin(options->min, options->max, &groups);
     enum err error = ERR_MEMORY;
     if (context == NULL)
         sk_CRYPTO_BUFFER_pop_free(options->client_ca_names, CRYPTO_BUFFER_free);

@@ -526,6 +526,16 @@ const char *tls_stream_version_name(const struct tls_stream *tls)
     }
 }
 
+enum tls_group tls_stream_group(const struct tls_stream *tls)
+{
+    return SSL_is_init_finished(tls->ssl) ? tls_group_of(tls->ssl) : TLS_GROUP_COUNT;
+}
+
+const char *tls_stream_group_name(const struct tls_stream *tls)
+{
+    return tls_group_names[tls_stream_group(tls)];
+}
+
 const char *tls_stream_cipher_name(const struct tls_stream *tls)
 {
     const SSL_CIPHER *cipher = SSL_get_current_cipher(tls->ssl);

@@ -13,6 +13,7 @@
 #include "proxy/net/buffer.h"
 #include "proxy/net/stream.h"
 #include "proxy/tls/alert.h"
+#include "proxy/tls/groups.h"
 #include "proxy/tls/signature.h"
 
 // tls_verify_fn judges the peer's chain (leaf first, never empty; borrowed for the call). ERR_OK lets the handshake go on.
@@ -126,6 +127,12 @@ const char *tls_stream_version_name(const struct tls_stream *tls);
 
 // tls_stream_cipher_name gives the suite's standard (IANA) name, or NULL. Static memory.
 const char *tls_stream_cipher_name(const struct tls_stream *tls);
+
+// tls_stream_group gives the group of the key exchange, as tls_group_of does; TLS_GROUP_COUNT while nothing is agreed.
+enum tls_group tls_stream_group(const struct tls_stream *tls);
+
+// tls_stream_group_name gives its name, or NULL. Static memory.
+const char *tls_stream_group_name(const struct tls_stream *tls);
 
 // tls_stream_is_http2 tells whether `h2` was agreed by ALPN (RFC 7301, RFC 9113 3.2).
 bool tls_stream_is_http2(const struct tls_stream *tls);

@@ -4,6 +4,7 @@
 #include <openssl/bio.h>
 #include <openssl/err.h>
 
+#include "proxy/tls/groups.h"
 #include "proxy/tls/rules.h"
 
 enum { TURNS_MAX = 64 };
@@ -22,7 +23,8 @@ static SSL_CTX *make_client(void)
     if (ctx == NULL)
         return NULL;
     SSL_CTX_set_custom_verify(ctx, SSL_VERIFY_PEER, believe);
-    if (tls_set_common_rules(ctx) && SSL_CTX_set1_curves_list(ctx, "X25519:P-256:P-384:P-521"))
+    const struct tls_groups groups = tls_groups_of_library();
+    if (tls_set_common_rules(ctx) && tls_groups_set(ctx, &groups))
         return ctx;
     SSL_CTX_free(ctx);
     return NULL;

@@ -431,6 +431,7 @@ static bool step_handshake(struct upstream *upstream)
         upstream->facts->handshake_ms = elapsed_ms(upstream);
         upstream->facts->tls_version = tls_stream_version_name(upstream->tls);
         upstream->facts->tls_cipher = tls_stream_cipher_name(upstream->tls);
+        upstream->facts->tls_group = tls_stream_group_name(upstream->tls);
     }
     be_ready(upstream);
     return true;

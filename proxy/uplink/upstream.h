@@ -54,6 +54,7 @@ struct upstream_facts {
     STACK_OF(CRYPTO_BUFFER) *ca_names; // owned; of these CAs; NULL or empty: it does not say
     const char *tls_version;           // static memory; NULL before the handshake is done
     const char *tls_cipher;            // static memory; likewise
+    const char *tls_group;             // static memory; likewise, and where it has no name
 };
 
 // upstream_facts_deinit frees what the facts own.

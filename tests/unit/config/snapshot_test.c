@@ -431,6 +431,17 @@ static void refuses_bad_listeners_with_their_place(void **state)
         {LISTENER CERTIFICATES "  tls: {tickets: {file: tls/no.key}}\n", 6, 25, "No such file"},
         {LISTENER CERTIFICATES "  tls: {min: '1.1'}\n", 6, 14, "1.2, 1.3"},
         {LISTENER CERTIFICATES "  tls: {min: '1.3', max: '1.2'}\n", 6, 26, "below"},
+        {LISTENER CERTIFICATES "  tls: {groups: []}\n", 6, 17, "empty"},
+        {LISTENER CERTIFICATES "  tls: {groups: X25519}\n", 6, 17, "`groups`"},
+        {LISTENER CERTIFICATES "  tls: {groups: [X25519, x25519]}\n", 6, 26,
+         "X25519MLKEM768, X25519, P-256, P-384, P-521"},
+        {LISTENER CERTIFICATES "  tls: {groups: [P-255]}\n", 6, 18, "did you mean `P-256`"},
+        {LISTENER CERTIFICATES "  tls: {groups: [X25519Kyber768Draft00]}\n", 6, 18, "not known"},
+        {LISTENER CERTIFICATES "  tls: {groups: [X25519:P-256]}\n", 6, 18, "not known"},
+        {LISTENER CERTIFICATES "  tls: {groups: [P-256, X25519, P-256]}\n", 6, 33, "twice"},
+        {LISTENER CERTIFICATES
+         "  tls: {groups: [P-256, X25519, P-384, P-521, X25519MLKEM768, P-256]}\n",
+         6, 17, "5"},
         {LISTENER CERTIFICATES
          "- name: b\n  address: '127.0.0.1:8443'\n  trust: staff\n" CERTIFICATES,
          7, 12, "used twice"},

@@ -239,6 +239,7 @@ static struct audit_record *longest_decision(struct slice client_json, struct sl
         .client_json = client_json,
         .tls_version = "1.3",
         .tls_cipher = LONGEST_CIPHER,
+        .tls_group = "X25519MLKEM768",
         .method = method,
         .target = &target,
         .asked = &asked,
@@ -371,6 +372,7 @@ static void a_decision_says_what_was_asked_and_decided(void **state)
         .client_json = SLICE_LITERAL("{\"name\":null}"),
         .tls_version = "1.2",
         .tls_cipher = "C",
+        .tls_group = "P-256",
         .method = SLICE_LITERAL("CONNECT"),
         .target = &target,
         .decision = &verdict,
@@ -388,6 +390,7 @@ static void a_decision_says_what_was_asked_and_decided(void **state)
     assert_member(record, "client.name", "null");
     assert_member(record, "tls.version", "\"1.2\"");
     assert_member(record, "tls.cipher", "\"C\"");
+    assert_member(record, "tls.group", "\"P-256\"");
     assert_member(record, "tls.resumed", "false");
     assert_member(record, "request.method", "\"CONNECT\"");
     assert_member(record, "request.host", "\"api.example.com\"");

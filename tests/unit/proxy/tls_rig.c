@@ -32,7 +32,8 @@ static void make_context(struct tls_rig *rig)
     const struct tls_context_options options = {.chain_pem = pem_slice(&chain),
                                                 .key = {.pem = pem_slice(&key)},
                                                 .min = TLS_VERSION_1_2,
-                                                .max = TLS_VERSION_1_3};
+                                                .max = TLS_VERSION_1_3,
+                                                .groups = rig->groups};
     assert_int_equal(tls_context_create(&options, &rig->context, &info), ERR_OK);
     pem_deinit(&chain);
     pem_deinit(&key);
@@ -87,6 +88,13 @@ int tls_rig_destroy(void **state)
     EVP_PKEY_free(rig->client.key);
     free(rig);
     return 0;
+}
+
+void tls_rig_remake(struct tls_rig *rig)
+{
+    drop_ends(rig);
+    tls_context_unref(rig->context);
+    make_context(rig);
 }
 
 static enum err on_verify(void *arg, const STACK_OF(CRYPTO_BUFFER) *chain,

@@ -16,6 +16,7 @@ struct tls_party {
 struct tls_rig {
     struct tls_party server;
     struct tls_party client;
+    struct tls_groups groups; // of the context; empty: the default
     struct tls_context *context;
     struct buffer_pool pool;
     struct fake_stream *below; // the server's socket
@@ -38,6 +39,9 @@ struct tls_rig {
 // buffer is back in the pool.
 int tls_rig_create(void **state);
 int tls_rig_destroy(void **state);
+
+// tls_rig_remake makes the server's context again, with `groups`. Before tls_rig_begin.
+void tls_rig_remake(struct tls_rig *rig);
 
 // tls_rig_begin starts both ends again; the client speaks versions from `min` to `max` and shows its
 // certificate.
