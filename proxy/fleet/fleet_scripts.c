@@ -1,0 +1,143 @@
+// Numbers are doubles in Lua: all that is computed here stays below 2^53, times in microseconds as multiples of a quarter.
+// A script's answer can only have whole numbers. The numbers in the texts are those of fleet_scripts.h.
+#include "proxy/fleet/fleet_scripts.h"
+
+#include <openssl/sha.h>
+#include <string.h>
+
+#include "auth/base/text.h"
+
+// One that is being taken for dead has the score 0: if it beats meanwhile it learns that its leases are gone.
+static const char beat[] =
+    "local t = redis.call('TIME')\n"
+    "local now = t[1] * 1000 + math.floor(t[2] / 1000)\n"
+    "local score = redis.call('ZSCORE', KEYS[1], ARGV[1])\n"
+    "local known = (score and tonumber(score) > 0) and 1 or 0\n"
+    "local left = 500\n"
+    "local dead = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', '(' .. string.format('%.0f', now),\n"
+    "                        'LIMIT', 0, 10)\n"
+    "for _, instance in ipairs(dead) do\n"
+    "  if instance ~= ARGV[1] then\n"
+    "    redis.call('ZADD', KEYS[1], 0, instance)\n"
+    "    local held = ARGV[2] .. 'held:' .. instance\n"
+    "    while left > 0 do\n"
+    "      local account = redis.call('SPOP', held)\n"
+    "      if not account then\n"
+    "        redis.call('ZREM', KEYS[1], instance)\n"
+    "        break\n"
+    "      end\n"
+    "      left = left - 1\n"
+    "      local key = ARGV[2] .. 't:' .. account\n"
+    "      local count = tonumber(redis.call('HGET', key, instance) or 0)\n"
+    "      local total = tonumber(redis.call('HGET', key, '+') or 0) - count\n"
+    "      redis.call('HDEL', key, instance)\n"
+    "      if total > 0 then redis.call('HSET', key, '+', total) else redis.call('DEL', key) end\n"
+    "    end\n"
+    "  end\n"
+    "end\n"
+    "redis.call('ZADD', KEYS[1], string.format('%.0f', now + ARGV[3]), ARGV[1])\n"
+    "redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', string.format('%.0f', now - 2000))\n"
+    "return {now, known, redis.call('ZCARD', KEYS[1]), tonumber(redis.call('GET', KEYS[2]) or 0),\n"
+    "        tonumber(redis.call('GET', KEYS[3]) or 0),\n"
+    "        redis.call('ZREVRANGE', KEYS[4], 0, 99)}\n";
+
+// What is kept is never refused: it is open, or was granted before. What is needed is granted as long as there is room. What is
+// wanted ahead of need gets a part of what is free then, so that all proxies together leave about half of that to those in need.
+static const char lease[] =
+    "local score = redis.call('ZSCORE', KEYS[3], ARGV[1])\n"
+    "if not score or tonumber(score) <= 0 then\n"
+    "  return redis.error_reply('NOTALIVE the instance must beat before it asks for a lease')\n"
+    "end\n"
+    "local n, keep, need, want =\n"
+    "  tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])\n"
+    "local mine = tonumber(redis.call('HGET', KEYS[1], ARGV[1]) or 0)\n"
+    "local others = math.max(0, tonumber(redis.call('HGET', KEYS[1], '+') or 0) - mine)\n"
+    "local free = math.max(0, n - others)\n"
+    "local granted = math.max(keep, math.min(keep + need, free))\n"
+    "if granted == keep + need and want > granted and free > granted then\n"
+    "  local part = math.floor((free - granted) / (2 * redis.call('ZCARD', KEYS[3])))\n"
+    "  granted = math.min(want, granted + part)\n"
+    "end\n"
+    "if granted > 0 then\n"
+    "  redis.call('HSET', KEYS[1], ARGV[1], granted, '+', others + granted)\n"
+    "  redis.call('SADD', KEYS[2], ARGV[2])\n"
+    "else\n"
+    "  redis.call('HDEL', KEYS[1], ARGV[1])\n"
+    "  if others > 0 then redis.call('HSET', KEYS[1], '+', others) else redis.call('DEL', KEYS[1]) end\n"
+    "  redis.call('SREM', KEYS[2], ARGV[2])\n"
+    "end\n"
+    "if granted < keep + need or others + granted > n then\n"
+    "  local t = redis.call('TIME')\n"
+    "  redis.call('ZADD', KEYS[4], string.format('%.0f', t[1] * 1000 + math.floor(t[2] / 1000)), ARGV[2])\n"
+    "end\n"
+    "return {granted, others}\n";
+
+// The time at which all that was taken is paid for (GCRA, ITU-T I.371), as in proxy/limits/rate.c. A full bucket is the most
+// that counts, also where the store's clock has gone back.
+static const char rate[] =
+    "local t = redis.call('TIME')\n"
+    "local now = t[1] * 1000000 + t[2]\n"
+    "local interval = math.ceil(4000000 / tonumber(ARGV[1])) / 4\n"
+    "local full = interval * tonumber(ARGV[2])\n"
+    "local debt = tonumber(redis.call('GET', KEYS[1]) or 0) - now\n"
+    "debt = math.max(0, math.min(debt, full))\n"
+    "local granted = math.min(tonumber(ARGV[3]), math.floor((full - debt) / interval))\n"
+    "debt = debt + granted * interval\n"
+    "if granted > 0 then\n"
+    "  redis.call('SET', KEYS[1], string.format('%.2f', now + debt), 'PX', math.ceil(debt / 1000) + 1000)\n"
+    "end\n"
+    "return {granted, math.ceil(math.max(0, debt + interval - full))}\n";
+
+// The sums are worked out twice a second at most, so that many proxies cost the store little.
+static const char share[] =
+    "local t = redis.call('TIME')\n"
+    "local now = t[1] * 1000 + math.floor(t[2] / 1000)\n"
+    "local limit, demand = tonumber(ARGV[2]), tonumber(ARGV[3])\n"
+    "if demand > 0 then\n"
+    "  redis.call('HSET', KEYS[1], ARGV[1], string.format('%.0f %.0f', demand, now))\n"
+    "else\n"
+    "  redis.call('HDEL', KEYS[1], ARGV[1])\n"
+    "end\n"
+    "local sums = redis.call('HGET', KEYS[1], '=')\n"
+    "if sums then\n"
+    "  local at, count, modest, hungry = string.match(sums, '^(%d+) (%d+) (%d+) (%d+)$')\n"
+    "  if at and now >= tonumber(at) and now - at < 500 then\n"
+    "    return {tonumber(count), tonumber(modest), tonumber(hungry)}\n"
+    "  end\n"
+    "end\n"
+    "local demands = {}\n"
+    "local all = redis.call('HGETALL', KEYS[1])\n"
+    "for i = 1, #all, 2 do\n"
+    "  local wanted, at = string.match(all[i + 1], '^(%d+) (%d+)$')\n"
+    "  if at and math.abs(now - at) <= 5000 then\n"
+    "    demands[#demands + 1] = tonumber(wanted)\n"
+    "  else\n"
+    "    redis.call('HDEL', KEYS[1], all[i])\n"
+    "  end\n"
+    "end\n"
+    "local modest, hungry = 0, 0\n"
+    "for _, wanted in ipairs(demands) do\n"
+    "  if wanted * #demands < limit then modest = modest + wanted else hungry = hungry + 1 end\n"
+    "end\n"
+    "if #demands > 0 then\n"
+    "  redis.call('HSET', KEYS[1], '=', string.format('%.0f %d %.0f %d', now, #demands, modest, hungry))\n"
+    "  redis.call('PEXPIRE', KEYS[1], 10000)\n"
+    "end\n"
+    "return {#demands, modest, hungry}\n";
+
+const char *fleet_script_text(enum fleet_script script)
+{
+    static const char *const texts[FLEET_SCRIPT_COUNT] = {
+        [FLEET_BEAT] = beat, [FLEET_LEASE] = lease, [FLEET_RATE] = rate, [FLEET_SHARE] = share};
+    return texts[script];
+}
+
+void fleet_script_name(const char *text, char out[FLEET_SCRIPT_NAME_CAP])
+{
+    uint8_t digest[SHA_DIGEST_LENGTH];
+    struct text name;
+    (void)SHA1((const uint8_t *)text, strlen(text), digest);
+    text_init(&name, out, FLEET_SCRIPT_NAME_CAP);
+    for (size_t i = 0; i < sizeof digest; i++)
+        text_append_format(&name, "%02x", digest[i]);
+}

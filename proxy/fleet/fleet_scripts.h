@@ -1,0 +1,35 @@
+// fleet_scripts: what the store is told to do in one step each, in Lua 5.1, and by which names it knows these scripts.
+//
+// Every script is absolute: it says what a proxy holds or wants, not what is to be added. So one that is done twice, or whose
+// answer is lost, does no harm, and the next one mends it. They use the store's own clock and nothing but the keys that
+// they are given; `beat` alone makes names of keys, of what a dead proxy has left behind. Each is done at once, and as a whole.
+// tests/fleet/store_model.c says the same in C, and a test compares the two.
+//
+// KEYS and ARGV of each, and its answer:
+//   beat   alive, rev, orders:n, scarce; instance, prefix, time to live in ms
+//          -> {store's time in ms, was known (1, 0), instances alive, revision of blocks, number of the last order,
+//              {accounts that are scarce, at most FLEET_SCARCE_MAX}}
+//          `was known` is 0 for one that the store has never heard of, or has taken for dead: its leases are gone.
+//   lease  t:ACCOUNT, held:INSTANCE, alive, scarce; instance, account, N, keep, need, want
+//          -> {granted, held by others}; an error NOTALIVE where the instance must beat first
+//   rate   r:ACCOUNT or q:ACCOUNT; events a second, burst, want -> {granted, us until there is room for one more}
+//   share  b:ACCOUNT:DIRECTION; instance, limit, demand (0: none) -> {instances, sum of the modest demands, hungry instances}
+#pragma once
+
+enum {
+    FLEET_SCARCE_MAX = 100, // accounts named by a beat
+    FLEET_REAP_MAX = 500,   // leases that a beat takes from the dead, at most
+    FLEET_REAP_INSTANCES_MAX = 10,
+    FLEET_SCARCE_MS = 2000,     // an account is scarce for so long after a lease has found it so
+    FLEET_SHARE_LIFE_MS = 5000, // a demand counts for so long
+    FLEET_SHARE_FRESH_MS = 500, // the sums of the demands are worked out anew so often at most
+    FLEET_SCRIPT_NAME_CAP = 41, // bytes with the NUL of a script's name: its SHA-1, lower-case hex
+};
+
+enum fleet_script { FLEET_BEAT, FLEET_LEASE, FLEET_RATE, FLEET_SHARE, FLEET_SCRIPT_COUNT };
+
+// fleet_script_text gives the script. Static memory.
+const char *fleet_script_text(enum fleet_script script);
+
+// fleet_script_name writes the name that the store has for a script with this text.
+void fleet_script_name(const char *text, char out[FLEET_SCRIPT_NAME_CAP]);
