@@ -8,8 +8,5 @@
 #include "auth/base/err.h"
 
 // filter_enter puts it in force for all threads that there will be, for good. No new privileges must have been asked for. ERR_SYSTEM
-// with a sentence: this kernel has no seccomp filters, this machine is of a kind that the list is not for, or it is not allowed here.
+// with a sentence, as of calls_enter.
 enum err filter_enter(struct errinfo *info) MUST_USE;
-
-// filter_is_possible tells whether filter_enter can work here. ERR_SYSTEM likewise.
-enum err filter_is_possible(struct errinfo *info) MUST_USE;

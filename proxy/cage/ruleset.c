@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -18,6 +19,8 @@
 #define REFER       (UINT64_C(1) << 13) // ABI 2
 #define TRUNCATE    (UINT64_C(1) << 14) // ABI 3
 #define IOCTL_DEV   (UINT64_C(1) << 15) // ABI 5
+// ... of ports of TCP...
+#define NET_PORTS UINT64_C(3) // ABI 4: to bind one, to connect to one
 // ... and of what is kept apart.
 #define SCOPE_ABSTRACT_UNIX_SOCKET (UINT64_C(1) << 0) // ABI 6
 #define SCOPE_SIGNAL               (UINT64_C(1) << 1) // ABI 6
@@ -28,14 +31,14 @@ enum {
     ABI_FILES = 1,
     ABI_REFER = 2,
     ABI_TRUNCATE = 3,
+    ABI_NET = 4,
     ABI_IOCTL_DEV = 5,
     ABI_SCOPES = 6,
 };
 
 struct ruleset_attr {
     uint64_t handled_access_fs;
-    uint64_t
-        handled_access_net; // none: rules say where the proxy may connect, and a reload where it listens
+    uint64_t handled_access_net;
     uint64_t scoped;
 };
 
@@ -43,6 +46,15 @@ struct path_beneath_attr {
     uint64_t allowed_access;
     int32_t parent_fd;
 } __attribute__((packed));
+
+// len_of gives how much of it a kernel knows: an older one takes no more.
+static size_t len_of(int abi)
+{
+    if (abi >= ABI_SCOPES)
+        return sizeof(struct ruleset_attr);
+    return abi >= ABI_NET ? offsetof(struct ruleset_attr, scoped)
+                          : offsetof(struct ruleset_attr, handled_access_net);
+}
 
 // known gives the rights of files that a kernel knows.
 static uint64_t known(int abi)
@@ -57,7 +69,7 @@ static uint64_t known(int abi)
     return rights;
 }
 
-void ruleset_open(struct ruleset *ruleset, struct errinfo *info)
+void ruleset_open(struct ruleset *ruleset, bool has_network, struct errinfo *info)
 {
     *ruleset = (struct ruleset){.fd = -1};
     const long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, CREATE_RULESET_VERSION);
@@ -68,10 +80,10 @@ void ruleset_open(struct ruleset *ruleset, struct errinfo *info)
     }
     const struct ruleset_attr attributes = {
         .handled_access_fs = known((int)abi),
+        .handled_access_net = !has_network && abi >= ABI_NET ? NET_PORTS : 0,
         .scoped = abi >= ABI_SCOPES ? SCOPE_ABSTRACT_UNIX_SOCKET | SCOPE_SIGNAL : 0,
     };
-    // An older kernel takes no longer struct than it knows, unless the rest is zeros.
-    const long fd = syscall(SYS_landlock_create_ruleset, &attributes, sizeof attributes, 0);
+    const long fd = syscall(SYS_landlock_create_ruleset, &attributes, len_of((int)abi), 0);
     if (fd < 0) {
         (void)errinfo_set(info, ERR_SYSTEM, "no Landlock rules can be made: %m");
         return;
@@ -80,21 +92,27 @@ void ruleset_open(struct ruleset *ruleset, struct errinfo *info)
     ruleset->abi = (int)abi;
 }
 
-bool ruleset_allow(const struct ruleset *ruleset, const char *path, bool is_written)
+// rights_of gives what a rule for something says.
+static uint64_t rights_of(enum ruleset_use use, bool is_folder)
+{
+    uint64_t rights = READ_FILE;
+    if (use == RULESET_WRITE)
+        rights |= WRITE_FILE | TRUNCATE;
+    if (is_folder && use != RULESET_OPEN)
+        rights |= READ_DIR;
+    if (is_folder && use == RULESET_WRITE)
+        rights |= REMOVE_FILE | MAKE_REG | MAKE_SOCK;
+    return rights;
+}
+
+bool ruleset_allow(const struct ruleset *ruleset, const char *path, enum ruleset_use use)
 {
     struct stat status;
-    uint64_t rights = READ_FILE;
-    const int fd = open(path, O_PATH | O_CLOEXEC);
+    const int fd = open(path, O_PATH | O_CLOEXEC | (use == RULESET_OPEN ? O_NOFOLLOW : 0));
     if (fd < 0)
         return false;
     bool is_allowed = fstat(fd, &status) == 0;
-    if (is_written)
-        rights |= WRITE_FILE | TRUNCATE;
-    if (is_allowed && S_ISDIR(status.st_mode)) {
-        rights |= READ_DIR;
-        if (is_written)
-            rights |= REMOVE_FILE | MAKE_REG | MAKE_SOCK;
-    }
+    const uint64_t rights = is_allowed ? rights_of(use, S_ISDIR(status.st_mode)) : 0;
     const struct path_beneath_attr rule = {.allowed_access = rights & known(ruleset->abi),
                                            .parent_fd = fd};
     is_allowed =

@@ -13,13 +13,20 @@ struct ruleset {
     int abi; // of the kernel; 0: it has no Landlock, or does not let us use it
 };
 
-// ruleset_open begins one with all that this kernel and this program know. `abi` is 0, and `info` has a sentence about what is
-// missing, where there is nothing to be had: then nothing else is to be called but ruleset_close.
-void ruleset_open(struct ruleset *ruleset, struct errinfo *info);
+// What may be done with a file, or with everything below a folder.
+enum ruleset_use {
+    RULESET_OPEN,  // files are read; the path itself must not be a link
+    RULESET_READ,  // folders too
+    RULESET_WRITE, // and all is changed, made and removed
+};
 
-// ruleset_allow lets a file, or everything below a folder, be read; and changed, made and removed where `is_written`. False with
-// errno set: there is no such path, or no memory.
-bool ruleset_allow(const struct ruleset *ruleset, const char *path, bool is_written) MUST_USE;
+// ruleset_open begins one with all that this kernel and this program know; ports are without rules where `has_network`, else nobody
+// connects to any or listens (Linux 6.7; seccomp does that before). `abi` is 0, and `info` has a sentence about what is
+// missing, where there is nothing to be had: then nothing else is to be called but ruleset_close.
+void ruleset_open(struct ruleset *ruleset, bool has_network, struct errinfo *info);
+
+// ruleset_allow adds a rule. False with errno set: there is no such path, or no memory.
+bool ruleset_allow(const struct ruleset *ruleset, const char *path, enum ruleset_use use) MUST_USE;
 
 // ruleset_enter puts it in force for this thread and those that it starts later, for good. It also takes away signals to
 // processes outside, and sockets without a path of others (abstract ones), where the kernel can. No new privileges must have been

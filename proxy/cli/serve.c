@@ -73,9 +73,7 @@ static enum err begin_process(void *arg, const struct process_settings *settings
                               struct errinfo *info)
 {
     TRY(caging_begin(NULL, settings, info));
-    return key_store_set_user(arg, settings->user)
-               ? ERR_OK
-               : errinfo_set(info, ERR_MEMORY, "no memory for private keys");
+    return key_store_set_user(arg, settings->user, info);
 }
 
 int serve_command(int argc, char **argv)

@@ -131,6 +131,26 @@ static void print_sandbox(FILE *out, const json_t *root)
                   "sandbox      user {user}; Landlock {landlock}, system calls restricted\n");
 }
 
+// print_keys says what the process that holds private keys is, where they are apart.
+static void print_keys(FILE *out, const json_t *root)
+{
+    const json_t *keys = json_object_get(root, "keys");
+    const json_t *sandbox = json_object_get(keys, "sandbox");
+    const char *place = json_string_value(json_object_get(keys, "place"));
+    if (place == NULL || strcmp(place, "apart") != 0 || sandbox == NULL)
+        return;
+    if (json_is_null(json_object_get(keys, "pid")))
+        (void)fputs("keys         apart; ! ", out);
+    else
+        print_row(out, keys, "keys         apart, in process {pid}; ");
+    if (json_is_string(json_object_get(keys, "warning")))
+        print_row(out, keys, "{warning}\n");
+    else if (json_is_string(json_object_get(sandbox, "missing")))
+        print_row(out, sandbox, "! {missing}\n");
+    else
+        print_row(out, sandbox, "Landlock {landlock}, system calls restricted\n");
+}
+
 static void print_process(FILE *out, const json_t *root)
 {
     const long long up_s = member_number(root, "uptime_s");
@@ -146,6 +166,7 @@ static void print_process(FILE *out, const json_t *root)
               "{config.since}\n");
     print_included(out, root);
     print_sandbox(out, root);
+    print_keys(out, root);
     print_reload(out, root);
     print_list(out, root, "listeners", "listener     {name} on {address}, trust {trust}");
 }

@@ -51,7 +51,7 @@ enum err key_desk_say(struct key_desk *desk, struct key_message *request, int be
 {
     if (key_call_ask(&desk->call, request, beside, answer) != ERR_OK)
         return errinfo_set(info, ERR_SYSTEM, "the process that holds the private keys has ended");
-    if (answer->kind == KEY_ANSWER_DONE)
+    if (answer->kind == KEY_ANSWER_DONE || answer->kind == KEY_ANSWER_SEALED)
         return ERR_OK;
     return errinfo_set(info, ERR_SYSTEM, "the process that holds the private keys: %.*s",
                        (int)answer->bytes.len, (const char *)answer->bytes.data);
@@ -66,11 +66,47 @@ enum err key_desk_begin(struct key_desk *desk, struct errinfo *info)
     return ERR_OK;
 }
 
-// introduce tells the first holder whose groups count. Under `calls`.
+// take_sandbox notes what the holder says that it is in. Under `calls`.
+static enum err take_sandbox(struct key_desk *desk, const struct key_message *answer,
+                             struct errinfo *info)
+{
+    struct sandbox sandbox = {.landlock = answer->landlock, .has_filter = answer->has_filter};
+    const bool is_whole = answer->bytes.len == 0;
+    if (!is_whole)
+        (void)errinfo_set(&sandbox.missing, ERR_SYSTEM, "%.*s", (int)answer->bytes.len,
+                          (const char *)answer->bytes.data);
+    (void)pthread_mutex_lock(&desk->state);
+    desk->sandbox = sandbox;
+    (void)pthread_mutex_unlock(&desk->state);
+    if (is_whole || !desk->needs_sandbox)
+        return ERR_OK;
+    return errinfo_set(
+        info, ERR_SYSTEM,
+        "`process.sandbox` is on, and the process that holds the private keys cannot "
+        "have it: %s; `auto` starts without",
+        sandbox.missing.text);
+}
+
+enum err key_desk_seal(struct key_desk *desk, struct errinfo *info)
+{
+    struct key_message request = {.kind = KEY_SEAL};
+    struct key_message answer;
+    TRY(key_desk_say(desk, &request, -1, &answer, info));
+    if (answer.kind != KEY_ANSWER_SEALED)
+        return errinfo_set(info, ERR_SYSTEM,
+                           "the process that holds the private keys says nonsense");
+    TRY(take_sandbox(desk, &answer, info));
+    atomic_store(&desk->pid, (int)answer.size);
+    return ERR_OK;
+}
+
+// introduce tells the first holder which groups count. Under `calls`.
 static enum err introduce(struct key_desk *desk, struct errinfo *info)
 {
+    uint8_t bytes[KEY_GROUPS_LEN_MAX];
     struct key_message answer;
-    struct key_message request = {.kind = KEY_USER, .bytes = slice_of_string(desk->user)};
+    struct key_message request = {
+        .kind = KEY_GROUPS, .bytes = slice_of(bytes, key_groups_format(&desk->groups, bytes))};
     return key_desk_say(desk, &request, -1, &answer, info);
 }
 
@@ -80,7 +116,7 @@ enum err key_desk_start(struct key_desk *desk, struct errinfo *info)
         return ERR_OK;
     (void)pthread_mutex_lock(&desk->calls);
     enum err error = key_desk_begin(desk, info);
-    if (error == ERR_OK && desk->user[0] != '\0')
+    if (error == ERR_OK && desk->groups.count > 0)
         error = introduce(desk, info);
     if (error == ERR_OK) {
         desk->generation = 1;

@@ -8,8 +8,10 @@
 #include <stdatomic.h>
 #include <sys/queue.h>
 
+#include "proxy/cage/sandbox.h"
 #include "proxy/config/key_source.h"
 #include "proxy/keys/key_call.h"
+#include "proxy/keys/key_groups.h"
 
 enum {
     KEY_LINES_MAX = 512,
@@ -35,16 +37,18 @@ struct kept_key {
 LIST_HEAD(kept_keys, kept_key);
 
 struct key_desk {
-    struct key_source source;    // first
-    int keeper_fd;               // owned
-    char user[KEY_USER_MAX + 1]; // whose groups count; ""
-    pthread_mutex_t calls;       // one question at a time
-    pthread_cond_t renewed;      // with `calls`: there is another holder
+    struct key_source source; // first
+    int keeper_fd;            // owned
+    struct key_groups groups; // that count; none: the holder's own
+    bool needs_sandbox;       // a holder without a whole one is of no use
+    pthread_mutex_t calls;    // one question at a time
+    pthread_cond_t renewed;   // with `calls`: there is another holder
     struct key_call call;
-    uint64_t generation;   // of the holder, from 1; under `calls`
-    atomic_int pid;        // 0: there is none
-    int64_t started_ms;    // monotonic
-    pthread_mutex_t state; // of the lists; held for moments
+    uint64_t generation;    // of the holder, from 1; under `calls`
+    atomic_int pid;         // 0: there is none
+    int64_t started_ms;     // monotonic
+    pthread_mutex_t state;  // of the lists; held for moments
+    struct sandbox sandbox; // of the holder
     struct kept_keys keys;
     struct kept_keys closing; // to be closed in the holder, and freed
     size_t key_count;
@@ -76,10 +80,14 @@ void key_desk_done(struct key_desk *desk);
 enum err key_desk_say(struct key_desk *desk, struct key_message *request, int beside,
                       struct key_message *answer, struct errinfo *info) MUST_USE;
 
+// key_desk_seal has the holder open no further folders, and learns its number, and what its sandbox is. ERR_SYSTEM with a sentence: it does
+// not answer, cannot confine itself, or has no whole sandbox, and needs one. Under `calls`.
+enum err key_desk_seal(struct key_desk *desk, struct errinfo *info) MUST_USE;
+
 // key_desk_begin starts a holder. Under `calls`.
 enum err key_desk_begin(struct key_desk *desk, struct errinfo *info) MUST_USE;
 
-// key_desk_start starts the first holder, where there is none yet, and tells it whose groups count.
+// key_desk_start starts the first holder, where there is none yet, and tells it which groups count.
 enum err key_desk_start(struct key_desk *desk, struct errinfo *info) MUST_USE;
 
 // key_desk_end forgets the holder. Under `calls`.

@@ -12,6 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "auth/base/hex.h"
 #include "auth/base/text.h"
 #include "proxy/cage/wide.h"
 
@@ -157,21 +158,23 @@ static bool write_line(int fd, const char *line, off_t *at)
     return is_good;
 }
 
-static bool write_secret(int fd, const struct key_folders *folders, off_t *at)
+static bool write_hex(int fd, struct slice bytes, off_t *at)
 {
-    char hex[2 * KEY_SECRET_LEN + 1];
+    char hex[2 * KEY_GROUPS_LEN_MAX + 1];
     struct text text;
     text_init(&text, hex, sizeof hex);
-    text_append_hex(&text, slice_of(folders->secret, sizeof folders->secret));
+    text_append_hex(&text, bytes);
     return write_line(fd, hex, at);
 }
 
-// A line with the user, one with the secret in hex, then one for each folder. A folder whose name has a line break is left out: for the holders after this
-// one it holds no key.
-bool key_folders_save(const struct key_folders *folders, const char *user, int fd)
+// A line with the groups in hex, one with the secret, then one for each folder. A folder whose name has a line break is left out: for
+// the holders after this one it holds no key.
+bool key_folders_save(const struct key_folders *folders, const struct key_groups *groups, int fd)
 {
     off_t at = 0;
-    bool is_good = write_line(fd, user, &at) && write_secret(fd, folders, &at);
+    uint8_t bytes[KEY_GROUPS_LEN_MAX];
+    bool is_good = write_hex(fd, slice_of(bytes, key_groups_format(groups, bytes)), &at) &&
+                   write_hex(fd, slice_of(folders->secret, sizeof folders->secret), &at);
     for (size_t i = 0; i < folders->count; i++) {
         if (strchr(folders->paths[i], '\n') == NULL)
             is_good = is_good && write_line(fd, folders->paths[i], &at);
@@ -191,24 +194,30 @@ static bool take_line(struct slice *text, struct slice *out)
     return true;
 }
 
-static bool take_secret(struct key_folders *folders, struct slice hex)
+// take_hex reads a line of digits into at most `cap` bytes.
+static bool take_hex(struct slice *text, uint8_t *out, size_t cap, size_t *out_len)
 {
-    for (size_t i = 0; i < sizeof folders->secret; i++) {
-        char pair[3];
-        if (!string_copy(pair, sizeof pair, slice_first(slice_from(hex, 2 * i), 2)))
-            return false;
-        folders->secret[i] = (uint8_t)strtoul(pair, NULL, 16);
-    }
-    return hex.len == 2 * sizeof folders->secret;
+    struct slice line;
+    size_t digits = 0;
+    if (!take_line(text, &line) || line.len % 2 != 0 ||
+        (line.len > 0 && (!hex_read(line, out, cap, &digits) || digits != line.len)))
+        return false;
+    *out_len = digits / 2;
+    return true;
 }
 
-static bool take_notes(struct key_folders *folders, char *out_user, size_t user_cap,
+static bool take_notes(struct key_folders *folders, struct key_groups *out_groups,
                        struct slice text)
 {
     struct errinfo info;
     struct slice line;
-    if (!take_line(&text, &line) || !string_copy(out_user, user_cap, line) ||
-        !take_line(&text, &line) || !take_secret(folders, line))
+    uint8_t bytes[KEY_GROUPS_LEN_MAX];
+    size_t len = 0;
+    *out_groups = (struct key_groups){.count = 0};
+    if (!take_hex(&text, bytes, sizeof bytes, &len) ||
+        (len > 0 && !key_groups_parse(slice_of(bytes, len), out_groups)) ||
+        !take_hex(&text, folders->secret, sizeof folders->secret, &len) ||
+        len != sizeof folders->secret)
         return false;
     while (take_line(&text, &line)) {
         if (add(folders, line, &info) != ERR_OK)
@@ -217,7 +226,7 @@ static bool take_notes(struct key_folders *folders, char *out_user, size_t user_
     return text.len == 0;
 }
 
-bool key_folders_load(struct key_folders *folders, char *out_user, size_t user_cap, int fd)
+bool key_folders_load(struct key_folders *folders, struct key_groups *out_groups, int fd)
 {
     struct stat status;
     const int seals = fcntl(fd, F_GET_SEALS);
@@ -225,9 +234,9 @@ bool key_folders_load(struct key_folders *folders, char *out_user, size_t user_c
         status.st_size > NOTES_MAX)
         return false;
     char *data = malloc((size_t)status.st_size + 1);
-    folders->is_sealed =
-        data != NULL && pread(fd, data, (size_t)status.st_size, 0) == status.st_size &&
-        take_notes(folders, out_user, user_cap, slice_of(data, (size_t)status.st_size));
+    folders->is_sealed = data != NULL &&
+                         pread(fd, data, (size_t)status.st_size, 0) == status.st_size &&
+                         take_notes(folders, out_groups, slice_of(data, (size_t)status.st_size));
     free(data);
     return folders->is_sealed;
 }

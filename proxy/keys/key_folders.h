@@ -7,6 +7,7 @@
 
 #include "auth/base/err.h"
 #include "auth/base/slice.h"
+#include "proxy/keys/key_groups.h"
 
 enum { KEY_FOLDERS_MAX = 256, KEY_SECRET_LEN = 32 };
 
@@ -29,12 +30,12 @@ enum err key_folders_allow(struct key_folders *folders, const char *path,
 enum err key_folders_open(struct key_folders *folders, const char *path, int *out_fd,
                           struct errinfo *info) MUST_USE;
 
-// key_folders_save writes the folders, the secret, and whose groups count, into a file in memory, which nobody can change afterwards.
+// key_folders_save writes the folders, the secret, and the groups that count, into a file in memory, which nobody can change afterwards.
 // False with errno set.
-bool key_folders_save(const struct key_folders *folders, const char *user, int fd);
+bool key_folders_save(const struct key_folders *folders, const struct key_groups *groups, int fd);
 
 // key_folders_load reads what key_folders_save has written, and seals. False: the file was never written, or is not whole.
-bool key_folders_load(struct key_folders *folders, char *out_user, size_t user_cap, int fd);
+bool key_folders_load(struct key_folders *folders, struct key_groups *out_groups, int fd);
 
 // key_folders_hold tells whether the path, which has no links, is one of them, or lies below. Pure.
 bool key_folders_hold(const struct key_folders *folders, const char *path);

@@ -30,9 +30,10 @@ enum {
 };
 
 struct key_holder {
-    struct key_folders folders;  // of the first thread, until they are sealed
-    int notes_fd;                // where the next holder finds them; owned
-    char user[KEY_USER_MAX + 1]; // whose groups count; "": its own
+    struct key_folders folders; // of the first thread, until they are sealed
+    int notes_fd;               // where the next holder finds them, and `groups`; owned
+    struct key_groups groups;   // that count; none: its own
+    struct sandbox sandbox;     // that it is in
     struct key_table table;
     atomic_uint line_count;
 };
@@ -61,7 +62,6 @@ static bool answer_outcome(struct key_service *service, const struct key_message
         .kind = error == ERR_OK ? KEY_ANSWER_DONE : KEY_ANSWER_FAILED,
         .number = request->number,
         .what = (uint8_t)error,
-        .size = (uint64_t)getpid(),
         .bytes = error == ERR_OK ? (struct slice){0} : slice_of_string(info->text),
     };
     return answer(service, &message);
@@ -145,14 +145,17 @@ static enum err open_line(struct key_holder *holder, int fd, struct errinfo *inf
     return errinfo_set(info, ERR_LIMIT, "no thread for a further line");
 }
 
-// take_user has the groups of the user count when it is judged who can read a key. A holder of root stays root's: renewed
-// keys may be anybody's.
-static enum err take_user(const struct key_holder *holder, struct errinfo *info)
+// take_groups has the groups count when it is judged who can read a key. A holder of root stays root's: renewed keys may be
+// anybody's.
+static enum err take_groups(const struct key_holder *holder, struct errinfo *info)
 {
-    struct rights_user user;
-    if (holder->user[0] == '\0')
+    const struct key_groups *groups = &holder->groups;
+    struct rights_user user = {.name = "of process.user"};
+    if (groups->count == 0)
         return ERR_OK;
-    TRY(rights_find_user(holder->user, &user, info));
+    user.gid = groups->ids[0];
+    for (size_t i = 1; i < groups->count; i++)
+        user.groups[user.group_count++] = groups->ids[i];
     return rights_take_groups(&user, info);
 }
 
@@ -162,9 +165,25 @@ static enum err seal(struct key_holder *holder, struct errinfo *info)
     if (holder->folders.is_sealed)
         return ERR_OK;
     holder->folders.is_sealed = true;
-    if (!key_folders_save(&holder->folders, holder->user, holder->notes_fd))
+    if (!key_folders_save(&holder->folders, &holder->groups, holder->notes_fd))
         return errinfo_set(info, ERR_SYSTEM, "the folders of private keys cannot be noted: %m");
-    return key_confinement_begin(&holder->folders, info);
+    return key_confinement_finish(&holder->sandbox, &holder->folders, info);
+}
+
+static bool serve_seal(struct key_service *service, const struct key_message *request)
+{
+    struct key_holder *holder = service->holder;
+    struct errinfo info = {.text = "not from here"};
+    const enum err error = service->is_first ? seal(holder, &info) : ERR_DENIED;
+    if (error != ERR_OK)
+        return answer_outcome(service, request, error, &info);
+    const struct key_message message = {.kind = KEY_ANSWER_SEALED,
+                                        .number = request->number,
+                                        .size = (uint64_t)getpid(),
+                                        .landlock = (uint8_t)holder->sandbox.landlock,
+                                        .has_filter = holder->sandbox.has_filter,
+                                        .bytes = slice_of_string(holder->sandbox.missing.text)};
+    return answer(service, &message);
 }
 
 // serve_first answers what only the first socket may ask for.
@@ -185,11 +204,9 @@ static bool serve_first(struct key_service *service, const struct key_message *r
     if (request->kind == KEY_ALLOW && service->is_first && !holder->folders.is_sealed) {
         (void)string_copy(path, sizeof path, request->bytes);
         error = key_folders_allow(&holder->folders, path, &info);
-    } else if (request->kind == KEY_USER && service->is_first && !holder->folders.is_sealed) {
-        (void)string_copy(holder->user, sizeof holder->user, request->bytes);
-        error = take_user(holder, &info);
-    } else if (request->kind == KEY_SEAL && service->is_first) {
-        error = seal(holder, &info);
+    } else if (request->kind == KEY_GROUPS && service->is_first && !holder->folders.is_sealed &&
+               key_groups_parse(request->bytes, &holder->groups)) {
+        error = take_groups(holder, &info);
     }
     return answer_outcome(service, request, error, &info);
 }
@@ -207,9 +224,10 @@ static bool serve(struct key_service *service, const struct key_message *request
         return serve_sign(service, request);
     case KEY_CHECKPOINT:
         return serve_checkpoint(service, request);
-    case KEY_ALLOW:
-    case KEY_USER:
     case KEY_SEAL:
+        return serve_seal(service, request);
+    case KEY_ALLOW:
+    case KEY_GROUPS:
     case KEY_LINE:
         return serve_first(service, request);
     case KEY_ANSWER_KEY:
@@ -218,6 +236,7 @@ static bool serve(struct key_service *service, const struct key_message *request
     case KEY_ANSWER_SIGNATURE:
     case KEY_ANSWER_DONE:
     case KEY_ANSWER_FAILED:
+    case KEY_ANSWER_SEALED:
     case KEY_MESSAGE_KIND_COUNT:
         break;
     }
@@ -305,6 +324,20 @@ static bool find_descriptors(int *out_socket, int *out_notes)
            address.ss_family == AF_UNIX;
 }
 
+// begin gives up what a holder never needs, before a byte is heard; all of it, where one before this one has noted the folders.
+static enum err begin(struct key_holder *holder, struct errinfo *info)
+{
+    key_confinement_hide();
+    TRY(key_confinement_begin(&holder->sandbox, info));
+    if (!key_table_init(&holder->table))
+        return errinfo_set(info, ERR_MEMORY, "no memory for private keys");
+    key_folders_init(&holder->folders);
+    if (!key_folders_load(&holder->folders, &holder->groups, holder->notes_fd))
+        return ERR_OK;
+    TRY(take_groups(holder, info));
+    return key_confinement_finish(&holder->sandbox, &holder->folders, info);
+}
+
 int key_holder_run(void)
 {
     struct key_holder *holder =
@@ -318,13 +351,7 @@ int key_holder_run(void)
     ignore_signals();
     leave_streams();
     (void)prctl(PR_SET_NAME, "sallyport-keys", 0, 0, 0);
-    key_confinement_hide();
-    if (!key_table_init(&holder->table))
-        return 1;
-    key_folders_init(&holder->folders);
-    if (key_folders_load(&holder->folders, holder->user, sizeof holder->user, holder->notes_fd) &&
-        (take_user(holder, &info) != ERR_OK ||
-         key_confinement_begin(&holder->folders, &info) != ERR_OK)) {
+    if (begin(holder, &info) != ERR_OK) {
         (void)fprintf(stderr, "sallyport: %s\n", info.text);
         return 1;
     }

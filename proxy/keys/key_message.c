@@ -1,6 +1,8 @@
 // A table says which members a kind has; one function reads them by it, one writes them.
 #include "proxy/keys/key_message.h"
 
+#include "proxy/keys/key_groups.h"
+
 enum { LENGTH_LEN = 4, LEAST_LEN = 1 + 8 };
 
 // What a message may have, in the order in which it stands there.
@@ -12,6 +14,7 @@ enum member {
     MEMBER_DIGEST = 1 << 4,
     MEMBER_BYTES = 1 << 5,
     MEMBER_SIZE = 1 << 6,
+    MEMBER_SANDBOX = 1 << 7, // landlock, has_filter
 };
 
 static const struct kind_row {
@@ -24,7 +27,7 @@ static const struct kind_row {
     [KEY_SIGN] = {MEMBER_NAME | MEMBER_SIGNING | MEMBER_BYTES, 0, KEY_SIGNED_MAX},
     [KEY_CHECKPOINT] = {MEMBER_NAME | MEMBER_CHECKPOINT, 0, 0},
     [KEY_ALLOW] = {MEMBER_BYTES, 0, KEY_PATH_MAX},
-    [KEY_USER] = {MEMBER_BYTES, 0, KEY_USER_MAX},
+    [KEY_GROUPS] = {MEMBER_BYTES, 0, KEY_GROUPS_LEN_MAX},
     [KEY_SEAL] = {0, 0, 0},
     [KEY_LINE] = {0, 0, 0},
     [KEY_ANSWER_KEY] = {MEMBER_NAME | MEMBER_DIGEST | MEMBER_BYTES, 0, KEY_BYTES_MAX},
@@ -32,8 +35,9 @@ static const struct kind_row {
                           KEY_CHAIN_HAS_KEY | KEY_CHAIN_IS_EMPTY, KEY_BYTES_MAX},
     [KEY_ANSWER_UNUSABLE] = {MEMBER_DIGEST | MEMBER_BYTES, 0, KEY_BYTES_MAX},
     [KEY_ANSWER_SIGNATURE] = {MEMBER_BYTES, 0, KEY_BYTES_MAX},
-    [KEY_ANSWER_DONE] = {MEMBER_SIZE, 0, 0},
+    [KEY_ANSWER_DONE] = {0, 0, 0},
     [KEY_ANSWER_FAILED] = {MEMBER_WHAT | MEMBER_BYTES, ERR_MEMORY, KEY_BYTES_MAX},
+    [KEY_ANSWER_SEALED] = {MEMBER_SIZE | MEMBER_SANDBOX | MEMBER_BYTES, 0, KEY_BYTES_MAX},
 };
 
 bool key_message_is_request(enum key_kind_of_message kind)
@@ -88,6 +92,17 @@ static bool take_signing(struct slice *left, struct key_message *out)
     return true;
 }
 
+static bool take_sandbox(struct slice *left, struct key_message *out)
+{
+    uint64_t landlock = 0;
+    uint64_t has_filter = 0;
+    if (!take_number(left, 1, &landlock) || !take_number(left, 1, &has_filter) || has_filter > 1)
+        return false;
+    out->landlock = (uint8_t)landlock;
+    out->has_filter = has_filter == 1;
+    return true;
+}
+
 static bool take_members(struct slice left, const struct kind_row *row, struct key_message *out)
 {
     uint64_t what = 0;
@@ -103,6 +118,8 @@ static bool take_members(struct slice left, const struct kind_row *row, struct k
         return false;
     if ((row->members & MEMBER_SIZE) != 0 && !take_number(&left, sizeof out->size, &out->size))
         return false;
+    if ((row->members & MEMBER_SANDBOX) != 0 && !take_sandbox(&left, out))
+        return false;
     if ((row->members & MEMBER_DIGEST) != 0 && !take_fixed(&left, sizeof out->digest, out->digest))
         return false;
     out->bytes = left;
@@ -113,6 +130,15 @@ static bool take_members(struct slice left, const struct kind_row *row, struct k
 static bool is_path(struct slice bytes)
 {
     return bytes.len > 0 && bytes.data[0] == '/' && slice_find(bytes, '\0') == bytes.len;
+}
+
+// is_good tells whether the bytes are what the kind has.
+static bool is_good(const struct key_message *message)
+{
+    struct key_groups groups;
+    if (message->kind == KEY_OPEN || message->kind == KEY_ALLOW)
+        return is_path(message->bytes);
+    return message->kind != KEY_GROUPS || key_groups_parse(message->bytes, &groups);
 }
 
 enum key_parse key_message_parse(struct slice data, struct key_message *out, size_t *out_len)
@@ -133,13 +159,7 @@ enum key_parse key_message_parse(struct slice data, struct key_message *out, siz
     (void)take_number(&left, 1, &kind);
     (void)take_number(&left, sizeof message.number, &message.number);
     message.kind = (enum key_kind_of_message)kind;
-    if (!take_members(left, &rows[kind], &message))
-        return KEY_PARSE_BAD;
-    if ((kind == KEY_OPEN || kind == KEY_ALLOW) && !is_path(message.bytes))
-        return KEY_PARSE_BAD;
-    if (kind == KEY_USER &&
-        (message.bytes.len == 0 || slice_find(message.bytes, '\n') != message.bytes.len ||
-         slice_find(message.bytes, '\0') != message.bytes.len))
+    if (!take_members(left, &rows[kind], &message) || !is_good(&message))
         return KEY_PARSE_BAD;
     *out = message;
     *out_len = LENGTH_LEN + (size_t)len;
@@ -185,6 +205,10 @@ size_t key_message_head(const struct key_message *message, uint8_t *out)
         at = put_number(at, message->size, sizeof message->size);
     if ((members & MEMBER_DIGEST) != 0)
         at = put_fixed(at, message->digest, sizeof message->digest);
+    if ((members & MEMBER_SANDBOX) != 0) {
+        at = put_number(at, message->landlock, 1);
+        at = put_number(at, message->has_filter ? 1 : 0, 1);
+    }
     const size_t head = (size_t)(at - out);
     (void)put_number(out, head - LENGTH_LEN + message->bytes.len, LENGTH_LEN);
     return head;

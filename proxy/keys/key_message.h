@@ -5,8 +5,8 @@
 //             CHECKPOINT key ...             SIGNATURE (the whole note) or FAILED
 //             CLOSE key                      nothing
 //             ALLOW PATH, before SEAL        DONE or FAILED: a folder, below which keys may be opened later on
-//             USER name, first of all        DONE or FAILED: the groups of this user count as the holder's
-//             SEAL                           DONE: no folder is added any more; also where none was from the beginning
+//             GROUPS numbers, first of all   DONE or FAILED: these groups count as the holder's (key_groups.h)
+//             SEAL                           SEALED or FAILED: no folder is added any more; also where none was from the beginning
 //             LINE, a socket beside it       DONE: what comes over it is answered, too
 //
 // A message is its length in four bytes, then its kind in one, the number of the request in eight, and what the kind has, in
@@ -24,7 +24,6 @@ enum {
         128 *
         1024, // bytes that are signed; in TLS 1.2 a client signs the whole handshake (RFC 5246 7.4.8)
     KEY_PATH_MAX = 4095,
-    KEY_USER_MAX = 32,
     KEY_BYTES_MAX = 192 * 1024, // of any message
     KEY_HEAD_MAX = 160,         // bytes before `bytes`
     KEY_MESSAGE_MAX = KEY_BYTES_MAX + KEY_HEAD_MAX,
@@ -37,15 +36,16 @@ enum key_kind_of_message {
     KEY_SIGN,       // `name`, `algorithm`, `cpu`; `bytes`: the message
     KEY_CHECKPOINT, // `name`, `instance`, `size`, `root`, `is_end`
     KEY_ALLOW,      // `bytes`: a path
-    KEY_USER,       // `bytes`: a name
+    KEY_GROUPS,     // `bytes`: numbers
     KEY_SEAL,
     KEY_LINE,
     KEY_ANSWER_KEY,      // `name`, `digest`; `bytes`: the public half
     KEY_ANSWER_CHAIN,    // `what`: enum key_chain_bits; `digest`; `bytes`: its certificates, as PEM
     KEY_ANSWER_UNUSABLE, // `digest`; `bytes`: why there is no key in the file
     KEY_ANSWER_SIGNATURE, // `bytes`
-    KEY_ANSWER_DONE,      // `size`: the number of the holder's process
-    KEY_ANSWER_FAILED,    // `what`: an enum err; `bytes`: a sentence
+    KEY_ANSWER_DONE,
+    KEY_ANSWER_FAILED, // `what`: an enum err; `bytes`: a sentence
+    KEY_ANSWER_SEALED, // `size`: the number of the holder's process; `landlock`, `has_filter`; `bytes`: what is missing, or nothing
     KEY_MESSAGE_KIND_COUNT
 };
 
@@ -67,6 +67,8 @@ struct key_message {
     uint8_t root[32];
     bool is_end;
     uint8_t digest[32];
+    uint8_t landlock; // as in struct sandbox
+    bool has_filter;  // likewise
     struct slice bytes;
 };
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "proxy/cage/rights.h"
 #include "proxy/clock/clock.h"
 #include "proxy/keys/kept_keys.h"
 #include "proxy/keys/key_desk.h"
@@ -34,16 +35,6 @@ static enum err allow(struct key_desk *desk, const char *path, struct errinfo *i
     TRY(key_path_whole(path, whole, info));
     struct key_message request = {.kind = KEY_ALLOW, .bytes = slice_of_string(whole)};
     return key_desk_say(desk, &request, -1, &answer, info);
-}
-
-// seal has the holder open no further folders, and learns its number.
-static enum err seal(struct key_desk *desk, struct errinfo *info)
-{
-    struct key_message request = {.kind = KEY_SEAL};
-    struct key_message answer;
-    TRY(key_desk_say(desk, &request, -1, &answer, info));
-    atomic_store(&desk->pid, (int)answer.size);
-    return ERR_OK;
 }
 
 // ---- lines --------------------------------------------------------------------------------------
@@ -107,7 +98,7 @@ static enum err restart(struct key_desk *desk, struct errinfo *info)
 {
     TRY(key_desk_begin(desk, info));
     desk->generation++;
-    TRY(seal(desk, info)); // it knows where keys may be
+    TRY(key_desk_seal(desk, info)); // it knows where keys may be
     TRY(kept_keys_open_again(desk, info));
     return connect_lines(desk, info);
 }
@@ -173,7 +164,7 @@ static void ping(struct key_desk *desk)
         return;
     (void)pthread_mutex_lock(&desk->calls);
     desk->call.patience_ms = HANG_MS;
-    const enum err error = seal(desk, &info);
+    const enum err error = key_desk_seal(desk, &info);
     desk->call.patience_ms = 0;
     if (error != ERR_OK)
         log_warning(LOG_KEY_HOLDER, "%s, or does not answer any more", info.text);
@@ -222,10 +213,18 @@ struct key_desk *key_store_desk(struct key_store *store)
     return &store->desk;
 }
 
-bool key_store_set_user(struct key_store *store, const char *user)
+enum err key_store_set_user(struct key_store *store, const char *user, struct errinfo *info)
 {
-    return string_copy(store->desk.user, sizeof store->desk.user,
-                       slice_of_string(user == NULL ? "" : user));
+    struct rights_user found;
+    struct key_groups *groups = &store->desk.groups;
+    *groups = (struct key_groups){.count = 0};
+    if (user == NULL)
+        return ERR_OK;
+    TRY(rights_find_user(user, &found, info));
+    groups->ids[groups->count++] = found.gid;
+    for (size_t i = 0; i < found.group_count; i++)
+        groups->ids[groups->count++] = found.groups[i];
+    return ERR_OK;
 }
 
 struct key_source *key_store_source(struct key_store *store)
@@ -242,13 +241,15 @@ static enum err seal_first(struct key_desk *desk, const char *const *folders, si
             // What is not there cannot be opened, which is said where it is wanted.
         }
     }
-    return seal(desk, info);
+    return key_desk_seal(desk, info);
 }
+
 enum err key_store_seal(struct key_store *store, const char *const *folders, size_t folder_count,
-                        struct errinfo *info)
+                        bool needs_sandbox, struct errinfo *info)
 {
     if (!store->desk.source.is_in_use)
         return ERR_OK;
+    store->desk.needs_sandbox = needs_sandbox;
     (void)pthread_mutex_lock(&store->desk.calls);
     const enum err error = seal_first(&store->desk, folders, folder_count, info);
     (void)pthread_mutex_unlock(&store->desk.calls);
@@ -273,6 +274,7 @@ void key_store_status_read(struct key_store *store, struct key_store_status *out
     };
     (void)pthread_mutex_lock(&store->desk.state);
     out->key_count = store->desk.key_count;
+    out->sandbox = store->desk.sandbox;
     (void)pthread_mutex_unlock(&store->desk.state);
 }
 

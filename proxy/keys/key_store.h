@@ -10,6 +10,7 @@
 
 #include <sys/types.h>
 
+#include "proxy/cage/sandbox.h"
 #include "proxy/config/key_source.h"
 
 struct key_desk;
@@ -17,13 +18,14 @@ struct key_store;
 
 // key_store_status is how things stand.
 struct key_store_status {
-    bool is_apart;       // a holder was started
-    bool is_alive;       // there is one now
-    pid_t pid;           // its number
-    uint64_t restarts;   // how often another one was started in the place of one that had ended
-    uint64_t signatures; // made
-    uint64_t failures;   // asked for, and not made
-    size_t key_count;    // opened and not closed
+    bool is_apart;          // a holder was started
+    bool is_alive;          // there is one now
+    pid_t pid;              // its number
+    uint64_t restarts;      // how often another one was started in the place of one that had ended
+    uint64_t signatures;    // made
+    uint64_t failures;      // asked for, and not made
+    size_t key_count;       // opened and not closed
+    struct sandbox sandbox; // of the holder
 };
 
 // key_store_create makes one that has no holder yet: the first key that is asked for starts it. `keeper_fd` is the
@@ -37,13 +39,15 @@ struct key_desk *key_store_desk(struct key_store *store);
 struct key_source *key_store_source(struct key_store *store);
 
 // key_store_set_user says whose groups count for those who read keys; NULL: those of the proxy itself. Before the first key is
-// asked for. False: the name is too long.
-bool key_store_set_user(struct key_store *store, const char *user);
+// asked for. Errors are those of rights_find_user.
+enum err key_store_set_user(struct key_store *store, const char *user,
+                            struct errinfo *info) MUST_USE;
 
 // key_store_seal ends the time in which the holder opens whatever is named: from now on it opens files only in folders in which
-// there was a key, and in `folders`. Before anything is read from the network. Nothing happens where no key is apart.
+// there was a key, and in `folders`. Before anything is read from the network. Nothing happens where no key is apart. ERR_SYSTEM with a
+// sentence: there is no holder, or it has no whole sandbox and `needs_sandbox`.
 enum err key_store_seal(struct key_store *store, const char *const *folders, size_t folder_count,
-                        struct errinfo *info) MUST_USE;
+                        bool needs_sandbox, struct errinfo *info) MUST_USE;
 
 // key_store_status_read may be called on any thread.
 void key_store_status_read(struct key_store *store, struct key_store_status *out);

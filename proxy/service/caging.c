@@ -88,26 +88,6 @@ static void say_unreadable(const struct snapshot *snapshot, const char *user)
 
 // ---- files --------------------------------------------------------------------------------------
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define HAS_SANITIZER
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define HAS_SANITIZER
-#endif
-
-// is_impossible tells what this very build does that no sandbox would allow: a sanitizer opens files of its own, and starts a
-// program and threads to say what it has found. NULL: nothing.
-static const char *is_impossible(void)
-{
-#ifdef HAS_SANITIZER
-    return "this is a build with a sanitizer";
-#else
-    return NULL;
-#endif
-}
-
 // cut_name makes the folder of a path of the path.
 static void cut_name(char *path)
 {
@@ -284,7 +264,8 @@ static void note_written(struct entering *entering, const char *folder)
 static void allow(struct entering *entering, const char *path, bool is_written)
 {
     // What is not there cannot be read, which is said elsewhere; what is no file of a file system needs no rule.
-    if (!ruleset_allow(&entering->ruleset, path, is_written) && errno == ENOMEM)
+    if (!ruleset_allow(&entering->ruleset, path, is_written ? RULESET_WRITE : RULESET_READ) &&
+        errno == ENOMEM)
         entering->has_no_memory = true;
     else if (is_written)
         note_written(entering, path);
@@ -360,7 +341,8 @@ static enum err restrict_files(struct caging *caging, const struct snapshot *sna
                                struct errinfo *info)
 {
     struct entering entering = {.caging = caging};
-    ruleset_open(&entering.ruleset, info);
+    // Rules say where the proxy may connect, and a reload where it listens.
+    ruleset_open(&entering.ruleset, true, info);
     if (entering.ruleset.abi == 0)
         return ERR_SYSTEM;
     allow_system(&entering);
@@ -372,40 +354,32 @@ static enum err restrict_files(struct caging *caging, const struct snapshot *sna
     return error;
 }
 
-// find_sandbox tells what of a sandbox can be had here, without putting anything in force. The sentence in `missing` is "" where it
-// is all of it.
-static void find_sandbox(enum process_sandbox wanted, struct caging *out)
+// find_sandbox tells what of a sandbox can be had here, without putting anything in force.
+static void find_sandbox(enum process_sandbox wanted, struct sandbox *out)
 {
-    struct ruleset ruleset;
-    const char *impossible = is_impossible();
-    if (wanted == SANDBOX_OFF) {
+    *out = (struct sandbox){.landlock = 0};
+    if (wanted == SANDBOX_OFF)
         (void)errinfo_set(&out->missing, ERR_SYSTEM, "`process.sandbox` is off");
-    } else if (impossible != NULL) {
-        (void)errinfo_set(&out->missing, ERR_SYSTEM, "%s", impossible);
-    } else {
-        out->has_filter = filter_is_possible(&out->missing) == ERR_OK;
-        ruleset_open(&ruleset, &out->missing);
-        out->landlock = ruleset.abi;
-        ruleset_close(&ruleset);
-    }
+    else
+        sandbox_find(out);
 }
 
 // lock puts the sandbox in force, as far as the configuration wants it.
 static enum err lock(struct caging *caging, const struct snapshot *snapshot, struct errinfo *info)
 {
     const enum process_sandbox wanted = snapshot->process.sandbox;
-    find_sandbox(wanted, caging);
-    if (wanted == SANDBOX_ON && caging->missing.text[0] != '\0')
+    find_sandbox(wanted, &caging->sandbox);
+    if (wanted == SANDBOX_ON && caging->sandbox.missing.text[0] != '\0')
         return errinfo_set(info, ERR_SYSTEM,
                            "`process.sandbox` is on, and cannot be had: %s; `auto` starts without",
-                           caging->missing.text);
-    if (wanted == SANDBOX_AUTO && caging->missing.text[0] != '\0')
-        log_warning(LOG_CAGE, "no whole sandbox: %s", caging->missing.text);
-    if (caging->landlock > 0) {
+                           caging->sandbox.missing.text);
+    if (wanted == SANDBOX_AUTO && caging->sandbox.missing.text[0] != '\0')
+        log_warning(LOG_CAGE, "no whole sandbox: %s", caging->sandbox.missing.text);
+    if (caging->sandbox.landlock > 0) {
         TRY(judge_width(snapshot, NULL, info));
         TRY(restrict_files(caging, snapshot, info));
     }
-    return caging->has_filter ? filter_enter(info) : ERR_OK;
+    return caging->sandbox.has_filter ? filter_enter(info) : ERR_OK;
 }
 
 // look_for_keys tries whether a key that is apart could be read after all: by opening it, for rules of files are seen by nothing else.
@@ -428,11 +402,11 @@ static enum err look_for_keys(const struct snapshot *snapshot, struct errinfo *i
 
 void caging_print(const struct snapshot *snapshot)
 {
-    struct caging caging = {0};
-    find_sandbox(snapshot->process.sandbox, &caging);
-    (void)printf("  sandbox: Landlock %d, system calls %s%s%s\n", caging.landlock,
-                 caging.has_filter ? "restricted" : "as they are",
-                 caging.missing.text[0] == '\0' ? "" : ": ", caging.missing.text);
+    struct sandbox sandbox;
+    find_sandbox(snapshot->process.sandbox, &sandbox);
+    (void)printf("  sandbox: Landlock %d, system calls %s%s%s\n", sandbox.landlock,
+                 sandbox.has_filter ? "restricted" : "as they are",
+                 sandbox.missing.text[0] == '\0' ? "" : ": ", sandbox.missing.text);
 }
 
 // ---- reloads ------------------------------------------------------------------------------------
@@ -480,7 +454,7 @@ enum err caging_may_write(const struct caging *caging, const struct snapshot *sn
                           struct errinfo *info)
 {
     struct wanting wanting = {.caging = caging};
-    if (caging->landlock == 0)
+    if (caging->sandbox.landlock == 0)
         return ERR_OK;
     each_written(snapshot, look_at_place, &wanting);
     if (wanting.refused == NULL)

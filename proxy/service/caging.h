@@ -2,14 +2,13 @@
 // the files that it can open.
 #pragma once
 
+#include "proxy/cage/sandbox.h"
 #include "proxy/config/snapshot.h"
 
 // caging is what is in force. Zeroed: nothing is. Private to caging.c but for reading.
 struct caging {
-    int landlock;           // the kernel's version of it; 0: files are not restricted
-    bool has_filter;        // system calls are restricted
-    struct errinfo missing; // what is not in force, and why; "": everything is
-    int own_folder;         // owned; /proc/self, so that its rule stays; -1: none
+    struct sandbox sandbox;
+    int own_folder; // owned; /proc/self, so that its rule stays; -1: none
     char **
         written; // owned; whole paths of folders that can be written to, and names of devices and pipes
     size_t written_count;

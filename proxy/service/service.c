@@ -420,7 +420,13 @@ static enum err seal_keys(struct service *service, struct errinfo *info)
         return ERR_OK;
     service->loader.keys = source;
     const struct process_settings *process = &service->snapshot->process;
-    TRY(key_store_seal(service->keys, process->paths, process->path_count, info));
+    TRY(key_store_seal(service->keys, process->paths, process->path_count,
+                       process->sandbox == SANDBOX_ON, info));
+    struct key_store_status status;
+    key_store_status_read(service->keys, &status);
+    if (process->sandbox == SANDBOX_AUTO && status.sandbox.missing.text[0] != '\0')
+        log_warning(LOG_CAGE, "no whole sandbox for the process that holds the private keys: %s",
+                    status.sandbox.missing.text);
     service->key_line = key_line_create(key_store_desk(service->keys), service->loop);
     return service->key_line == NULL ? errinfo_set(info, ERR_MEMORY, "no memory for private keys")
                                      : ERR_OK;

@@ -49,6 +49,15 @@ static bool is_soon(int64_t end_s, int64_t now_s, int64_t days)
     return end_s - now_s < days * SECONDS_A_DAY;
 }
 
+// add_sandbox adds what a sandbox is.
+static void add_sandbox(const struct sandbox *sandbox, struct text *out)
+{
+    const char *missing = sandbox->missing.text;
+    json_add_number(out, "landlock", sandbox->landlock);
+    json_add_bool(out, "seccomp", sandbox->has_filter);
+    json_add_string(out, "missing", missing[0] == '\0' ? NULL : missing);
+}
+
 static void add_process(const struct service *service, struct text *out, int64_t now_s)
 {
     const struct snapshot *snapshot = service->snapshot;
@@ -68,12 +77,7 @@ static void add_process(const struct service *service, struct text *out, int64_t
     json_end_array(out);
     json_begin_object(out, "sandbox");
     json_add_number(out, "user", geteuid());
-    json_add_number(out, "landlock", service->caging.landlock);
-    json_add_bool(out, "seccomp", service->caging.has_filter);
-    if (service->caging.missing.text[0] == '\0')
-        json_add_null(out, "missing");
-    else
-        json_add_string(out, "missing", service->caging.missing.text);
+    add_sandbox(&service->caging.sandbox, out);
     json_end_object(out);
     json_begin_object(out, "config");
     json_add_string(out, "path", snapshot->path);
@@ -391,6 +395,9 @@ static void add_keys(const struct service *service, struct text *out)
             json_add_count(out, "pid", (uint64_t)status.pid);
         else
             json_add_null(out, "pid");
+        json_begin_object(out, "sandbox");
+        add_sandbox(&status.sandbox, out);
+        json_end_object(out);
         json_add_count(out, "held", status.key_count);
         json_add_count(out, "signatures", status.signatures);
         json_add_count(out, "failures", status.failures);

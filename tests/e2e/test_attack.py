@@ -1,4 +1,4 @@
-"""Hostile code in a worker: what it tries is refused by the kernel, or is the end of the process.
+"""Hostile code in a process of the program: what it tries is refused by the kernel, or is the end of the process.
 
 The program under test is //tests/e2e:attacked; with any other there is nothing to do.
 """
@@ -13,15 +13,19 @@ from pathlib import Path
 
 import pytest
 
-from support.proxy import BINARY, BY_SIGNAL, children
+from support.control import CONTROL, Control
+from support.proxy import BINARY, BY_SIGNAL, children, run
 from support.scale import eventually
 
 pytestmark = pytest.mark.skipif(Path(BINARY).name != "attacked", reason="needs the program that attacks")
 
-HEAD = struct.Struct("QQqQ4096s")
+ATTACKS_MAX = 64
+HEAD = struct.Struct(f"4Q{ATTACKS_MAX}Q{ATTACKS_MAX}q4096s")
+WORKER, KEEPER, HOLDER, SIDECAR, ANYBODY = range(5)
 ATTACKS = """read_file write_file remove_file execute begin_process open_packet_socket open_netlink_socket trace read_memory
     signal_other make_user_namespace raise_capabilities become_root map_code load_bpf ring undo_dumpable get_holder
-    open_other_pair signal_by_file truncate_file open_to_all open_to_all_by_file set_times""".split()
+    open_other_pair signal_by_file truncate_file open_to_all open_to_all_by_file set_times open_internet_socket
+    open_local_socket open_crypto_socket make_device open_by_handle make_process_in_namespace mount_files""".split()
 
 
 class Attack:
@@ -33,19 +37,26 @@ class Attack:
         with open(path, "r+b") as file:
             self._map = mmap.mmap(file.fileno(), 0)
         self.environment = {"SALLYPORT_ATTACK": str(path)}
+        self._count = 0
 
-    def begin(self, name, path="", pid=0):
-        HEAD.pack_into(self._map, 0, 0, 0, 0, pid, str(path).encode())
-        struct.pack_into("Q", self._map, 0, ATTACKS.index(name) + 1)
+    def begin(self, *names, path="", pid=0, who=WORKER):
+        self._count = len(names)
+        numbers = [ATTACKS.index(name) + 1 for name in names]
+        rest = [0] * (2 * ATTACKS_MAX - len(numbers))
+        HEAD.pack_into(self._map, 0, 0, 0, who, pid, *numbers, *rest, str(path).encode())
+        struct.pack_into("Q", self._map, 0, len(names))
 
     def is_done(self):
-        number, is_done, *_ = HEAD.unpack_from(self._map)
-        return number == 0 and is_done == 1
+        left, is_done, *_ = HEAD.unpack_from(self._map)
+        return left == 0 and is_done == 1
+
+    def results(self):
+        """What each has come to, as an errno; 0: it has succeeded."""
+        assert self.is_done(), "it was not tried"
+        return list(HEAD.unpack_from(self._map)[4 + ATTACKS_MAX :][: self._count])
 
     def result(self):
-        number, is_done, result, *_ = HEAD.unpack_from(self._map)
-        assert number == 0 and is_done == 1, "it was not tried"
-        return result
+        return self.results()[0]
 
 
 @pytest.fixture
@@ -204,9 +215,7 @@ FATAL = [
 
 def test_what_only_an_attacker_does_is_the_end_of_the_process(attack, start, tmp_path):
     marker = tmp_path / "was-here"
-    program = tmp_path / "program"
-    program.write_text(f"#!/bin/sh\ntouch {marker}\n")
-    program.chmod(0o755)
+    program = _script(tmp_path / "program", marker)
     for number, name in enumerate(FATAL):
         proxy = start(
             folder=_made(tmp_path / str(number)),
@@ -221,6 +230,12 @@ def test_what_only_an_attacker_does_is_the_end_of_the_process(attack, start, tmp
         assert "was ended by signal 31 (Bad system call)" in proxy.stderr.text()
         proxy.stop(expected=BY_SIGNAL + signal.SIGSYS)
     assert not marker.exists()
+
+
+def _script(path, marker):
+    path.write_text(f"#!/bin/sh\ntouch {marker}\n")
+    path.chmod(0o755)
+    return path
 
 
 def _made(folder):
@@ -238,6 +253,68 @@ def _keys_alone(pki, folder):
     return [{"name": "main", "address": "127.0.0.1:0", "certificates": certificates, "trust": "staff"}]
 
 
+# What the key holder has no business with, at no time, and what comes of it.
+NOT_OF_A_HOLDER = {
+    "write_file": errno.EACCES,
+    "remove_file": errno.ENOSYS,
+    "truncate_file": errno.EACCES,
+    "open_to_all": errno.ENOSYS,
+    "set_times": errno.ENOSYS,
+    "open_internet_socket": errno.ENOSYS,
+    "open_local_socket": errno.ENOSYS,
+    "open_netlink_socket": errno.ENOSYS,
+    "map_code": errno.EACCES,
+    "signal_other": errno.ENOSYS,
+}
+
+
+def with_holder(start, attack, pki, tmp_path, **options):
+    return start(
+        folder=_made(tmp_path / "proxy"),
+        workers=1,
+        listeners=_keys_alone(pki, tmp_path / "tls"),
+        cage={"sandbox": "on", "keys": "apart"},
+        process={"environment": attack.environment},
+        control=CONTROL,
+        **options,
+    )
+
+
+def test_a_key_holder_has_lost_the_world_before_it_hears_a_byte(start, attack, pki, tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_text("x")
+    attack.begin(*NOT_OF_A_HOLDER, path=secret, pid=os.getpid(), who=HOLDER)
+    with_holder(start, attack, pki, tmp_path)
+    assert dict(zip(NOT_OF_A_HOLDER, attack.results())) == NOT_OF_A_HOLDER
+    assert secret.read_text() == "x"
+
+
+def test_a_key_holder_reads_its_folders_and_nothing_else(start, attack, pki, tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_text("x")
+    proxy = with_holder(start, attack, pki, tmp_path)
+    later = {**NOT_OF_A_HOLDER, "read_file": errno.EACCES, "undo_dumpable": errno.ENOSYS}
+    attack.begin(*later, path=secret, pid=proxy.process.pid, who=HOLDER)
+    proxy.ask("nowhere.test:443")
+    assert dict(zip(later, attack.results())) == later
+    attack.begin("read_file", path=tmp_path / "tls" / "key", who=HOLDER)
+    proxy.ask("nowhere.test:443")
+    assert attack.result() == 0
+    assert secret.read_text() == "x"
+
+
+def test_what_only_an_attacker_does_is_the_end_of_a_key_holder(start, attack, pki, tmp_path):
+    marker = tmp_path / "was-here"
+    program = _script(tmp_path / "program", marker)
+    proxy = with_holder(start, attack, pki, tmp_path)
+    for number, name in enumerate(("execute", "begin_process", "trace", "become_root"), 1):
+        attack.begin(name, path=program, pid=proxy.pid, who=HOLDER)
+        assert proxy.ask("nowhere.test:443").status == 403  # by the next one
+        assert not attack.is_done(), name
+        eventually(lambda: Control(proxy).status()["keys"]["restarts"] == number, name)
+    assert not marker.exists()
+
+
 def test_without_a_sandbox_these_attacks_are_attacks(attacked, attack, tmp_path):
     """That they are refused says something only if they can be done."""
     proxy = attacked(sandbox="off")
@@ -252,6 +329,24 @@ def test_without_a_sandbox_these_attacks_are_attacks(attacked, attack, tmp_path)
     assert try_it(proxy, attack, "open_netlink_socket") == 0
     assert try_it(proxy, attack, "make_user_namespace") in (errno.EINVAL, errno.EPERM)  # it has threads
     assert not secret.exists() and (tmp_path / "new").exists()
+
+
+def test_without_lists_these_attacks_are_attacks_in_any_process(attack, tmp_path):
+    """Done by the same program before its main has given up anything."""
+    secret, marker = tmp_path / "secret", tmp_path / "was-here"
+    environment = {**os.environ, **attack.environment}
+
+    def done(*names, path=secret):
+        secret.write_text("x")
+        attack.begin(*names, path=path, who=ANYBODY)
+        run("version", env=environment)
+
+    names = [name for name in NOT_OF_A_HOLDER if name != "signal_other"] + ["read_file", "begin_process", "undo_dumpable"]
+    names.sort(key="remove_file".__eq__)
+    done(*names)
+    assert dict(zip(names, attack.results())) == dict.fromkeys(names, 0)
+    done("execute", path=_script(tmp_path / "program", marker))
+    assert marker.exists()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become somebody else")

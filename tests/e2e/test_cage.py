@@ -172,6 +172,22 @@ def test_a_key_for_the_group_of_the_user_is_taken_at_the_start(shared, start):
 
 
 @needs_root
+def test_a_key_for_the_group_is_taken_by_every_key_holder(shared, start):
+    os.chown(shared / "key", 0, NOBODY.pw_gid)
+    (shared / "key").chmod(0o640)
+    cage = {"user": "nobody", "keys": "apart", "sandbox": "auto"}
+    proxy = start(**as_nobody(shared, control=CONTROL, cage=cage))
+    assert proxy.ask(DENIED).status == 403
+    holder = Control(proxy).status()["keys"]["pid"]
+    assert status(holder)["Uid"].split()[0] == "0" and int(status(holder)["Gid"].split()[0]) == NOBODY.pw_gid
+    assert capabilities(holder) & ~(1 << 2) == 0
+    os.kill(holder, signal.SIGKILL)
+    eventually(lambda: Control(proxy).status()["keys"]["restarts"] == 1, "another holder")
+    assert proxy.ask(DENIED).status == 403
+    assert int(status(Control(proxy).status()["keys"]["pid"])["Gid"].split()[0]) == NOBODY.pw_gid
+
+
+@needs_root
 def test_an_upgrade_begins_as_root_and_becomes_the_user_too(shared, start, server):
     made = start_upgradable(start, shared, client(reach("origin.test", server.port)), **as_nobody(shared))
     tunnel = made.proxy.tunnel(f"origin.test:{server.port}")
@@ -278,6 +294,10 @@ def test_status_and_check_say_what_is_in_force(sandboxed, start):
     assert f"sandbox: Landlock {said['landlock']}" in run("check", "-c", proxy.config_path).stdout
     free = start(control=CONTROL, cage={"sandbox": "off"})
     assert sandbox_of(free)["missing"] == "`process.sandbox` is off"
+    apart = start(control=CONTROL, cage={"keys": "apart"})
+    said = Control(apart).status()["keys"]["sandbox"]
+    assert said["landlock"] > 0 and said["seccomp"] and said["missing"] is None, said
+    assert f"; Landlock {said['landlock']}, system calls restricted" in Control(apart).run("status").stdout
     assert "`process.sandbox` is off" in Control(free).run("status").stdout
 
 
@@ -356,6 +376,26 @@ def test_a_key_that_is_apart_and_can_be_read_all_the_same_is_refused_or_a_warnin
     proxy.stop(expected=3)
     proxy = sandboxed(listeners=listeners, cage={**cage, "paths": [str(beside)]})
     assert said not in proxy.stderr.text()
+
+
+@pytest.mark.skipif(not HEADER.exists(), reason="needs the numbers of x86_64's system calls")
+def test_what_the_kernel_has_not_is_said_of_the_key_holder_too(sandboxed, start, pki, tmp_path):
+    sandboxed().stop()  # or there is none here
+    listeners, _ = keys_alone(pki, tmp_path)
+    old_kernel = {"before": restriction("SystemCallFilter=@system-service")}
+    proxy = start(listeners=listeners, cage={"keys": "apart", "sandbox": "auto"}, control=CONTROL, process=old_kernel)
+    status = Control(proxy).status()
+    for said in (status["sandbox"], status["keys"]["sandbox"]):
+        assert (said["landlock"], said["seccomp"]) == (0, False), said
+        assert "has no Landlock" in said["missing"] and "has no seccomp filters" in said["missing"], said
+    proxy.stderr.wait("no whole sandbox for the process that holds the private keys: this kernel has no Landlock")
+    shown = Control(proxy).run("status").stdout
+    assert re.search(r"keys +apart, in process \d+; ! this kernel has no Landlock", shown), shown
+    proxy.stop()
+    proxy = start(listeners=listeners, cage={"keys": "apart", "sandbox": "on"}, is_ready=False, process=old_kernel)
+    assert proxy.wait_exit() == 1
+    assert "`process.sandbox` is on, and cannot be had: this kernel has no Landlock" in proxy.stderr.text()
+    proxy.stop(expected=1)
 
 
 @pytest.mark.skipif(not HEADER.exists(), reason="needs the numbers of x86_64's system calls")

@@ -1,8 +1,9 @@
-// attack: what somebody would try who runs code in a worker: linked into the program, and done from accept4, which a worker calls
-// for each client. Linked in by the linker's --wrap.
+// attack: what somebody would try who runs code in one of the program's processes: linked into it, and done from accept4, which a
+// worker and the sidecar call for each client, or from recvmsg, by which the keeper and the key holder hear others. Linked in by the
+// linker's --wrap.
 //
 // Owns: a few numbers in the file that SALLYPORT_ATTACK names, which the test maps too. Without that variable nothing is done.
-// Knows nothing of the program.
+// Knows of the program what its processes are started with.
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
@@ -13,41 +14,45 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
+// Who does it.
+enum who {
+    WORKER, // a process that serves
+    KEEPER,
+    HOLDER,  // of keys
+    SIDECAR, // `connect`
+    ANYBODY, // at once, before main: to see that it can be done
+};
+
+enum { ATTACKS_MAX = 64 };
+
 // attack has the same fields in test_attack.py.
 struct attack {
-    _Atomic uint64_t number;  // of the attack that is to be done; 0: none
-    _Atomic uint64_t is_done; // 1: `result` is set
-    _Atomic int64_t result;   // errno; 0: it has succeeded
-    uint64_t pid;             // of somebody else
+    _Atomic uint64_t count;        // of attacks that are to be done, one after the other; 0: none
+    _Atomic uint64_t is_done;      // 1: all results are set
+    uint64_t who;                  // enum who
+    uint64_t pid;                  // of somebody else
+    uint64_t numbers[ATTACKS_MAX]; // from 1
+    int64_t results[ATTACKS_MAX];  // errno; 0: it has succeeded
     char path[4096];
 };
 
 static struct attack *attack;
+static enum who self;
 
 int __real_accept4(int fd, struct sockaddr *name, socklen_t *len, int flags);
 int __wrap_accept4(int fd, struct sockaddr *name, socklen_t *len, int flags);
-
-__attribute__((constructor)) static void begin(void)
-{
-    const char *path = getenv("SALLYPORT_ATTACK");
-    if (path == NULL)
-        return;
-    const int fd = open(path, O_RDWR | O_CLOEXEC);
-    void *memory =
-        fd < 0 ? MAP_FAILED : mmap(NULL, sizeof *attack, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    if (memory == MAP_FAILED)
-        abort();
-    (void)close(fd);
-    attack = memory;
-}
+ssize_t __real_recvmsg(int fd, struct msghdr *message, int flags);
+ssize_t __wrap_recvmsg(int fd, struct msghdr *message, int flags);
 
 static long read_file(void)
 {
@@ -70,9 +75,18 @@ static long execute(void)
     return execve(attack->path, argv, argv + 1);
 }
 
+// fork_with begins a process that ends at once.
+static long fork_with(unsigned long flags)
+{
+    const long pid = syscall(SYS_clone, flags | SIGCHLD, 0, 0, 0, 0);
+    if (pid == 0)
+        _exit(0);
+    return pid;
+}
+
 static long begin_process(void)
 {
-    return syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+    return fork_with(0);
 }
 
 static long open_packet_socket(void)
@@ -83,6 +97,42 @@ static long open_packet_socket(void)
 static long open_netlink_socket(void)
 {
     return socket(AF_NETLINK, SOCK_RAW, 0);
+}
+
+static long open_internet_socket(void)
+{
+    return socket(AF_INET, SOCK_STREAM, 0);
+}
+
+static long open_local_socket(void)
+{
+    return socket(AF_UNIX, SOCK_STREAM, 0);
+}
+
+static long open_crypto_socket(void)
+{
+    return socket(AF_ALG, SOCK_SEQPACKET, 0);
+}
+
+static long make_device(void)
+{
+    return mknod(attack->path, S_IFCHR | 0600, makedev(1, 3));
+}
+
+static long open_by_handle(void)
+{
+    struct file_handle handle = {.handle_bytes = 0};
+    return open_by_handle_at(AT_FDCWD, &handle, O_RDONLY);
+}
+
+static long make_process_in_namespace(void)
+{
+    return fork_with(CLONE_NEWUSER);
+}
+
+static long mount_files(void)
+{
+    return mount("none", attack->path, "tmpfs", 0, NULL);
 }
 
 static long trace(void)
@@ -274,18 +324,70 @@ static long (*const attacks[])(void) = {
     open_to_all,
     open_to_all_by_file,
     set_times,
+    open_internet_socket,
+    open_local_socket,
+    open_crypto_socket,
+    make_device,
+    open_by_handle,
+    make_process_in_namespace,
+    mount_files,
 };
+
+// try_all does what this process is to do.
+static void try_all(enum who who)
+{
+    const int error = errno;
+    const uint64_t count = attack == NULL || attack->who != who ? 0 : attack->count;
+    if (count > 0 && count <= ATTACKS_MAX) {
+        attack->count = 0;
+        for (uint64_t i = 0; i < count; i++) {
+            const uint64_t number = attack->numbers[i] - 1;
+            if (number < sizeof attacks / sizeof *attacks)
+                attack->results[i] = attacks[number]() < 0 ? errno : 0;
+        }
+        attack->is_done = 1;
+    }
+    errno = error;
+}
 
 int __wrap_accept4(int fd, struct sockaddr *name, socklen_t *len, int flags)
 {
     const int accepted = __real_accept4(fd, name, len, flags);
-    const int error = errno;
-    const uint64_t number = accepted < 0 || attack == NULL ? 0 : attack->number;
-    if (number > 0 && number <= sizeof attacks / sizeof *attacks) {
-        attack->number = 0;
-        attack->result = attacks[number - 1]() < 0 ? errno : 0;
-        attack->is_done = 1;
-    }
-    errno = error;
+    if (accepted >= 0)
+        try_all(self);
     return accepted;
+}
+
+ssize_t __wrap_recvmsg(int fd, struct msghdr *message, int flags)
+{
+    const ssize_t count = __real_recvmsg(fd, message, flags);
+    if (count >= 0 && (self == KEEPER || self == HOLDER))
+        try_all(self);
+    return count;
+}
+
+// find_self tells which process this is.
+static enum who find_self(const char *command)
+{
+    if (strcmp(command, "key-holder") == 0)
+        return HOLDER;
+    if (strcmp(command, "serve") == 0)
+        return getenv("SALLYPORT_KEEPER") == NULL ? KEEPER : WORKER;
+    return strcmp(command, "connect") == 0 ? SIDECAR : ANYBODY;
+}
+
+__attribute__((constructor)) static void begin(int argc, char **argv)
+{
+    const char *path = getenv("SALLYPORT_ATTACK");
+    if (path == NULL || argc < 2)
+        return;
+    const int fd = open(path, O_RDWR | O_CLOEXEC);
+    void *memory =
+        fd < 0 ? MAP_FAILED : mmap(NULL, sizeof *attack, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (memory == MAP_FAILED)
+        abort();
+    (void)close(fd);
+    attack = memory;
+    self = find_self(argv[1]);
+    try_all(ANYBODY);
 }

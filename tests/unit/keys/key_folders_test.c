@@ -189,15 +189,17 @@ static void the_digest_of_a_file_tells_nobody_what_is_in_it(void **state)
 static void later_holders_have_the_folders_of_the_first(void **state)
 {
     struct bench *bench = *state;
-    char user[33];
+    const struct key_groups told = {.ids = {100, 100, 65534}, .count = 3};
+    struct key_groups groups;
     struct key_folders next = {.count = 0};
     const int fd = memfd_create("notes", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     assert_true(fd >= 0);
-    assert_false(key_folders_load(&next, user, sizeof user, fd)); // nobody has written it
+    assert_false(key_folders_load(&next, &groups, fd)); // nobody has written it
     assert_int_equal(try_to_open(bench, "keys/a.key"), ERR_OK);
-    assert_true(key_folders_save(&bench->folders, "sallyport", fd));
-    assert_true(key_folders_load(&next, user, sizeof user, fd));
-    assert_string_equal(user, "sallyport");
+    assert_true(key_folders_save(&bench->folders, &told, fd));
+    assert_true(key_folders_load(&next, &groups, fd));
+    assert_int_equal(groups.count, told.count);
+    assert_memory_equal(groups.ids, told.ids, sizeof told.ids);
     assert_true(next.is_sealed);
     assert_int_equal(next.count, bench->folders.count);
     assert_string_equal(next.paths[0], bench->folders.paths[0]);

@@ -31,9 +31,11 @@ static struct key_message sample(int kind)
     memset(message.name, 1, sizeof message.name);
     memset(message.root, 2, sizeof message.root);
     memset(message.digest, 3, sizeof message.digest);
+    message.landlock = 7;
+    message.has_filter = true;
     if (kind != KEY_CLOSE && kind != KEY_CHECKPOINT && kind != KEY_SEAL && kind != KEY_LINE &&
         kind != KEY_ANSWER_DONE)
-        message.bytes = slice_of_string(has_path ? "/etc/x.key" : "bytes");
+        message.bytes = slice_of_string(has_path ? "/etc/x.key" : "eight by");
     return message;
 }
 
@@ -65,16 +67,18 @@ static void what_is_malformed_is_bad(void **state)
         const char *bytes;
         size_t len;
     } cases[] = {
-        {"\0\0\0\x8", 4},                              // shorter than any
-        {"\xff\xff\xff\xff", 4},                       // longer than any
-        {"\0\0\0\x9\x0e", 5},                          // an unknown kind, already
-        {"\0\0\0\x0a\x06\0\0\0\0\0\0\0\x1x", 14},      // SEAL with something
-        {"\0\0\0\x0d\x00\0\0\0\0\0\0\0\x1\0key", 17},  // a path that is relative
-        {"\0\0\0\x0d\x00\0\0\0\0\0\0\0\x1\x9/ke", 17}, // a use that nobody knows
-        {"\0\0\0\x0d\x00\0\0\0\0\0\0\0\x1\0/\0e", 17}, // a path with a NUL
-        {"\0\0\0\x0b\x05\0\0\0\0\0\0\0\x1x\n", 15},    // a name with a line break
-        {"\0\0\0\x09\x05\0\0\0\0\0\0\0\x1", 13},       // no name
-        {"\0\0\0\x0a\x01\0\0\0\0\0\0\0\x1k", 14},      // a key's name cut off
+        {"\0\0\0\x8", 4},                                           // shorter than any
+        {"\xff\xff\xff\xff", 4},                                    // longer than any
+        {"\0\0\0\x9\x0f", 5},                                       // an unknown kind, already
+        {"\0\0\0\x0a\x06\0\0\0\0\0\0\0\x1x", 14},                   // SEAL with something
+        {"\0\0\0\x0d\x00\0\0\0\0\0\0\0\x1\0key", 17},               // a path that is relative
+        {"\0\0\0\x0d\x00\0\0\0\0\0\0\0\x1\x9/ke", 17},              // a use that nobody knows
+        {"\0\0\0\x0d\x00\0\0\0\0\0\0\0\x1\0/\0e", 17},              // a path with a NUL
+        {"\0\0\0\x0b\x05\0\0\0\0\0\0\0\x1\0\1", 15},                // half a group
+        {"\0\0\0\x0d\x05\0\0\0\0\0\0\0\x1\xff\xff\xff\xff", 17},    // what stands for no group
+        {"\0\0\0\x09\x05\0\0\0\0\0\0\0\x1", 13},                    // no group
+        {"\0\0\0\x13\x0e\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0\5\7\2", 23}, // neither a filter nor none
+        {"\0\0\0\x0a\x01\0\0\0\0\0\0\0\x1k", 14},                   // a key's name cut off
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct key_message out;
