@@ -9,7 +9,7 @@
 
 #include "auth/base/arena.h"
 #include "auth/base/json.h"
-#include "auth/json_text.h"
+#include "auth/json_members.h"
 #include "proxy/admin/kept_file.h"
 #include "proxy/config/file.h"
 
@@ -19,53 +19,18 @@ enum {
     STATE_MAX_BYTES = 64 * 1024 * 1024,
 };
 
-// member is one that an object must have.
-struct member {
-    const char *name;
-    json_type type;
-    const char *wanted;
-};
-
 enum { ROOT_VERSION, ROOT_BLOCKS, ROOT_COUNT };
-static const struct member root_members[ROOT_COUNT] = {
+static const struct json_member root_members[ROOT_COUNT] = {
     [ROOT_VERSION] = {"v", JSON_INTEGER, "a whole number"},
     [ROOT_BLOCKS] = {"blocks", JSON_ARRAY, "a list"},
 };
 
 enum { ENTRY_BLOCK, ENTRY_SINCE, ENTRY_UID, ENTRY_COUNT };
-static const struct member entry_members[ENTRY_COUNT] = {
+static const struct json_member entry_members[ENTRY_COUNT] = {
     [ENTRY_BLOCK] = {"block", JSON_STRING, "a string"},
     [ENTRY_SINCE] = {"since", JSON_INTEGER, "a whole number"},
     [ENTRY_UID] = {"uid", JSON_INTEGER, "a whole number"},
 };
-
-// members_read finds the members of an object: each must be there, with its type, and no other. `out` has one for each
-// row; they are borrowed.
-static enum err members_read(json_t *object, const struct member *members, size_t count,
-                             json_t **out, struct errinfo *info)
-{
-    const char *key = NULL;
-    json_t *value = NULL;
-    if (!json_is_object(object))
-        return errinfo_set(info, ERR_INPUT, "not an object");
-    json_object_foreach(object, key, value)
-    {
-        size_t i = 0;
-        while (i < count && strcmp(members[i].name, key) != 0)
-            i++;
-        if (i == count)
-            return errinfo_set(info, ERR_INPUT, "unknown key `%.60s`", key);
-    }
-    for (size_t i = 0; i < count; i++) {
-        out[i] = json_object_get(object, members[i].name);
-        if (out[i] == NULL)
-            return errinfo_set(info, ERR_INPUT, "`%s` is missing", members[i].name);
-        if (json_typeof(out[i]) != members[i].type)
-            return errinfo_set(info, ERR_INPUT, "`%s` is not %s", members[i].name,
-                               members[i].wanted);
-    }
-    return ERR_OK;
-}
 
 // entry_read reads one block; its text goes to the arena.
 static enum err entry_read(json_t *entry, struct arena *arena, struct block *out,
@@ -73,7 +38,7 @@ static enum err entry_read(json_t *entry, struct arena *arena, struct block *out
 {
     json_t *members[ENTRY_COUNT];
     char text[BLOCK_TEXT_CAP];
-    TRY(members_read(entry, entry_members, ENTRY_COUNT, members, info));
+    TRY(json_members_read(entry, entry_members, ENTRY_COUNT, members, info));
     const json_t *spelling = members[ENTRY_BLOCK];
     const json_int_t since_s = json_integer_value(members[ENTRY_SINCE]);
     const json_int_t uid = json_integer_value(members[ENTRY_UID]);
@@ -91,7 +56,7 @@ static enum err list_read(json_t *root, struct arena *arena, struct blocklist **
                           struct errinfo *info)
 {
     json_t *members[ROOT_COUNT];
-    TRY(members_read(root, root_members, ROOT_COUNT, members, info));
+    TRY(json_members_read(root, root_members, ROOT_COUNT, members, info));
     if (json_integer_value(members[ROOT_VERSION]) != STATE_VERSION)
         return errinfo_set(info, ERR_INPUT, "`v` is not %d", (int)STATE_VERSION);
     const json_t *list = members[ROOT_BLOCKS];

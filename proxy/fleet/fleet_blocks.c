@@ -1,0 +1,455 @@
+// An array of entries, sorted by the names that they have in a store, and searched by halves.
+#include "proxy/fleet/fleet_blocks.h"
+
+#include <openssl/sha.h>
+#include <stdlib.h>
+
+#include "auth/base/hex.h"
+#include "auth/base/text.h"
+
+enum { NAME_LEN = SHA256_DIGEST_LENGTH };
+
+// How an entry stands to the store.
+enum standing {
+    STANDING_UNSEEN, // not met in this comparison
+    STANDING_SAME,   // the store has it
+    STANDING_DUE,    // the store should get it
+};
+
+struct entry {
+    struct fleet_word word; // its text follows the entry
+    uint8_t name[NAME_LEN];
+    enum standing standing;
+    bool has_seal;
+    uint8_t seal[FLEET_SEAL_LEN]; // of what was in the store when it was met last
+    char text[];
+};
+
+struct fleet_blocks {
+    struct entry **entries; // owned, each; sorted by name
+    size_t count;
+    size_t cap;
+    size_t block_count;
+    uint64_t newest; // highest version seen
+};
+
+const char *fleet_finding_name(enum fleet_finding finding)
+{
+    static const char *const names[] = {
+#define X(symbol, name) name,
+        FLEET_FINDING_TABLE(X)
+#undef X
+    };
+    ASSERT((size_t)finding < FLEET_FINDING_COUNT);
+    return names[finding];
+}
+
+struct fleet_blocks *fleet_blocks_create(void)
+{
+    return calloc(1, sizeof(struct fleet_blocks));
+}
+
+void fleet_blocks_destroy(struct fleet_blocks *blocks)
+{
+    if (blocks == NULL)
+        return;
+    for (size_t i = 0; i < blocks->count; i++)
+        free(blocks->entries[i]);
+    free(blocks->entries);
+    free(blocks);
+}
+
+size_t fleet_blocks_count(const struct fleet_blocks *blocks)
+{
+    return blocks->count;
+}
+
+size_t fleet_blocks_block_count(const struct fleet_blocks *blocks)
+{
+    return blocks->block_count;
+}
+
+const struct fleet_word *fleet_blocks_at(const struct fleet_blocks *blocks, size_t index)
+{
+    ASSERT(index < blocks->count);
+    return &blocks->entries[index]->word;
+}
+
+static void digest(const char *text, uint8_t out[NAME_LEN])
+{
+    const struct slice bytes = slice_of_string(text);
+    (void)SHA256(bytes.data, bytes.len, out);
+}
+
+void fleet_blocks_name(const char *text, char out[FLEET_NAME_CAP])
+{
+    uint8_t name[NAME_LEN];
+    struct text hex;
+    digest(text, name);
+    text_init(&hex, out, FLEET_NAME_CAP);
+    text_append_hex(&hex, slice_of(name, sizeof name));
+}
+
+// search gives the place of a name, or the one where it belongs, and whether it is there.
+static bool search(const struct fleet_blocks *blocks, const uint8_t name[NAME_LEN], size_t *out)
+{
+    size_t low = 0;
+    size_t high = blocks->count;
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+        const int order = memcmp(blocks->entries[middle]->name, name, NAME_LEN);
+        if (order == 0) {
+            *out = middle;
+            return true;
+        }
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    *out = low;
+    return false;
+}
+
+static struct entry *find(const struct fleet_blocks *blocks, const char *text)
+{
+    uint8_t name[NAME_LEN];
+    size_t index = 0;
+    digest(text, name);
+    return search(blocks, name, &index) ? blocks->entries[index] : NULL;
+}
+
+const struct fleet_word *fleet_blocks_find(const struct fleet_blocks *blocks, const char *text)
+{
+    const struct entry *entry = find(blocks, text);
+    return entry == NULL ? NULL : &entry->word;
+}
+
+// make copies a word with its text.
+static struct entry *make(const struct fleet_word *word)
+{
+    const struct slice text = slice_of_string(word->block.text);
+    struct entry *entry = calloc(1, sizeof *entry + text.len + 1);
+    if (entry == NULL)
+        return NULL;
+    (void)bytes_copy(entry->text, text.len, text);
+    entry->word = *word;
+    entry->word.block.text = entry->text;
+    entry->standing = STANDING_DUE;
+    digest(entry->text, entry->name);
+    return entry;
+}
+
+// has_room makes room for one entry more.
+static bool has_room(struct fleet_blocks *blocks)
+{
+    if (blocks->count < blocks->cap)
+        return true;
+    const size_t cap = blocks->cap == 0 ? 64 : 2 * blocks->cap;
+    struct entry **entries = reallocarray(blocks->entries, cap, sizeof(struct entry *));
+    if (entries == NULL)
+        return false;
+    blocks->entries = entries;
+    blocks->cap = cap;
+    return true;
+}
+
+static void insert(struct fleet_blocks *blocks, size_t index, struct entry *entry)
+{
+    for (size_t i = blocks->count; i > index; i--)
+        blocks->entries[i] = blocks->entries[i - 1];
+    blocks->entries[index] = entry;
+    blocks->count++;
+}
+
+static void drop(struct fleet_blocks *blocks, size_t index)
+{
+    if (blocks->entries[index]->word.op == FLEET_BLOCK)
+        blocks->block_count--;
+    free(blocks->entries[index]);
+    blocks->count--;
+    for (size_t i = index; i < blocks->count; i++)
+        blocks->entries[i] = blocks->entries[i + 1];
+}
+
+// put takes a word; `*out` is its entry.
+static enum err put(struct fleet_blocks *blocks, const struct fleet_word *word, struct entry **out)
+{
+    struct entry *entry = make(word);
+    size_t index = 0;
+    if (entry == NULL || !has_room(blocks)) {
+        free(entry);
+        return ERR_MEMORY;
+    }
+    const bool is_there = search(blocks, entry->name, &index);
+    const bool was_block = is_there && blocks->entries[index]->word.op == FLEET_BLOCK;
+    const bool is_block = word->op == FLEET_BLOCK;
+    if (is_block && !was_block && blocks->block_count >= BLOCKS_MAX) {
+        free(entry);
+        return ERR_LIMIT;
+    }
+    if (is_there) {
+        entry->has_seal = blocks->entries[index]->has_seal;
+        (void)bytes_copy(entry->seal, sizeof entry->seal,
+                         slice_of(blocks->entries[index]->seal, FLEET_SEAL_LEN));
+        free(blocks->entries[index]);
+        blocks->entries[index] = entry;
+    } else {
+        insert(blocks, index, entry);
+    }
+    blocks->block_count += is_block;
+    blocks->block_count -= was_block;
+    if (word->version > blocks->newest)
+        blocks->newest = word->version;
+    *out = entry;
+    return ERR_OK;
+}
+
+enum err fleet_blocks_put(struct fleet_blocks *blocks, const struct fleet_word *word)
+{
+    struct entry *entry = NULL;
+    return put(blocks, word, &entry);
+}
+
+void fleet_blocks_forget(struct fleet_blocks *blocks, const char *text)
+{
+    uint8_t name[NAME_LEN];
+    size_t index = 0;
+    digest(text, name);
+    if (search(blocks, name, &index))
+        drop(blocks, index);
+}
+
+uint64_t fleet_blocks_next(const struct fleet_blocks *blocks)
+{
+    return blocks->newest + 1;
+}
+
+static bool is_end(const struct entry *entry)
+{
+    return entry->word.op == FLEET_UNBLOCK;
+}
+
+static bool is_old(const struct fleet_word *word, int64_t now_s)
+{
+    return word->op == FLEET_UNBLOCK && now_s - word->block.since_s > FLEET_END_KEPT_S;
+}
+
+static int compare_times(const void *a, const void *b)
+{
+    const int64_t left = *(const int64_t *)a;
+    const int64_t right = *(const int64_t *)b;
+    return left < right ? 1 : left > right ? -1 : 0;
+}
+
+// oldest_kept gives the time of the oldest end that there is room for.
+static int64_t oldest_kept(const struct fleet_blocks *blocks)
+{
+    const size_t end_count = blocks->count - blocks->block_count;
+    if (end_count <= FLEET_ENDS_MAX)
+        return INT64_MIN;
+    int64_t *times = calloc(end_count, sizeof *times);
+    size_t count = 0;
+    if (times == NULL)
+        return INT64_MIN; // the next time
+    for (size_t i = 0; i < blocks->count; i++) {
+        if (is_end(blocks->entries[i]))
+            times[count++] = blocks->entries[i]->word.block.since_s;
+    }
+    qsort(times, count, sizeof *times, compare_times);
+    const int64_t oldest = times[FLEET_ENDS_MAX - 1];
+    free(times);
+    return oldest;
+}
+
+size_t fleet_blocks_expire(struct fleet_blocks *blocks, int64_t now_s)
+{
+    const int64_t oldest_s = oldest_kept(blocks);
+    size_t kept = 0;
+    for (size_t i = 0; i < blocks->count; i++) {
+        struct entry *entry = blocks->entries[i];
+        if (is_old(&entry->word, now_s) || (is_end(entry) && entry->word.block.since_s < oldest_s))
+            free(entry);
+        else
+            blocks->entries[kept++] = entry;
+    }
+    const size_t gone = blocks->count - kept;
+    blocks->count = kept;
+    return gone;
+}
+
+void fleet_blocks_version_all(struct fleet_blocks *blocks, const char *by)
+{
+    const uint64_t version = blocks->newest + 1;
+    for (size_t i = 0; i < blocks->count; i++) {
+        struct entry *entry = blocks->entries[i];
+        if (entry->word.version != 0)
+            continue;
+        entry->word.version = version;
+        (void)string_copy(entry->word.by, sizeof entry->word.by, slice_of_string(by));
+        entry->standing = STANDING_DUE;
+        blocks->newest = version;
+    }
+}
+
+enum err fleet_blocks_list(const struct fleet_blocks *blocks, struct blocklist **out)
+{
+    struct block *list = calloc(blocks->block_count + 1, sizeof *list);
+    size_t count = 0;
+    *out = NULL;
+    if (list == NULL)
+        return ERR_MEMORY;
+    for (size_t i = 0; i < blocks->count; i++) {
+        if (!is_end(blocks->entries[i]))
+            list[count++] = blocks->entries[i]->word.block;
+    }
+    const enum err error = blocklist_create(list, count, out);
+    free(list);
+    return error;
+}
+
+// compare gives the order of two words on one block: the higher one holds. Total, so that all proxies agree.
+static int compare(const struct fleet_word *a, const struct fleet_word *b)
+{
+    if (a->version != b->version)
+        return a->version < b->version ? -1 : 1;
+    if (a->op != b->op)
+        return a->op == FLEET_BLOCK ? 1 : -1;
+    const int by = strcmp(a->by, b->by);
+    if (by != 0)
+        return by;
+    if (a->block.since_s != b->block.since_s)
+        return a->block.since_s < b->block.since_s ? -1 : 1;
+    if (a->block.uid != b->block.uid)
+        return a->block.uid < b->block.uid ? -1 : 1;
+    return 0;
+}
+
+void fleet_blocks_begin(struct fleet_blocks *blocks)
+{
+    for (size_t i = 0; i < blocks->count; i++)
+        blocks->entries[i]->standing = STANDING_UNSEEN;
+}
+
+// keep_seal notes how the entry stands in the store.
+static void keep_seal(struct entry *entry, const uint8_t *seal)
+{
+    (void)bytes_copy(entry->seal, sizeof entry->seal, slice_of(seal, FLEET_SEAL_LEN));
+    entry->has_seal = true;
+}
+
+// take makes a newer word ours, or one on a block that is new.
+static enum fleet_finding take(struct fleet_blocks *blocks, const struct fleet_word *word,
+                               const uint8_t *seal)
+{
+    struct fleet_word shared = *word;
+    struct entry *entry = NULL;
+    shared.is_shared = true;
+    const enum err error = put(blocks, &shared, &entry);
+    if (error != ERR_OK)
+        return error == ERR_LIMIT ? FLEET_NO_ROOM : FLEET_NO_MEMORY;
+    entry->standing = STANDING_SAME;
+    keep_seal(entry, seal);
+    return FLEET_TAKEN;
+}
+
+// read_name reads the name of an entry. False: nothing of ours is called so.
+static bool read_name(struct slice name, uint8_t out[NAME_LEN])
+{
+    size_t digits = 0;
+    for (size_t i = 0; i < name.len; i++) {
+        if (hex_digit(name.data[i]) < 0 || (name.data[i] >= 'A' && name.data[i] <= 'F'))
+            return false;
+    }
+    return hex_read(name, out, NAME_LEN, &digits) && digits == 2 * (size_t)NAME_LEN;
+}
+
+// is_named_so tells whether a word stands under the name that is its own.
+static bool is_named_so(const struct fleet_word *word, const uint8_t name[NAME_LEN])
+{
+    uint8_t own[NAME_LEN];
+    digest(word->block.text, own);
+    return memcmp(own, name, NAME_LEN) == 0 && word->version > 0 &&
+           word->version <= FLEET_VERSION_MAX;
+}
+
+enum fleet_finding fleet_blocks_meet(struct fleet_blocks *blocks, struct slice name,
+                                     const struct fleet_word *word,
+                                     const uint8_t seal[FLEET_SEAL_LEN], int64_t now_s)
+{
+    uint8_t key[NAME_LEN];
+    size_t index = 0;
+    if (!read_name(name, key))
+        return FLEET_FORGED;
+    struct entry *entry = search(blocks, key, &index) ? blocks->entries[index] : NULL;
+    if (entry != NULL)
+        keep_seal(entry, seal);
+    if (word == NULL || !is_named_so(word, key)) {
+        if (entry != NULL)
+            entry->standing = STANDING_DUE;
+        return FLEET_FORGED;
+    }
+    if (entry == NULL && is_old(word, now_s))
+        return FLEET_OLD;
+    const int order = entry == NULL ? 1 : compare(word, &entry->word);
+    if (order > 0)
+        return take(blocks, word, seal);
+    entry->standing = order == 0 ? STANDING_SAME : STANDING_DUE;
+    if (order < 0)
+        return entry->word.is_shared ? FLEET_ROLLED_BACK : FLEET_BEHIND;
+    entry->word.is_shared = true;
+    return FLEET_SAME;
+}
+
+size_t fleet_blocks_end(struct fleet_blocks *blocks, int64_t now_s)
+{
+    size_t vanished = 0;
+    for (size_t i = 0; i < blocks->count; i++) {
+        struct entry *entry = blocks->entries[i];
+        if (entry->standing != STANDING_UNSEEN)
+            continue;
+        // Of an end that nobody keeps any more somebody with a faster clock may have been rid already.
+        const bool is_ending = is_old(&entry->word, now_s + FLEET_END_KEPT_S / 10);
+        entry->standing = is_ending ? STANDING_SAME : STANDING_DUE;
+        entry->has_seal = false;
+        vanished += entry->word.is_shared && !is_ending;
+    }
+    return vanished;
+}
+
+bool fleet_blocks_due(const struct fleet_blocks *blocks, size_t *cursor, struct fleet_due *out)
+{
+    while (*cursor < blocks->count) {
+        const struct entry *entry = blocks->entries[(*cursor)++];
+        if (entry->standing != STANDING_DUE || entry->word.version == 0)
+            continue;
+        struct text hex;
+        out->word = &entry->word;
+        out->has_seal = entry->has_seal;
+        (void)bytes_copy(out->seal, sizeof out->seal, slice_of(entry->seal, FLEET_SEAL_LEN));
+        text_init(&hex, out->name, sizeof out->name);
+        text_append_hex(&hex, slice_of(entry->name, NAME_LEN));
+        return true;
+    }
+    return false;
+}
+
+bool fleet_blocks_note_shared(struct fleet_blocks *blocks, const char *text, uint64_t version)
+{
+    struct entry *entry = find(blocks, text);
+    if (entry == NULL || entry->word.version != version)
+        return false;
+    const bool is_news = !entry->word.is_shared;
+    entry->word.is_shared = true;
+    entry->standing = STANDING_SAME;
+    return is_news;
+}
+
+void fleet_blocks_unshare(struct fleet_blocks *blocks)
+{
+    for (size_t i = 0; i < blocks->count; i++) {
+        blocks->entries[i]->word.is_shared = false;
+        blocks->entries[i]->has_seal = false;
+        blocks->entries[i]->standing = STANDING_DUE;
+    }
+}

@@ -1,0 +1,380 @@
+// Merging words on blocks: what is newer holds everywhere, in any order; what is forged, older or missing changes nothing.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+// cmocka wants the four above first
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "proxy/fleet/fleet_blocks.h"
+#include "proxy/fleet/fleet_word.h"
+
+enum { NOW = 1800000000 };
+#define A "aaaaaaaaaaaaaaaa"
+#define B "bbbbbbbbbbbbbbbb"
+
+struct spoken {
+    struct fleet_word word;
+    char text[BLOCK_TEXT_CAP];
+    char name[FLEET_NAME_CAP];
+};
+
+static struct spoken *say(const char *block, enum fleet_op op, uint64_t version, const char *by)
+{
+    static struct spoken ring[8];
+    static size_t next;
+    struct spoken *spoken = &ring[next++ % 8];
+    struct errinfo info;
+    *spoken = (struct spoken){0};
+    assert_int_equal(ERR_OK,
+                     block_parse(slice_of_string(block), spoken->text, &spoken->word.block, &info));
+    spoken->word.op = op;
+    spoken->word.version = version;
+    spoken->word.block.since_s = NOW;
+    (void)string_copy(spoken->word.by, sizeof spoken->word.by, slice_of_string(by));
+    fleet_blocks_name(spoken->text, spoken->name);
+    return spoken;
+}
+
+static const uint8_t seal[FLEET_SEAL_LEN] = {1};
+
+static enum fleet_finding meet(struct fleet_blocks *blocks, const struct spoken *spoken)
+{
+    return fleet_blocks_meet(blocks, slice_of_string(spoken->name), &spoken->word, seal, NOW);
+}
+
+static struct fleet_blocks *make(void)
+{
+    struct fleet_blocks *blocks = fleet_blocks_create();
+    assert_non_null(blocks);
+    return blocks;
+}
+
+static size_t count_due(const struct fleet_blocks *blocks)
+{
+    struct fleet_due due;
+    size_t cursor = 0;
+    size_t count = 0;
+    while (fleet_blocks_due(blocks, &cursor, &due))
+        count++;
+    return count;
+}
+
+static bool is_blocked(const struct fleet_blocks *blocks, const char *text)
+{
+    const struct fleet_word *word = fleet_blocks_find(blocks, text);
+    return word != NULL && word->op == FLEET_BLOCK;
+}
+
+static void put(struct fleet_blocks *blocks, const struct spoken *spoken)
+{
+    assert_int_equal(ERR_OK, fleet_blocks_put(blocks, &spoken->word));
+}
+
+static void a_word_of_the_store_is_taken_once(void **state)
+{
+    (void)state;
+    struct fleet_blocks *blocks = make();
+    fleet_blocks_begin(blocks);
+    assert_int_equal(FLEET_TAKEN, meet(blocks, say("client:a", FLEET_BLOCK, 5, A)));
+    assert_int_equal(0, fleet_blocks_end(blocks, NOW));
+    assert_true(is_blocked(blocks, "client:a"));
+    assert_int_equal(6, fleet_blocks_next(blocks));
+    fleet_blocks_begin(blocks);
+    assert_int_equal(FLEET_SAME, meet(blocks, say("client:a", FLEET_BLOCK, 5, A)));
+    assert_int_equal(0, fleet_blocks_end(blocks, NOW));
+    assert_int_equal(0, count_due(blocks));
+    fleet_blocks_destroy(blocks);
+}
+
+static void an_end_with_a_higher_version_unblocks_and_is_kept(void **state)
+{
+    (void)state;
+    struct fleet_blocks *blocks = make();
+    put(blocks, say("client:a", FLEET_BLOCK, 5, A));
+    fleet_blocks_begin(blocks);
+    assert_int_equal(FLEET_TAKEN, meet(blocks, say("client:a", FLEET_UNBLOCK, 6, B)));
+    assert_false(is_blocked(blocks, "client:a"));
+    assert_int_equal(1, fleet_blocks_count(blocks));
+    assert_int_equal(0, fleet_blocks_block_count(blocks));
+    fleet_blocks_destroy(blocks);
+}
+
+static void of_the_same_version_the_block_wins_in_any_order(void **state)
+{
+    (void)state;
+    for (int order = 0; order < 2; order++) {
+        struct fleet_blocks *blocks = make();
+        const enum fleet_op first = order == 0 ? FLEET_BLOCK : FLEET_UNBLOCK;
+        const enum fleet_op second = order == 0 ? FLEET_UNBLOCK : FLEET_BLOCK;
+        put(blocks, say("client:a", first, 5, A));
+        fleet_blocks_begin(blocks);
+        (void)meet(blocks, say("client:a", second, 5, B));
+        assert_true(is_blocked(blocks, "client:a"));
+        fleet_blocks_destroy(blocks);
+    }
+}
+
+static void what_was_made_while_the_store_was_away_is_due_and_has_not_vanished(void **state)
+{
+    (void)state;
+    struct fleet_blocks *blocks = make();
+    put(blocks, say("client:mine", FLEET_BLOCK, 3, A));
+    fleet_blocks_begin(blocks);
+    assert_int_equal(FLEET_TAKEN, meet(blocks, say("client:theirs", FLEET_BLOCK, 3, B)));
+    assert_int_equal(0, fleet_blocks_end(blocks, NOW));
+    assert_int_equal(1, count_due(blocks));
+    assert_true(fleet_blocks_note_shared(blocks, "client:mine", 3));
+    assert_false(fleet_blocks_note_shared(blocks, "client:mine", 3));
+    assert_false(fleet_blocks_note_shared(blocks, "client:mine", 4));
+    assert_int_equal(0, count_due(blocks));
+    assert_int_equal(2, fleet_blocks_block_count(blocks));
+    fleet_blocks_destroy(blocks);
+}
+
+static void what_vanished_is_named_kept_and_due(void **state)
+{
+    (void)state;
+    struct fleet_blocks *blocks = make();
+    fleet_blocks_begin(blocks);
+    (void)meet(blocks, say("client:a", FLEET_BLOCK, 5, A));
+    (void)meet(blocks, say("client:b", FLEET_UNBLOCK, 6, A));
+    (void)fleet_blocks_end(blocks, NOW);
+    fleet_blocks_begin(blocks);
+    assert_int_equal(2, fleet_blocks_end(blocks, NOW));
+    assert_true(is_blocked(blocks, "client:a"));
+    assert_int_equal(2, count_due(blocks));
+    struct fleet_due due;
+    size_t cursor = 0;
+    while (fleet_blocks_due(blocks, &cursor, &due))
+        assert_false(due.has_seal);
+    fleet_blocks_destroy(blocks);
+}
+
+static void what_is_older_changes_nothing_and_is_due(void **state)
+{
+    (void)state;
+    struct fleet_blocks *blocks = make();
+    fleet_blocks_begin(blocks);
+    (void)meet(blocks, say("client:a", FLEET_BLOCK, 5, A));
+    (void)fleet_blocks_end(blocks, NOW);
+    fleet_blocks_begin(blocks);
+    assert_int_equal(FLEET_ROLLED_BACK, meet(blocks, say("client:a", FLEET_UNBLOCK, 4, A)));
+    (void)fleet_blocks_end(blocks, NOW);
+    assert_true(is_blocked(blocks, "client:a"));
+    struct fleet_due due;
+    size_t cursor = 0;
+    assert_true(fleet_blocks_due(blocks, &cursor, &due));
+    assert_int_equal(5, due.word->version);
+    assert_true(due.has_seal);
+    assert_memory_equal(seal, due.seal, sizeof seal);
+    fleet_blocks_destroy(blocks);
+}
+
+static void a_store_that_is_behind_is_no_alarm(void **state)
+{
+    (void)state;
+    struct fleet_blocks *blocks = make();
+    put(blocks, say("client:a", FLEET_BLOCK, 5, A));
+    fleet_blocks_begin(blocks);
+    assert_int_equal(FLEET_BEHIND, meet(blocks, say("client:a", FLEET_UNBLOCK, 4, B)));
+    assert_true(is_blocked(blocks, "client:a"));
+    fleet_blocks_destroy(blocks);
+}
+
+static void what_does_not_open_changes_nothing(void **state)
+{
+    (void)state;
+    struct fleet_blocks *blocks = make();
+    const struct spoken *known = say("client:a", FLEET_BLOCK, 5, A);
+    const struct spoken *unknown = say("client:b", FLEET_BLOCK, 5, A);
+    fleet_blocks_begin(blocks);
+    (void)meet(blocks, known);
+    (void)fleet_blocks_end(blocks, NOW);
+    fleet_blocks_begin(blocks);
+    assert_int_equal(FLEET_FORGED,
+                     fleet_blocks_meet(blocks, slice_of_string(known->name), NULL, seal, NOW));
+    assert_int_equal(FLEET_FORGED,
+                     fleet_blocks_meet(blocks, slice_of_string(unknown->name), NULL, seal, NOW));
+    assert_int_equal(0, fleet_blocks_end(blocks, NOW));
+    assert_true(is_blocked(blocks, "client:a"));
+    assert_int_equal(1, fleet_blocks_count(blocks));
+    assert_int_equal(1, count_due(blocks));
+    fleet_blocks_destroy(blocks);
+}
+
+static void a_word_under_another_name_or_with_an_impossible_version_is_forged(void **state)
+{
+    (void)state;
+    struct fleet_blocks *blocks = make();
+    const struct spoken *other = say("client:b", FLEET_BLOCK, 5, A);
+    struct spoken *word = say("client:a", FLEET_BLOCK, 5, A);
+    char upper[FLEET_NAME_CAP];
+    const char *const names[] = {other->name, "", "abc", "client:a", upper};
+    (void)string_copy(upper, sizeof upper, slice_of_string(word->name));
+    for (size_t i = 0; upper[i] != '\0'; i++)
+        upper[i] = upper[i] >= 'a' ? (char)(upper[i] - 32) : upper[i];
+    fleet_blocks_begin(blocks);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        assert_int_equal(FLEET_FORGED, fleet_blocks_meet(blocks, slice_of_string(names[i]),
+                                                         &word->word, seal, NOW));
+    word->word.version = 0;
+    assert_int_equal(FLEET_FORGED, meet(blocks, word));
+    word->word.version = FLEET_VERSION_MAX + 1;
+    assert_int_equal(FLEET_FORGED, meet(blocks, word));
+    assert_int_equal(0, fleet_blocks_count(blocks));
+    assert_int_equal(1, fleet_blocks_next(blocks));
+    fleet_blocks_destroy(blocks);
+}
+
+static void old_ends_go_and_are_not_taken_again(void **state)
+{
+    (void)state;
+    struct fleet_blocks *blocks = make();
+    struct spoken *old = say("client:a", FLEET_UNBLOCK, 5, A);
+    old->word.block.since_s = NOW - FLEET_END_KEPT_S - 1;
+    put(blocks, old);
+    put(blocks, say("client:b", FLEET_UNBLOCK, 6, A));
+    struct spoken *block = say("client:c", FLEET_BLOCK, 7, A);
+    block->word.block.since_s = NOW - 10 * FLEET_END_KEPT_S;
+    put(blocks, block);
+    assert_int_equal(1, fleet_blocks_expire(blocks, NOW));
+    assert_null(fleet_blocks_find(blocks, "client:a"));
+    assert_true(is_blocked(blocks, "client:c"));
+    fleet_blocks_begin(blocks);
+    assert_int_equal(FLEET_OLD, meet(blocks, old));
+    assert_int_equal(2, fleet_blocks_count(blocks));
+    fleet_blocks_destroy(blocks);
+}
+
+static void beyond_the_most_the_oldest_ends_go_and_blocks_stay(void **state)
+{
+    (void)state;
+    struct fleet_blocks *blocks = make();
+    char text[64];
+    for (int i = 0; i < FLEET_ENDS_MAX + 5; i++) {
+        (void)snprintf(text, sizeof text, "client:c%d", i);
+        struct spoken *end = say(text, FLEET_UNBLOCK, 1, A);
+        end->word.block.since_s = NOW - FLEET_ENDS_MAX - 10 + i;
+        put(blocks, end);
+    }
+    put(blocks, say("client:b", FLEET_BLOCK, 1, A));
+    assert_int_equal(5, fleet_blocks_expire(blocks, NOW));
+    assert_null(fleet_blocks_find(blocks, "client:c4"));
+    assert_non_null(fleet_blocks_find(blocks, "client:c5"));
+    assert_true(is_blocked(blocks, "client:b"));
+    fleet_blocks_destroy(blocks);
+}
+
+static void one_block_more_than_fits_is_refused_and_ours_stay(void **state)
+{
+    (void)state;
+    struct fleet_blocks *blocks = make();
+    char text[64];
+    for (int i = 0; i < BLOCKS_MAX; i++) {
+        (void)snprintf(text, sizeof text, "client:c%d", i);
+        put(blocks, say(text, FLEET_BLOCK, 1, A));
+    }
+    struct spoken *more = say("client:more", FLEET_BLOCK, 2, A);
+    assert_int_equal(ERR_LIMIT, fleet_blocks_put(blocks, &more->word));
+    fleet_blocks_begin(blocks);
+    assert_int_equal(FLEET_NO_ROOM, meet(blocks, more));
+    assert_int_equal(BLOCKS_MAX, fleet_blocks_block_count(blocks));
+    put(blocks, say("client:c0", FLEET_UNBLOCK, 2, A));
+    assert_int_equal(FLEET_TAKEN, meet(blocks, more));
+    struct blocklist *list = NULL;
+    assert_int_equal(ERR_OK, fleet_blocks_list(blocks, &list));
+    assert_int_equal(BLOCKS_MAX, blocklist_count(list));
+    blocklist_unref(list);
+    fleet_blocks_destroy(blocks);
+}
+
+static void words_without_a_version_get_one_before_they_are_shared(void **state)
+{
+    (void)state;
+    struct fleet_blocks *blocks = make();
+    put(blocks, say("client:a", FLEET_BLOCK, 0, ""));
+    assert_int_equal(0, count_due(blocks));
+    fleet_blocks_version_all(blocks, A);
+    assert_int_equal(1, count_due(blocks));
+    assert_int_equal(1, fleet_blocks_find(blocks, "client:a")->version);
+    assert_string_equal(A, fleet_blocks_find(blocks, "client:a")->by);
+    assert_int_equal(2, fleet_blocks_next(blocks));
+    fleet_blocks_destroy(blocks);
+}
+
+// merge_all lets one set meet the words of another one, as by a store, and give it what is due.
+static void merge(struct fleet_blocks *to, const struct fleet_blocks *from)
+{
+    fleet_blocks_begin(to);
+    for (size_t i = 0; i < fleet_blocks_count(from); i++) {
+        const struct fleet_word *word = fleet_blocks_at(from, i);
+        char name[FLEET_NAME_CAP];
+        fleet_blocks_name(word->block.text, name);
+        (void)fleet_blocks_meet(to, slice_of_string(name), word, seal, NOW);
+    }
+    (void)fleet_blocks_end(to, NOW);
+}
+
+static void sets_that_met_each_other_are_equal_whatever_the_order(void **state)
+{
+    (void)state;
+    unsigned seed = 4711;
+    for (int round = 0; round < 200; round++) {
+        struct fleet_blocks *sets[3] = {make(), make(), make()};
+        for (int i = 0; i < 12; i++) {
+            char text[32];
+            struct fleet_blocks *set = sets[rand_r(&seed) % 3];
+            (void)snprintf(text, sizeof text, "client:c%d", rand_r(&seed) % 4);
+            const uint64_t version = rand_r(&seed) % 2 == 0 ? fleet_blocks_next(set) : 3;
+            struct spoken *word = say(text, rand_r(&seed) % 2 == 0 ? FLEET_BLOCK : FLEET_UNBLOCK,
+                                      version, rand_r(&seed) % 2 == 0 ? A : B);
+            word->word.block.uid = (uint32_t)(rand_r(&seed) % 2);
+            put(set, word);
+        }
+        for (int i = 0; i < 2; i++) {
+            for (int to = 0; to < 3; to++) {
+                for (int from = 0; from < 3; from++)
+                    merge(sets[(to + round) % 3], sets[(from + round) % 3]);
+            }
+        }
+        for (int i = 1; i < 3; i++) {
+            assert_int_equal(fleet_blocks_count(sets[0]), fleet_blocks_count(sets[i]));
+            for (size_t w = 0; w < fleet_blocks_count(sets[0]); w++) {
+                const struct fleet_word *one = fleet_blocks_at(sets[0], w);
+                const struct fleet_word *other = fleet_blocks_at(sets[i], w);
+                assert_string_equal(one->block.text, other->block.text);
+                assert_int_equal(one->version, other->version);
+                assert_int_equal(one->op, other->op);
+                assert_string_equal(one->by, other->by);
+                assert_int_equal(one->block.uid, other->block.uid);
+            }
+        }
+        for (int i = 0; i < 3; i++)
+            fleet_blocks_destroy(sets[i]);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_word_of_the_store_is_taken_once),
+        cmocka_unit_test(an_end_with_a_higher_version_unblocks_and_is_kept),
+        cmocka_unit_test(of_the_same_version_the_block_wins_in_any_order),
+        cmocka_unit_test(what_was_made_while_the_store_was_away_is_due_and_has_not_vanished),
+        cmocka_unit_test(what_vanished_is_named_kept_and_due),
+        cmocka_unit_test(what_is_older_changes_nothing_and_is_due),
+        cmocka_unit_test(a_store_that_is_behind_is_no_alarm),
+        cmocka_unit_test(what_does_not_open_changes_nothing),
+        cmocka_unit_test(a_word_under_another_name_or_with_an_impossible_version_is_forged),
+        cmocka_unit_test(old_ends_go_and_are_not_taken_again),
+        cmocka_unit_test(beyond_the_most_the_oldest_ends_go_and_blocks_stay),
+        cmocka_unit_test(one_block_more_than_fits_is_refused_and_ours_stay),
+        cmocka_unit_test(words_without_a_version_get_one_before_they_are_shared),
+        cmocka_unit_test(sets_that_met_each_other_are_equal_whatever_the_order),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
