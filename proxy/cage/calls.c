@@ -193,20 +193,31 @@ void calls_add_memory(struct calls *calls)
     add_without(calls, SYS_mprotect, 2, PROT_EXEC);
 }
 
-// Without clone3, whose flags are in memory, libc makes threads by clone.
-void calls_add_threads(struct calls *calls, int otherwise)
+// look_at_clone passes what makes no namespace; a process, and not a thread, does `of_processes`. Without clone3, whose flags are in
+// memory, libc makes both by clone.
+static void look_at_clone(struct calls *calls, int of_namespaces, int of_processes)
 {
     const uint32_t spaces = (uint32_t)CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER |
                             CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWCGROUP;
     const unsigned short begin = begin_call(calls, SYS_clone);
     load(calls, ARGUMENT(0));
-    when_any_bit(calls, spaces, otherwise);
+    when_any_bit(calls, spaces, of_namespaces);
     when_any_bit(calls, CLONE_THREAD, CALLS_PASS);
-    finish(calls, otherwise);
+    finish(calls, of_processes);
     end_call(calls, begin);
 #ifdef SYS_clone3
     when_equal(calls, SYS_clone3, ENOSYS);
 #endif
+}
+
+void calls_add_threads(struct calls *calls, int otherwise)
+{
+    look_at_clone(calls, otherwise, otherwise);
+}
+
+void calls_add_processes(struct calls *calls, int otherwise)
+{
+    look_at_clone(calls, otherwise, CALLS_PASS);
 }
 
 // look_at_cutting: before its third version Landlock takes the cutting of a file that is opened to read for reading.

@@ -45,6 +45,9 @@ void calls_add_memory(struct calls *calls);
 // calls_add_threads passes new threads. A new process does `otherwise`.
 void calls_add_threads(struct calls *calls, int otherwise);
 
+// calls_add_processes passes new threads and processes; in namespaces of their own they do `otherwise`.
+void calls_add_processes(struct calls *calls, int otherwise);
+
 // calls_add_opening passes the opening of files, but refuses to cut one that is opened to read.
 void calls_add_opening(struct calls *calls);
 

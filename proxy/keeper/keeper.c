@@ -16,6 +16,7 @@
 
 #include "auth/ipaddr.h"
 #include "proxy/cage/rights.h"
+#include "proxy/keeper/keeper_calls.h"
 #include "proxy/keeper/keeper_holder.h"
 #include "proxy/keeper/keeper_socket.h"
 #include "proxy/log/log.h"
@@ -461,7 +462,7 @@ int keeper_run(const char *config_path)
     program_note(&keeper.program);
     (void)limits_apply();
     find_given(&given);
-    if (rights_shrink_keeper(&info) != ERR_OK) {
+    if (rights_shrink_keeper(&info) != ERR_OK || keeper_calls_restrict(&info) != ERR_OK) {
         log_error(LOG_START_FAILED, "%s", info.text);
         return EXIT_FAILED;
     }

@@ -3,7 +3,8 @@
 //
 // It reads nothing from the network, no configuration and no key, and has no thread. So it is what a service manager, a
 // container or a shell knows as the proxy, whatever happens to the process that strangers talk to. What that one says is in
-// keeper_message.h; a version that serves can start the program's file with fixed arguments, and nothing else.
+// keeper_message.h; a version that serves can start the program's file with fixed arguments, and nothing else. What it and all that
+// it starts can never do is in keeper_calls.h.
 #pragma once
 
 #include <stddef.h>

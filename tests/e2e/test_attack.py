@@ -315,6 +315,22 @@ def test_what_only_an_attacker_does_is_the_end_of_a_key_holder(start, attack, pk
     assert not marker.exists()
 
 
+# What the keeper, and a version that it starts, has no business with. It may start programs: it is what does.
+NOT_OF_A_KEEPER = """trace read_memory make_user_namespace make_process_in_namespace load_bpf ring open_packet_socket
+    open_crypto_socket open_by_handle make_device mount_files""".split()
+
+
+def test_a_keeper_cannot_look_into_others_or_leave_its_namespaces(start, attack, tmp_path):
+    proxy = start(folder=_made(tmp_path / "proxy"), process={"environment": attack.environment})
+    attack.begin(*NOT_OF_A_KEEPER, path=tmp_path / "new", pid=os.getpid(), who=KEEPER)
+    proxy.reload()  # the keeper is told, for the service manager
+    eventually(attack.is_done, "it to be tried")
+    results = dict(zip(NOT_OF_A_KEEPER, attack.results()))
+    assert set(results.values()) <= {errno.EPERM, errno.EAFNOSUPPORT}, results
+    assert not (tmp_path / "new").exists()
+    assert proxy.ask("nowhere.test:443").status == 403
+
+
 def test_without_a_sandbox_these_attacks_are_attacks(attacked, attack, tmp_path):
     """That they are refused says something only if they can be done."""
     proxy = attacked(sandbox="off")
@@ -345,6 +361,8 @@ def test_without_lists_these_attacks_are_attacks_in_any_process(attack, tmp_path
     names.sort(key="remove_file".__eq__)
     done(*names)
     assert dict(zip(names, attack.results())) == dict.fromkeys(names, 0)
+    done(*NOT_OF_A_KEEPER, path=tmp_path / "new")  # what a container, or no right to it, forbids depends on the machine
+    assert set(attack.results()) - {errno.EPERM, errno.EAFNOSUPPORT}, attack.results()
     done("execute", path=_script(tmp_path / "program", marker))
     assert marker.exists()
 

@@ -62,7 +62,7 @@ LAYERS = {
     ),
     "proxy/import": (["auth/", "proxy/config/diagnostics.h", "proxy/config/yaml_document.h"], []),
     "proxy/keeper": (
-        ["auth/base/", "auth/ipaddr.h", "proxy/cage/rights.h", "proxy/clock/", "proxy/log/", "proxy/process/"],
+        ["auth/base/", "auth/ipaddr.h", "proxy/cage/", "proxy/clock/", "proxy/log/", "proxy/process/"],
         ["ev.h"],
     ),
     "proxy/keys": (
