@@ -18,14 +18,14 @@ export ROOT CACHE BAZEL PYTHON
 # What quickstart needs: the compiler, Bazel, the libraries, apt's source tools, curl, Python.
 PACKAGES_QUICKSTART=(
     bazel-bootstrap bazel-rules-java gcc g++ libev-dev libc-ares-dev libyaml-dev libidn2-dev
-    libjansson-dev libnghttp2-dev libpsl-dev zlib1g-dev publicsuffix apt dpkg-dev xz-utils ca-certificates openssl python3 curl
+    libjansson-dev libnghttp2-dev libhiredis-dev libpsl-dev zlib1g-dev publicsuffix apt dpkg-dev xz-utils ca-certificates openssl python3 curl
 )
 # What the unit and end-to-end tests need beside that.
 PACKAGES_TEST=(
     libcmocka-dev python3-pytest python3-requests python3-cryptography python3-openssl python3-h2
     git iproute2 binutils libnss3-tools nodejs nginx-light libnginx-mod-stream haproxy apache2-bin
     rsyslog tzdata mandoc zsh fish python3-pexpect bubblewrap
-    python3-yaml python3-jsonschema
+    python3-yaml python3-jsonschema redis-server
 )
 # What the tests with real client programs need beside that (tools/test --clients).
 PACKAGES_CLIENTS=(wget python3-scrapy python3-pip openjdk-17-jdk-headless python3-aiohttp
@@ -211,7 +211,7 @@ disk_cache() {
     versions="$(dpkg-query -W -f '${Package} ${Version}\n' \
         'gcc*' 'g++*' 'clang-14' 'binutils*' 'libc6-dev' 'linux-libc-dev' 'libstdc++*-dev' \
         'libgcc*-dev' 'libclang-rt-14-dev' libev-dev libc-ares-dev libyaml-dev libidn2-dev libjansson-dev libnghttp2-dev \
-        libpsl-dev zlib1g-dev libcmocka-dev 2>/dev/null | sort | sha256sum | cut -c 1-12)"
+        libhiredis-dev libpsl-dev zlib1g-dev libcmocka-dev 2>/dev/null | sort | sha256sum | cut -c 1-12)"
     printf '%s/bazel-disk-%s\n' "$CACHE" "$versions"
 }
 

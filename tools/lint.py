@@ -28,12 +28,13 @@ ONLY_IN = {
     "ares.h": {"proxy/net/dns_channel.c"},
     "yaml.h": {"proxy/config/yaml.c"},
     "idn2.h": {"proxy/config/idn.c"},
+    "hiredis/read.h": {"proxy/store/resp.c"},
     "zlib.h": {"proxy/history/log_source.c"},
     "libpsl.h": {"proxy/lint/lint.c", "proxy/lint/lint_rules.c"},
 }
 
 # Headers of libraries: forbidden unless a folder's row lists them. Everything else in <> is libc.
-LIBRARY = re.compile(r"(openssl/|nghttp2/|ev\.h|ares\.h|yaml\.h|idn2\.h|jansson\.h|libpsl\.h|zlib\.h|pthread\.h)")
+LIBRARY = re.compile(r"(openssl/|nghttp2/|hiredis/|ev\.h|ares\.h|yaml\.h|idn2\.h|jansson\.h|libpsl\.h|zlib\.h|pthread\.h)")
 
 # libc's headers that a pure part has no use for, and why.
 PURE = ("auth/", "proxy/http/")
@@ -102,7 +103,7 @@ TURNS = (
 PLAIN_ENGLISH = ("README.md", "CHANGELOG.md", "docs/", "auth/", "proxy/admin/", "proxy/audit/", "proxy/cli/",
                  "proxy/config/", "proxy/explain/", "proxy/history/", "proxy/http/", "proxy/import/", "proxy/limits/", "proxy/lint/",
                  "proxy/log/", "proxy/loop/", "proxy/net/", "proxy/outlet/", "proxy/pki/", "proxy/process/", "proxy/service/", "proxy/session/",
-                 "proxy/sidecar/", "proxy/tls/", "proxy/uplink/", "proxy/worker/", "tests/")
+                 "proxy/sidecar/", "proxy/store/", "proxy/tls/", "proxy/uplink/", "proxy/worker/", "tests/")
 
 findings = []
 

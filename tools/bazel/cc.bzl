@@ -15,6 +15,7 @@ _LIBRARIES = {
     "ares.h": "@cares",
     "ares_version.h": "@cares",
     "ev.h": "@libev",
+    "hiredis": "@hiredis",
     "idn2.h": "@libidn2",
     "jansson.h": "@jansson",
     "libpsl.h": "@libpsl",

@@ -168,6 +168,10 @@ LAYERS = {
         ],
         ["openssl/", "ev.h", "jansson.h"],
     ),
+    "proxy/store": (
+        ["auth/", "proxy/clock/", "proxy/fetch/connection.h", "proxy/loop/", "proxy/metrics/histogram.h", "proxy/tls/"],
+        ["ev.h", "hiredis/"],
+    ),
     "proxy/tls": (
         ["auth/base/", "auth/hostname.h", "auth/pem.h", "auth/server_name.h", "auth/target.h", "auth/trust.h", "proxy/net/stream.h", "proxy/net/stream_guard.h", "proxy/net/buffer.h"],
         ["openssl/", "pthread.h"],
