@@ -1231,6 +1231,11 @@ int64_t exchange_turn_ms(const struct exchange *exchange)
 
 // ---- what the session asks ----------------------------------------------------------------------
 
+bool exchange_awaits_head(const struct exchange *exchange)
+{
+    return exchange->state == EXCHANGE_READ_REQUEST;
+}
+
 bool exchange_is_tunnel(const struct exchange *exchange)
 {
     return exchange_is_open(exchange);

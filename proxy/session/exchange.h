@@ -21,6 +21,9 @@ enum exchange_step {
     EXCHANGE_STEP_DONE,  // see `ending`
 };
 
+// exchange_awaits_head tells whether the head of the request has not come as a whole.
+bool exchange_awaits_head(const struct exchange *exchange);
+
 // exchange_is_tunnel tells whether bytes flow.
 bool exchange_is_tunnel(const struct exchange *exchange);
 

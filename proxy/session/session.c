@@ -503,6 +503,16 @@ static int64_t turn_ms(const struct session *session)
     return has_exchange ? exchange_turn_ms(session->exchange) : INT64_MAX;
 }
 
+// acknowledge_handshake is for a client whose request is still to come, or the rest of it: it may hold that back until its last
+// message is acknowledged. One that has said all it wants to say waits for nothing.
+static void acknowledge_handshake(struct session *session)
+{
+    if (session->state == SESSION_SERVING &&
+        (session->exchange == NULL || exchange_awaits_head(session->exchange)))
+        tcp_stream_acknowledge(&session->tcp);
+    session->owes_ack = false;
+}
+
 // update_interest works out, from the state alone, what to wait for and until when.
 static void update_interest(struct session *session)
 {
@@ -510,6 +520,8 @@ static void update_interest(struct session *session)
     if (session->state == SESSION_DEAD)
         return;
     states[session->state].update_interest(session);
+    if (session->owes_ack)
+        acknowledge_handshake(session);
     const bool is_idle = session->state == SESSION_SERVING && session_is_idle(session);
     const bool is_unwatched = session->exchange != NULL && tcp_stream_is_unwatched(&session->tcp);
     keep_asking(session,
