@@ -93,7 +93,7 @@ static size_t word_count(const struct key *key)
 static const enum quantity quantities[] = {
     [KEY_DURATION] = QUANTITY_DURATION,   [KEY_SECONDS] = QUANTITY_DURATION,
     [KEY_SIZE] = QUANTITY_SIZE,           [KEY_RATE] = QUANTITY_RATE,
-    [KEY_BANDWIDTH] = QUANTITY_BANDWIDTH,
+    [KEY_BANDWIDTH] = QUANTITY_BANDWIDTH, [KEY_MOMENT] = QUANTITY_MOMENT,
 };
 
 const char *key_format_value(const struct key *key, int64_t value, char out[KEY_VALUE_CAP])

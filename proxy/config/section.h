@@ -24,6 +24,7 @@ enum key_kind {
     KEY_NUMBER,    // integer
     KEY_DURATION,  // integer: milliseconds
     KEY_SECONDS,   // integer: seconds; bounds and default are milliseconds
+    KEY_MOMENT,    // integer: microseconds
     KEY_SIZE,      // integer: bytes
     KEY_RATE,      // integer: events a second
     KEY_BANDWIDTH, // integer: bytes a second

@@ -8,6 +8,8 @@
 #include "proxy/config/limits.h"
 #include "proxy/config/outlets.h"
 
+enum { BUSY_POLL_MAX_US = 1000 };
+
 enum { WORKERS_MAX = 256, CONFIG_VERSION = 1 };
 
 #define TIMEOUT(key, default_ms, most_ms)                                                          \
@@ -100,6 +102,7 @@ const struct section log_section = SECTION("`log`", log_keys);
 static const struct key top_keys[] = {
     KEY_KNOWN("version", KEY_REQUIRED),
     KEY_OF("workers", workers_read, struct snapshot, workers),
+    KEY_ROW("busy_poll", KEY_MOMENT, struct snapshot, busy_poll_us, .max = BUSY_POLL_MAX_US),
     KEY_KNOWN("listeners", KEY_REQUIRED),
     KEY_KNOWN("trust", KEY_REQUIRED),
     KEY_KNOWN("sets", KEY_OPTIONAL),

@@ -9,13 +9,15 @@ enum { UNITS_QUOTED_MAX = 40 }; // bytes of a wrong value that a message repeats
 
 struct unit {
     const char *name;
-    int64_t factor; // in milliseconds, bytes or events
+    int64_t factor; // in milliseconds, microseconds, bytes or events
 };
 
 // The first unit of each has factor 1.
 static const struct unit duration_units[] = {
     {"ms", 1}, {"s", 1000}, {"m", 60 * 1000}, {"h", 60 * 60 * 1000}, {"d", 24 * 60 * 60 * 1000},
 };
+
+static const struct unit moment_units[] = {{"us", 1}, {"ms", 1000}};
 
 // Bandwidths have all but the last two.
 static const struct unit size_units[] = {
@@ -45,6 +47,8 @@ static const struct kind {
     [QUANTITY_DURATION] =
         {duration_units, sizeof duration_units / sizeof duration_units[0], DURATION_MAX_MS, "",
          "duration", "a whole number with ms, s, m, h or d, such as 500ms, 10s, 5m, 12h or 90d"},
+    [QUANTITY_MOMENT] = {moment_units, sizeof moment_units / sizeof moment_units[0], MOMENT_MAX_US,
+                         "", "duration", "a whole number with us or ms, such as 50us"},
     [QUANTITY_SIZE] =
         {size_units, SIZE_UNITS, SIZE_MAX_BYTES, "", "size",
          "a whole number with B, KB, MB, GB, TB, KiB, MiB, GiB or TiB, such as 16KiB or 50MB"},

@@ -13,14 +13,16 @@
 // quantity is what a value measures.
 enum quantity {
     QUANTITY_DURATION, // milliseconds: ms, s, m, h, d
+    QUANTITY_MOMENT,   // microseconds: us, ms
     QUANTITY_SIZE, // bytes: B, KB, MB, GB, TB (powers of 1000), KiB, MiB, GiB, TiB (powers of 1024)
     QUANTITY_RATE, // events a second: /s
     QUANTITY_BANDWIDTH, // bytes a second: B/s, KB/s, MB/s, GB/s, KiB/s, MiB/s, GiB/s
 };
 
-// The largest values that are read: a hundred years, so that sums of a few cannot overflow; an exbibyte; and the
-// highest rate and bandwidth.
+// The largest values that are read: a hundred years, so that sums of a few cannot overflow; a second, of what is measured in
+// microseconds; an exbibyte; and the highest rate and bandwidth.
 #define DURATION_MAX_MS        (INT64_C(36500) * 24 * 60 * 60 * 1000)
+#define MOMENT_MAX_US          INT64_C(1000000)
 #define SIZE_MAX_BYTES         (INT64_C(1) << 60)
 #define RATE_MAX_A_SECOND      INT64_C(1000000)
 #define BANDWIDTH_MAX_A_SECOND INT64_C(1000000000000)

@@ -8,6 +8,7 @@
 
 #include "proxy/keys/key_line.h"
 #include "proxy/log/log.h"
+#include "proxy/loop/busy_poll.h"
 #include "proxy/net/listener.h"
 #include "proxy/net/resolver.h"
 #include "proxy/session/accept.h"
@@ -59,6 +60,7 @@ struct worker {
     atomic_bool is_gone;             // the loop has ended: nobody opens the mailbox any more
     ev_timer late; // while its resolver is that of an older configuration, for lack of memory
     struct headroom headroom;
+    struct busy_poll busy_poll;
     uint64_t cut_count;           // exchanges that were ended by us
     const struct wakeup *adopted; // borrowed
 };
@@ -277,6 +279,8 @@ static void adopt(struct worker *worker)
     struct snapshot *old = worker->context.snapshot;
     adopt_ports(worker, update);
     adopt_resolver(worker, update->snapshot);
+    if (update->snapshot->busy_poll_us != old->busy_poll_us)
+        busy_poll_start(&worker->busy_poll, worker->thread.loop, update->snapshot->busy_poll_us);
     sessions_adopt(&worker->context, update->snapshot);
     snapshot_unref(old);
     free(update);
@@ -372,6 +376,7 @@ static void leave_loop(struct worker *worker)
 {
     if (worker->context.loop == NULL)
         return;
+    busy_poll_stop(&worker->busy_poll);
     ev_timer_stop(worker->context.loop, &worker->late);
     sessions_stop(&worker->context);
     resolver_destroy(worker->context.resolver);
@@ -402,6 +407,7 @@ static enum err enter_loop(void *owner, struct ev_loop *loop, struct errinfo *in
     worker->key_line = key_line;
     resolver_count_into(resolver, &worker->context.counters.dns);
     sessions_start(&worker->context);
+    busy_poll_start(&worker->busy_poll, loop, worker->context.snapshot->busy_poll_us);
     return ERR_OK;
 }
 

@@ -58,6 +58,9 @@ def parse(argv):
                         "nobody looks at it, it is observed, it is required")
     parser.add_argument("--observed", action="store_true",
                         help="sallyport beside itself: nothing on, with a chain and metrics, and with sinks beside that")
+    parser.add_argument("--busy-poll", action="store_true",
+                        help="sallyport beside itself: with workers that sleep at once, and that look "
+                        "for work before; scenarios of: latency handshake bulk")
     parser.add_argument("--keys", action="store_true",
                         help="sallyport beside itself: with its private key in the process that serves, and apart")
     parser.add_argument("--parents", action="store_true",
@@ -104,6 +107,8 @@ def chosen_peers(options):
         return proxies.OBSERVED
     if options.keys:
         return proxies.KEYS
+    if options.busy_poll:
+        return proxies.BUSY_POLL
     if options.parents:
         return proxies.PARENTS
     known = (proxies.HTTP2 if options.http2 else
@@ -229,7 +234,7 @@ def about(options, run):
 
 def finish(options, run, chosen):
     facts = about(options, run)
-    rows = list(run.results.rows(chosen, is_relative=options.inner or options.observed or options.keys or options.parents
+    rows = list(run.results.rows(chosen, is_relative=options.inner or options.observed or options.keys or options.busy_poll or options.parents
                                     or options.parents_beside or options.http2))
     print(report.as_markdown(rows) if options.markdown else report.as_text(rows), end="")
     print(f"\n{facts['cores']} cores, {facts['cpu']}, kernel {facts['kernel']}; "

@@ -291,6 +291,21 @@ class KeysApart(Sallyport):
 KEYS = [Here, KeysApart]
 
 
+class Sleeping(Sallyport):
+    title = "sleeps at once"
+
+
+class Looking(Sallyport):
+    """Its workers look for work before they sleep."""
+
+    name = "looking"
+    title = "busy_poll: 50us"
+    process = "busy_poll: 50us\n"
+
+
+BUSY_POLL = [Sleeping, Looking]
+
+
 class SallyportHttp2(Sallyport):
     """The first of its comparison: it has the name that the table sets the others against."""
 

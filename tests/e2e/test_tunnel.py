@@ -328,3 +328,12 @@ def test_bytes_that_only_look_like_tls_pass_unchanged(tunnel_to):
     too_long = b"\x16\x03\x01\xff\xff" + b"a" * 100
     for data in (too_long, b"\x17\x03\x03\x00\x00" * 50, b"\x16", b"\x17\x03"):
         tunnel.echo(data)
+
+
+def test_a_worker_that_looks_before_it_sleeps_serves_the_same_over_reloads(tunnel_to):
+    tunnel, proxy, _ = tunnel_to(busy_poll="1ms")
+    for value in ("50us", "0us", "1ms", "1ms"):
+        for number in range(20):
+            tunnel.send(f"{number:05d}".encode())
+            assert tunnel.read_exactly(5) == f"{number:05d}".encode()
+        proxy.reload(busy_poll=value)

@@ -183,7 +183,7 @@ static bool token_value(enum key_kind kind, const char *token, int64_t *out)
     static const enum quantity quantities[] = {
         [KEY_DURATION] = QUANTITY_DURATION,   [KEY_SECONDS] = QUANTITY_DURATION,
         [KEY_SIZE] = QUANTITY_SIZE,           [KEY_RATE] = QUANTITY_RATE,
-        [KEY_BANDWIDTH] = QUANTITY_BANDWIDTH,
+        [KEY_BANDWIDTH] = QUANTITY_BANDWIDTH, [KEY_MOMENT] = QUANTITY_MOMENT,
     };
     struct errinfo info;
     char *end = NULL;

@@ -132,6 +132,30 @@ static void refuses_sizes_with_other_units(void **state)
     }
 }
 
+static void reads_moments_in_microseconds_and_nothing_longer(void **state)
+{
+    (void)state;
+    static const struct duration_case cases[] = {
+        {"0us", 0}, {"50us", 50}, {"1ms", 1000}, {"1000ms", 1000000}};
+    static const char *const refused[] = {"",     "50",  "50s",    "1m",        "1.5ms", "-1us",
+                                          "5 us", "5US", "1001ms", "1000001us", "05us"};
+    struct errinfo info = {0};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        int64_t us = -1;
+        assert_int_equal(
+            quantity_parse(QUANTITY_MOMENT, slice_of_string(cases[i].text), &us, &info), ERR_OK);
+        assert_int_equal(us, cases[i].ms);
+    }
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
+        int64_t us = -1;
+        info.text[0] = '\0';
+        assert_int_not_equal(
+            quantity_parse(QUANTITY_MOMENT, slice_of_string(refused[i]), &us, &info), ERR_OK);
+        assert_int_equal(us, -1);
+        assert_true(info.text[0] != '\0');
+    }
+}
+
 static void cuts_long_values_in_messages(void **state)
 {
     (void)state;
@@ -167,6 +191,7 @@ int main(void)
         cmocka_unit_test(refuses_a_duration_with_a_nul_byte),
         cmocka_unit_test(reads_sizes_in_powers_of_1000_and_1024),
         cmocka_unit_test(refuses_sizes_with_other_units),
+        cmocka_unit_test(reads_moments_in_microseconds_and_nothing_longer),
         cmocka_unit_test(cuts_long_values_in_messages),
         cmocka_unit_test(formats_durations_in_the_largest_exact_unit),
     };
