@@ -117,7 +117,7 @@ struct snapshot {
     const char *path;               // of the file
     struct included_parts included; // snapshot's arena
     uint32_t workers;               // 1-256; `auto` already resolved to the cores usable
-    int64_t busy_poll_us;           // how long a worker looks before it sleeps; 0: it sleeps at once
+    int64_t busy_poll_us; // how long a worker looks before it sleeps; 0: it sleeps at once
     struct listener_config *listeners;
     size_t listener_count;
     struct tickets tickets;

@@ -18,6 +18,7 @@ struct channel {
     size_t inbox_cap;           // bytes
     void (*drive)(void *owner); // goes on with the request; `owner` is that of the stream
     bool is_http2;
+    bool owes_ack;      // the handshake ended with a message that nothing of ours has answered
     uint32_t stream_id; // of HTTP/2; 0: the connection itself
     bool awaits_hello; // the inbox is for the first flight inside a tunnel, and no longer for heads
     bool has_end; // the client has ended its direction; also set by who reads the stream itself

@@ -244,7 +244,7 @@ static bool is_let_in(const struct peer *peer)
 static enum session_step finish_handshake(struct session *session)
 {
     struct peer *peer = &session->peer;
-    session->owes_ack = tls_stream_is_peer_unanswered(peer->tls);
+    session->channel.owes_ack = tls_stream_is_peer_unanswered(peer->tls);
     if (session->refusal.reason == REASON_NONE && tls_stream_peer_chain(peer->tls) == NULL &&
         !peer->listener->is_certificate_optional)
         session->refusal.reason = REASON_NO_CERTIFICATE;

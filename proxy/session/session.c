@@ -510,7 +510,7 @@ static void acknowledge_handshake(struct session *session)
     if (session->state == SESSION_SERVING &&
         (session->exchange == NULL || exchange_awaits_head(session->exchange)))
         tcp_stream_acknowledge(&session->tcp);
-    session->owes_ack = false;
+    session->channel.owes_ack = false;
 }
 
 // update_interest works out, from the state alone, what to wait for and until when.
@@ -520,7 +520,7 @@ static void update_interest(struct session *session)
     if (session->state == SESSION_DEAD)
         return;
     states[session->state].update_interest(session);
-    if (session->owes_ack)
+    if (session->channel.owes_ack)
         acknowledge_handshake(session);
     const bool is_idle = session->state == SESSION_SERVING && session_is_idle(session);
     const bool is_unwatched = session->exchange != NULL && tcp_stream_is_unwatched(&session->tcp);

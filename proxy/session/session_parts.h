@@ -73,5 +73,4 @@ struct session {
     bool is_first;     // no exchange has been yet
     bool has_said_end; // our direction is finished
     bool is_plain;     // the client speaks plain HTTP
-    bool owes_ack;     // the handshake ended with a message that nothing of ours has answered
 };
