@@ -9,6 +9,8 @@ void client_limits_list(const struct client_limits *limits, struct client_limit 
         {"tunnels", "tunnels", limits->tunnels},
         {"new_tunnels", "new_tunnels_per_second", limits->new_tunnels},
         {"burst", "burst", limits->burst},
+        {"requests", "requests_per_second", limits->requests},
+        {"requests_burst", "requests_burst", limits->requests_burst},
         {"bandwidth_up", "bandwidth_up_bytes_per_second", limits->bandwidth_up},
         {"bandwidth_down", "bandwidth_down_bytes_per_second", limits->bandwidth_down},
         {"age_ms", "age_ms", (uint64_t)limits->age_ms},

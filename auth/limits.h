@@ -5,18 +5,27 @@
 
 #include <stdint.h>
 
+// Who counts what the limits of a client say.
+enum limit_scope {
+    LIMIT_MACHINE, // this proxy by itself
+    LIMIT_FLEET,   // all proxies that share a store, together
+};
+
 // What one client may use, counted by its name over all workers, connections and reloads.
 struct client_limits {
     uint32_t tunnels;        // open at a time
     uint32_t new_tunnels;    // a second
     uint32_t burst;          // of them at once, after a rest; never 0 where new_tunnels is not
+    uint32_t requests;       // of any kind, a second
+    uint32_t requests_burst; // of them at once, after a rest; never 0 where requests is not
+    enum limit_scope scope;  // of all above, and of the bandwidth
     uint64_t bandwidth_up;   // bytes a second, client to targets
     uint64_t bandwidth_down; // bytes a second, targets to client
     int64_t age_ms;          // of a tunnel, from the 200 on
     int64_t idle_ms;         // of a tunnel without a byte; in place of timeouts.idle
 };
 
-enum { CLIENT_LIMITS = 7 };
+enum { CLIENT_LIMITS = 9 };
 
 // One of a client's limits: as whoami calls it, and as explain does, with its unit.
 struct client_limit {

@@ -55,11 +55,13 @@
     X(REASON_EGRESS_UNAVAILABLE, "egress_unavailable")                                             \
     X(REASON_NOT_AUTHORIZED, "not_authorized")                                                     \
     X(REASON_AUTHORIZER_FAILED, "authorizer_failed")                                               \
+    X(REASON_STORE_LOST, "store_lost")                                                             \
     X(REASON_AUDIT_FULL, "audit_full")                                                             \
     X(REASON_DRAINING, "draining")                                                                 \
     X(REASON_LIMIT_ACCOUNTS, "limit_accounts")                                                     \
     X(REASON_LIMIT_TUNNELS, "limit_tunnels")                                                       \
     X(REASON_LIMIT_NEW_TUNNELS, "limit_new_tunnels")                                               \
+    X(REASON_LIMIT_REQUESTS, "limit_requests")                                                     \
     X(REASON_LIMIT_STREAMS, "limit_streams")                                                       \
     X(REASON_LIMIT_PROXY_TUNNELS, "limit_proxy_tunnels")                                           \
     X(REASON_LIMIT_QUESTIONS, "limit_questions")                                                   \

@@ -22,6 +22,8 @@ static const struct key client_keys[] = {
     CLIENT("tunnels", KEY_NUMBER, tunnels, 1, .max = COUNT_MAX),
     CLIENT("new_tunnels", KEY_RATE, new_tunnels, 1),
     CLIENT("burst", KEY_NUMBER, burst, 1, .max = (int64_t)RATE_MAX_A_SECOND),
+    CLIENT("requests", KEY_RATE, requests, 1),
+    CLIENT("requests_burst", KEY_NUMBER, requests_burst, 1, .max = (int64_t)RATE_MAX_A_SECOND),
     CLIENT("bandwidth_up", KEY_BANDWIDTH, bandwidth_up, BANDWIDTH_MIN),
     CLIENT("bandwidth_down", KEY_BANDWIDTH, bandwidth_down, BANDWIDTH_MIN),
     CLIENT("age", KEY_DURATION, age_ms, 1, .max = 3650 * DAY_MS),
@@ -52,9 +54,17 @@ const struct section proxy_limits_section = SECTION("`limits`", proxy_keys);
 void client_limits_read(struct reader *reader, const struct node *node, struct client_limits *out)
 {
     const struct node *burst = node_get(node, "burst");
+    out->scope = LIMIT_MACHINE;
     (void)section_read(reader, node, &client_limits_section, out);
     if (out->burst == 0) // as many at once as a second may have
         out->burst = out->new_tunnels;
+    if (out->requests_burst == 0)
+        out->requests_burst = out->requests;
+    const struct node *requests_burst = node_get(node, "requests_burst");
+    if (requests_burst != NULL && node_get(node, "requests") == NULL)
+        reader_error(reader, requests_burst,
+                     "`requests_burst` needs `requests`"
+                     "\nadd the rate that it belongs to: `requests: 200/s`");
     if (burst != NULL && node_get(node, "new_tunnels") == NULL)
         reader_error(reader, burst,
                      "`burst` needs `new_tunnels`"

@@ -39,6 +39,7 @@ static const struct wording wordings[] = {
     {502, REASON_NONE, "Bad gateway", "connection_refused"},
     {503, REASON_PARENT_REFUSED, "Service unavailable", "destination_unavailable"},
     {503, REASON_AUTHORIZER_FAILED, "No answer of the authorizer", "proxy_internal_error"},
+    {503, REASON_STORE_LOST, "The store is lost", "proxy_internal_error"},
     {503, REASON_NONE, "Service unavailable", "proxy_internal_error"},
     {504, REASON_DNS_FAILED, "Gateway timeout", "dns_timeout"},
     {504, REASON_NONE, "Gateway timeout", "connection_timeout"},
@@ -115,7 +116,7 @@ void answer_format(const struct answer *answer, struct text *out)
     text_append_format(out, "X-Request-Id: %s\r\n", answer->id);
     if (answer->status == 405)
         text_append_string(out, "Allow: GET, HEAD\r\n");
-    if (answer->status == 429)
+    if (answer->status == 429 || answer->retry_after_s > 0)
         text_append_format(out, "Retry-After: %u\r\n", answer->retry_after_s);
     if (!answer->is_persistent)
         text_append_string(out, "Connection: close\r\n");

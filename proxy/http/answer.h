@@ -10,16 +10,17 @@
 struct answer {
     uint16_t status;
     enum reason reason;
-    const char *rule;       // the rule that decided, or NULL
-    const char *client;     // name of the client entry, or NULL
-    const char *detail;     // a few words in static memory, or NULL
-    const char *help;       // a sentence for the body, borrowed for the call, or NULL
-    const char *id;         // 16 hex digits
-    const char *passed_on;  // members of Proxy-Status of those further on; NULL or "": none
-    uint16_t received;      // with a refusal of a parent: the status that it has sent; 0: none
-    bool is_persistent;     // the connection goes on
-    bool is_for_head;       // of a HEAD: no body follows, whatever Content-Length says
-    uint32_t retry_after_s; // with 429: asking again makes sense then
+    const char *rule;      // the rule that decided, or NULL
+    const char *client;    // name of the client entry, or NULL
+    const char *detail;    // a few words in static memory, or NULL
+    const char *help;      // a sentence for the body, borrowed for the call, or NULL
+    const char *id;        // 16 hex digits
+    const char *passed_on; // members of Proxy-Status of those further on; NULL or "": none
+    uint16_t received;     // with a refusal of a parent: the status that it has sent; 0: none
+    bool is_persistent;    // the connection goes on
+    bool is_for_head;      // of a HEAD: no body follows, whatever Content-Length says
+    uint32_t
+        retry_after_s; // of a limit: asking again makes sense then; 0: it does not say, but with 429
 };
 
 enum {

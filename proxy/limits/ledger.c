@@ -12,6 +12,8 @@
 
 #include "auth/base/share.h"
 #include "auth/base/slice.h"
+#include "proxy/fleet/bandwidth_share.h"
+#include "proxy/fleet/lease.h"
 
 enum {
     LEDGER_CHAINS = 16384,
@@ -37,8 +39,13 @@ struct ledger {
     _Atomic uint32_t foreign_sessions;     // these three: of other processes
     _Atomic uint32_t foreign_tunnels;
     _Atomic uint64_t foreign_memory;
-    _Atomic(void (*)(void *)) on_change;   // NULL: nobody watches
-    void *watcher;                         // borrowed; its argument; written before it
+    _Atomic(void (*)(void *)) on_change; // NULL: nobody watches
+    void *watcher;                       // borrowed; its argument; written before it
+    _Atomic uint32_t fleet;              // enum ledger_fleet
+    _Atomic uint32_t fleet_members;
+    _Atomic(struct account *) listed;      // accounts that main is to look at, with references
+    _Atomic(void (*)(void *)) on_ask;      // NULL: nobody keeps the fleet's limits
+    void *keeper;                          // borrowed; its argument; written before it
     struct account *chains[LEDGER_CHAINS]; // owned; under the lock
 };
 
@@ -69,6 +76,7 @@ static bool is_over(const struct account *account, int64_t now_ms)
 {
     return account->refs == 0 && account->foreign == 0 && account->reported == 0 &&
            rate_is_rested(&account->new_tunnels, now_ms * NS_A_MS) &&
+           rate_is_rested(&account->requests, now_ms * NS_A_MS) &&
            rate_is_rested(&account->refusals, now_ms * NS_A_MS) &&
            bandwidth_is_rested(&account->up, now_ms) && bandwidth_is_rested(&account->down, now_ms);
 }
@@ -128,11 +136,17 @@ static void forget_report(void *arg, const char *name, uint32_t tunnels)
     (void)tunnels;
 }
 
+static void drop_listed(void *arg, struct account *account)
+{
+    ledger_close_account(arg, account, INT64_MAX / NS_A_MS);
+}
+
 void ledger_destroy(struct ledger *ledger)
 {
     if (ledger == NULL)
         return;
     ledger_report(ledger, false, forget_report, NULL);
+    ledger_take_listed(ledger, drop_listed, ledger);
     drop_all_rested(ledger, INT64_MAX / NS_A_MS);
     ASSERT(ledger->sessions == 0 && ledger->tunnels == 0 && ledger->account_count == 0);
     (void)pthread_mutex_destroy(&ledger->lock);
@@ -227,6 +241,30 @@ static void join(struct ledger *ledger, struct account *account, struct account 
         end_membership(ledger, former, now_ms);
 }
 
+// bandwidth_of gives an account's bandwidth here: of a limit of the fleet the share, or an equal part as long as none is set.
+static uint64_t bandwidth_of(const struct ledger *ledger, const struct client_limits *limits,
+                             uint64_t limit, uint64_t share)
+{
+    if (limits->scope == LIMIT_MACHINE || limit == 0)
+        return limit;
+    const uint32_t members = ledger->fleet_members;
+    return share != 0 && share <= limit ? share
+                                        : bandwidth_share_alone(limit, members == 0 ? 1 : members);
+}
+
+// list has main look at an account that the caller holds, and wakes it.
+static void list(struct ledger *ledger, struct account *account)
+{
+    void (*on_ask)(void *) = atomic_load_explicit(&ledger->on_ask, memory_order_acquire);
+    if (on_ask == NULL || atomic_exchange(&account->fleet.is_listed, true))
+        return;
+    account->refs++;
+    account->fleet.next_listed = ledger->listed;
+    while (!atomic_compare_exchange_weak(&ledger->listed, &account->fleet.next_listed, account)) {
+    }
+    on_ask(ledger->keeper);
+}
+
 // set makes the account, which the caller holds, what the request says, under the lock.
 static enum err set(struct ledger *ledger, struct account *account,
                     const struct account_request *request)
@@ -244,9 +282,18 @@ static enum err set(struct ledger *ledger, struct account *account,
             return ERR_LIMIT;
     }
     join(ledger, account, owner, request->now_ms);
+    const bool is_news =
+        account->fleet.keeper == NULL || account->generation != request->generation;
     account->generation = request->generation;
-    bandwidth_set(&account->up, request->limits->bandwidth_up);
-    bandwidth_set(&account->down, request->limits->bandwidth_down);
+    account->fleet.limits = *request->limits;
+    bandwidth_set(&account->up, bandwidth_of(ledger, request->limits, request->limits->bandwidth_up,
+                                             account->fleet.share_up));
+    bandwidth_set(&account->down,
+                  bandwidth_of(ledger, request->limits, request->limits->bandwidth_down,
+                               account->fleet.share_down));
+    // What is open already, or takes bandwidth, is for main to know.
+    if (is_news && request->limits->scope == LIMIT_FLEET)
+        list(ledger, account);
     return ERR_OK;
 }
 
@@ -377,6 +424,20 @@ static bool refuse(struct limit_refusal *out, enum reason reason, bool is_of_who
     return false;
 }
 
+// take_for_process counts a tunnel for the process that the account has taken, or takes it back.
+static bool take_for_process(struct ledger *ledger, struct account *account,
+                             struct limit_refusal *out)
+{
+    if (!take_one(&ledger->tunnels, ledger->tunnels_max, ledger->foreign_tunnels)) {
+        account->tunnels--;
+        account->fleet.spare++;
+        return refuse(out, REASON_LIMIT_PROXY_TUNNELS, true, 0);
+    }
+    account->refs++; // the caller holds one: it does not rise from 0
+    note_change(ledger);
+    return true;
+}
+
 // The client's own limits come first: what they refuse never takes anything, not even for a moment, from what
 // all clients share.
 bool ledger_take_tunnel(struct ledger *ledger, struct account *account,
@@ -386,13 +447,8 @@ bool ledger_take_tunnel(struct ledger *ledger, struct account *account,
         return refuse(out, REASON_LIMIT_MEMORY, true, 0);
     if (!take_one(&account->tunnels, limits->tunnels, account->foreign))
         return refuse(out, REASON_LIMIT_TUNNELS, false, 0);
-    if (!take_one(&ledger->tunnels, ledger->tunnels_max, ledger->foreign_tunnels)) {
-        account->tunnels--;
-        return refuse(out, REASON_LIMIT_PROXY_TUNNELS, true, 0);
-    }
-    account->refs++; // the caller holds one: it does not rise from 0
-    note_change(ledger);
-    return true;
+    account->fleet.spare--;
+    return take_for_process(ledger, account, out);
 }
 
 bool ledger_begin_tunnel(struct account *account, const struct client_limits *limits,
@@ -409,8 +465,248 @@ void ledger_give_tunnel(struct ledger *ledger, struct account *account, int64_t 
 {
     count_down(&ledger->tunnels);
     count_down(&account->tunnels);
+    account->fleet.spare++;
     note_change(ledger);
     ledger_close_account(ledger, account, now_ms);
+}
+
+void ledger_end_wait(struct ledger *ledger, struct ledger_ticket *ticket, int64_t now_ms)
+{
+    struct account *account = ticket->account;
+    if (account == NULL)
+        return;
+    count_down(&account->fleet.queues[ticket->kind].waiting);
+    ticket->account = NULL;
+    ledger_close_account(ledger, account, now_ms);
+}
+
+static enum ledger_turn refuse_turn(struct limit_refusal *out, enum reason reason, int64_t wait_ms)
+{
+    (void)refuse(out, reason, false, wait_ms * NS_A_MS);
+    return LEDGER_REFUSED;
+}
+
+// begin_wait makes a request wait. It counts in the next question: one that is under way may have been sent before.
+static void begin_wait(struct account *account, enum fleet_kind kind, struct ledger_ticket *ticket)
+{
+    struct fleet_queue *queue = &account->fleet.queues[kind];
+    account->refs++;
+    queue->waiting++;
+    *ticket = (struct ledger_ticket){.account = account, .kind = kind, .round = queue->round + 1};
+}
+
+// wait_for makes a request wait, or says what has become of its question; `reason` is that of a full limit.
+static enum ledger_turn wait_for(struct ledger *ledger, struct account *account,
+                                 enum fleet_kind kind, struct ledger_ticket *ticket,
+                                 enum reason reason, struct limit_refusal *out)
+{
+    if (ticket->account == NULL) {
+        begin_wait(account, kind, ticket);
+        list(ledger, account);
+        return LEDGER_WAITS;
+    }
+    struct fleet_queue *queue = &account->fleet.queues[kind];
+    const struct fleet_answer answer = fleet_queue_answer(queue);
+    if ((int32_t)(answer.round - ticket->round) < 0)
+        return LEDGER_WAITS;
+    switch (answer.outcome) {
+    case FLEET_GRANTED: // others were quicker
+        ticket->round = queue->round + 1;
+        list(ledger, account);
+        return LEDGER_WAITS;
+    case FLEET_FULL:
+        return refuse_turn(out, reason, answer.wait_ms);
+    case FLEET_UNKNOWN:
+        break;
+    }
+    return refuse_turn(out, REASON_STORE_LOST, 0);
+}
+
+// take_place takes one of the account's places, or makes the request wait for one.
+static enum ledger_turn take_place(struct ledger *ledger, struct account *account, uint32_t limit,
+                                   struct ledger_ticket *ticket, struct limit_refusal *out)
+{
+    struct fleet_account *fleet = &account->fleet;
+    if (fleet_account_take_place(fleet)) {
+        account->tunnels++;
+        if (fleet->spare == fleet->low)
+            list(ledger, account);
+        return LEDGER_TAKEN;
+    }
+    switch ((enum ledger_fleet)ledger->fleet) {
+    case LEDGER_FLEET_ASKS:
+        return wait_for(ledger, account, FLEET_TUNNELS, ticket, REASON_LIMIT_TUNNELS, out);
+    case LEDGER_FLEET_SHARES:
+        if (!take_one(&account->tunnels, lease_share(limit, ledger->fleet_members),
+                      account->foreign))
+            return refuse_turn(out, REASON_LIMIT_TUNNELS, 0);
+        fleet->spare--;
+        return LEDGER_TAKEN;
+    case LEDGER_FLEET_REFUSES:
+        break;
+    }
+    return refuse_turn(out, REASON_STORE_LOST, 0);
+}
+
+// settle ends the waiting of a request that has its turn, for this or for anything else.
+static enum ledger_turn settle(struct ledger *ledger, struct ledger_ticket *ticket,
+                               enum ledger_turn turn, int64_t now_ms)
+{
+    if (turn != LEDGER_WAITS)
+        ledger_end_wait(ledger, ticket, now_ms);
+    return turn;
+}
+
+// leave_others ends the waiting for something else, or for an account that the client does not have any more.
+static void leave_others(struct ledger *ledger, const struct account *account, enum fleet_kind kind,
+                         struct ledger_ticket *ticket, int64_t now_ms)
+{
+    if (ticket->account != account || ticket->kind != kind)
+        ledger_end_wait(ledger, ticket, now_ms);
+}
+
+enum ledger_turn ledger_take_tunnel_of_fleet(struct ledger *ledger, struct account *account,
+                                             const struct client_limits *limits, int64_t now_ms,
+                                             struct ledger_ticket *ticket,
+                                             struct limit_refusal *out)
+{
+    enum ledger_turn turn = LEDGER_TAKEN;
+    leave_others(ledger, account, FLEET_TUNNELS, ticket, now_ms);
+    if (has_too_much_memory(ledger)) {
+        (void)refuse(out, REASON_LIMIT_MEMORY, true, 0);
+        return settle(ledger, ticket, LEDGER_REFUSED, now_ms);
+    }
+    if (limits->tunnels == 0) {
+        account->tunnels++;
+        account->fleet.spare--;
+    } else {
+        turn = take_place(ledger, account, limits->tunnels, ticket, out);
+    }
+    if (turn == LEDGER_TAKEN && !take_for_process(ledger, account, out))
+        turn = LEDGER_REFUSED;
+    return settle(ledger, ticket, turn, now_ms);
+}
+
+// event_rate is a rate of which an event is to be taken.
+struct event_rate {
+    enum fleet_kind kind;
+    enum reason reason;
+    struct rate *rate; // that counts here
+    uint32_t per_second;
+    uint32_t burst;
+};
+
+// take_token takes an event of a rate of the fleet, or makes the request wait for one.
+static enum ledger_turn take_token(struct ledger *ledger, struct account *account,
+                                   const struct event_rate *event, int64_t now_ms,
+                                   struct ledger_ticket *ticket, struct limit_refusal *out)
+{
+    struct fleet_account *fleet = &account->fleet;
+    const uint32_t members = ledger->fleet_members;
+    int64_t wait_ns = 0;
+    if (fleet_account_take_token(fleet, event->kind, now_ms)) {
+        if (fleet_account_tokens(fleet, event->kind, now_ms) ==
+            fleet->low_lots[event->kind - FLEET_NEW_TUNNELS])
+            list(ledger, account);
+        return LEDGER_TAKEN;
+    }
+    switch ((enum ledger_fleet)ledger->fleet) {
+    case LEDGER_FLEET_ASKS:
+        return wait_for(ledger, account, event->kind, ticket, event->reason, out);
+    case LEDGER_FLEET_SHARES:
+        if (rate_take(event->rate, lease_share(event->per_second, members),
+                      lease_share(event->burst, members), now_ms * NS_A_MS, &wait_ns))
+            return LEDGER_TAKEN;
+        (void)refuse(out, event->reason, false, wait_ns);
+        return LEDGER_REFUSED;
+    case LEDGER_FLEET_REFUSES:
+        break;
+    }
+    return refuse_turn(out, REASON_STORE_LOST, 0);
+}
+
+enum ledger_turn ledger_begin_tunnel_of_fleet(struct ledger *ledger, struct account *account,
+                                              const struct client_limits *limits, int64_t now_ms,
+                                              struct ledger_ticket *ticket,
+                                              struct limit_refusal *out)
+{
+    const struct event_rate event = {.kind = FLEET_NEW_TUNNELS,
+                                     .reason = REASON_LIMIT_NEW_TUNNELS,
+                                     .rate = &account->new_tunnels,
+                                     .per_second = limits->new_tunnels,
+                                     .burst = limits->burst};
+    leave_others(ledger, account, event.kind, ticket, now_ms);
+    const enum ledger_turn turn = limits->new_tunnels == 0
+                                      ? LEDGER_TAKEN
+                                      : take_token(ledger, account, &event, now_ms, ticket, out);
+    return settle(ledger, ticket, turn, now_ms);
+}
+
+enum ledger_turn ledger_take_request(struct ledger *ledger, struct account *account,
+                                     const struct client_limits *limits, int64_t now_ms,
+                                     struct ledger_ticket *ticket, struct limit_refusal *out)
+{
+    const struct event_rate event = {.kind = FLEET_REQUESTS,
+                                     .reason = REASON_LIMIT_REQUESTS,
+                                     .rate = &account->requests,
+                                     .per_second = limits->requests,
+                                     .burst = limits->requests_burst};
+    int64_t wait_ns = 0;
+    enum ledger_turn turn = LEDGER_TAKEN;
+    leave_others(ledger, account, event.kind, ticket, now_ms);
+    if (limits->requests != 0 && limits->scope == LIMIT_FLEET) {
+        turn = take_token(ledger, account, &event, now_ms, ticket, out);
+    } else if (limits->requests != 0 &&
+               !rate_take(event.rate, event.per_second, event.burst, now_ms * NS_A_MS, &wait_ns)) {
+        (void)refuse(out, event.reason, false, wait_ns);
+        turn = LEDGER_REFUSED;
+    }
+    return settle(ledger, ticket, turn, now_ms);
+}
+
+void ledger_set_fleet(struct ledger *ledger, enum ledger_fleet fleet, uint32_t members)
+{
+    ledger->fleet_members = members;
+    ledger->fleet = fleet;
+}
+
+void ledger_keep_fleet(struct ledger *ledger, void (*on_ask)(void *arg), void *arg)
+{
+    if (on_ask != NULL)
+        ledger->keeper = arg;
+    atomic_store_explicit(&ledger->on_ask, on_ask, memory_order_release);
+}
+
+void ledger_take_listed(struct ledger *ledger, void (*take)(void *arg, struct account *account),
+                        void *arg)
+{
+    struct account *account = atomic_exchange(&ledger->listed, NULL);
+    while (account != NULL) {
+        struct account *next = account->fleet.next_listed;
+        account->fleet.is_listed = false; // from here on it may be listed again
+        take(arg, account);
+        account = next;
+    }
+}
+
+void ledger_list_fleet(struct ledger *ledger)
+{
+    (void)pthread_mutex_lock(&ledger->lock);
+    for (size_t i = 0; i < LEDGER_CHAINS; i++) {
+        for (struct account *at = ledger->chains[i]; at != NULL; at = at->next) {
+            if (at->fleet.limits.scope == LIMIT_FLEET && at->tunnels > 0)
+                list(ledger, at);
+        }
+    }
+    (void)pthread_mutex_unlock(&ledger->lock);
+}
+
+struct client_limits ledger_read_limits(struct ledger *ledger, const struct account *account)
+{
+    (void)pthread_mutex_lock(&ledger->lock);
+    const struct client_limits limits = account->fleet.limits;
+    (void)pthread_mutex_unlock(&ledger->lock);
+    return limits;
 }
 
 bool ledger_take_refusal(struct ledger *ledger, struct account *account, int64_t now_ms)

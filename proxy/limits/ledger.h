@@ -9,6 +9,9 @@
 // An account lives while it has references, and after that until all its rates are paid off. Counts are atomic: a limit of
 // N admits exactly N. Opening an account takes a lock, once for each connection. Knows no sessions, no clock and no config:
 // limits and time are arguments.
+//
+// Limits that hold for the whole fleet are taken from what main has got from the store (fleet_account.h). Where that is used up
+// a request waits, with a ticket, and main is woken to ask.
 #pragma once
 
 #include <stdatomic.h>
@@ -19,6 +22,7 @@
 #include "auth/base/err.h"
 #include "auth/limits.h"
 #include "auth/reason.h"
+#include "proxy/limits/fleet_account.h"
 #include "proxy/limits/rate.h"
 #include "proxy/net/pace.h"
 
@@ -39,14 +43,16 @@ struct account {
         generation; // private; of the configuration that set bandwidth and owner; under the lock
     // private; ref; the account of the client that has many, this among them; NULL: it is a client's only one; under the lock
     struct account *owner;
-    uint32_t members;         // private; accounts with this owner; under the lock
-    uint32_t members_max;     // private; at least 1 where there are members; under the lock
-    atomic_size_t refs;       // private; rises from 0 under the lock only
-    _Atomic uint32_t tunnels; // open, or about to be
-    _Atomic uint32_t records; // private; that wait to be written, or will
-    struct rate new_tunnels;  // private
-    struct rate refusals;     // private
-    _Atomic uint32_t foreign; // private; tunnels in other processes, all together
+    uint32_t members;           // private; accounts with this owner; under the lock
+    uint32_t members_max;       // private; at least 1 where there are members; under the lock
+    atomic_size_t refs;         // private; rises from 0 under the lock only
+    _Atomic uint32_t tunnels;   // open, or about to be
+    _Atomic uint32_t records;   // private; that wait to be written, or will
+    struct rate new_tunnels;    // private
+    struct rate requests;       // private
+    struct rate refusals;       // private
+    struct fleet_account fleet; // of main and ledger.c; others read
+    _Atomic uint32_t foreign;   // private; tunnels in other processes, all together
     uint32_t foreign_of[LEDGER_OTHERS_MAX]; // private; in each; under the lock
     uint32_t reported; // private; what ledger_report has said last; under the lock
     char name[];
@@ -68,6 +74,27 @@ static inline void count_down(_Atomic uint32_t *count)
 {
     ASSERT(atomic_fetch_sub(count, 1) > 0);
 }
+
+// ledger_fleet says what becomes of requests for which nothing is left of what the fleet has granted.
+enum ledger_fleet {
+    LEDGER_FLEET_REFUSES, // the store is lost, or was never reached: they are refused
+    LEDGER_FLEET_ASKS,    // they wait until the store was asked
+    LEDGER_FLEET_SHARES,  // the store is lost: this proxy has its part of the limit
+};
+
+// ledger_ticket is a request that waits for the fleet. Zeroed: it waits for nothing.
+struct ledger_ticket {
+    struct account *account; // ref, while it waits
+    enum fleet_kind kind;    // what it waits for
+    uint32_t round;          // of the first question in which it counts
+};
+
+// ledger_turn is what has become of a request that takes something.
+enum ledger_turn {
+    LEDGER_TAKEN,
+    LEDGER_REFUSED, // the refusal says why
+    LEDGER_WAITS,   // with its ticket, until main has an answer: try again then
+};
 
 // limit_refusal says which limit refuses, and when the client may try again.
 struct limit_refusal {
@@ -119,6 +146,26 @@ bool ledger_take_tunnel(struct ledger *ledger, struct account *account,
 bool ledger_begin_tunnel(struct account *account, const struct client_limits *limits,
                          int64_t now_ms, struct limit_refusal *out);
 
+// ledger_take_tunnel_of_fleet is ledger_take_tunnel where the limits hold for the fleet. Any thread, like the functions below.
+enum ledger_turn ledger_take_tunnel_of_fleet(struct ledger *ledger, struct account *account,
+                                             const struct client_limits *limits, int64_t now_ms,
+                                             struct ledger_ticket *ticket,
+                                             struct limit_refusal *out);
+
+// ledger_begin_tunnel_of_fleet is ledger_begin_tunnel where the limits hold for the fleet.
+enum ledger_turn ledger_begin_tunnel_of_fleet(struct ledger *ledger, struct account *account,
+                                              const struct client_limits *limits, int64_t now_ms,
+                                              struct ledger_ticket *ticket,
+                                              struct limit_refusal *out);
+
+// ledger_take_request counts a request against the client's rate of requests, in either scope.
+enum ledger_turn ledger_take_request(struct ledger *ledger, struct account *account,
+                                     const struct client_limits *limits, int64_t now_ms,
+                                     struct ledger_ticket *ticket, struct limit_refusal *out);
+
+// ledger_end_wait gives a ticket back. Idempotent.
+void ledger_end_wait(struct ledger *ledger, struct ledger_ticket *ticket, int64_t now_ms);
+
 // ledger_give_tunnel ends a tunnel and drops its reference. Any thread.
 void ledger_give_tunnel(struct ledger *ledger, struct account *account, int64_t now_ms);
 
@@ -160,6 +207,24 @@ void ledger_set_foreign_totals(struct ledger *ledger, uint32_t sessions, uint64_
 
 // ledger_forget_foreign forgets the tunnels of another process. Called by main.
 void ledger_forget_foreign(struct ledger *ledger, size_t other, int64_t now_ms);
+
+// ledger_set_fleet sets what becomes of requests for which nothing is left, and how many proxies (at least 1) share a limit where
+// that is LEDGER_FLEET_SHARES. Called by main, like the functions below.
+void ledger_set_fleet(struct ledger *ledger, enum ledger_fleet fleet, uint32_t members);
+
+// ledger_keep_fleet has `on_ask` called, from any thread, whenever an account is to be looked at; NULL: no more. Called once
+// before there are workers, and once when there are none any more.
+void ledger_keep_fleet(struct ledger *ledger, void (*on_ask)(void *arg), void *arg);
+
+// ledger_take_listed gives each account that is to be looked at to `take`, with a reference.
+void ledger_take_listed(struct ledger *ledger, void (*take)(void *arg, struct account *account),
+                        void *arg);
+
+// ledger_list_fleet has all accounts with open tunnels and limits of the fleet looked at.
+void ledger_list_fleet(struct ledger *ledger);
+
+// ledger_read_limits gives an account's limits, by the youngest configuration that has asked.
+struct client_limits ledger_read_limits(struct ledger *ledger, const struct account *account);
 
 // ledger_watch has `on_change` called, from any thread, whenever a tunnel or a connection ends or begins. Called by main, once.
 void ledger_watch(struct ledger *ledger, void (*on_change)(void *arg), void *arg);

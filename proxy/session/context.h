@@ -55,6 +55,7 @@ enum session_state {
 #define EXCHANGE_STATE_TABLE(X)                                                                    \
     X(EXCHANGE_READ_REQUEST, "read_request") /* the head is not complete */                        \
     X(EXCHANGE_INTRODUCE, "introduce")       /* OCSP, about a certificate that is passed on */     \
+    X(EXCHANGE_LEASE, "lease")               /* the store, about the fleet's limits */             \
     X(EXCHANGE_READ_HELLO, "read_hello")     /* the 200 is out, the name inside is not known */    \
     X(EXCHANGE_RESOLVE, "resolve")           /* DNS */                                             \
     X(EXCHANGE_ASK, "ask")                   /* the authorizer */                                  \
@@ -124,7 +125,8 @@ struct session_context {
     size_t asking_count;
     int64_t guests_us; // microseconds of this pass that went into certificates that are passed on
     struct exchange_list
-        introducing; // requests that wait for OCSP about a guest, the longest first
+        introducing;              // requests that wait for OCSP about a guest, the longest first
+    struct exchange_list leasing; // requests that wait for the fleet's limits, the longest first
     // the loop does not watch their socket at the moment: a reset is found out each second
     struct session_marks unwatched;
     struct turn ready;            // move much; driven again in the next pass, after all others

@@ -21,6 +21,7 @@
 
 enum {
     HEAVY_LEN = 32 * 1024,  // bytes of a step, see exchange_is_heavy
+    LEASE_WAIT_MS = 50,     // that a request waits for the fleet's limits, all together
     INTRODUCING_MAX = 1024, // requests of a worker that wait for OCSP; more do not wait
 };
 
@@ -41,8 +42,10 @@ static void enter(struct exchange *exchange, enum exchange_state state)
     struct session_context *context = exchange->peer->context;
     struct exchange_timing *timing = &exchange->timing;
     ASSERT((states[exchange->state].next & 1 << state) != 0);
+    if (exchange->state == EXCHANGE_LEASE)
+        timing->lease_ms += context->now_ms - timing->since_ms;
     if (exchange->state == EXCHANGE_RESOLVE)
-        timing->resolve_ms = context->now_ms - timing->since_ms;
+        timing->resolve_ms += context->now_ms - timing->since_ms;
     if (exchange->state == EXCHANGE_DIAL)
         timing->connect_ms = context->now_ms - timing->since_ms;
     context->exchange_counts[exchange->state]--;
@@ -51,6 +54,10 @@ static void enter(struct exchange *exchange, enum exchange_state state)
         TAILQ_REMOVE(&context->introducing, exchange, introducing);
     if (state == EXCHANGE_INTRODUCE)
         TAILQ_INSERT_TAIL(&context->introducing, exchange, introducing);
+    if (exchange->state == EXCHANGE_LEASE)
+        TAILQ_REMOVE(&context->leasing, exchange, lease.link);
+    if (state == EXCHANGE_LEASE)
+        TAILQ_INSERT_TAIL(&context->leasing, exchange, lease.link);
     exchange->state = state;
     timing->since_ms = context->now_ms;
 }
@@ -177,6 +184,22 @@ static bool conclude(struct exchange *exchange, struct verdict verdict)
     return false;
 }
 
+// conclude_turn acts on a verdict about the client's limits. Where the fleet is to be asked the request waits, if it can go on as
+// `resume` says.
+static bool conclude_turn(struct exchange *exchange, struct verdict verdict,
+                          enum lease_resume resume)
+{
+    struct quota *quota = &exchange->route.quota;
+    if (verdict.kind != VERDICT_WAIT)
+        return conclude(exchange, verdict);
+    if ((states[exchange->state].next & 1 << EXCHANGE_LEASE) == 0)
+        return conclude(exchange, quota_end_wait(quota, exchange->peer->context));
+    exchange->lease.resume = resume;
+    exchange->lease.is_due = false;
+    enter(exchange, EXCHANGE_LEASE);
+    return false;
+}
+
 // judge_right judges the client again, as it is today.
 static struct verdict judge_right(struct exchange *exchange)
 {
@@ -200,14 +223,28 @@ static bool take_record_room(struct exchange *exchange)
     return quota_take_record(&exchange->route.quota, peer) || !must_have;
 }
 
+// conclude_limit does so before the search. A client that has become another one meanwhile, by a reload, does not wait
+// once more: what it waits for is not there.
+static bool conclude_limit(struct exchange *exchange, struct verdict verdict)
+{
+    const bool is_first =
+        exchange->state == EXCHANGE_READ_REQUEST || exchange->state == EXCHANGE_INTRODUCE ||
+        (exchange->state == EXCHANGE_LEASE && exchange->lease.resume == LEASE_PURSUE);
+    if (verdict.kind == VERDICT_WAIT && !is_first)
+        verdict = quota_end_wait(&exchange->route.quota, exchange->peer->context);
+    return conclude_turn(exchange, verdict, LEASE_PURSUE);
+}
+
 // admit asks everything that may refuse a well-formed request before DNS, in order. False: it has been refused.
 static bool admit(struct exchange *exchange)
 {
+    struct quota *quota = &exchange->route.quota;
     if (!conclude(exchange, judge_right(exchange)))
         return false;
     const struct admission admission = admission_of(exchange);
     return conclude(exchange, admission_decide_target(&admission)) &&
-           conclude(exchange, quota_take(&exchange->route.quota, exchange->peer));
+           conclude_limit(exchange, quota_count(quota, exchange->peer)) &&
+           conclude_limit(exchange, quota_take(quota, exchange->peer));
 }
 
 // is_outdated tells whether it was last judged under another configuration, where the client may have been allowed more.
@@ -230,7 +267,8 @@ static bool admit_addresses(struct exchange *exchange)
 {
     const struct admission admission = admission_of(exchange);
     return conclude(exchange, search_judge(exchange->route.search, &admission)) &&
-           conclude(exchange, quota_begin(&exchange->route.quota, exchange->peer));
+           conclude_turn(exchange, quota_begin(&exchange->route.quota, exchange->peer),
+                         exchange->state == EXCHANGE_RESOLVE ? LEASE_RESOLVE : LEASE_POOLED);
 }
 
 // standing_of judges an address that may only be reached in the way that was taken: through this parent, or without one.
@@ -412,7 +450,7 @@ static bool is_routed_by_name(const struct exchange *exchange)
 static void begin_hello(struct exchange *exchange)
 {
     struct peer *peer = exchange->peer;
-    if (!conclude(exchange, quota_begin(&exchange->route.quota, peer)))
+    if (!conclude_turn(exchange, quota_begin(&exchange->route.quota, peer), LEASE_PURSUE))
         return;
     const struct inner inner = inner_to_find_name(peer->client->inner);
     request_route(exchange->request);
@@ -689,6 +727,43 @@ static enum exchange_step step_resolve(struct exchange *exchange)
     else if (admit_addresses(exchange))
         consult(exchange);
     return EXCHANGE_STEP_AGAIN;
+}
+
+// resume_pooled goes on with the connection that was found. It is given up where something has happened on it meanwhile, or to
+// the configuration.
+static void resume_pooled(struct exchange *exchange)
+{
+    if (is_outdated(exchange) || route_is_spoilt(&exchange->route))
+        search_again(exchange);
+    else if (admit_addresses(exchange))
+        consult(exchange);
+}
+
+// step_lease asks for its turn again, when main has an answer. Everything is judged again: the configuration may be another one.
+static enum exchange_step step_lease(struct exchange *exchange)
+{
+    if (!watch_client(exchange))
+        return EXCHANGE_STEP_AGAIN;
+    if (!exchange->lease.is_due)
+        return EXCHANGE_STEP_WAIT;
+    exchange->lease.is_due = false;
+    switch (exchange->lease.resume) {
+    case LEASE_PURSUE:
+        pursue(exchange);
+        break;
+    case LEASE_RESOLVE:
+        enter(exchange, EXCHANGE_RESOLVE);
+        break;
+    case LEASE_POOLED:
+        resume_pooled(exchange);
+        break;
+    }
+    return EXCHANGE_STEP_AGAIN;
+}
+
+void exchange_note_lease(struct exchange *exchange)
+{
+    exchange->lease.is_due = true;
 }
 
 static enum exchange_step step_ask(struct exchange *exchange)
@@ -1033,6 +1108,16 @@ static int64_t introduce_ends_ms(const struct exchange *exchange)
     return exchange->timing.since_ms + guest_wait_ms(exchange->guest);
 }
 
+static int64_t lease_ends_ms(const struct exchange *exchange)
+{
+    return exchange->timing.since_ms + LEASE_WAIT_MS - exchange->timing.lease_ms;
+}
+
+static void lease_is_late(struct exchange *exchange)
+{
+    (void)conclude(exchange, quota_end_wait(&exchange->route.quota, exchange->peer->context));
+}
+
 // read_hello_deadline_ms: it waits for the first flight no longer than the client's certificate is good.
 static int64_t read_hello_deadline_ms(const struct exchange *exchange)
 {
@@ -1117,7 +1202,8 @@ static void refuse_is_late(struct exchange *exchange)
 
 #define STATE(name) (1 << EXCHANGE_##name)
 #define PURSUED                                                                                    \
-    (STATE(READ_HELLO) | STATE(RESOLVE) | STATE(ASK) | STATE(FORWARD) | STATE(REFUSE) | STATE(DONE))
+    (STATE(LEASE) | STATE(READ_HELLO) | STATE(RESOLVE) | STATE(ASK) | STATE(FORWARD) |             \
+     STATE(REFUSE) | STATE(DONE))
 
 static const struct state_row states[EXCHANGE_STATE_COUNT] = {
     [EXCHANGE_READ_REQUEST] = {step_read_request, want_client,
@@ -1125,12 +1211,14 @@ static const struct state_row states[EXCHANGE_STATE_COUNT] = {
                                STATE(INTRODUCE) | PURSUED},
     // Nobody has answered: it goes on without.
     [EXCHANGE_INTRODUCE] = {step_introduce, want_client, 0, introduce_ends_ms, pursue, PURSUED},
+    [EXCHANGE_LEASE] = {step_lease, want_client, 0, lease_ends_ms, lease_is_late, PURSUED},
     [EXCHANGE_READ_HELLO] = {step_read_hello, want_read_hello, offsetof(struct timeouts, inner_ms),
                              read_hello_deadline_ms, read_hello_is_late,
                              STATE(RESOLVE) | STATE(DONE)},
     [EXCHANGE_RESOLVE] = {step_resolve, want_client, offsetof(struct timeouts, resolve_ms), NULL,
                           resolve_is_late,
-                          STATE(RESOLVE) | STATE(ASK) | STATE(DIAL) | STATE(REFUSE) | STATE(DONE)},
+                          STATE(RESOLVE) | STATE(LEASE) | STATE(ASK) | STATE(DIAL) | STATE(REFUSE) |
+                              STATE(DONE)},
     [EXCHANGE_ASK] = {step_ask, want_client, 0, consent_ends_ms, ask_is_late,
                       STATE(RESOLVE) | STATE(DIAL) | STATE(FORWARD) | STATE(REFUSE) | STATE(DONE)},
     [EXCHANGE_DIAL] = {step_dial, want_client, offsetof(struct timeouts, connect_ms), NULL,

@@ -6,7 +6,8 @@
 //
 // A client that is routed by name goes through READ_HELLO first: the 200 is out, and the name inside its tunnel becomes the
 // target. From there on a refusal is a reset. Where a proxy passes on its client's certificate, INTRODUCE comes before all of it,
-// if OCSP is still to be heard about that.
+// if OCSP is still to be heard about that. Where a limit holds for the whole fleet, LEASE waits for the store, if nothing is in hand:
+// before RESOLVE, and after it for the rate of new tunnels.
 //
 // A state is a place where we wait; a decision is a function between states. Every exchange submits
 // exactly one `decision` record, before the first packet goes upstream, and one `close` record.
@@ -72,6 +73,9 @@ bool exchange_ends_by_time(const struct exchange *exchange);
 
 // exchange_on_deadline acts on a wait that took too long; exchange_step goes on from there.
 void exchange_on_deadline(struct exchange *exchange);
+
+// exchange_note_lease has a request that waits for the fleet's limits look again when it is driven next.
+void exchange_note_lease(struct exchange *exchange);
 
 // exchange_end ends it at once with `reason`, unless it has ended: records what is missing, and closes
 // the upstream side with a reset. Idempotent; frees nothing. NULL is allowed.

@@ -11,6 +11,7 @@ struct exchange_timing {
     int64_t since_ms;   // monotonic; of the state
     int64_t resolve_ms; // that DNS took
     int64_t connect_ms; // that the dialling took
+    int64_t lease_ms;   // that waiting for the fleet's limits took
     int64_t until_s;    // Unix seconds; when time may end what admits it; INT64_MAX: never
 };
 
@@ -45,6 +46,19 @@ struct exchange_reply {
     int64_t due_ms;       // monotonic; one above the rate of refusals is held back until then
 };
 
+// Where a request goes on that has waited for the fleet's limits.
+enum lease_resume {
+    LEASE_PURSUE,  // with the first decision
+    LEASE_RESOLVE, // with the addresses
+    LEASE_POOLED,  // with the connection that it has found
+};
+
+struct exchange_lease {
+    TAILQ_ENTRY(exchange) link; // in the context's list, in the state LEASE
+    enum lease_resume resume;
+    bool is_due; // there may be an answer
+};
+
 static const uint64_t GENERATION_NONE = UINT64_MAX; // that no snapshot has
 
 struct exchange {
@@ -64,6 +78,7 @@ struct exchange {
     struct route route;
     struct consent *consent; // owned; the authorizer's; NULL: it is not asked
     struct exchange_timing timing;
+    struct exchange_lease lease;
     struct exchange_records records;
     struct exchange_reply reply;
     struct exchange_ending ending;

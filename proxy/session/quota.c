@@ -3,16 +3,76 @@
 
 #include "proxy/limits/sources.h"
 
-struct verdict quota_take(struct quota *quota, const struct peer *peer)
+static void give_tunnel(struct quota *quota, const struct session_context *context)
 {
-    struct limit_refusal refusal;
+    if (quota->account == NULL)
+        return;
+    ledger_give_tunnel(context->ledger, quota->account, context->now_ms);
+    quota->account = NULL;
+}
+
+// verdict_of_turn says what follows from a turn at the ledger.
+static struct verdict verdict_of_turn(enum ledger_turn turn, const struct limit_refusal *refusal)
+{
+    switch (turn) {
+    case LEDGER_TAKEN:
+        return (struct verdict){.kind = VERDICT_GO};
+    case LEDGER_WAITS:
+        return (struct verdict){.kind = VERDICT_WAIT};
+    case LEDGER_REFUSED:
+        break;
+    }
+    return verdict_limited(refusal);
+}
+
+struct verdict quota_count(struct quota *quota, const struct peer *peer)
+{
+    struct limit_refusal refusal = {0};
+    const struct session_context *context = peer->context;
+    if (quota->is_counted)
+        return (struct verdict){.kind = VERDICT_GO};
+    const enum ledger_turn turn =
+        ledger_take_request(context->ledger, peer->account, &peer->client->limits, context->now_ms,
+                            &quota->ticket, &refusal);
+    quota->is_counted = turn == LEDGER_TAKEN;
+    return verdict_of_turn(turn, &refusal);
+}
+
+// take takes a tunnel of the peer's client, in the scope of its limits.
+static enum ledger_turn take(struct quota *quota, const struct peer *peer,
+                             struct limit_refusal *out)
+{
     const struct client_limits *limits = &peer->client->limits;
     const struct session_context *context = peer->context;
+    if (limits->scope == LIMIT_FLEET)
+        return ledger_take_tunnel_of_fleet(context->ledger, peer->account, limits, context->now_ms,
+                                           &quota->ticket, out);
+    return ledger_take_tunnel(context->ledger, peer->account, limits, out) ? LEDGER_TAKEN
+                                                                           : LEDGER_REFUSED;
+}
+
+// begin counts a new tunnel of the peer's client, likewise.
+static enum ledger_turn begin(struct quota *quota, const struct peer *peer,
+                              struct limit_refusal *out)
+{
+    const struct client_limits *limits = &peer->client->limits;
+    const int64_t now_ms = peer->context->now_ms;
+    if (limits->scope == LIMIT_FLEET)
+        return ledger_begin_tunnel_of_fleet(peer->context->ledger, quota->account, limits, now_ms,
+                                            &quota->ticket, out);
+    return ledger_begin_tunnel(quota->account, limits, now_ms, out) ? LEDGER_TAKEN : LEDGER_REFUSED;
+}
+
+struct verdict quota_take(struct quota *quota, const struct peer *peer)
+{
+    struct limit_refusal refusal = {0};
+    const struct client_limits *limits = &peer->client->limits;
     if (quota->account == peer->account)
         return (struct verdict){.kind = VERDICT_GO};
-    quota_give(quota, context);
-    if (!ledger_take_tunnel(context->ledger, peer->account, limits, &refusal))
-        return verdict_limited(&refusal);
+    give_tunnel(quota, peer->context);
+    const enum ledger_turn turn = take(quota, peer, &refusal);
+    if (turn != LEDGER_TAKEN)
+        return verdict_of_turn(turn, &refusal);
     quota->account = peer->account;
     quota->is_new = false;
     quota->age_ms = limits->age_ms;
@@ -30,18 +90,25 @@ bool quota_take_refusal(const struct peer *peer)
 
 struct verdict quota_begin(struct quota *quota, const struct peer *peer)
 {
-    struct limit_refusal refusal;
-    quota->is_new = quota->is_new || ledger_begin_tunnel(quota->account, &peer->client->limits,
-                                                         peer->context->now_ms, &refusal);
-    return quota->is_new ? (struct verdict){.kind = VERDICT_GO} : verdict_limited(&refusal);
+    struct limit_refusal refusal = {0};
+    if (quota->is_new)
+        return (struct verdict){.kind = VERDICT_GO};
+    const enum ledger_turn turn = begin(quota, peer, &refusal);
+    quota->is_new = turn == LEDGER_TAKEN;
+    return verdict_of_turn(turn, &refusal);
+}
+
+struct verdict quota_end_wait(struct quota *quota, const struct session_context *context)
+{
+    static const struct limit_refusal lost = {.reason = REASON_STORE_LOST, .retry_after_s = 1};
+    ledger_end_wait(context->ledger, &quota->ticket, context->now_ms);
+    return verdict_limited(&lost);
 }
 
 void quota_give(struct quota *quota, const struct session_context *context)
 {
-    if (quota->account == NULL)
-        return;
-    ledger_give_tunnel(context->ledger, quota->account, context->now_ms);
-    quota->account = NULL;
+    (void)quota_end_wait(quota, context);
+    give_tunnel(quota, context);
 }
 
 bool quota_take_record(struct quota *quota, const struct peer *peer)

@@ -12,15 +12,21 @@
 
 // Zeroed: nothing is taken. Private to quota.c, except where it is said.
 struct quota {
-    struct account *account; // ref, while taken; may be read
-    struct account *record;  // ref, of the client that has room for the records; NULL: not taken
-    bool is_new;             // has counted as a new tunnel
+    struct ledger_ticket ticket; // while it waits for the fleet
+    bool is_counted;             // has counted as a request
+    struct account *account;     // ref, while taken; may be read
+    struct account *record; // ref, of the client that has room for the records; NULL: not taken
+    bool is_new;            // has counted as a new tunnel
     int64_t age_ms;  // of the client's limits when it was taken, as the next; 0: none; may be read
     int64_t idle_ms; // 0: timeouts.idle holds; may be read
 };
 
+// quota_count counts the request of the peer's client, which is one of the configuration, once: go. Otherwise as quota_take.
+struct verdict quota_count(struct quota *quota, const struct peer *peer);
+
 // quota_take takes one tunnel of the peer's client, which is one of the configuration: go. Otherwise the verdict says
-// which limit stands in the way, and nothing is taken. A request that is tried again keeps the one that it has, unless
+// which limit stands in the way, and nothing is taken. Wait: the fleet is asked, here and in quota_count and quota_begin; try
+// again when main has an answer, or end the waiting. A request that is tried again keeps the one that it has, unless
 // its client has become another one.
 struct verdict quota_take(struct quota *quota, const struct peer *peer);
 
@@ -42,5 +48,8 @@ void quota_give_record(struct quota *quota, const struct session_context *contex
 // names when that is written.
 struct account *quota_hand_record(struct quota *quota);
 
-// quota_give gives back the tunnel. Idempotent.
+// quota_end_wait ends the waiting for the fleet, and gives the verdict where that has taken too long. Idempotent.
+struct verdict quota_end_wait(struct quota *quota, const struct session_context *context);
+
+// quota_give gives back the tunnel, and ends the waiting. Idempotent.
 void quota_give(struct quota *quota, const struct session_context *context);

@@ -171,6 +171,23 @@ void sessions_note_answers(struct session_context *context)
     }
 }
 
+void sessions_note_leases(struct session_context *context)
+{
+    struct exchange *exchange = NULL;
+    TAILQ_FOREACH(exchange, &context->leasing, lease.link)
+    {
+        exchange_note_lease(exchange);
+    }
+    // Each goes to the end before it is driven: that may take it, and others, out of the list.
+    size_t left = context->exchange_counts[EXCHANGE_LEASE];
+    for (; left > 0 && (exchange = TAILQ_FIRST(&context->leasing)) != NULL; left--) {
+        TAILQ_REMOVE(&context->leasing, exchange, lease.link);
+        TAILQ_INSERT_TAIL(&context->leasing, exchange, lease.link);
+        if (exchange->lease.is_due)
+            channel_drive(exchange->channel);
+    }
+}
+
 // count_for prepares what is counted where metrics and the page can be asked for. Without memory it is not counted.
 static void count_for(struct session_context *context, const struct snapshot *snapshot)
 {
@@ -392,6 +409,7 @@ void sessions_start(struct session_context *context)
     TAILQ_INIT(&context->unwatched);
     TAILQ_INIT(&context->asking);
     TAILQ_INIT(&context->introducing);
+    TAILQ_INIT(&context->leasing);
     context->now_ms = monotonic_ms();
     parents_start(&context->parents, loop, &context->buffers, context->resolver, context->snapshot);
     count_for(context, context->snapshot);

@@ -38,5 +38,8 @@ void sessions_note_clock(struct session_context *context);
 // sessions_note_answers has handshakes that wait for OCSP look again, for an answer has come.
 void sessions_note_answers(struct session_context *context);
 
+// sessions_note_leases has requests that wait for the fleet's limits look again, for main has an answer.
+void sessions_note_leases(struct session_context *context);
+
 // sessions_reap frees the dead sessions. Called from the loop when nothing else of them is running.
 void sessions_reap(struct session_context *context);

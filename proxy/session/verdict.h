@@ -9,7 +9,7 @@
 
 enum verdict_kind {
     VERDICT_GO,          // go on
-    VERDICT_WAIT,        // it depends on addresses that are still to come
+    VERDICT_WAIT,        // it depends on addresses that are still to come, or on the fleet
     VERDICT_REFUSE,      // refuse; the `decision` record says why
     VERDICT_REFUSE_LATE, // refuse after an allow was recorded: the `close` record says why
 };
@@ -47,7 +47,8 @@ struct verdict verdict_of_decision(const struct decision *decision, const char *
 // verdict_error refuses what never came to a decision of the policy. `detail` is static memory or NULL, here and below.
 struct verdict verdict_error(uint16_t status, enum reason reason, const char *detail);
 
-// verdict_limited refuses what the policy allows and a limit does not, with a 429.
+// verdict_limited refuses what the policy allows and a limit does not, with a 429; with a 503 where it is not known whether the
+// fleet's limit allows it.
 struct verdict verdict_limited(const struct limit_refusal *refusal);
 
 // verdict_late refuses after the decision was recorded as an allow.

@@ -119,6 +119,7 @@ enum cause cause_of_verdict(enum reason reason)
     X(REASON_LIMIT_ACCOUNTS, CAUSE_OVER_LIMIT)                                                     \
     X(REASON_LIMIT_TUNNELS, CAUSE_OVER_LIMIT)                                                      \
     X(REASON_LIMIT_NEW_TUNNELS, CAUSE_OVER_LIMIT)                                                  \
+    X(REASON_LIMIT_REQUESTS, CAUSE_OVER_LIMIT)                                                     \
     X(REASON_LIMIT_STREAMS, CAUSE_OVER_LIMIT)                                                      \
     X(REASON_LIMIT_QUESTIONS, CAUSE_OVER_LIMIT)                                                    \
     X(REASON_BAD_REQUEST, CAUSE_BAD_TARGET)                                                        \
@@ -140,6 +141,7 @@ enum cause cause_of_verdict(enum reason reason)
     X(REASON_AUTHORIZER_FAILED, CAUSE_AUTHORIZER_FAILED)                                           \
     X(REASON_LOOP, CAUSE_LOOP)                                                                     \
     X(REASON_AUDIT_FULL, CAUSE_UNAVAILABLE)                                                        \
+    X(REASON_STORE_LOST, CAUSE_UNAVAILABLE)                                                        \
     X(REASON_DRAINING, CAUSE_UNAVAILABLE)                                                          \
     X(REASON_LIMIT_PROXY_TUNNELS, CAUSE_UNAVAILABLE)                                               \
     X(REASON_LIMIT_SESSIONS, CAUSE_UNAVAILABLE)                                                    \

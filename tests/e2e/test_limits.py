@@ -473,6 +473,24 @@ def test_new_plain_requests_have_the_rate_of_new_tunnels(start, dns, pki):
     server.stop()
 
 
+def test_requests_of_any_kind_have_one_rate(start, dns, origin, pki):
+    server, target = StrictOrigin(), origin()
+    dns.addresses("origin.test", "127.0.0.1")
+    rule = reach("origin.test", server.port, target.port)
+    proxy = start(client(rule, name="alice", match=[{"uri": ALICE}], limits={"requests": "1/s", "requests_burst": 6}))
+    requester, begun = plain(proxy, pki), time.monotonic()
+    # Over one connection; what the policy denies uses nothing up.
+    assert [requester.get("http://elsewhere.test/").status for _ in range(5)] == [403] * 5
+    assert [requester.get(url(server)).status for _ in range(3)] == [200] * 3
+    tunnels = [proxy.connect(leaf(pki)) for _ in range(10)]
+    answers = [tunnel.ask(f"origin.test:{target.port}") for tunnel in tunnels]
+    admitted = [answer.status for answer in answers].count(200)
+    assert 3 <= admitted <= 3 + 1 + (time.monotonic() - begun)
+    refused = next(answer for answer in answers if answer.status == 429)
+    assert_limited(proxy, refused, "limit_requests")
+    server.stop()
+
+
 def test_a_request_that_is_sent_again_takes_one_tunnel(start, dns, pki):
     """The connection that had waited brings no answer; the request goes over a new one."""
     seen = set()

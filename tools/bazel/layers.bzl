@@ -70,7 +70,7 @@ LAYERS = {
         ["ev.h", "openssl/", "pthread.h"],
     ),
     "proxy/limits": (
-        ["auth/", "proxy/net/pace.h"],
+        ["auth/", "proxy/fleet/", "proxy/net/pace.h"],
         ["openssl/siphash.h", "openssl/rand.h", "pthread.h"],
     ),
     "proxy/lint": (

@@ -21,9 +21,9 @@ HANDSHAKE_REASONS = set(
 )
 DECISION_REASONS = set(
     "rule no_client bad_account not_spoken_for source_not_allowed not_valid_now outside_hours no_rule denied_by_rule special_range metadata own_listener "
-    "bad_request bad_target dns_failed egress_unavailable not_authorized authorizer_failed audit_full draining no_memory timeout "
+    "bad_request bad_target dns_failed egress_unavailable not_authorized authorizer_failed store_lost audit_full draining no_memory timeout "
     "policy_changed whoami not_found loop "
-    "limit_accounts limit_tunnels limit_new_tunnels limit_proxy_tunnels limit_streams limit_questions limit_memory "
+    "limit_accounts limit_tunnels limit_new_tunnels limit_requests limit_proxy_tunnels limit_streams limit_questions limit_memory "
     "inner_plain inner_mismatch inner_not_tls inner_no_name inner_too_large inner_timeout".split()
 ) | (  # a certificate that was good at the handshake and is not any more
     HANDSHAKE_REASONS

@@ -31,19 +31,23 @@ static void reads_every_limit_of_a_client(void **state)
     struct diagnostics diagnostics;
     struct client_limits limits;
     char text[LIMITS_TEXT_CAP];
-    read_text("{tunnels: 500, new_tunnels: 50/s, burst: 100, bandwidth_up: 10MB/s,"
+    read_text("{tunnels: 500, new_tunnels: 50/s, burst: 100, requests: 7/s, bandwidth_up: 10MB/s,"
               " bandwidth_down: 512KiB/s, age: 12h, idle: 5m}",
               &diagnostics, &limits, NULL);
     assert_no_errors(&diagnostics);
     assert_int_equal(limits.tunnels, 500);
     assert_int_equal(limits.new_tunnels, 50);
     assert_int_equal(limits.burst, 100);
+    assert_int_equal(limits.requests, 7);
+    assert_int_equal(limits.requests_burst, 7);
+    assert_int_equal(limits.scope, LIMIT_MACHINE);
     assert_int_equal(limits.bandwidth_up, 10000000);
     assert_int_equal(limits.bandwidth_down, 512 * 1024);
     assert_int_equal(limits.age_ms, 12 * 3600 * 1000);
     assert_int_equal(limits.idle_ms, 300 * 1000);
     assert_string_equal(client_limits_format(&limits, text),
-                        "tunnels 500, new_tunnels 50/s, burst 100, bandwidth_up 10MB/s, "
+                        "tunnels 500, new_tunnels 50/s, burst 100, requests 7/s, "
+                        "requests_burst 7, bandwidth_up 10MB/s, "
                         "bandwidth_down 512KiB/s, age 12h, idle 5m");
     diagnostics_deinit(&diagnostics);
 }
@@ -157,6 +161,11 @@ static void refuses_limits_of_a_client_that_mean_nothing(void **state)
         {"{new_tunnels: 99999999999999999999999/s}", 15, "too large"},
         {"{new_tunnels: 50MB/s}", 15, "not known"},
         {"{burst: 5}", 9, "new_tunnels"},
+        {"{requests: 50}", 12, "no unit"},
+        {"{requests: 0/s}", 12, "leave it out"},
+        {"{requests: 1000001/s}", 12, "too large"},
+        {"{requests_burst: 5}", 18, "requests"},
+        {"{new_tunnels: 5/s, requests_burst: 5}", 36, "requests"},
         {"{new_tunnels: 5/s, burst: 0}", 27, "expected"},
         {"{new_tunnels: 5/s, burst: 5/s}", 27, "expected"},
         {"{bandwidth_up: 10MB}", 16, "not known"},
