@@ -66,6 +66,14 @@ void reader_note_apart(struct reader *reader, const char *path, const uint8_t sh
     note_digest(reader, path, sha256, true, has_key);
 }
 
+void reader_mark_apart(struct reader *reader, bool has_key)
+{
+    if (!reader->has_keys_apart || reader->files == NULL)
+        return;
+    reader->files->is_apart = true;
+    reader->files->has_key = has_key;
+}
+
 const char *folder_of(struct arena *arena, const char *path)
 {
     const char *slash = strrchr(path, '/');

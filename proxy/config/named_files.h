@@ -27,6 +27,9 @@ void reader_note_file(struct reader *reader, const char *path, struct slice byte
 void reader_note_apart(struct reader *reader, const char *path, const uint8_t sha256[32],
                        bool has_key);
 
+// reader_mark_apart marks the file that was noted last as one that the process that holds the private keys reads, where keys are apart.
+void reader_mark_apart(struct reader *reader, bool has_key);
+
 // folder_of returns the folder that the paths of the configuration at `path` are relative to, in the
 // arena; NULL without memory.
 const char *folder_of(struct arena *arena, const char *path) MUST_USE;

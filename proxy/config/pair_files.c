@@ -34,6 +34,7 @@ static bool chain_read(struct reader *reader, const struct node *node, struct pa
             return false;
         out->is_chain_empty = out->chain.bytes.len == 0;
         out->has_key_in_chain = slice_contains(out->chain.bytes, SLICE_LITERAL("PRIVATE KEY-----"));
+        reader_mark_apart(reader, out->has_key_in_chain);
         return true;
     }
     if (!reader_path(reader, node, "`chain`", &out->chain_path))
@@ -54,6 +55,8 @@ static bool tls_key_read(struct reader *reader, const struct node *node, struct 
         const bool is_read = reader_file(reader, node, "`key`", CERTIFICATE_FILE_MAX, FILE_SECRET,
                                          &out->key_path, &out->key_text);
         out->key.pem = out->key_text.bytes;
+        if (is_read)
+            reader_mark_apart(reader, true);
         return is_read;
     }
     if (!reader_path(reader, node, "`key`", &out->key_path))
@@ -92,6 +95,7 @@ static bool read_here(struct reader *reader, const struct node *node, const char
     struct note_signer key;
     if (!reader_file(reader, node, "`key`", SIGNER_FILE_MAX, FILE_SECRET, out_path, &content))
         return false;
+    reader_mark_apart(reader, true);
     if (note_signer_parse(content.bytes, &key)) {
         *out = checkpoint_signer_create(&key);
         if (*out == NULL)

@@ -15,16 +15,35 @@ static void user_read(struct reader *reader, const struct node *node, const char
 static bool path_read(struct reader *reader, const struct node *node, void *out, void *arg)
 {
     const char **path = out;
-    (void)arg;
-    return reader_path(reader, node, "`paths`", path);
+    return reader_path(reader, node, arg, path);
 }
 
 static void paths_read(struct reader *reader, const struct node *node, struct process_settings *out)
 {
-    const struct items items = {
-        .what = "`paths`", .max = PROCESS_PATHS_MAX, .size = sizeof *out->paths, .read = path_read};
+    static char what[] = "`paths`";
+    const struct items items = {.what = what,
+                                .max = PROCESS_PATHS_MAX,
+                                .size = sizeof *out->paths,
+                                .read = path_read,
+                                .arg = what};
     if (node != NULL)
         out->paths = reader_items(reader, node, &items, &out->path_count);
+}
+
+static void key_paths_read(struct reader *reader, const struct node *node,
+                           struct process_settings *out)
+{
+    static char what[] = "`key_paths`";
+    const struct items items = {.what = what,
+                                .max = PROCESS_PATHS_MAX,
+                                .size = sizeof *out->key_paths,
+                                .read = path_read,
+                                .arg = what};
+    if (node != NULL && out->keys != KEYS_APART)
+        reader_error(reader, node,
+                     "`key_paths` is for keys that are apart\nadd `keys: apart`, or leave it out");
+    else if (node != NULL)
+        out->key_paths = reader_items(reader, node, &items, &out->key_path_count);
 }
 
 static const char *const sandbox_words[] = {
@@ -39,6 +58,7 @@ static const struct key keys[] = {
     KEY_ROW("keys", KEY_CHOICE, struct process_settings, keys, .words = keys_words,
             .fallback = KEYS_HERE),
     KEY_KNOWN("paths", KEY_OPTIONAL),
+    KEY_KNOWN("key_paths", KEY_OPTIONAL),
 };
 
 const struct section process_section = SECTION("`process`", keys);
@@ -51,6 +71,8 @@ void process_read(struct reader *reader, const struct node *node, struct snapsho
     const bool is_read =
         node == NULL || section_read(reader, node, &process_section, &snapshot->process);
     paths_read(reader, node_get(node, "paths"), &snapshot->process);
+    key_paths_read(reader, node_get(node, "key_paths"), &snapshot->process);
+    reader->has_keys_apart = snapshot->process.keys == KEYS_APART;
     if (source != NULL && !source->is_in_use && snapshot->process.keys == KEYS_HERE)
         reader->keys = NULL;
     if (is_read && hook != NULL && hook->begin(hook->arg, &snapshot->process, &info) != ERR_OK)

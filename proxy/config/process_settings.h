@@ -27,6 +27,9 @@ struct process_settings {
         *paths; // snapshot's arena; what later configurations may read, beside what this one does
     size_t path_count;
     enum keys_place keys;
+    const char **
+        key_paths; // snapshot's arena; what later keys that are apart may be in or below, beside where those of now are
+    size_t key_path_count;
 };
 
 // process_hook is what is done about the process as soon as these settings are known: before any key is read, whose readers

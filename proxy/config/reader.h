@@ -52,12 +52,14 @@ struct reader {
     struct arena *arena;             // borrowed; values that outlive the document go here
     const char *folder;              // borrowed; paths are relative to it; NULL: the current one
     struct key_source *keys;         // borrowed; NULL: private keys are read by this process
-    list_file_read *read_list;       // NULL: a list from a file is an error
-    struct list_keeper *keeper;      // borrowed; NULL: a list that is no good is an error
-    int64_t now_s;                   // Unix seconds
-    struct arena *files_arena;       // borrowed; of `files`
-    struct snapshot_file *files;     // in `files_arena`: what has been read, the last one first
-    struct known_zone *zones;        // in `arena`: time zones that have been read (schedules.c)
+    bool
+        has_keys_apart; // where this process reads keys all the same (`check`), their files are noted as those of another one
+    list_file_read *read_list;   // NULL: a list from a file is an error
+    struct list_keeper *keeper;  // borrowed; NULL: a list that is no good is an error
+    int64_t now_s;               // Unix seconds
+    struct arena *files_arena;   // borrowed; of `files`
+    struct snapshot_file *files; // in `files_arena`: what has been read, the last one first
+    struct known_zone *zones;    // in `arena`: time zones that have been read (schedules.c)
     const struct process_hook *process_hook; // borrowed; NULL: nothing is done about the process
     bool is_out_of_memory;                   // set by reader_no_memory
     char quoted[72];                         // of reader_quote

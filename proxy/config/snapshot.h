@@ -91,7 +91,7 @@ enum audit_on_full { AUDIT_REFUSE, AUDIT_DROP };
 struct snapshot_file {
     const char *path;           // snapshot's arena
     uint8_t sha256[32];         // of what was read; all zeros for a folder
-    bool is_apart;              // the process that holds the private keys has read it
+    bool is_apart;              // it is the business of the process that holds the private keys
     bool has_key;               // of one that is apart: there is a private key in it
     struct snapshot_file *next; // read before this one; snapshot's arena
 };

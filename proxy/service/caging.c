@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -18,6 +19,7 @@
 #include "proxy/config/source.h"
 #include "proxy/config/zone_names.h"
 #include "proxy/log/log.h"
+#include "proxy/service/exposure.h"
 
 #define STDOUT "/proc/self/fd/1"
 
@@ -26,11 +28,6 @@
     "of that user read it (chgrp %s, chmod g+r)"
 
 #define WIDE "%s is directly in %s, all of which the sandbox would open, for writing too: %s"
-
-#define EXPOSED                                                                                       \
-    "the private key %s can be read by the process that serves, though `process.keys` is apart: put " \
-    "it into a folder that is not in or below one that the configuration names for something else "   \
-    "(that of the configuration itself among them), or make it root's alone and set `process.user`"
 
 enum err caging_begin(void *arg, const struct process_settings *settings, struct errinfo *info)
 {
@@ -217,26 +214,6 @@ static enum err judge_width(const struct snapshot *snapshot, struct diagnostics 
     return judging.error;
 }
 
-enum err caging_check(const struct snapshot *snapshot, struct diagnostics *findings)
-{
-    struct rights_user user;
-    struct errinfo info;
-    const char *name = snapshot->process.user;
-    TRY(judge_width(snapshot, findings, &info));
-    if (geteuid() != 0 || name == NULL)
-        return ERR_OK;
-    if (rights_find_user(name, &user, &info) != ERR_OK ||
-        rights_drop(&user, false, &info) != ERR_OK) {
-        (void)diagnostics_add(findings, SEVERITY_ERROR, snapshot->path, 0, 0, "%s", info.text);
-        return ERR_INPUT;
-    }
-    const struct snapshot_file *file = NULL;
-    while ((file = find_unreadable(snapshot, file)) != NULL)
-        (void)diagnostics_add(findings, SEVERITY_WARNING, snapshot->path, 0, 0, UNREADABLE,
-                              file->path, name, name);
-    return ERR_OK;
-}
-
 // entering is the making of rules.
 struct entering {
     struct caging *caging;
@@ -382,22 +359,74 @@ static enum err lock(struct caging *caging, const struct snapshot *snapshot, str
     return caging->sandbox.has_filter ? filter_enter(info) : ERR_OK;
 }
 
-// look_for_keys tries whether a key that is apart could be read after all: by opening it, for rules of files are seen by nothing else.
-// Nothing is read of it.
-static enum err look_for_keys(const struct snapshot *snapshot, struct errinfo *info)
+// ---- foreseeing it ------------------------------------------------------------------------------
+
+// confine_files makes of this process what the one that serves will be, as far as files are concerned.
+static enum err confine_files(const struct snapshot *snapshot, bool *out_has_rules,
+                              struct errinfo *info)
 {
-    for (const struct snapshot_file *file = snapshot->files; file != NULL; file = file->next) {
-        const int fd = file->is_apart && file->has_key
-                           ? open(file->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)
-                           : -1;
-        if (fd < 0)
-            continue;
-        (void)close(fd);
-        if (snapshot->process.sandbox == SANDBOX_ON)
-            return errinfo_set(info, ERR_INPUT, EXPOSED, file->path);
-        log_warning(LOG_CAGE, EXPOSED, file->path);
+    struct caging caging = {.own_folder = -1};
+    find_sandbox(snapshot->process.sandbox, &caging.sandbox);
+    *out_has_rules = caging.sandbox.landlock > 0;
+    if (geteuid() == 0)
+        TRY(rights_drop(NULL, false, info));
+    if (!*out_has_rules)
+        return ERR_OK;
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+        return errinfo_set(info, ERR_SYSTEM, "new privileges cannot be given up: %m");
+    const enum err error = restrict_files(&caging, snapshot, info);
+    caging_deinit(&caging);
+    return error;
+}
+
+// is_who_serves tells whether this process is the user that the proxy will be: somebody else's eyes see other files.
+static bool is_who_serves(const struct snapshot *snapshot)
+{
+    struct rights_user user;
+    struct errinfo info;
+    const char *name = snapshot->process.user;
+    return name == NULL ||
+           (rights_find_user(name, &user, &info) == ERR_OK && geteuid() == user.uid);
+}
+
+// add_error adds a sentence, unless it stands there already: as an error of the configuration it was added where it was found.
+static enum err add_error(const struct snapshot *snapshot, struct diagnostics *findings,
+                          enum err error, const struct errinfo *info)
+{
+    if (error != ERR_OK && error != ERR_INPUT)
+        (void)diagnostics_add(findings, SEVERITY_ERROR, snapshot->path, 0, 0, "%s", info->text);
+    return error;
+}
+
+// become_user becomes who the proxy becomes, where root runs this, and warns of what that one cannot read.
+static enum err become_user(const struct snapshot *snapshot, struct diagnostics *findings)
+{
+    struct rights_user user;
+    struct errinfo info;
+    const char *name = snapshot->process.user;
+    if (geteuid() != 0 || name == NULL)
+        return ERR_OK;
+    if (rights_find_user(name, &user, &info) != ERR_OK ||
+        rights_drop(&user, false, &info) != ERR_OK) {
+        (void)diagnostics_add(findings, SEVERITY_ERROR, snapshot->path, 0, 0, "%s", info.text);
+        return ERR_INPUT;
     }
+    const struct snapshot_file *file = NULL;
+    while ((file = find_unreadable(snapshot, file)) != NULL)
+        (void)diagnostics_add(findings, SEVERITY_WARNING, snapshot->path, 0, 0, UNREADABLE,
+                              file->path, name, name);
     return ERR_OK;
+}
+
+enum err caging_check(const struct snapshot *snapshot, struct diagnostics *findings)
+{
+    struct errinfo info;
+    TRY(judge_width(snapshot, findings, &info));
+    TRY(become_user(snapshot, findings));
+    if (!is_who_serves(snapshot))
+        return ERR_OK;
+    return add_error(snapshot, findings, exposure_foresee(snapshot, confine_files, findings, &info),
+                     &info);
 }
 
 void caging_print(const struct snapshot *snapshot)
@@ -489,5 +518,5 @@ enum err caging_enter(struct caging *caging, const struct snapshot *snapshot, st
     if (is_root)
         say_unreadable(snapshot, name == NULL ? "root" : name);
     TRY(lock(caging, snapshot, info));
-    return look_for_keys(snapshot, info);
+    return exposure_judge(snapshot, caging->sandbox.landlock > 0, NULL, info);
 }

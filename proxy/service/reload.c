@@ -13,9 +13,11 @@
 
 #include "auth/base/text.h"
 #include "proxy/config/source.h"
+#include "proxy/keys/key_store.h"
 #include "proxy/log/log.h"
 #include "proxy/ocsp/ocsp_asker.h"
 #include "proxy/service/crl_fetches.h"
+#include "proxy/service/exposure.h"
 #include "proxy/service/parent_checks.h"
 #include "proxy/service/monitor.h"
 #include "proxy/service/findings.h"
@@ -187,6 +189,8 @@ static enum err prepare(struct service *service, struct snapshot *snapshot, stru
     const struct snapshot *old = service->snapshot;
     TRY(snapshot_may_follow(snapshot, old, info));
     TRY(caging_may_write(&service->caging, snapshot, info));
+    if (key_store_source(service->keys)->is_in_use)
+        TRY(exposure_judge(snapshot, service->caging.sandbox.landlock > 0, NULL, info));
     TRY(sockets_open_next(snapshot, old, &service->sockets, &out->sockets, info));
     enum err error = open_place(service, snapshot, &out->place, info);
     if (error != ERR_OK) {

@@ -420,7 +420,7 @@ static enum err seal_keys(struct service *service, struct errinfo *info)
         return ERR_OK;
     service->loader.keys = source;
     const struct process_settings *process = &service->snapshot->process;
-    TRY(key_store_seal(service->keys, process->paths, process->path_count,
+    TRY(key_store_seal(service->keys, process->key_paths, process->key_path_count,
                        process->sandbox == SANDBOX_ON, info));
     struct key_store_status status;
     key_store_status_read(service->keys, &status);

@@ -181,6 +181,12 @@ def test_a_key_for_the_group_is_taken_by_every_key_holder(shared, start):
     holder = Control(proxy).status()["keys"]["pid"]
     assert status(holder)["Uid"].split()[0] == "0" and int(status(holder)["Gid"].split()[0]) == NOBODY.pw_gid
     assert capabilities(holder) & ~(1 << 2) == 0
+    said = f"the private key {shared / 'key'} can be read by the process that serves"
+    proxy.stderr.wait(said)
+    assert said in run("check", "-c", proxy.config_path).stderr
+    (shared / "key").chmod(0o600)
+    assert said not in run("check", "-c", proxy.config_path).stderr
+    (shared / "key").chmod(0o640)
     os.kill(holder, signal.SIGKILL)
     eventually(lambda: Control(proxy).status()["keys"]["restarts"] == 1, "another holder")
     assert proxy.ask(DENIED).status == 403
@@ -370,11 +376,39 @@ def test_a_key_that_is_apart_and_can_be_read_all_the_same_is_refused_or_a_warnin
     cage = {"keys": "apart", "paths": [str(tmp_path)]}
     proxy = sandboxed(listeners=listeners, cage={**cage, "sandbox": "auto"})
     proxy.stderr.wait(said)
+    checked = run("check", "-c", proxy.config_path)
+    assert checked.returncode == 0 and said in checked.stderr, checked
     proxy.stop()
     proxy = start(listeners=listeners, cage={**cage, "sandbox": "on"}, is_ready=False)
     assert proxy.wait_exit() == 3 and said in proxy.stderr.text()
     proxy.stop(expected=3)
+    checked = run("check", "-c", proxy.config_path)
+    assert checked.returncode == 3 and said in checked.stderr, checked
     proxy = sandboxed(listeners=listeners, cage={**cage, "paths": [str(beside)]})
+    checked = run("check", "-c", proxy.config_path)
+    assert checked.returncode == 0
+    assert said not in proxy.stderr.text() + checked.stderr
+
+
+def test_a_reload_that_opens_a_key_to_the_process_that_serves_is_refused(sandboxed, pki, tmp_path):
+    listeners, tls = keys_alone(pki, tmp_path)
+    beside = tmp_path / "beside"
+    beside.mkdir()
+    proxy = sandboxed(listeners=listeners, cage={"keys": "apart", "paths": [str(beside)], "key_paths": [str(beside)], "sandbox": "auto"})
+    folder_said = f"{beside} is in `process.key_paths`, and the process that serves can open it"
+    proxy.stderr.wait(folder_said)
+    assert folder_said in run("check", "-c", proxy.config_path).stderr
+    for name in ("chain", "key"):
+        shutil.copy(tls / name, beside / name)
+        (beside / name).chmod(0o600)
+    pair = {"chain": str(beside / "chain"), "key": str(beside / "key")}
+    proxy.reload(listeners=[{**listeners[0], "certificates": [pair]}])
+    said = f"the private key {beside / 'key'} can be read by the process that serves"
+    proxy.stderr.wait(said)
+    proxy.stop()
+    proxy = sandboxed(listeners=listeners, cage={"keys": "apart", "key_paths": [str(beside)]})
+    assert folder_said not in proxy.stderr.text()
+    proxy.reload(listeners=[{**listeners[0], "certificates": [pair]}])
     assert said not in proxy.stderr.text()
 
 

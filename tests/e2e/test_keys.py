@@ -274,14 +274,25 @@ def test_a_key_in_another_folder_waits_for_a_restart(start, pki, folder, tmp_pat
     assert show(proxy) == 2003
 
 
-def test_a_folder_in_paths_may_have_keys_later(start, pki, folder, tmp_path):
+def test_a_folder_in_key_paths_may_have_keys_later(start, pki, folder, tmp_path):
     leaf = pki.server_ca.leaf("proxy.test", serial=2004, **ADDRESSES)
     copy_into(folder, leaf)
     elsewhere = copy_into(tmp_path / "elsewhere", pki.server_ca.leaf("proxy.test", serial=2005, **ADDRESSES))
-    proxy = start(cage={"keys": "apart", "paths": [str(elsewhere)]}, listeners=[listener(folder)])
+    proxy = start(cage={"keys": "apart", "paths": [str(elsewhere)]}, listeners=[listener(folder)], control=CONTROL)
+    write_config(proxy.config_path, {**proxy.config, "listeners": [listener(elsewhere)]})
+    assert "add the folder to `process.key_paths`" in Control(proxy).run("reload", expected=3).stderr  # `paths` has no keys
+    proxy.stop()
+    proxy = start(cage={"keys": "apart", "key_paths": [str(elsewhere)]}, listeners=[listener(folder)])
     assert show(proxy) == 2004
     proxy.reload(listeners=[listener(elsewhere)])
     assert show(proxy) == 2005
+
+
+def test_folders_for_keys_that_are_not_apart_are_an_error(start, folder):
+    config = start(cage={"keys": "here"}).config_path
+    config.write_text(config.read_text().replace('"keys": "here"', f'"keys": "here", "key_paths": ["{folder}"]'))
+    checked = run("check", "-c", config)
+    assert checked.returncode == 3 and "`key_paths` is for keys that are apart" in checked.stderr, checked
 
 
 @pytest.mark.parametrize("place", [".", ".."])
@@ -292,7 +303,7 @@ def test_relative_paths_begin_where_they_do_with_keys_here(start, pki, tmp_path,
         copy_into(gate / name, pki.server_ca.leaf("proxy.test", serial=serial, **ADDRESSES))
     proxy = start(
         listeners=[listener(Path("first"))],
-        cage={"keys": "apart", "paths": ["later"]},
+        cage={"keys": "apart", "key_paths": ["later"]},
         folder=gate,
         process={"cwd": gate / place},
         control=CONTROL,
