@@ -251,7 +251,7 @@ bazel_configs() {
 }
 
 # bazel_in CONFIG COMMAND ARGUMENT... runs Bazel with a configuration: opt, clang, asan, tsan, fuzz; on the
-# BoringSSL that SALLYPORT_BORINGSSL names, if it names one.
+# BoringSSL that SALLYPORT_BORINGSSL names, if it names one: a checkout, or `upstream` for --config=upstream.
 # opt uses the output base that a plain `bazel` uses too; each of the others has its own, because
 # switching the configuration within one rebuilds everything.
 bazel_in() {
@@ -265,7 +265,9 @@ bazel_in() {
         disk="$(disk_cache)"
         mkdir -p -- "$disk" && touch -- "$disk" # used today
         options+=("--disk_cache=$disk")
-        if [[ -n "${SALLYPORT_BORINGSSL:-}" ]]; then
+        if [[ "${SALLYPORT_BORINGSSL:-}" == upstream ]]; then
+            options+=(--config=upstream "--distdir=$CACHE/sources")
+        elif [[ -n "${SALLYPORT_BORINGSSL:-}" ]]; then
             boringssl="$("$ROOT/tools/boringssl" "$SALLYPORT_BORINGSSL")" || exit 1
             options+=("--override_repository=boringssl=$boringssl")
         fi

@@ -23,6 +23,7 @@
 #include "proxy/lint/lint.h"
 #include "proxy/service/caging.h"
 #include "proxy/service/included_report.h"
+#include "proxy/tls/library.h"
 
 enum { NAME_CAP = HOSTNAME_MAX_LEN + 4 };
 
@@ -212,6 +213,19 @@ static void print_included(const struct snapshot *snapshot)
     }
 }
 
+// print_library says what is wrong with the program itself: no key of the configuration can change it, so --strict does not count it.
+static void print_library(int64_t now_s)
+{
+    char data[TLS_LIBRARY_ADVICE_CAP];
+    struct text text;
+    const struct tls_library library = tls_library_describe();
+    if (!tls_library_is_old(&library, now_s))
+        return;
+    text_init(&text, data, sizeof data);
+    tls_library_append_advice(&library, &text);
+    (void)printf("  program: warning: %s\n", text.data);
+}
+
 static void print_summary(const struct check_options *options, const struct snapshot *snapshot,
                           size_t warning_count, int64_t now_s)
 {
@@ -238,6 +252,7 @@ static void print_summary(const struct check_options *options, const struct snap
                      (double)snapshot->audit_chain->every_ms / SECOND_MS);
     caging_print(snapshot);
     neighbours_print(snapshot);
+    print_library(now_s);
 }
 
 // add_served adds what a listener and its names have in common.
@@ -339,6 +354,8 @@ static void add_summary(struct text *out, const struct snapshot *snapshot, int64
                     snapshot->audit_chain == NULL ? NULL
                                                   : snapshot->audit_chain->signer->verifier.name);
     json_add_count(out, "user", geteuid());
+    const struct tls_library library = tls_library_describe();
+    json_add_bool(out, "old_library", tls_library_is_old(&library, now_s));
     json_end_object(out);
 }
 

@@ -1,5 +1,6 @@
 """The commands beside `serve`: what they write, what they say, and their exit statuses."""
 
+import datetime
 import json
 import os
 import re
@@ -37,10 +38,32 @@ def text_of(certificate):
 # -- version, help, usage -----------------------------------------------------------------------
 
 
-def test_version_is_one_line():
+def test_version_tells_the_libraries_and_warns_of_an_old_boringssl():
     result = run("version")
     assert result.returncode == 0
-    assert re.match(r"sallyport \d+\.\d+", result.stdout) and result.stdout.count("\n") >= 1
+    found = json.loads(run("version", "--json").stdout)
+    library = found["boringssl"]
+    versions = f"libev {found['libev']}, c-ares {found['c_ares']}, nghttp2 {found['nghttp2']}"
+    first, second = result.stdout.splitlines()
+    assert first == f"sallyport {found['version']} ({versions})"
+    assert second.startswith(f"BoringSSL: {library['name']}, ") and f" {library['date']}, API " in second
+    assert f"commit {library['commit'][:12]} of" in second
+    assert second.endswith(f"{'with' if library['vaes'] else 'without'} VAES, "
+                           f"{'with' if library['ml_kem'] else 'without'} X25519MLKEM768")  # fmt: skip
+    age = datetime.date.today() - datetime.date.fromisoformat(library["date"])
+    assert library["old"] == (age.days > 730)
+    said = f"warning: the BoringSSL in this program is of {library['date']}, more than two years old"
+    assert result.stderr.startswith(said) if library["old"] else result.stderr == ""
+
+
+def test_check_warns_of_an_old_boringssl_and_counts_it_for_nothing(start):
+    proxy = start(configs.client({"hosts": ["db.internal"], "addresses": ["10.1.2.3/32"]}))
+    is_old = json.loads(run("version", "--json").stdout)["boringssl"]["old"]
+    usual, strict = (run("check", "-c", proxy.config_path, *more) for more in ((), ("--strict",)))
+    assert ("program: warning: the BoringSSL in this program is of" in usual.stdout) == is_old
+    assert " is good (" in usual.stdout and (usual.returncode, strict.returncode) == (0, 0), usual.stdout + usual.stderr
+    summary = json.loads(run("check", "-c", proxy.config_path, "--json").stdout)["summary"]
+    assert summary["old_library"] == is_old
 
 
 COMMANDS = (

@@ -14,6 +14,7 @@ load("//tools/bazel:layers.bzl", "LAYERS")
 _LIBRARIES = {
     "ares.h": "@cares",
     "ares_version.h": "@cares",
+    "boringssl_origin.h": "@boringssl//origin",
     "ev.h": "@libev",
     "hiredis": "@hiredis",
     "idn2.h": "@libidn2",

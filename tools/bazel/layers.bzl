@@ -40,7 +40,7 @@ LAYERS = {
             "proxy/uplink/",
             "proxy/version.h",
         ],
-        ["openssl/", "ev.h", "ares_version.h", "jansson.h"],
+        ["openssl/", "ev.h", "ares_version.h", "jansson.h", "nghttp2/"],
     ),
     "proxy/clock": ([], []),
     "proxy/config": (
@@ -174,7 +174,7 @@ LAYERS = {
     ),
     "proxy/tls": (
         ["auth/base/", "auth/hostname.h", "auth/pem.h", "auth/server_name.h", "auth/target.h", "auth/trust.h", "proxy/net/stream.h", "proxy/net/stream_guard.h", "proxy/net/buffer.h"],
-        ["openssl/", "pthread.h"],
+        ["boringssl_origin.h", "openssl/", "pthread.h"],
     ),
     "proxy/uplink": (
         [

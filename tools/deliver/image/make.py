@@ -138,7 +138,7 @@ def check_version(program, version):
         raise Mistake(f"debian/changelog begins with {version}, and the program says: {said}")
 
 
-def main(program, changelog, workspace, boringssl, image_path, sbom_path):
+def main(program, changelog, workspace, pins, origin, image_path, sbom_path):
     version, time = newest(Path(changelog).read_text(encoding="utf-8"))
     check_version(program, version)
     libraries = libraries_of(program)
@@ -147,7 +147,7 @@ def main(program, changelog, workspace, boringssl, image_path, sbom_path):
     created = datetime.strftime(time, "%Y-%m-%dT%H:%M:%SZ")
     layers = [("Debian's files", base_tree(packages)), (f"sallyport {version}", program_tree(program))]
     digest = oci.write_image(image_path, f"sallyport:{version}", created, image_config(version), layers)
-    linked = sbom.linked_statically(Path(workspace).read_text(encoding="utf-8"), Path(boringssl).read_text(encoding="utf-8"))
+    linked = sbom.linked_statically(*(Path(each).read_text(encoding="utf-8") for each in (workspace, pins, origin)))
     sbom.write(sbom_path, version, created, digest, packages, linked)
 
 

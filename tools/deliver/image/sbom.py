@@ -11,22 +11,34 @@ from pathlib import Path
 
 from debian import query
 
-# In the program, and of no -dev package: by Debian's source package.
+# In the program, and of no -dev package: what it is says a header that its build writes.
 BORINGSSL = "boringssl"
+DEBIAN = "Organization: Debian"
 SPDX_ID = re.compile(r"[^A-Za-z0-9.-]")
 
 
-def linked_statically(workspace, boringssl):
-    """[(name, version, source package, source's version)] of what the program has taken in, as the build's own files say."""
+def boringssl_linked(pins, origin):
+    """(name, version, link, supplier) of BoringSSL: of Debian's source package, of its own release, or a checkout."""
+    name, commit = (re.search(rf'^#define BORINGSSL_ORIGIN_{word} "(.*?)"', origin, re.M)[1] for word in ("NAME", "COMMIT"))
+    kind, _, version = name.partition(" ")
+    if kind == "Debian":
+        package = re.search(r'^_PACKAGE = "(.*?)"', pins, re.M)[1]
+        return BORINGSSL, version, purl(package, version, "source"), DEBIAN
+    if kind != "upstream":
+        version = commit or "unknown"
+    return BORINGSSL, version, f"pkg:github/google/boringssl@{version}", "Organization: Google"
+
+
+def linked_statically(workspace, pins, origin):
+    """[(name, version, link, supplier)] of what the program has taken in, as the build's own files say."""
     found = []
     for rule in re.findall(r"debian_library\((.*?)\n\)", workspace, re.S):
         values = dict(re.findall(r'(\w+) = "(.*?)"', rule))
         if "archive" not in values:
             continue
         version, source = query("${Version}\n${source:Package} ${source:Version}", values["package"]).split("\n")
-        found.append((values["name"], version, *source.split(" ")))
-    package, version = (re.search(rf'^_{name} = "(.*?)"', boringssl, re.M)[1] for name in ("PACKAGE", "VERSION"))
-    found.append((BORINGSSL, version, package, version))
+        found.append((values["name"], version, purl(*source.split(" "), "source"), DEBIAN))
+    found.append(boringssl_linked(pins, origin))
     return sorted(found)
 
 
@@ -61,13 +73,12 @@ def write(path, version, created, digest, packages, linked):
         source = "built from " + package.source
         parts.append(part("deb-" + package.name, package.version, "LIBRARY" if package.is_library else "FILE",
                           purl(package.name, package.version, package.architecture), sourceInfo=source,
-                          supplier="Organization: Debian", comment=f"only some of its files; its copyright: /{package.copyright}"))
+                          supplier=DEBIAN, comment=f"only some of its files; its copyright: /{package.copyright}"))
         relations.append(relation(image, "CONTAINS", parts[-1]))
         if package.is_library:
             relations.append(relation(program, "DYNAMIC_LINK", parts[-1]))
-    for name, its_version, source, source_version in linked:
-        parts.append(part("static-" + name, its_version, "LIBRARY", purl(source, source_version, "source"),
-                          supplier="Organization: Debian", comment="in the program"))
+    for name, its_version, link, supplier in linked:
+        parts.append(part("static-" + name, its_version, "LIBRARY", link, supplier=supplier, comment="in the program"))
         relations.append(relation(program, "STATIC_LINK", parts[-1]))
     document = {
         "spdxVersion": "SPDX-2.3",
