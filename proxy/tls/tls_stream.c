@@ -144,8 +144,31 @@ static long bio_ctrl(BIO *bio, int command, long number, void *pointer)
     return command == BIO_CTRL_FLUSH ? 1 : 0;
 }
 
-static const BIO_METHOD bio_method = {
-    .name = "sallyport stream", .bread = bio_read, .bwrite = bio_write, .ctrl = bio_ctrl};
+static BIO_METHOD *make_bio_method(void)
+{
+    BIO_METHOD *method =
+        BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "sallyport stream");
+    if (method != NULL && BIO_meth_set_read(method, bio_read) &&
+        BIO_meth_set_write(method, bio_write) && BIO_meth_set_ctrl(method, bio_ctrl))
+        return method;
+    BIO_meth_free(method);
+    return NULL;
+}
+
+// bio_method gives the one method of all streams, which lives as long as the process. Whoever needs it first makes it. NULL
+// without memory; the next one tries again.
+static const BIO_METHOD *bio_method(void)
+{
+    static _Atomic(BIO_METHOD *) shared;
+    BIO_METHOD *method = atomic_load_explicit(&shared, memory_order_acquire);
+    if (method != NULL)
+        return method;
+    BIO_METHOD *made = make_bio_method();
+    if (made == NULL || atomic_compare_exchange_strong(&shared, &method, made))
+        return made;
+    BIO_meth_free(made);
+    return method;
+}
 
 // push_output hands the gathered records to the stream below.
 static enum err push_output(struct tls_stream *tls)
@@ -364,7 +387,8 @@ struct tls_stream *tls_stream_make(struct tls_context *context, struct stream *b
         .signature = {.stream = tls, .on_signed = on_signed},
     };
     tls->ssl = SSL_new(context->ssl_ctx);
-    BIO *bio = BIO_new(&bio_method);
+    const BIO_METHOD *method = bio_method();
+    BIO *bio = method == NULL ? NULL : BIO_new(method);
     if (tls->ssl == NULL || bio == NULL) {
         BIO_free(bio);
         tls_stream_destroy(tls);
