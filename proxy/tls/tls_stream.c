@@ -155,7 +155,7 @@ static BIO_METHOD *make_bio_method(void)
     return NULL;
 }
 
-// bio_method gives the one method of all streams, which lives as long as the process. Whoever needs it first makes it. NULL
+// bio_method gives the one method of all streams, which lives as long as the process. The first that needs it makes it. NULL
 // without memory; the next one tries again.
 static const BIO_METHOD *bio_method(void)
 {
