@@ -7,14 +7,21 @@
 
 #include "auth/base/text.h"
 
-// One that is being taken for dead has the score 0: if it beats meanwhile it learns that its leases are gone.
+// Who is dead is told by the fleet's time, which goes on by a second at most from one beat of anybody to the next: where the
+// store was stopped, or its clock has jumped, nobody is taken for dead by a time in which nobody could beat. One that is being
+// taken for dead has the score 0: if it beats meanwhile it learns that its leases are gone.
 static const char beat[] =
     "local t = redis.call('TIME')\n"
     "local now = t[1] * 1000 + math.floor(t[2] / 1000)\n"
+    "local clock = ARGV[2] .. 'clock'\n"
+    "local last = tonumber(redis.call('HGET', clock, 'last') or now)\n"
+    "local fleet = tonumber(redis.call('HGET', clock, 'fleet') or 1)\n"
+    "fleet = fleet + math.max(0, math.min(1000, now - last))\n"
+    "redis.call('HSET', clock, 'last', string.format('%.0f', now), 'fleet', string.format('%.0f', fleet))\n"
     "local score = redis.call('ZSCORE', KEYS[1], ARGV[1])\n"
     "local known = (score and tonumber(score) > 0) and 1 or 0\n"
     "local left = 500\n"
-    "local dead = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', '(' .. string.format('%.0f', now),\n"
+    "local dead = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', '(' .. string.format('%.0f', fleet),\n"
     "                        'LIMIT', 0, 10)\n"
     "for _, instance in ipairs(dead) do\n"
     "  if instance ~= ARGV[1] then\n"
@@ -35,8 +42,9 @@ static const char beat[] =
     "    end\n"
     "  end\n"
     "end\n"
-    "redis.call('ZADD', KEYS[1], string.format('%.0f', now + ARGV[3]), ARGV[1])\n"
+    "redis.call('ZADD', KEYS[1], string.format('%.0f', fleet + ARGV[3]), ARGV[1])\n"
     "redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', string.format('%.0f', now - 2000))\n"
+    "redis.call('ZREMRANGEBYSCORE', KEYS[4], string.format('%.0f', now + 2000), '+inf')\n"
     "return {now, known, redis.call('ZCARD', KEYS[1]), tonumber(redis.call('GET', KEYS[2]) or 0),\n"
     "        tonumber(redis.call('GET', KEYS[3]) or 0),\n"
     "        redis.call('ZREVRANGE', KEYS[4], 0, 99)}\n";

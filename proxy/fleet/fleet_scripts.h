@@ -2,7 +2,7 @@
 //
 // Every script is absolute: it says what a proxy holds or wants, not what is to be added. So one that is done twice, or whose
 // answer is lost, does no harm, and the next one mends it. They use the store's own clock and nothing but the keys that
-// they are given; `beat` alone makes names of keys, of what a dead proxy has left behind. Each is done at once, and as a whole.
+// they are given; `beat` alone makes names of keys, of its clock and of what a dead proxy has left behind. Each is done at once, and as a whole.
 // tests/fleet/store_model.c says the same in C, and a test compares the two.
 //
 // KEYS and ARGV of each, and its answer:
@@ -20,6 +20,7 @@ enum {
     FLEET_SCARCE_MAX = 100, // accounts named by a beat
     FLEET_REAP_MAX = 500,   // leases that a beat takes from the dead, at most
     FLEET_REAP_INSTANCES_MAX = 10,
+    FLEET_STEP_MS = 1000,       // the fleet's time goes on so far from one beat to the next at most
     FLEET_SCARCE_MS = 2000,     // an account is scarce for so long after a lease has found it so
     FLEET_SHARE_LIFE_MS = 5000, // a demand counts for so long
     FLEET_SHARE_FRESH_MS = 500, // the sums of the demands are worked out anew so often at most

@@ -23,9 +23,10 @@ static uint32_t batch_of(const struct lease *lease, const struct lease_view *vie
 {
     if (view->is_scarce)
         return 0;
+    const uint32_t quarter = lease_open(lease, view->spare) / 4; // so many come and go by accident
+    const uint32_t usual = quarter < LEASE_BATCH_MIN ? LEASE_BATCH_MIN : quarter;
     const uint32_t wish = lease->grown + view->waiting;
-    return min_of(wish < LEASE_BATCH_MIN ? LEASE_BATCH_MIN : wish,
-                  view->limit / (2 * view->members));
+    return min_of(wish < usual ? usual : wish, view->limit / (2 * view->members));
 }
 
 int32_t lease_low(const struct lease *lease, const struct lease_view *view)
@@ -68,6 +69,13 @@ void lease_shrink(struct lease *lease, uint32_t taken)
     lease->spare_before -= min_of(lease->spare_before, taken);
 }
 
+// is_short tells whether the spare places of an account in use run out.
+static bool is_short(const struct lease *lease, const struct lease_view *view)
+{
+    return lease->empty_since_ms == 0 && lease->granted > 0 && batch_of(lease, view) > 1 &&
+           view->spare <= lease_low(lease, view);
+}
+
 // is_due tells whether there is something to ask.
 static bool is_due(const struct lease *lease, const struct lease_view *view)
 {
@@ -77,9 +85,7 @@ static bool is_due(const struct lease *lease, const struct lease_view *view)
         return true;
     if (!lease->is_claimed)
         return lease->granted > 0;
-    const bool is_in_use = lease->empty_since_ms == 0 && lease->granted > 0;
-    return is_in_use && batch_of(lease, view) > 1 && view->spare <= lease_low(lease, view) &&
-           view->now_ms >= lease->ahead_from_ms;
+    return is_short(lease, view) && view->now_ms >= lease->ahead_from_ms;
 }
 
 bool lease_ask(struct lease *lease, const struct lease_view *view, struct lease_question *out)
@@ -90,8 +96,12 @@ bool lease_ask(struct lease *lease, const struct lease_view *view, struct lease_
     const uint32_t spare = spare_of(view->spare);
     const uint32_t keep = open > lease->granted ? open : lease->granted;
     const uint32_t need = view->waiting > spare ? view->waiting - spare : 0;
+    const bool is_ahead = need > 0 || is_short(lease, view);
     *out = (struct lease_question){
-        .keep = keep, .need = need, .want = open + view->waiting + batch_of(lease, view)};
+        .keep = keep,
+        .need = need,
+        .want = is_ahead ? open + view->waiting + batch_of(lease, view) : 0,
+    };
     lease->is_asked = true;
     lease->has_excess = true; // until the answer says otherwise
     return true;

@@ -47,10 +47,16 @@ static uint32_t lot_of(const struct token_lease *lease, const struct token_view 
     return half < part ? half : part;
 }
 
+uint32_t token_lease_low(const struct token_lease *lease, const struct token_view *view)
+{
+    return lot_of(lease, view) / 4;
+}
+
 bool token_lease_ask(struct token_lease *lease, const struct token_view *view, uint32_t *out_want)
 {
     const uint32_t ahead = lot_of(lease, view);
-    const bool is_due = view->waiting > view->left || (ahead > 1 && view->left <= ahead / 4);
+    const bool is_due =
+        view->waiting > view->left || (ahead > 1 && view->left <= token_lease_low(lease, view));
     if (lease->is_asked || !is_due || view->now_ms < lease->not_before_ms)
         return false;
     const uint32_t need = view->waiting > view->left ? view->waiting - view->left : 0;

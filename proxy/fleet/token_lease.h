@@ -49,6 +49,9 @@ struct token_view {
 // token_lease_beat looks back at the last beat of `beat_ms`.
 void token_lease_beat(struct token_lease *lease, const struct token_view *view, int64_t beat_ms);
 
+// token_lease_low gives the number of tokens in hand at which a worker wakes main, so that it asks ahead of need.
+uint32_t token_lease_low(const struct token_lease *lease, const struct token_view *view);
+
 // token_lease_ask tells whether the store is to be asked now, and for how many tokens. Then a question is under way.
 bool token_lease_ask(struct token_lease *lease, const struct token_view *view, uint32_t *out_want);
 

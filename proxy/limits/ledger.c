@@ -292,7 +292,9 @@ static enum err set(struct ledger *ledger, struct account *account,
                   bandwidth_of(ledger, request->limits, request->limits->bandwidth_down,
                                account->fleet.share_down));
     // What is open already, or takes bandwidth, is for main to know.
-    if (is_news && request->limits->scope == LIMIT_FLEET)
+    const bool is_shaped =
+        request->limits->bandwidth_up != 0 || request->limits->bandwidth_down != 0;
+    if ((is_news || is_shaped) && request->limits->scope == LIMIT_FLEET)
         list(ledger, account);
     return ERR_OK;
 }

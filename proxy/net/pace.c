@@ -17,6 +17,16 @@ void bandwidth_set(struct bandwidth *bandwidth, uint64_t per_second)
     atomic_store_explicit(&bandwidth->per_second, per_second, memory_order_relaxed);
 }
 
+uint64_t bandwidth_total(const struct bandwidth *bandwidth)
+{
+    return atomic_load_explicit(&bandwidth->total, memory_order_relaxed);
+}
+
+bool bandwidth_is_waited_for(const struct bandwidth *bandwidth)
+{
+    return atomic_load_explicit(&bandwidth->waiting, memory_order_relaxed) > 0;
+}
+
 bool bandwidth_is_rested(const struct bandwidth *bandwidth, int64_t now_ms)
 {
     return atomic_load_explicit(&bandwidth->paid_ns, memory_order_relaxed) <= now_ms * NS_A_MS;
@@ -88,6 +98,7 @@ void pacer_pay(struct pacer *pacer, size_t count)
 {
     if (pacer->bandwidth == NULL || pacer->per_second == 0)
         return;
+    (void)atomic_fetch_add_explicit(&pacer->bandwidth->total, count, memory_order_relaxed);
     // Rounded up: of many small reads none is free. A piece is small enough for the product.
     const uint64_t cost =
         ((uint64_t)count * (uint64_t)NS_A_SECOND + pacer->per_second - 1) / pacer->per_second;

@@ -27,11 +27,18 @@ struct bandwidth {
     _Atomic uint64_t per_second; // bytes; 0: no limit
     _Atomic int64_t paid_ns;     // monotonic; when all that was read has gone by
     _Atomic uint32_t waiting;    // pacers that wait for their turn
+    _Atomic uint64_t total;      // bytes that were paid for, since ever
 };
 
 // bandwidth_set sets the rate, at most PACE_RATE_MAX; 0: no limit. A new rate starts from zero: no flow waits for what was
 // read under the old one. Any thread.
 void bandwidth_set(struct bandwidth *bandwidth, uint64_t per_second);
+
+// bandwidth_total gives the bytes that were read under a limit, since ever. Any thread.
+uint64_t bandwidth_total(const struct bandwidth *bandwidth);
+
+// bandwidth_is_waited_for tells whether a flow waits for its turn. Any thread.
+bool bandwidth_is_waited_for(const struct bandwidth *bandwidth);
 
 // bandwidth_is_rested tells whether everything that was read has been paid off. Any thread.
 bool bandwidth_is_rested(const struct bandwidth *bandwidth, int64_t now_ms);
