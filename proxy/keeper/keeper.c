@@ -60,6 +60,7 @@ struct keeper {
     size_t next;         // who is about to
     unsigned starts;     // of next versions, since `starts_since`
     time_t starts_since; // monotonic, seconds
+    int history_fd;      // of the key holders of all versions; owned; -1: none was needed yet
     int last_status; // of the one that has served, while it is not known whether the next one does
     bool is_over;
     int exit_status;
@@ -237,7 +238,10 @@ static void start_holder(struct keeper *keeper, size_t by, int beside)
 {
     struct child *child = &keeper->children[by];
     struct errinfo info = {.text = "no socket came with the request"};
-    if (beside < 0 || keeper_holder_start(&child->holder, beside, &info) != ERR_OK)
+    if (keeper->history_fd < 0)
+        keeper->history_fd = keeper_holder_make_history();
+    if (beside < 0 ||
+        keeper_holder_start(&child->holder, beside, keeper->history_fd, &info) != ERR_OK)
         log_error(LOG_KEEPER, "no key holder for process %d: %s", (int)child->pid, info.text);
     else if (child->holder.is_settled)
         log_warning(LOG_KEEPER, "process %d has asked for another key holder: process %d",
@@ -454,7 +458,8 @@ static int open_signals(void)
 
 int keeper_run(const char *config_path)
 {
-    struct keeper keeper = {.config_path = config_path, .current = NONE, .next = NONE};
+    struct keeper keeper = {
+        .config_path = config_path, .current = NONE, .next = NONE, .history_fd = -1};
     struct errinfo info;
     struct given given;
     for (size_t i = 0; i < CHILDREN_MAX; i++)
@@ -480,5 +485,7 @@ int keeper_run(const char *config_path)
     while (!keeper.is_over)
         wait_and_act(&keeper, signal_fd);
     (void)close(signal_fd);
+    if (keeper.history_fd >= 0)
+        (void)close(keeper.history_fd);
     return keeper.exit_status;
 }

@@ -1,6 +1,7 @@
 // A memfd, and posix_spawn of the version's own file.
 #include "proxy/keeper/keeper_holder.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -31,7 +32,21 @@ void keeper_holder_settle(struct keeper_holder *holder)
         (void)kill(holder->pid, SIGKILL);
 }
 
-enum err keeper_holder_start(struct keeper_holder *holder, int socket, struct errinfo *info)
+int keeper_holder_make_history(void)
+{
+    const int fd = memfd_create("sallyport-history", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (fd >= 0 && ftruncate(fd, KEEPER_HISTORY_LEN) == 0 &&
+        fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0)
+        return fd;
+    const int error = errno;
+    if (fd >= 0)
+        (void)close(fd);
+    errno = error;
+    return -1;
+}
+
+enum err keeper_holder_start(struct keeper_holder *holder, int socket, int history,
+                             struct errinfo *info)
 {
     static char name[] = "sallyport";
     static char command[] = KEY_HOLDER_COMMAND;
@@ -47,15 +62,15 @@ enum err keeper_holder_start(struct keeper_holder *holder, int socket, struct er
         (void)kill(holder->pid, SIGKILL); // its version says that it is of no use
     if (holder->notes_fd < 0)
         holder->notes_fd = memfd_create("sallyport-keys", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    if (holder->notes_fd < 0 || holder->program_fd < 0)
+    if (holder->notes_fd < 0 || holder->program_fd < 0 || history < 0)
         return errinfo_set(info, ERR_SYSTEM, "no descriptor for a key holder: %m");
-    const int fds[] = {socket, holder->notes_fd};
+    const int fds[] = {socket, holder->notes_fd, history};
     (void)snprintf(program.path, sizeof program.path, "/proc/self/fd/%d", holder->program_fd);
-    (void)snprintf(setting, sizeof setting, "%s=%d:%d", KEY_HOLDER_VARIABLE, socket,
-                   holder->notes_fd);
+    (void)snprintf(setting, sizeof setting, "%s=%d:%d:%d", KEY_HOLDER_VARIABLE, socket,
+                   holder->notes_fd, history);
     const char *const added[] = {setting, NULL};
     const struct program_start_options options = {
-        .argv = argv, .added = added, .removed = kept_back, .fds = fds, .fd_count = 2};
+        .argv = argv, .added = added, .removed = kept_back, .fds = fds, .fd_count = 3};
     return program_start(&program, &options, &holder->pid, info);
 }
 

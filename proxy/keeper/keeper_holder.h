@@ -10,11 +10,16 @@
 #include "auth/base/err.h"
 #include "auth/base/slice.h"
 
-// The descriptors that a holder gets, as SOCKET:FILE.
+// All holders of a keeper have a second file in memory in common, that no version has: in it they write down what the keys of audit logs
+// have signed last (proxy/keys/key_history.h).
+
+// The descriptors that a holder gets, as SOCKET:FILE:HISTORY.
 #define KEY_HOLDER_VARIABLE "SALLYPORT_KEY_HOLDER"
 
 // The command that it is started with; see proxy/main.c.
 #define KEY_HOLDER_COMMAND "key-holder"
+
+enum { KEEPER_HISTORY_LEN = 512 * 1024 }; // bytes
 
 // keeper_holder is that of one version. Zeroed but for the descriptors, which are -1 then: none yet.
 struct keeper_holder {
@@ -29,9 +34,12 @@ struct keeper_holder {
 // keeper_holder_start.
 void keeper_holder_init(struct keeper_holder *holder, const char *path);
 
-// keeper_holder_start starts one that speaks over `socket`, in the place of one that may still run. ERR_DENIED: it was settled that
-// there is none. Errors with a sentence in `info`. The socket stays the caller's.
-enum err keeper_holder_start(struct keeper_holder *holder, int socket,
+// keeper_holder_make_history makes that file, empty, and of a size that nobody changes. -1 with errno set.
+int keeper_holder_make_history(void);
+
+// keeper_holder_start starts one that speaks over `socket`, in the place of one that may still run, and has the file `history`.
+// ERR_DENIED: it was settled that there is none. Errors with a sentence in `info`. The descriptors stay the caller's.
+enum err keeper_holder_start(struct keeper_holder *holder, int socket, int history,
                              struct errinfo *info) MUST_USE;
 
 // keeper_holder_settle settles, for good, whether there may be further ones: where one has noted, in the file that nobody can change

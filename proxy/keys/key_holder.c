@@ -34,6 +34,8 @@ struct key_holder {
     int notes_fd;               // where the next holder finds them, and `groups`; owned
     struct key_groups groups;   // that count; none: its own
     struct sandbox sandbox;     // that it is in
+    int history_fd;             // of what was signed last; owned
+    struct key_history history;
     struct key_table table;
     atomic_uint line_count;
 };
@@ -303,23 +305,27 @@ static void leave_streams(void)
     (void)close(null);
 }
 
+// take_descriptor takes a number up to the next colon. False: it is none of a descriptor that is open.
+static bool take_descriptor(struct slice *left, int *out)
+{
+    const size_t len = slice_find(*left, ':');
+    uint64_t fd = 0;
+    if (!decimal_parse(slice_first(*left, len), INT32_MAX, &fd))
+        return false;
+    *left = slice_from(*left, len < left->len ? len + 1 : len);
+    *out = (int)fd;
+    return fcntl(*out, F_SETFD, FD_CLOEXEC) == 0;
+}
+
 // find_descriptors reads what the environment says. False: nobody has started this process as a holder.
-static bool find_descriptors(int *out_socket, int *out_notes)
+static bool find_descriptors(struct key_holder *holder, int *out_socket)
 {
     const char *text = getenv(KEY_HOLDER_VARIABLE);
-    const struct slice all = slice_of_string(text == NULL ? "" : text);
-    const size_t colon = slice_find(all, ':');
-    uint64_t socket_fd = 0;
-    uint64_t notes_fd = 0;
+    struct slice left = slice_of_string(text == NULL ? "" : text);
     struct sockaddr_storage address;
     socklen_t len = sizeof address;
-    if (!decimal_parse(slice_first(all, colon), INT32_MAX, &socket_fd) ||
-        !decimal_parse(slice_from(all, colon + 1), INT32_MAX, &notes_fd))
-        return false;
-    *out_socket = (int)socket_fd;
-    *out_notes = (int)notes_fd;
-    return fcntl(*out_socket, F_SETFD, FD_CLOEXEC) == 0 &&
-           fcntl(*out_notes, F_SETFD, FD_CLOEXEC) == 0 &&
+    return take_descriptor(&left, out_socket) && take_descriptor(&left, &holder->notes_fd) &&
+           take_descriptor(&left, &holder->history_fd) && left.len == 0 &&
            getsockname(*out_socket, (struct sockaddr *)&address, &len) == 0 &&
            address.ss_family == AF_UNIX;
 }
@@ -329,7 +335,8 @@ static enum err begin(struct key_holder *holder, struct errinfo *info)
 {
     key_confinement_hide();
     TRY(key_confinement_begin(&holder->sandbox, info));
-    if (!key_table_init(&holder->table))
+    TRY(key_history_open(&holder->history, holder->history_fd, info));
+    if (!key_table_init(&holder->table, &holder->history))
         return errinfo_set(info, ERR_MEMORY, "no memory for private keys");
     key_folders_init(&holder->folders);
     if (!key_folders_load(&holder->folders, &holder->groups, holder->notes_fd))
@@ -344,7 +351,7 @@ int key_holder_run(void)
         calloc(1, sizeof *holder); // never freed: its threads may be there to the end
     struct key_service first = {.holder = holder, .is_first = true, .cpu = -1};
     struct errinfo info;
-    if (holder == NULL || !find_descriptors(&first.fd, &holder->notes_fd)) {
+    if (holder == NULL || !find_descriptors(holder, &first.fd)) {
         (void)fputs("sallyport: only the proxy itself starts a key holder\n", stderr);
         return 2;
     }

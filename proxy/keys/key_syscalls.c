@@ -82,7 +82,8 @@ static const int allowed_before[] = {
 
 static void add_common(struct calls *calls)
 {
-    static const uint32_t commands[] = {F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD_CLOEXEC};
+    static const uint32_t commands[] = {F_GETFD, F_SETFD,         F_GETFL,
+                                        F_SETFL, F_DUPFD_CLOEXEC, F_SETLK};
     static const uint32_t self[] = {0};
     const uint32_t own[] = {(uint32_t)getpid()};
     calls_add(calls, allowed, COUNT_OF(allowed), CALLS_PASS);
@@ -99,8 +100,8 @@ static void add_common(struct calls *calls)
 enum err key_syscalls_begin(struct errinfo *info)
 {
     static const uint32_t controls[] = {PR_GET_DUMPABLE, PR_SET_DUMPABLE};
-    static const uint32_t commands[] = {F_GETFD,         F_SETFD,     F_GETFL,    F_SETFL,
-                                        F_DUPFD_CLOEXEC, F_GET_SEALS, F_ADD_SEALS};
+    static const uint32_t commands[] = {F_GETFD,         F_SETFD, F_GETFL,     F_SETFL,
+                                        F_DUPFD_CLOEXEC, F_SETLK, F_GET_SEALS, F_ADD_SEALS};
     struct calls calls;
     calls_begin(&calls);
     calls_add(&calls, allowed_before, COUNT_OF(allowed_before), CALLS_PASS);

@@ -27,18 +27,16 @@ static void unref(struct held_key *key)
     OPENSSL_free(key); // which wipes it
 }
 
-bool key_table_init(struct key_table *table)
+bool key_table_init(struct key_table *table, struct key_history *history)
 {
-    *table = (struct key_table){.count = 0};
-    table->instances = calloc(KEY_INSTANCES_MAX, sizeof *table->instances);
-    return table->instances != NULL && pthread_mutex_init(&table->mutex, NULL) == 0;
+    *table = (struct key_table){.history = history};
+    return pthread_mutex_init(&table->mutex, NULL) == 0;
 }
 
 void key_table_deinit(struct key_table *table)
 {
     for (size_t i = 0; i < table->count; i++)
         unref(table->keys[i]);
-    free(table->instances);
     (void)pthread_mutex_destroy(&table->mutex);
 }
 
@@ -179,42 +177,6 @@ enum err key_table_sign(struct key_table *table, const struct key_message *reque
                            : errinfo_set(info, error, "the key does not sign with this algorithm");
 }
 
-static bool is_same(const struct checkpoint *a, const struct checkpoint *b)
-{
-    return a->size == b->size && a->is_end == b->is_end && merkle_hash_equal(&a->root, &b->root);
-}
-
-// find_instance gives what was signed last of an instance, or a new place. NULL: there is none left. Under the lock.
-static struct held_instance *find_instance(struct key_table *table,
-                                           const uint8_t name[KEY_NAME_LEN], uint32_t instance)
-{
-    for (size_t i = 0; i < table->instance_count; i++) {
-        struct held_instance *held = &table->instances[i];
-        if (held->last.instance == instance && memcmp(held->name, name, KEY_NAME_LEN) == 0)
-            return held;
-    }
-    if (table->instance_count == KEY_INSTANCES_MAX)
-        return NULL;
-    struct held_instance *added = &table->instances[table->instance_count++];
-    (void)bytes_copy(added->name, sizeof added->name, slice_of(name, KEY_NAME_LEN));
-    added->last = (struct checkpoint){.instance = instance};
-    return added;
-}
-
-// may_follow tells whether a checkpoint may be signed after the last one, and makes it the last one.
-static bool may_follow(struct key_table *table, const uint8_t name[KEY_NAME_LEN],
-                       const struct checkpoint *next)
-{
-    (void)pthread_mutex_lock(&table->mutex);
-    struct held_instance *held = find_instance(table, name, next->instance);
-    const bool is_good = held != NULL && (is_same(&held->last, next) ||
-                                          (!held->last.is_end && next->size > held->last.size));
-    if (is_good)
-        held->last = *next;
-    (void)pthread_mutex_unlock(&table->mutex);
-    return is_good;
-}
-
 enum err key_table_checkpoint(struct key_table *table, const struct key_message *request,
                               struct text *out, struct errinfo *info)
 {
@@ -226,10 +188,9 @@ enum err key_table_checkpoint(struct key_table *table, const struct key_message 
     enum err error = ERR_OK;
     if (key == NULL || key->tls != NULL)
         error = errinfo_set(info, ERR_INPUT, "there is no such key");
-    else if (!may_follow(table, request->name, &next))
-        error = errinfo_set(info, ERR_DENIED,
-                            "the checkpoint is not larger than the last one of this log");
     else
+        error = key_history_add(table->history, request->name, &next, info);
+    if (error == ERR_OK)
         checkpoint_format(&next, &key->signer, out);
     if (key != NULL)
         unref(key);

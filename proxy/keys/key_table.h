@@ -6,33 +6,24 @@
 #include <openssl/evp.h>
 #include <pthread.h>
 
-#include "proxy/keys/key_message.h"
-#include "proxy/chain/checkpoint.h"
+#include "proxy/keys/key_history.h"
 
 enum {
     KEY_TABLE_MAX = 1024,     // keys
     KEY_OPENED_MAX = 1 << 20, // times that one key is open
-    KEY_INSTANCES_MAX = 4096, // of audit logs, of all keys
 };
 
 struct held_key;
-
-// held_instance is what was signed last of one instance of an audit log.
-struct held_instance {
-    uint8_t name[KEY_NAME_LEN]; // of the key
-    struct checkpoint last;
-};
 
 struct key_table {
     pthread_mutex_t mutex;
     struct held_key *keys[KEY_TABLE_MAX]; // refs
     size_t count;
-    struct held_instance *instances; // owned
-    size_t instance_count;
+    struct key_history *history; // borrowed; of checkpoints
 };
 
 // key_table_init makes an empty one. False without memory.
-bool key_table_init(struct key_table *table) MUST_USE;
+bool key_table_init(struct key_table *table, struct key_history *history) MUST_USE;
 void key_table_deinit(struct key_table *table);
 
 // key_table_add_tls adds a key for TLS, which is taken over, and writes its name. ERR_LIMIT beyond the bounds, ERR_MEMORY.
@@ -52,6 +43,6 @@ enum err key_table_sign(struct key_table *table, const struct key_message *reque
                         size_t *out_len, struct errinfo *info) MUST_USE;
 
 // key_table_checkpoint signs a checkpoint that is larger than the last one of its instance, or the same once more, into `out`
-// of at least CHECKPOINT_CAP bytes. ERR_DENIED: it is not. Otherwise as above.
+// of at least CHECKPOINT_CAP bytes. Errors are those of key_history_add. Otherwise as above.
 enum err key_table_checkpoint(struct key_table *table, const struct key_message *request,
                               struct text *out, struct errinfo *info) MUST_USE;

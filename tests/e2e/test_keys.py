@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import ssl
+import struct
 import subprocess
 import threading
 from pathlib import Path
@@ -204,7 +205,7 @@ def test_the_holder_is_closed_to_others_and_has_no_rights(start):
         )
         assert result.returncode != 0 and b"denied" in result.stderr, result.stderr
     links = [os.readlink(f"/proc/{holder}/fd/{fd}") for fd in os.listdir(f"/proc/{holder}/fd")]
-    known = re.compile(r"socket:|/dev/null|/memfd:sallyport-keys|pipe:")
+    known = re.compile(r"socket:|/dev/null|/memfd:sallyport-(keys|history)|pipe:")
     assert all(known.match(link) for link in links), links
 
 
@@ -493,3 +494,89 @@ def test_the_holder_signs_the_audit_log(start, pki, tmp_path):
     proxy.stop()
     verified = run("audit", "verify", "--key", tmp_path / "sign.key.pub", proxy.audit.path)
     assert verified.returncode == 0, verified.stdout + verified.stderr
+
+
+def message(kind, number, body):
+    """A message of key_message.h."""
+    data = struct.pack(">BQ", kind, number) + body
+    return struct.pack(">I", len(data)) + data
+
+
+class Holder:
+    """A key holder that this test has started, in the keeper's place."""
+
+    OPEN, CHECKPOINT, SEAL, ANSWER_KEY, ANSWER_SIGNATURE, ANSWER_FAILED = 0, 3, 6, 8, 11, 13
+    SIGNER = 2
+
+    def __init__(self, history):
+        self._number = 0
+        self._socket, theirs = socket.socketpair()
+        self._socket.settimeout(PATIENCE)
+        notes = os.memfd_create("notes", os.MFD_ALLOW_SEALING)
+        fds = (theirs.fileno(), notes, history)
+        environment = {**os.environ, "SALLYPORT_KEY_HOLDER": ":".join(map(str, fds))}
+        self._process = subprocess.Popen([BINARY, "key-holder"], pass_fds=fds, env=environment)
+        theirs.close()
+        os.close(notes)
+
+    def ask(self, kind, body=b""):
+        self._number += 1
+        self._socket.sendall(message(kind, self._number, body))
+        (size,) = struct.unpack(">I", self._take(4))
+        answer = self._take(size)
+        assert struct.unpack(">Q", answer[1:9]) == (self._number,)
+        return answer[0], answer[9:]
+
+    def _take(self, count):
+        data = b""
+        while len(data) < count:
+            more = self._socket.recv(count - len(data))
+            assert more, "the holder has ended"
+            data += more
+        return data
+
+    def checkpoint(self, name, size, root):
+        body = name + struct.pack(">IQ", 7, size) + root * 32 + b"\0"
+        return self.ask(self.CHECKPOINT, body)[0] == self.ANSWER_SIGNATURE
+
+    def end(self, how):
+        self._process.send_signal(how)
+        self._socket.close()
+        self._process.wait(PATIENCE)
+
+
+def test_a_further_holder_signs_no_shorter_log(tmp_path):
+    sign = tmp_path / "sign.key"
+    assert run("audit", "keygen", "--name", "gate-1", sign).returncode == 0
+    history = os.memfd_create("history")
+    os.ftruncate(history, 512 * 1024)
+    answers = []
+    for sizes in ([(10, b"a"), (9, b"a")], [(9, b"b"), (10, b"b"), (10, b"a"), (11, b"b")], [(10, b"a")]):
+        holder = Holder(history)
+        kind, said = holder.ask(Holder.OPEN, bytes([Holder.SIGNER]) + str(sign).encode())
+        assert kind == Holder.ANSWER_KEY, said
+        holder.ask(Holder.SEAL)
+        answers.append([holder.checkpoint(said[:32], size, root) for size, root in sizes])
+        holder.end(signal.SIGKILL)
+    os.close(history)
+    assert answers == [[True, False], [False, False, True, True], [False]]
+
+
+def history_of(holder):
+    """The file that a holder shares with those after it."""
+    folder = Path(f"/proc/{holder}/fd")
+    [found] = [os.stat(each).st_ino for each in folder.iterdir() if "sallyport-history" in os.readlink(each)]
+    return found
+
+
+def test_all_holders_of_a_keeper_have_the_same_history(start):
+    proxy = start(cage={"keys": "apart"}, control=CONTROL)
+    before = holder_of(proxy)
+    history = history_of(before)
+    os.kill(before, signal.SIGKILL)
+    eventually(lambda: Control(proxy).status()["keys"]["restarts"] == 1, "another holder")
+    assert history_of(Control(proxy).status()["keys"]["pid"]) == history
+    Control(proxy).run("upgrade")
+    assert history_of(Control(proxy).status()["keys"]["pid"]) == history
+    for each in Path(f"/proc/{proxy.pid}/fd").iterdir():  # who serves has it not
+        assert "sallyport-history" not in os.readlink(each)

@@ -166,7 +166,7 @@ static void the_digest_of_a_file_tells_nobody_what_is_in_it(void **state)
     uint8_t digests[3][32];
     struct key_folders others;
     struct key_table table;
-    assert_true(key_table_init(&table));
+    assert_true(key_table_init(&table, NULL));
     key_folders_init(&others);
     path_of(bench, "keys/a.key", path);
     const struct key_message request = {.what = KEY_USE_CHAIN, .bytes = slice_of_string(path)};

@@ -9,9 +9,11 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
+#include "proxy/keeper/keeper_holder.h"
 #include "proxy/keys/signable.h"
 #include "proxy/pki/keypair.h"
 #include "proxy/tls/private_key.h"
@@ -22,6 +24,8 @@ static const char server_1_3[] = "                                              
 static const struct slice good = {(const uint8_t *)server_1_3, sizeof server_1_3 - 1};
 
 struct bench {
+    int history_fd;
+    struct key_history history;
     struct key_table table;
     uint8_t name[KEY_NAME_LEN];
     struct errinfo info;
@@ -32,7 +36,9 @@ static int set_up(void **state)
     struct bench *bench = calloc(1, sizeof *bench);
     EVP_PKEY *key = NULL;
     assert_non_null(bench);
-    assert_true(key_table_init(&bench->table));
+    bench->history_fd = keeper_holder_make_history();
+    assert_int_equal(key_history_open(&bench->history, bench->history_fd, &bench->info), ERR_OK);
+    assert_true(key_table_init(&bench->table, &bench->history));
     assert_int_equal(keypair_generate(&key), ERR_OK);
     assert_int_equal(key_table_add_tls(&bench->table, key, bench->name, &bench->info), ERR_OK);
     *state = bench;
@@ -43,6 +49,8 @@ static int tear_down(void **state)
 {
     struct bench *bench = *state;
     key_table_deinit(&bench->table);
+    key_history_close(&bench->history);
+    (void)close(bench->history_fd);
     free(bench);
     return 0;
 }
