@@ -26,6 +26,8 @@ static const int allowed[] = {
     SYS_fstat,
     SYS_newfstatat,
     SYS_statx,
+    SYS_faccessat, // realpath asks so about the folder before a `..`
+    SYS_faccessat2,
     SYS_readlinkat,
     SYS_getcwd,
     SYS_fgetxattr,

@@ -315,6 +315,8 @@ def test_relative_paths_begin_where_they_do_with_keys_here(start, pki, tmp_path,
     assert show(proxy) == 2006
     proxy.reload(listeners=[listener(Path("later"))])
     assert show(proxy) == 2007
+    proxy.reload(listeners=[listener(Path("../gate/first"))])  # in the same folder, by another way
+    assert show(proxy) == 2006
     named = os.path.relpath(proxy.config_path, gate / place)
     checked = run("check", "-c", named, cwd=gate / place, program=os.path.abspath(BINARY))
     assert checked.returncode == 0, checked.stdout + checked.stderr
