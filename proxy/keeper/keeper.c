@@ -31,7 +31,7 @@ enum {
     GIVEN_MAX = 64, // of these
     HEAR_BATCH = 16,
     COMPLAINTS_MAX = 16, // about one child
-    STARTS_MAX = 30,     // of next versions, within START_SPAN_S
+    STARTS_MAX = 30,     // of next versions, and of one's key holders, within START_SPAN_S
     START_SPAN_S = 60,
     EXIT_FAILED = 1,
     EXIT_BY_SIGNAL = 128,
@@ -42,11 +42,18 @@ static const int forwarded[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2};
 // What no version gets: it speaks to the service manager by the keeper.
 static const char *const kept_back[] = {"NOTIFY_SOCKET", NULL};
 
+// starts counts what was started lately.
+struct starts {
+    unsigned count; // since `since_s`
+    time_t since_s; // monotonic
+};
+
 struct child {
     pid_t pid;                   // 0: none
     int fd;                      // owned; our end of the link; -1: it has closed its own
     struct keeper_holder holder; // of its keys
-    unsigned complaints;         // that were made about what it says
+    struct starts holders;
+    unsigned complaints; // that were made about what it says
 };
 
 // Where a child is told by its index.
@@ -56,11 +63,10 @@ struct keeper {
     const char *config_path; // borrowed
     struct program program;
     struct child children[CHILDREN_MAX];
-    size_t current;      // who serves
-    size_t next;         // who is about to
-    unsigned starts;     // of next versions, since `starts_since`
-    time_t starts_since; // monotonic, seconds
-    int history_fd;      // of the key holders of all versions; owned; -1: none was needed yet
+    size_t current; // who serves
+    size_t next;    // who is about to
+    struct starts versions;
+    int history_fd;  // of the key holders of all versions; owned; -1: none was needed yet
     int last_status; // of the one that has served, while it is not known whether the next one does
     bool is_over;
     int exit_status;
@@ -193,16 +199,19 @@ static void tell(const struct child *child, const struct keeper_message *message
         log_warning(LOG_KEEPER, "the keeper cannot speak to process %d: %m", (int)child->pid);
 }
 
-// may_start tells whether it is not too often that another version is asked for.
-static bool may_start(struct keeper *keeper)
+// take_start counts a start, if it is not too often that one is asked for. ERR_LIMIT with a sentence.
+static enum err take_start(struct starts *starts, struct errinfo *info)
 {
     struct timespec now = {0};
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    if (now.tv_sec - keeper->starts_since >= START_SPAN_S) {
-        keeper->starts_since = now.tv_sec;
-        keeper->starts = 0;
-    }
-    return keeper->starts < STARTS_MAX;
+    if (now.tv_sec - starts->since_s >= START_SPAN_S)
+        *starts = (struct starts){.since_s = now.tv_sec};
+    if (starts->count == STARTS_MAX)
+        return errinfo_set(info, ERR_LIMIT,
+                           "there were %d within %d s already; try again in a minute",
+                           (int)STARTS_MAX, (int)START_SPAN_S);
+    starts->count++;
+    return ERR_OK;
 }
 
 // start_next has another version take the place of the one that serves. `handover` is closed by the caller.
@@ -213,14 +222,8 @@ static void start_next(struct keeper *keeper, size_t by, int handover)
     struct errinfo info = {.text = "only the process that serves can be followed by one"};
     size_t next = NONE;
     const bool may_follow = by == keeper->current && keeper->next == NONE;
-    if (may_follow && !may_start(keeper)) {
-        (void)errinfo_set(&info, ERR_LIMIT,
-                          "there were %d within %d s already; try again in a minute",
-                          (int)STARTS_MAX, (int)START_SPAN_S);
-    } else if (may_follow) {
-        keeper->starts++;
+    if (may_follow && take_start(&keeper->versions, &info) == ERR_OK)
         next = start_child(keeper, &given, handover, &info);
-    }
     if (next == NONE) {
         (void)snprintf(answer.text, sizeof answer.text, "%.*s", (int)sizeof answer.text - 1,
                        info.text);
@@ -232,6 +235,17 @@ static void start_next(struct keeper *keeper, size_t by, int handover)
     tell(&keeper->children[by], &answer);
 }
 
+// complain says that a child asks for what it does not get, as often as somebody may want to know.
+static void complain(struct child *child, const struct errinfo *info)
+{
+    if (child->complaints >= COMPLAINTS_MAX)
+        return;
+    child->complaints++;
+    log_warning(LOG_KEEPER, "the keeper does not do what process %d asks for: %s%s",
+                (int)child->pid, info->text,
+                child->complaints < COMPLAINTS_MAX ? "" : "; no more is said of it");
+}
+
 // start_holder starts a holder of keys for a version. Where that fails the version sees the end of its socket. Each one after the
 // first is noted here, for the process that asks may be somebody else's by now.
 static void start_holder(struct keeper *keeper, size_t by, int beside)
@@ -240,8 +254,9 @@ static void start_holder(struct keeper *keeper, size_t by, int beside)
     struct errinfo info = {.text = "no socket came with the request"};
     if (keeper->history_fd < 0)
         keeper->history_fd = keeper_holder_make_history();
-    if (beside < 0 ||
-        keeper_holder_start(&child->holder, beside, keeper->history_fd, &info) != ERR_OK)
+    if (beside < 0 || take_start(&child->holders, &info) != ERR_OK)
+        complain(child, &info);
+    else if (keeper_holder_start(&child->holder, beside, keeper->history_fd, &info) != ERR_OK)
         log_error(LOG_KEEPER, "no key holder for process %d: %s", (int)child->pid, info.text);
     else if (child->holder.is_settled)
         log_warning(LOG_KEEPER, "process %d has asked for another key holder: process %d",
@@ -315,17 +330,6 @@ static void obey(struct keeper *keeper, size_t by, const struct keeper_message *
     case KEEPER_KIND_COUNT:
         break; // ours
     }
-}
-
-// complain says that a child asks for what it does not get, as often as somebody may want to know.
-static void complain(struct child *child, const struct errinfo *info)
-{
-    if (child->complaints >= COMPLAINTS_MAX)
-        return;
-    child->complaints++;
-    log_warning(LOG_KEEPER, "the keeper does not do what process %d asks for: %s%s",
-                (int)child->pid, info->text,
-                child->complaints < COMPLAINTS_MAX ? "" : "; no more is said of it");
 }
 
 // hear takes what a child has said.

@@ -298,6 +298,25 @@ static long get_holder(void)
     return result;
 }
 
+// get_many_holders asks for more of them than the keeper starts in a minute.
+static long get_many_holders(void)
+{
+    enum { MANY = 40 };
+    int ends[2];
+    for (int sent = 0; sent < MANY;) {
+        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
+            return -1;
+        const long len = send_hold(ends[1]);
+        const int error = errno;
+        (void)close(ends[0]);
+        (void)close(ends[1]);
+        if (len < 0 && error != EAGAIN)
+            return -1;
+        sent += len > 0; // the keeper has still to read: try again
+    }
+    return 0;
+}
+
 // The numbers are from 1, and those of test_attack.py.
 static long (*const attacks[])(void) = {
     read_file,
@@ -331,6 +350,7 @@ static long (*const attacks[])(void) = {
     open_by_handle,
     make_process_in_namespace,
     mount_files,
+    get_many_holders,
 };
 
 // try_all does what this process is to do.
