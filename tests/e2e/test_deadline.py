@@ -1,5 +1,6 @@
 """Every state has a deadline, and a peer cannot stretch it by dripping bytes."""
 
+import contextlib
 import socket
 import threading
 import time
@@ -31,8 +32,7 @@ def drip(send, data, until):
 
 
 def end_of(sock):
-    """Reads to the end; how long that took, and what came."""
-    begin = time.monotonic()
+    """Reads to the end; what came."""
     sock.settimeout(FAR_TOO_LONG)
     received = b""
     try:
@@ -40,13 +40,13 @@ def end_of(sock):
             received += data
     except ConnectionResetError:
         pass
-    return time.monotonic() - begin, received
+    return received
 
 
 def test_a_connection_that_says_nothing_is_closed_in_silence(start):
     proxy = start(timeouts={"handshake": SHORT})
     with socket.create_connection(proxy.address) as sock:
-        assert end_of(sock)[1] == b""
+        assert end_of(sock) == b""
     proxy.stop()
     assert not proxy.audit.records()
 
@@ -71,12 +71,14 @@ def test_a_handshake_that_stops_before_the_certificate_is_closed(start):
 @pytest.mark.protocols("h1")
 def test_a_dripping_handshake_is_closed_all_the_same(start):
     proxy = start(timeouts={"handshake": SHORT})
+    begin = time.monotonic()
     requester = proxy.dial()
     is_over = threading.Event()
     hello = requester.first_flight()
     dripper = threading.Thread(target=drip, args=(requester.sock.sendall, hello, is_over))
     dripper.start()
-    took, _ = end_of(requester.sock)
+    end_of(requester.sock)
+    took = time.monotonic() - begin
     is_over.set()
     dripper.join()
     assert 0.3 < took < len(hello) * 0.05
@@ -301,7 +303,8 @@ def test_a_body_that_the_target_holds_up_is_not_the_clients_fault(start, dns, or
     proxy = start(client(reach("origin.test", server.port)), timeouts=timeouts)
     requester = proxy.connect()
     requester.send(head("POST", url(server), "Content-Length: 1000000000"))
-    requester.fill()
+    with contextlib.suppress(ConnectionError):  # `idle` may come first
+        requester.fill()
     closed = proxy.audit.wait("close")
     is_over.set()
     # `idle` has ended it, after twenty times as long.

@@ -292,6 +292,10 @@ class Http2Client(Speaker):
             return data
         if self.ending:
             return b""
+        if self.session is None:  # its handshake came to no end
+            data = self.client.read()
+            self.ending = self.client.ending
+            return data
         while self._asked:
             exchange = self._asked[0]
             data = next(exchange.answer, b"")

@@ -353,6 +353,35 @@ static void each_family_is_told_when_it_is_there(void **state)
     assert_address(&asker, 0, "2001::1");
 }
 
+static void on_release(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)loop;
+    (void)events;
+    const struct server *server = timer->data;
+    reply(server, server->held, &server->held_for);
+}
+
+// A library that measures a server would give up after a quarter of a second.
+static void a_quick_server_may_take_its_time_for_once(void **state)
+{
+    struct bench *bench = *state;
+    struct asker asker;
+    static const char *const quick[] = {"both.a", "both.b", "both.c", "both.d"};
+    bench->options.timeout_ms = 60 * 1000;
+    bench->options.tries = 1;
+    remake(bench);
+    for (size_t i = 0; i < 4; i++)
+        (void)resolve(bench, quick[i], &asker);
+    ev_timer release;
+    ev_timer_init(&release, on_release, 0.8, 0.);
+    release.data = &bench->servers[0];
+    ask(bench, &asker, "late.example");
+    ev_timer_start(bench->loop, &release);
+    await(bench, &asker);
+    assert_int_equal(asker.answer.result, RESOLVE_OK);
+    assert_int_equal(asker.answer.count, 2);
+}
+
 static void one_family_is_enough_when_the_other_fails(void **state)
 {
     struct bench *bench = *state;
@@ -703,6 +732,48 @@ static void an_asker_that_has_more_questions_than_are_free_puts_no_more(void **s
     assert_false(ask_for(bench, 1, RESOLVER_MAX_QUESTIONS));
 }
 
+// latecomer asks while many wait in vain. Its answer is given again and again, for it may be asked again.
+struct latecomer {
+    struct bench *bench;
+    struct asker asker;
+    ev_timer come;
+    ev_timer release;
+};
+
+static void on_come(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)events;
+    struct latecomer *late = timer->data;
+    ask(late->bench, &late->asker, "late.example");
+    ev_timer_start(loop, &late->release);
+}
+
+static void what_many_are_given_up_for_does_not_harm_the_others(void **state)
+{
+    struct bench *bench = *state;
+    bench->options.timeout_ms = 200;
+    bench->options.tries = 3;
+    remake(bench);
+    for (unsigned i = 0; i < 600; i++)
+        assert_true(ask_for(bench, 1, i));
+    struct latecomer late = {.bench = bench};
+    ev_timer_init(&late.come, on_come, 0.1, 0.);
+    late.come.data = &late;
+    ev_timer_init(&late.release, on_release, 0.15,
+                  0.02); // the first of the many are given up by then
+    late.release.data = &bench->servers[0];
+    ev_timer_start(bench->loop, &late.come);
+    loop_rig_run(bench->loop, &late.asker.is_done);
+    ev_timer_stop(bench->loop, &late.release);
+    assert_int_equal(late.asker.answer.result, RESOLVE_OK);
+    assert_int_equal(late.asker.answer.count, 2);
+    resolver_cancel(late.asker.query);
+    // The rest ends in time, too; nothing is left.
+    struct asker last;
+    (void)resolve(bench, "silent.end", &last);
+    assert_int_equal(last.answer.result, RESOLVE_TIMED_OUT);
+}
+
 static void a_name_beyond_all_bounds_is_not_asked(void **state)
 {
     struct bench *bench = *state;
@@ -723,6 +794,7 @@ int main(void)
         WITH_BENCH(the_families_take_turns_and_the_rest_is_cut),
         WITH_BENCH(an_address_stands_once),
         WITH_BENCH(each_family_is_told_when_it_is_there),
+        WITH_BENCH(a_quick_server_may_take_its_time_for_once),
         WITH_BENCH(one_family_is_enough_when_the_other_fails),
         WITH_BENCH(the_name_is_asked_as_it_is_and_nothing_else),
         WITH_BENCH(localhost_is_loopback_without_a_question),
@@ -740,6 +812,7 @@ int main(void)
         WITH_BENCH(queries_may_be_cancelled_by_whom_they_tell),
         WITH_BENCH(destroying_drops_what_is_under_way),
         WITH_BENCH(an_asker_that_has_more_questions_than_are_free_puts_no_more),
+        WITH_BENCH(what_many_are_given_up_for_does_not_harm_the_others),
         WITH_BENCH(a_name_beyond_all_bounds_is_not_asked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
