@@ -25,7 +25,7 @@ PACKAGES_TEST=(
     libcmocka-dev python3-pytest python3-requests python3-cryptography python3-openssl python3-h2
     git iproute2 binutils libnss3-tools nodejs nginx-light libnginx-mod-stream haproxy apache2-bin
     rsyslog tzdata mandoc zsh fish python3-pexpect bubblewrap
-    python3-yaml python3-jsonschema redis-server
+    python3-yaml python3-jsonschema redis-server openssh-client
 )
 # What the tests with real client programs need beside that (tools/test --clients).
 PACKAGES_CLIENTS=(wget python3-scrapy python3-pip openjdk-17-jdk-headless python3-aiohttp
@@ -42,7 +42,7 @@ BESIDE_CLIENTS=(syslog-ng-core libivykis0 libnet1 libwrap0)
 # What clang's builds (sanitizers and fuzzers) and the lints need beside that.
 PACKAGES_ALL=(clang-14 libclang-rt-14-dev llvm-14 clang-format-14 shellcheck)
 # What tools/release needs beside what quickstart does.
-PACKAGES_RELEASE=(debhelper dh-apparmor lintian apparmor mandoc systemd git binutils tzdata)
+PACKAGES_RELEASE=(debhelper dh-apparmor lintian apparmor mandoc systemd git binutils tzdata openssh-client)
 # What tools/check has from npm, where npm is there; an exact version, because another one lays out differently.
 NODE_CHECK=(@bazel/buildifier@8.2.1)
 # What tools/test --long needs from npm: what judges whether a page can be used by everybody.
@@ -250,7 +250,7 @@ bazel_configs() {
     [[ ! -d /usr/share/bazel/tools/skylib ]] || printf -- '--config=bazel7-debian\n'
 }
 
-# bazel_in CONFIG COMMAND ARGUMENT... runs Bazel with a configuration: opt, clang, asan, tsan, fuzz; on the
+# bazel_in CONFIG COMMAND ARGUMENT... runs Bazel with a configuration: opt, clang, asan, tsan, fuzz, arm64; on the
 # BoringSSL that SALLYPORT_BORINGSSL names, if it names one: a checkout, or `upstream` for --config=upstream.
 # opt uses the output base that a plain `bazel` uses too; each of the others has its own, because
 # switching the configuration within one rebuilds everything.
@@ -276,7 +276,7 @@ bazel_in() {
         case "$config" in
         opt) options+=(-c opt) ;;
         # bazel-bin and its like stay those of the plain build.
-        clang) options+=(-c opt --config=clang --symlink_prefix=/) ;;
+        clang | arm64) options+=(-c opt "--config=$config" --symlink_prefix=/) ;;
         *) options+=("--config=$config" --symlink_prefix=/) ;;
         esac
         ;;

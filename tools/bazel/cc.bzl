@@ -44,6 +44,7 @@ _HARDENING = select({
     "//conditions:default": [],
 }) + select({
     "//tools/bazel:x86_64": ["-fcf-protection"],
+    "//tools/bazel:arm64": ["-mbranch-protection=standard"],
     "//conditions:default": [],
 })
 

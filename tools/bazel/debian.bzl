@@ -16,7 +16,9 @@ def _missing(ctx, what):
     ))
 
 def _compiler(ctx):
-    for name in [ctx.os.environ.get("CC", "gcc"), "gcc", "cc"]:
+    for name in [ctx.os.environ.get("SALLYPORT_TARGET_CC", ""), ctx.os.environ.get("CC", ""), "gcc", "cc"]:
+        if not name:
+            continue
         found = ctx.which(name)
         if found:
             return found
@@ -55,6 +57,10 @@ debian_library = repository_rule(
         "linkopts": attr.string_list(),
         "package": attr.string(mandatory = True, doc = "the Debian package to ask for"),
     },
-    environ = ["CC"],
+    # The second one where the program is built for another machine: --config=arm64.
+    environ = [
+        "CC",
+        "SALLYPORT_TARGET_CC",
+    ],
     local = True,
 )

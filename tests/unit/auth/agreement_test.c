@@ -898,7 +898,7 @@ static void an_extension_is_looked_up_by_what_is_written_of_it(void **state)
             struct text text;
             text_init(&text, texts[i], sizeof texts[i]);
             text_append_format(&text, formats[kind], i);
-            (void)snprintf(keys[i], sizeof keys[i], "\x02%s%c%s", oid, kind == MEMBER ? 3 : 1,
+            (void)snprintf(keys[i], sizeof keys[i], "\x02%s%c%.15s", oid, kind == MEMBER ? 3 : 1,
                            texts[i]);
             members[i][0] = (struct extension_member){.name = SLICE_LITERAL("id"), .is_any = true};
             members[i][1] = (struct extension_member){.name = SLICE_LITERAL("team"),
