@@ -54,6 +54,20 @@ static void print_authorizer(const struct authorizer_settings *authorizer)
                      authorizer->has_system_cas ? ", by the CAs of the system" : "");
 }
 
+static void print_store(const struct shared_settings *shared)
+{
+    char host[TARGET_TEXT_CAP];
+    if (shared == NULL)
+        return;
+    const struct store_settings *store = &shared->store;
+    (void)printf("  shares %s* over %s %s%s:", store->prefix,
+                 store->is_tls ? "TLS" : "the clear, by",
+                 store->master[0] != '\0' ? "Sentinels for " : "a store at", store->master);
+    for (size_t i = 0; i < store->place_count; i++)
+        (void)printf(" %s port %" PRIu16 "%s", target_format_host(&store->places[i], host),
+                     store->places[i].port, i + 1 < store->place_count ? "," : "\n");
+}
+
 static void print_outlets(const struct snapshot *snapshot)
 {
     for (size_t i = 0; i < snapshot->audit_outlet_count; i++) {
@@ -85,6 +99,7 @@ void neighbours_print(const struct snapshot *snapshot)
     print_resolvers(&snapshot->resolver);
     print_parents(snapshot);
     print_authorizer(snapshot->authorizer);
+    print_store(snapshot->shared);
     print_outlets(snapshot);
     print_admin(snapshot->admin);
 }

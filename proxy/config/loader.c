@@ -15,6 +15,7 @@
 #include "proxy/config/process.h"
 #include "proxy/config/resolving.h"
 #include "proxy/config/settings.h"
+#include "proxy/config/shared.h"
 #include "proxy/config/source.h"
 #include "proxy/config/trust_profiles.h"
 
@@ -106,6 +107,7 @@ static void sections_read(struct reader *reader, const struct node *root, const 
     admin_read(reader, node_get(root, "admin"), &trusts, snapshot);
     parents_read(reader, node_get(root, "parents"), snapshot);
     authorizer_read(reader, node_get(root, "authorizer"), snapshot);
+    shared_read(reader, node_get(root, "shared"), snapshot);
     policy_read(reader, root, load, &trusts, snapshot);
     listeners_check_trusts(reader, node_get(root, "listeners"), &trusts, snapshot);
     authorizer_check(reader, root, snapshot);

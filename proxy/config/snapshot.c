@@ -69,6 +69,10 @@ void snapshot_unref(struct snapshot *snapshot)
     }
     if (snapshot->authorizer != NULL)
         server_trust_unref(snapshot->authorizer->tls);
+    if (snapshot->shared != NULL) {
+        server_trust_unref(snapshot->shared->store.tls);
+        OPENSSL_cleanse(snapshot->shared, sizeof *snapshot->shared);
+    }
     if (snapshot->admin != NULL)
         tls_context_unref(snapshot->admin->tls);
     for (size_t i = 0; i < snapshot->audit_outlet_count; i++)

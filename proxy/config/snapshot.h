@@ -18,6 +18,7 @@
 #include "proxy/config/included_parts.h"
 #include "proxy/config/parent_config.h"
 #include "proxy/config/process_settings.h"
+#include "proxy/config/shared_settings.h"
 #include "proxy/http2/http2_options.h"
 #include "proxy/log/log_options.h"
 #include "proxy/net/resolver_options.h"
@@ -132,6 +133,7 @@ struct snapshot {
     struct timeouts timeouts;
     struct resolver_options resolver; // its hosts and guards are refs
     struct proxy_limits limits;
+    struct shared_settings *shared; // snapshot's arena; its `tls` is a ref; NULL: nothing is shared
     const char *audit_path; // resolved against the file's folder; "-": stdout
     enum audit_on_full audit_on_full;
     const struct outlet_settings *audit_outlets; // snapshot's arena; each `tls` is a ref

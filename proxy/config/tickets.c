@@ -1,10 +1,8 @@
-// A table, and lines of digits.
+// A table, and a file of secrets.
 #include "proxy/config/tickets.h"
 
-#include "auth/base/hex.h"
 #include "proxy/config/named_files.h"
-
-enum { TICKETS_FILE_MAX = 4096, HEX_LEN = 2 * TICKET_SECRET_LEN };
+#include "proxy/config/secret_lines.h"
 
 static const struct key keys[] = {
     KEY_KNOWN("file", KEY_OPTIONAL),
@@ -14,34 +12,18 @@ static const struct key keys[] = {
 
 const struct section tickets_section = SECTION("`tickets`", keys);
 
-static bool secret_read(struct slice line, uint8_t out[TICKET_SECRET_LEN])
-{
-    size_t digits = 0;
-    return line.len == HEX_LEN && hex_read(line, out, TICKET_SECRET_LEN, &digits) &&
-           digits == HEX_LEN;
-}
-
-// secrets_read reads one to three lines of 64 hexadecimal digits, and nothing else.
-static bool secrets_read(struct slice text, struct ticket_settings *out)
-{
-    out->secret_count = 0;
-    while (text.len > 0) {
-        const struct slice line = slice_first(text, slice_find(text, '\n'));
-        if (out->secret_count == TICKET_SECRETS_MAX ||
-            !secret_read(line, out->secrets[out->secret_count]))
-            return false;
-        out->secret_count++;
-        text = slice_from(text, line.len + 1);
-    }
-    return out->secret_count > 0;
-}
+_Static_assert((int)TICKET_SECRET_LEN == (int)SECRET_LEN &&
+                   (int)TICKET_SECRETS_MAX == (int)SECRET_LINES_MAX,
+               "the file's form");
 
 static void secrets_file_read(struct reader *reader, const struct node *node, struct tickets *out)
 {
     struct file_content content = {0};
-    if (!reader_file(reader, node, "`file`", TICKETS_FILE_MAX, FILE_SECRET, &out->path, &content))
+    if (!reader_file(reader, node, "`file`", SECRET_LINES_FILE_MAX, FILE_SECRET, &out->path,
+                     &content))
         return;
-    if (!secrets_read(content.bytes, &out->settings))
+    out->settings.secret_count = secret_lines_read(content.bytes, out->settings.secrets);
+    if (out->settings.secret_count == 0)
         reader_error(
             reader, node,
             "%s is not a file of ticket keys: expected one to three lines of 64 hexadecimal "

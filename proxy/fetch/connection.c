@@ -22,6 +22,7 @@ struct fetch_connection {
     struct server_trust *trusted;  // ref; NULL: none
     bool is_https;
     struct target server;
+    struct target judged; // whose name its certificate must have
     void (*wake)(void *owner);
     void *owner;                  // borrowed
     struct resolver_query *query; // owned; NULL when none is open
@@ -56,7 +57,7 @@ static enum err on_verify(void *arg, const STACK_OF(CRYPTO_BUFFER) *chain,
                           enum tls_alert *out_alert)
 {
     struct fetch_connection *connection = connection_of(arg);
-    return server_trust_judge(connection->trusted, chain, &connection->server,
+    return server_trust_judge(connection->trusted, chain, &connection->judged,
                               wall_clock_ms() / 1000, out_alert, &connection->why);
 }
 
@@ -72,7 +73,7 @@ static void begin_handshake(struct fetch_connection *connection, int fd)
         return;
     connection->state = FETCH_CONNECTION_HANDSHAKE;
     connection->tls =
-        server_trust_connect(connection->trusted, &connection->server, &connection->tcp.stream,
+        server_trust_connect(connection->trusted, &connection->judged, &connection->tcp.stream,
                              path->buffers, on_verify, connection);
     if (connection->tls == NULL) {
         fail(connection, FETCH_NO_RESOURCES, "no memory for TLS");
@@ -230,6 +231,11 @@ bool fetch_connection_leads_to(const struct fetch_connection *connection,
            (!url->is_https || connection->trusted == tls);
 }
 
+void fetch_connection_judge_as(struct fetch_connection *connection, const struct target *name)
+{
+    connection->judged = *name;
+}
+
 void fetch_connection_set_owner(struct fetch_connection *connection, void (*wake)(void *owner),
                                 void *owner)
 {
@@ -250,6 +256,7 @@ struct fetch_connection *fetch_connection_create(const struct fetch_path *path,
                                             .trusted = server_trust_ref(tls),
                                             .is_https = url->is_https,
                                             .server = url->target,
+                                            .judged = url->target,
                                             .wake = wake,
                                             .owner = owner};
     begin(connection);

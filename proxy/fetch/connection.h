@@ -47,6 +47,10 @@ void fetch_connection_destroy(struct fetch_connection *connection);
 void fetch_connection_set_owner(struct fetch_connection *connection, void (*wake)(void *owner),
                                 void *owner);
 
+// fetch_connection_judge_as has the server's certificate judged by the host of `name`, copied, in the place of that of the URL, and
+// that name asked for. Before the first step.
+void fetch_connection_judge_as(struct fetch_connection *connection, const struct target *name);
+
 // fetch_connection_step does what can be done now, and tells how far it has come.
 enum fetch_connection_state fetch_connection_step(struct fetch_connection *connection);
 

@@ -152,6 +152,10 @@ static const struct server_words {
                            ": the authorizer is not believed under it any more; add its new "
                            "certificate to `ca`",
                            ": the authorizer will not take it; renew it"},
+    [SERVER_STORE] = {"", "add its new certificate to `ca` in time",
+                      ": the store is not believed under it any more; add its new certificate to "
+                      "`ca`",
+                      ": the store will not take it; renew it"},
 };
 
 // each_of_server looks at what a server is judged by, and at what it is shown.

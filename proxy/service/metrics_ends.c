@@ -62,6 +62,7 @@ static void add_server(struct exposition *out, const struct listed_server *serve
         [SERVER_SINK] = {"sink_anchor", "sink_helper"},
         [SERVER_PARENT] = {"parent_anchor", "parent_helper"},
         [SERVER_AUTHORIZER] = {"authorizer_anchor", "authorizer_helper"},
+        [SERVER_STORE] = {"store_anchor", "store_helper"},
     };
     char of[LABEL_VALUE_MAX];
     (void)snprintf(of, sizeof of, "%s%s%s", server->form == NULL ? "" : server->form,
@@ -104,7 +105,7 @@ void metrics_ends_write(const struct snapshot *snapshot, struct exposition *out,
 {
     static const struct family certificates = {
         "sallyport_certificate_not_after_timestamp_seconds", FAMILY_GAUGE, "seconds",
-        "When a certificate ends, as a Unix time: served, shown to a sink, parent or authorizer, or a CA's of these or of a trust profile."};
+        "When a certificate ends, as a Unix time: served, shown to a sink, parent, authorizer or store, or a CA's of these or of a trust profile."};
     static const struct family updates = {"sallyport_crl_next_update_timestamp_seconds",
                                           FAMILY_GAUGE, "seconds",
                                           "When a revocation list ends, as a Unix time."};

@@ -74,10 +74,12 @@ static void gather_server(struct endings *endings, const struct listed_server *s
         [SERVER_SINK] = "certificate shown to the sink",
         [SERVER_PARENT] = "certificate shown to the parent",
         [SERVER_AUTHORIZER] = "certificate shown to the",
+        [SERVER_STORE] = "certificate shown to the",
     };
     static const char *const ca_of[] = {[SERVER_SINK] = "CA of the sink",
                                         [SERVER_PARENT] = "CA of the parent",
-                                        [SERVER_AUTHORIZER] = "CA of the"};
+                                        [SERVER_AUTHORIZER] = "CA of the",
+                                        [SERVER_STORE] = "CA of the"};
     if (server->own != NULL)
         add(endings, &(struct ending){own_of[server->kind], server->name, server->own->subject,
                                       server->own->not_after_s});

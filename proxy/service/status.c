@@ -189,6 +189,8 @@ static void add_server(struct text *out, const struct listed_server *server, int
         [SERVER_AUTHORIZER] = {"authorizer_anchor", "authorizer_helper",
                                "has expired: the authorizer will not take it",
                                "has expired: the authorizer is not believed under it"},
+        [SERVER_STORE] = {"store_anchor", "store_helper", "has expired: the store will not take it",
+                          "has expired: the store is not believed under it"},
     };
     struct certificate certificate = {.kind = server_kind_name(server->kind), .of = server->name};
     if (server->own != NULL) {

@@ -156,6 +156,8 @@ static void connect_to(struct store_link *link, const struct target *server)
     link->reader = resp_reader_create();
     if (link->connection == NULL || link->reader == NULL)
         lose_because(link, "no memory for a connection");
+    else if (link->settings.has_tls_name)
+        fetch_connection_judge_as(link->connection, &link->settings.tls_name);
 }
 
 static void begin_attempt(struct store_link *link)

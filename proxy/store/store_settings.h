@@ -22,6 +22,8 @@ struct store_settings {
     char password[STORE_PASSWORD_CAP]; // empty: none is said
     char prefix[STORE_PREFIX_CAP];     // of all keys
     bool is_tls;
+    bool has_tls_name;
+    struct target tls_name; // that its certificate must have; without it the host of the place
     struct server_trust
         *tls; // ref, or borrowed from the configuration; whom we believe with `is_tls`
 };

@@ -44,7 +44,7 @@ LAYERS = {
     ),
     "proxy/clock": ([], []),
     "proxy/config": (
-        ["auth/", "proxy/outlet/", "proxy/chain/", "proxy/http2/http2_options.h", "proxy/log/log_options.h", "proxy/tls/", "proxy/net/host_table.h", "proxy/net/resolver_options.h", "proxy/net/sockaddr.h", "proxy/net/stream_guard.h", "proxy/uplink/credentials.h", "proxy/uplink/proxy_board.h", "proxy/uplink/srv_settings.h"],
+        ["auth/", "proxy/fleet/fleet_key.h", "proxy/outlet/", "proxy/chain/", "proxy/http2/http2_options.h", "proxy/log/log_options.h", "proxy/store/store_settings.h", "proxy/tls/", "proxy/net/host_table.h", "proxy/net/resolver_options.h", "proxy/net/sockaddr.h", "proxy/net/stream_guard.h", "proxy/uplink/credentials.h", "proxy/uplink/proxy_board.h", "proxy/uplink/srv_settings.h"],
         ["openssl/", "yaml.h", "idn2.h"],
     ),
     "proxy/explain": (["auth/"], []),

@@ -27,6 +27,7 @@
 #include "proxy/config/rules.h"
 #include "proxy/config/process.h"
 #include "proxy/config/settings.h"
+#include "proxy/config/shared.h"
 #include "proxy/config/tickets.h"
 #include "proxy/config/trust_profiles.h"
 #include "proxy/config/units.h"
@@ -72,6 +73,9 @@ static const struct place places[] = {
     {.section = &authorizer_certificate_section,
      .heading = "## `authorizer`",
      .row = "certificate"},
+    {.section = &shared_section, .heading = "## `shared`"},
+    {.section = &shared_sentinel_section, .heading = "## `shared`", .row = "sentinel"},
+    {.section = &shared_tls_section, .heading = "## `shared`", .row = "tls"},
     {.section = &resolver_section, .heading = "## `resolver`"},
     {.section = &cache_section, .heading = "## `resolver`", .row = "cache"},
     {.section = &timeouts_section, .heading = "## `timeouts`"},
