@@ -8,12 +8,13 @@
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "auth/base/slice.h"
 
-enum { BACKLOG = 32, LOCK_TRIES = 100, LOCK_WAIT_NS = 20 * 1000 * 1000 };
+enum { BACKLOG = 32, LOCK_TRIES = 100, LOCK_WAIT_NS = 20 * 1000 * 1000, CONNECT_PATIENCE_S = 10 };
 
 static void fill_address(const char *path, struct sockaddr_un *out)
 {
@@ -202,6 +203,8 @@ enum err control_socket_connect(const char *path, int *out_fd, struct errinfo *i
     const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return errinfo_set(info, ERR_SYSTEM, "no socket: %m");
+    const struct timeval patience = {.tv_sec = CONNECT_PATIENCE_S};
+    (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
     if (connect(fd, (const struct sockaddr *)&address, sizeof address) == 0) {
         *out_fd = fd;
         return ERR_OK;
@@ -217,5 +220,9 @@ enum err control_socket_connect(const char *path, int *out_fd, struct errinfo *i
         return errinfo_set(info, ERR_SYSTEM,
                            "%s: nothing listens there (%s): is sallyport running?", path,
                            strerror(error));
+    if (error == EAGAIN)
+        return errinfo_set(info, ERR_SYSTEM,
+                           "%s: who listens there takes no connection within %d s", path,
+                           (int)CONNECT_PATIENCE_S);
     return errinfo_set(info, ERR_SYSTEM, "%s: %s", path, strerror(error));
 }

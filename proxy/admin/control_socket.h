@@ -39,6 +39,7 @@ void control_socket_leave(struct control_socket *socket);
 // control_socket_close closes it, and removes the path if it is still ours. `fd` -1 is allowed.
 void control_socket_close(struct control_socket *socket);
 
-// control_socket_connect makes a blocking connection as a client. ERR_SYSTEM with a sentence; the descriptor
+// control_socket_connect makes a blocking connection as a client, which takes no longer than some seconds, nor does a write that nobody
+// reads. ERR_SYSTEM with a sentence; the descriptor
 // is the caller's.
 enum err control_socket_connect(const char *path, int *out_fd, struct errinfo *info) MUST_USE;

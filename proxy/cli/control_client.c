@@ -9,16 +9,14 @@
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <unistd.h>
 
-#include "auth/base/array.h"
 #include "proxy/admin/control_request.h"
 #include "proxy/admin/control_socket.h"
+#include "proxy/cli/answer.h"
 #include "proxy/config/control.h"
 
 enum {
-    ANSWER_MAX = 64 * 1024 * 1024, // a power of two, as the room is
     PATIENCE_S = 30,
     RELOAD_PATIENCE_S = 600,     // a million revoked certificates take a while
     UPGRADE_WAIT_MS = 60 * 1000, // where --wait says nothing
@@ -92,33 +90,6 @@ static bool send_line(int fd, const char *request)
         left = slice_from(left, (size_t)count);
     }
     return true;
-}
-
-// answer is what has arrived.
-struct answer {
-    char *data; // owned
-    size_t len;
-    size_t cap;
-};
-
-// hear reads until the end. ERR_TIMEOUT, ERR_SYSTEM, ERR_LIMIT or ERR_MEMORY.
-static enum err hear(int fd, struct answer *answer)
-{
-    for (;;) {
-        if (answer->len == ANSWER_MAX)
-            return ERR_LIMIT;
-        char *room = array_make_room(answer->data, answer->len, &answer->cap, 1);
-        if (room == NULL)
-            return ERR_MEMORY;
-        answer->data = room;
-        const ssize_t count = recv(fd, answer->data + answer->len, answer->cap - answer->len, 0);
-        if (count > 0)
-            answer->len += (size_t)count;
-        else if (count == 0 || errno == ECONNRESET)
-            return ERR_OK;
-        else if (errno != EINTR)
-            return errno == EAGAIN || errno == EWOULDBLOCK ? ERR_TIMEOUT : ERR_SYSTEM;
-    }
 }
 
 // take_line takes the next whole line off the answer.
@@ -204,9 +175,7 @@ int control_ask(const struct control_options *options, const char *request, bool
     int exit_status = begin(options, request, &fd);
     if (exit_status != CLI_OK)
         return exit_status;
-    const struct timeval patience = {.tv_sec = control_patience_s(options, request)};
-    (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    const enum err heard = hear(fd, &answer);
+    const enum err heard = answer_hear(&answer, fd, control_patience_s(options, request) * 1000);
     (void)close(fd);
     exit_status = CLI_UNREACHABLE;
     if (heard == ERR_OK)

@@ -23,6 +23,7 @@ LAYERS = {
             "proxy/audit/",
             "proxy/cage/",
             "proxy/chain/",
+            "proxy/clock/",
             "proxy/config/",
             "proxy/explain/",
             "proxy/history/",
