@@ -6,6 +6,7 @@
 
 #include <ares_version.h>
 #include <ev.h>
+#include <hiredis/hiredis.h>
 #include <nghttp2/nghttp2ver.h>
 
 #include "auth/base/date.h"
@@ -26,8 +27,11 @@ static const char usage[] =
 static void print_json(const struct tls_library *library, bool is_old)
 {
     char libev[32];
+    char hiredis[32];
     char date[DATE_TEXT_CAP];
     (void)snprintf(libev, sizeof libev, "%d.%d", EV_VERSION_MAJOR, EV_VERSION_MINOR);
+    (void)snprintf(hiredis, sizeof hiredis, "%d.%d.%d", HIREDIS_MAJOR, HIREDIS_MINOR,
+                   HIREDIS_PATCH);
     struct text out = cli_json_begin();
     json_add_string(&out, "version", SALLYPORT_VERSION);
     json_add_number(&out, "boringssl_api", library->api);
@@ -43,6 +47,7 @@ static void print_json(const struct tls_library *library, bool is_old)
     json_add_string(&out, "libev", libev);
     json_add_string(&out, "c_ares", ARES_VERSION_STR);
     json_add_string(&out, "nghttp2", NGHTTP2_VERSION);
+    json_add_string(&out, "hiredis", hiredis);
     cli_json_end(&out);
 }
 
@@ -52,8 +57,9 @@ static void print_text(const struct tls_library *library, bool is_old)
     struct text text;
     text_init(&text, data, sizeof data);
     tls_library_append(library, &text);
-    (void)printf("sallyport %s (libev %d.%d, c-ares %s, nghttp2 %s)\n%s\n", SALLYPORT_VERSION,
-                 EV_VERSION_MAJOR, EV_VERSION_MINOR, ARES_VERSION_STR, NGHTTP2_VERSION, text.data);
+    (void)printf("sallyport %s (libev %d.%d, c-ares %s, nghttp2 %s, hiredis %d.%d.%d)\n%s\n",
+                 SALLYPORT_VERSION, EV_VERSION_MAJOR, EV_VERSION_MINOR, ARES_VERSION_STR,
+                 NGHTTP2_VERSION, HIREDIS_MAJOR, HIREDIS_MINOR, HIREDIS_PATCH, text.data);
     if (!is_old)
         return;
     text_init(&text, data, sizeof data);

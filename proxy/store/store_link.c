@@ -6,6 +6,7 @@
 // A fault in any of them ends the connection, answers all calls with NULL, and goes on with 1 at the next place.
 #include "proxy/store/store_link.h"
 
+#include <openssl/mem.h>
 #include <stdlib.h>
 
 #include "proxy/clock/clock.h"
@@ -19,6 +20,7 @@ enum {
     STORE_LINK_MAGIC = 0x5704E000,
     ATTEMPT_MS = 2000, // for steps 2 and 3
     IDLE_MS = 300,     // then PING
+    FAULT_MS = 60000,  // an answer that was an error is told for so long
     READS_AT_ONCE = 16,
     CHUNK_LEN = 16 * 1024,
     MAX_SCRIPT_WORDS = 1024,
@@ -42,6 +44,7 @@ struct store_link {
     ev_timer soon;        // of length zero: go on
     int64_t phase_due_ms; // monotonic; when PAUSE ends, and the patience with CONNECT and GREET
     int64_t waiting_ms;   // monotonic; since when the next answer is due
+    int64_t fault_ms;     // monotonic; when the store has answered with an error last
     int64_t asked_ms;     // monotonic; when something was asked last
     struct store_facts facts;
     void (*on_change)(void *owner);
@@ -285,13 +288,14 @@ static void greet(struct store_link *link)
 static void note_answer(struct store_link *link, const struct store_call *call,
                         const struct resp *answer)
 {
-    const int64_t now_ms = monotonic_ms();
-    histogram_note(&link->facts.latency, &histogram_waits, now_ms - call->sent_ms);
-    link->waiting_ms = now_ms;
+    histogram_note(&link->facts.latency, &histogram_waits, link->waiting_ms - call->sent_ms);
     if (answer->kind != RESP_ERROR)
         return;
     link->facts.failures++;
+    link->fault_ms = link->waiting_ms;
     say(link, "", answer);
+    if (link->phase == PHASE_READY)
+        link->on_change(link->owner);
 }
 
 // take_answer hands an answer to its caller.
@@ -303,9 +307,12 @@ static void take_answer(struct store_link *link, const struct resp *answer)
                      "it answers what nobody has asked; what listens there is no Valkey or Redis");
         return;
     }
+    link->waiting_ms = monotonic_ms();
     if (call->script != NULL && call->on_reply != NULL && resp_is_error(answer, "NOSCRIPT") &&
-        store_calls_repeat(&link->calls, call))
+        store_calls_repeat(&link->calls, call)) {
+        go_on_soon(link);
         return;
+    }
     note_answer(link, call, answer);
     const bool is_over =
         link->phase == PHASE_READY && answer->kind == RESP_ERROR && store_fault_ends(answer);
@@ -429,6 +436,8 @@ static int64_t watch_time(struct store_link *link, int64_t now_ms)
 {
     const struct slice ping = SLICE_LITERAL("PING");
     const int64_t due_ms = end_late(link, now_ms);
+    if (now_ms - link->fault_ms > FAULT_MS)
+        link->facts.sentence[0] = '\0';
     if (TAILQ_EMPTY(&link->calls.list)) {
         if (now_ms - link->asked_ms < IDLE_MS)
             return link->asked_ms + IDLE_MS;
@@ -559,6 +568,7 @@ void store_link_destroy(struct store_link *link)
     resp_reader_destroy(link->reader);
     store_calls_deinit(&link->calls);
     server_trust_unref(link->settings.tls);
+    OPENSSL_cleanse(link->settings.password, sizeof link->settings.password);
     link->magic = 0;
     free(link);
 }

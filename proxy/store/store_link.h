@@ -34,12 +34,13 @@ struct store_facts {
     enum store_state state;
     int64_t since_ms;            // Unix time, of the state
     char place[TARGET_TEXT_CAP]; // host:port that is in use or was tried last; empty: none yet
-    char sentence[STORE_SENTENCE_CAP]; // of the last fault, with what to do; empty: none
-    uint64_t connects;                 // how often it became ready
-    uint64_t calls;                    // that were sent
-    uint64_t failures;                 // of those: lost, late, or answered by an error
-    uint64_t refusals;                 // calls that were not taken
-    struct histogram latency;          // of answers, by histogram_waits
+    char sentence
+        [STORE_SENTENCE_CAP]; // of the last fault, with what to do; when it is ready, of an error in the last minute; empty: none
+    uint64_t connects;        // how often it became ready
+    uint64_t calls;           // that were sent
+    uint64_t failures;        // of those: lost, late, or answered by an error
+    uint64_t refusals;        // calls that were not taken
+    struct histogram latency; // of answers, by histogram_waits
 };
 
 struct store_link;
@@ -47,9 +48,9 @@ struct store_link;
 struct store_link_options {
     const struct fetch_path *path;         // borrowed; loop, resolver and buffers
     const struct store_settings *settings; // copied
-    void (*on_change)(
-        void *
-            owner); // the state has changed; from the loop, never from within a function of this header
+    // the state has changed, or the store has answered with an error, which is the sentence then; from the loop, never from
+    // within a function of this header; it must not destroy the link
+    void (*on_change)(void *owner);
     void *owner; // borrowed
 };
 

@@ -43,7 +43,7 @@ def test_version_tells_the_libraries_and_warns_of_an_old_boringssl():
     assert result.returncode == 0
     found = json.loads(run("version", "--json").stdout)
     library = found["boringssl"]
-    versions = f"libev {found['libev']}, c-ares {found['c_ares']}, nghttp2 {found['nghttp2']}"
+    versions = f"libev {found['libev']}, c-ares {found['c_ares']}, nghttp2 {found['nghttp2']}, hiredis {found['hiredis']}"
     first, second = result.stdout.splitlines()
     assert first == f"sallyport {found['version']} ({versions})"
     assert second.startswith(f"BoringSSL: {library['name']}, ") and f" {library['date']}, API " in second

@@ -41,7 +41,7 @@ LAYERS = {
             "proxy/uplink/",
             "proxy/version.h",
         ],
-        ["openssl/", "ev.h", "ares_version.h", "jansson.h", "nghttp2/"],
+        ["openssl/", "ev.h", "ares_version.h", "hiredis/hiredis.h", "jansson.h", "nghttp2/"],
     ),
     "proxy/clock": ([], []),
     "proxy/config": (
@@ -171,7 +171,7 @@ LAYERS = {
     ),
     "proxy/store": (
         ["auth/", "proxy/clock/", "proxy/fetch/connection.h", "proxy/loop/", "proxy/metrics/histogram.h", "proxy/tls/"],
-        ["ev.h", "hiredis/"],
+        ["ev.h", "hiredis/", "openssl/mem.h"],
     ),
     "proxy/tls": (
         ["auth/base/", "auth/hostname.h", "auth/pem.h", "auth/server_name.h", "auth/target.h", "auth/trust.h", "proxy/net/stream.h", "proxy/net/stream_guard.h", "proxy/net/buffer.h"],
