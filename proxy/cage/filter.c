@@ -1,4 +1,4 @@
-// What serving needs. Calls whose arguments count are below.
+// What both need, and what only one does. Calls whose arguments count are below.
 #include "proxy/cage/filter.h"
 
 #include <errno.h>
@@ -29,9 +29,6 @@ static const int allowed[] = {
     SYS_readv,
     SYS_writev,
     SYS_pread64,
-    SYS_pwrite64,
-    SYS_preadv,
-    SYS_pwritev,
     SYS_sendto,
     SYS_recvfrom,
     SYS_sendmsg,
@@ -61,8 +58,6 @@ static const int allowed[] = {
     SYS_connect,
     SYS_accept,
     SYS_accept4,
-    SYS_bind,
-    SYS_listen,
     SYS_shutdown,
     SYS_getsockname,
     SYS_getpeername,
@@ -71,37 +66,20 @@ static const int allowed[] = {
     // files
     SYS_close,
     SYS_close_range,
-    SYS_dup,
-    SYS_dup3,
-    SYS_flock,
-    SYS_pipe2,
     SYS_fstat,
     SYS_newfstatat,
     SYS_statx,
-    SYS_statfs,
-    SYS_fstatfs,
     SYS_faccessat,
     SYS_faccessat2,
     SYS_readlinkat,
-    SYS_getdents64,
     SYS_getcwd,
     SYS_lseek,
-    SYS_ftruncate,
-    SYS_fallocate,
-    SYS_fsync,
-    SYS_fdatasync,
-    SYS_fadvise64,
-    SYS_renameat2,
-    SYS_unlinkat,
-    SYS_umask,
     SYS_fgetxattr,
     // memory; mmap and mprotect are looked at
     SYS_munmap,
     SYS_mremap,
     SYS_madvise,
     SYS_brk,
-    SYS_mlock,
-    SYS_munlock,
     SYS_membarrier,
     // threads and signals
     SYS_exit,
@@ -119,7 +97,6 @@ static const int allowed[] = {
     SYS_rt_sigsuspend,
     SYS_sigaltstack,
     SYS_sched_getaffinity,
-    SYS_sched_setaffinity,
     SYS_getcpu,
     // what it is, and what there is
     SYS_getpid,
@@ -144,28 +121,57 @@ static const int allowed[] = {
     SYS_select,
     SYS_epoll_create,
     SYS_epoll_wait,
-    SYS_pipe,
     SYS_stat,
     SYS_lstat,
     SYS_access,
     SYS_readlink,
-    SYS_rename,
-    SYS_unlink,
-    SYS_dup2,
     SYS_time,
     SYS_eventfd,
     SYS_inotify_init,
-    SYS_getrlimit,
     SYS_arch_prctl,
-#endif
-#ifdef SYS_renameat
-    SYS_renameat,
 #endif
 #ifdef SYS_epoll_pwait2
     SYS_epoll_pwait2,
 #endif
 #ifdef SYS_futex_waitv
     SYS_futex_waitv,
+#endif
+};
+
+// What it takes to listen anew, to write files, and to walk folders.
+static const int allowed_to_serve[] = {
+    SYS_pwrite64,
+    SYS_preadv,
+    SYS_pwritev,
+    SYS_bind,
+    SYS_listen,
+    SYS_dup,
+    SYS_dup3,
+    SYS_flock,
+    SYS_pipe2,
+    SYS_statfs,
+    SYS_fstatfs,
+    SYS_getdents64,
+    SYS_ftruncate,
+    SYS_fallocate,
+    SYS_fsync,
+    SYS_fdatasync,
+    SYS_fadvise64,
+    SYS_renameat2,
+    SYS_unlinkat,
+    SYS_umask,
+    SYS_mlock,
+    SYS_munlock,
+    SYS_sched_setaffinity,
+#ifdef SYS_poll
+    SYS_dup2,
+    SYS_pipe,
+    SYS_rename,
+    SYS_unlink,
+    SYS_getrlimit,
+#endif
+#ifdef SYS_renameat
+    SYS_renameat,
 #endif
 };
 
@@ -176,8 +182,6 @@ static void add_judged(struct calls *calls)
     // None that has the kernel give a signal to whom it is told (F_SETOWN, F_SETSIG, F_NOTIFY, F_SETLEASE).
     static const uint32_t commands[] = {F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD,
                                         F_SETFD, F_GETFL,         F_SETFL};
-    // Modes are no business of Landlock's: the one of a control socket, for the owner alone.
-    static const uint32_t modes[] = {S_IRUSR | S_IWUSR};
     static const uint32_t controls[] = {PR_SET_NAME, PR_GET_NAME, PR_SET_VMA, PR_GET_DUMPABLE};
     static const uint32_t requests[] = {FIONBIO, FIONREAD, TCGETS, TIOCGWINSZ, TIOCOUTQ};
     static const uint32_t self[] = {0};
@@ -185,7 +189,6 @@ static void add_judged(struct calls *calls)
     calls_add_values(calls, SYS_socket, 0, families, COUNT_OF(families), EAFNOSUPPORT);
     calls_add_values(calls, SYS_socketpair, 0, pairs, COUNT_OF(pairs), EAFNOSUPPORT);
     calls_add_values(calls, SYS_fcntl, 1, commands, COUNT_OF(commands), EPERM);
-    calls_add_values(calls, SYS_fchmod, 1, modes, COUNT_OF(modes), EPERM);
     calls_add_values(calls, SYS_prctl, 0, controls, COUNT_OF(controls), EPERM);
     calls_add_values(calls, SYS_ioctl, 1, requests, COUNT_OF(requests), ENOTTY);
     calls_add_values(calls, SYS_prlimit64, 0, self, COUNT_OF(self), EPERM);
@@ -193,15 +196,27 @@ static void add_judged(struct calls *calls)
     calls_add_values(calls, SYS_tgkill, 0, own, COUNT_OF(own), EPERM);
 }
 
-enum err filter_enter(struct errinfo *info)
+static void add_to_serve(struct calls *calls)
+{
+    // Modes are no business of Landlock's: the one of a control socket, for the owner alone.
+    static const uint32_t modes[] = {S_IRUSR | S_IWUSR};
+    calls_add(calls, allowed_to_serve, COUNT_OF(allowed_to_serve), CALLS_PASS);
+    calls_add_values(calls, SYS_fchmod, 1, modes, COUNT_OF(modes), EPERM);
+    calls_add_opening(calls);
+}
+
+enum err filter_enter(enum filter_role role, struct errinfo *info)
 {
     struct calls calls;
     calls_begin(&calls);
     calls_add(&calls, allowed, COUNT_OF(allowed), CALLS_PASS);
+    if (role == FILTER_SERVES)
+        add_to_serve(&calls);
+    else
+        calls_add_reading(&calls);
     calls_add_hostile(&calls, CALLS_END);
     calls_add_becoming(&calls, CALLS_END);
     add_judged(&calls);
-    calls_add_opening(&calls);
     calls_add_memory(&calls);
     calls_add_threads(&calls, CALLS_END);
     return calls_enter(&calls, ENOSYS, info);

@@ -1,6 +1,7 @@
 // `sallyport connect`: reads the arguments and the files, then runs the sidecar.
 #include "proxy/cli/commands.h"
 
+#include <string.h>
 #include <time.h>
 
 #include "proxy/cli/client_options.h"
@@ -53,6 +54,8 @@ static const char usage[] =
     "  --max-connections N    local connections of a thread (default: 10000)\n"
     "  --idle TIME            end connections without a byte for this long (default: 1h)\n"
     "  --drain TIME           how long to wait after SIGTERM (default: 30s)\n"
+    "  --sandbox MODE         auto (default): as much of a sandbox as the kernel has; on: no start\n"
+    "                         without a whole one; off\n"
     "  --help                 this text\n"
     "\n"
     "Then: export http_proxy=http://127.0.0.1:3128 https_proxy=http://127.0.0.1:3128\n"
@@ -67,6 +70,7 @@ struct arguments {
     int64_t live_max;
     int64_t connections;
     const char *http2;
+    const char *sandbox;
     bool allows_remote;
 };
 
@@ -106,6 +110,20 @@ static int check_listen(const struct arguments *arguments)
     return CLI_OK;
 }
 
+// take_sandbox reads --sandbox. False: the word is none.
+static bool take_sandbox(const char *word, enum sidecar_sandbox *out)
+{
+    static const char *const words[] = {[SIDECAR_SANDBOX_AUTO] = "auto",
+                                        [SIDECAR_SANDBOX_ON] = "on",
+                                        [SIDECAR_SANDBOX_OFF] = "off"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        *out = (enum sidecar_sandbox)i;
+        if (strcmp(word, words[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
 static struct cli_line read_line(int argc, char **argv, struct arguments *out)
 {
     struct sidecar_options *sidecar = &out->sidecar;
@@ -115,6 +133,7 @@ static struct cli_line read_line(int argc, char **argv, struct arguments *out)
         .live_max = LIVE_DEFAULT,
         .connections = CONNECTIONS_DEFAULT,
         .http2 = "auto",
+        .sandbox = "auto",
     };
     const struct cli_option options[] = {
         {"listen", .take = take_listen, .arg = sidecar},
@@ -126,6 +145,7 @@ static struct cli_line read_line(int argc, char **argv, struct arguments *out)
         {"max-connections", .number = &out->live_max, .min = 1, .max = LIVE_MAX},
         {"idle", .milliseconds = &sidecar->idle_ms},
         {"drain", .milliseconds = &sidecar->drain_ms},
+        {"sandbox", .text = &out->sandbox},
         {.name = NULL},
     };
     const struct cli_syntax syntax = {.command = "connect", .usage = usage, .options = options};
@@ -141,6 +161,9 @@ static struct cli_line read_line(int argc, char **argv, struct arguments *out)
         return cli_end(
             cli_fail_usage("connect", "--http2: '%.20s' is neither auto nor off", out->http2));
     sidecar->connections_most = is_off ? 0 : (size_t)out->connections;
+    if (!take_sandbox(out->sandbox, &sidecar->sandbox))
+        return cli_end(cli_fail_usage("connect", "--sandbox: '%.20s' is neither auto, on nor off",
+                                      out->sandbox));
     if (sidecar->way.route.retry_ms > RETRY_MAX_MS)
         return cli_end(cli_fail_usage(
             "connect", "--retry-for: no longer than 10m: a program waits all the while"));

@@ -19,7 +19,8 @@ static enum err refuse_system(struct errinfo *info, const char *verb, const char
     if (errno == EACCES && faccessat(AT_FDCWD, path, R_OK, AT_EACCESS) == 0)
         return errinfo_set(info, ERR_SYSTEM,
                            "cannot %s %s: the sandbox of this process has not opened the folder of "
-                           "it; add that to `process.paths`, and restart the proxy",
+                           "it; add that to `process.paths` (of `connect`: put the file where the "
+                           "one before it was), and restart",
                            verb, path);
     errno = error;
     if (errno == EACCES)

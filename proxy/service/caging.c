@@ -12,9 +12,8 @@
 
 #include "proxy/audit/sink.h"
 #include "proxy/cage/filter.h"
+#include "proxy/cage/opening.h"
 #include "proxy/cage/rights.h"
-#include "proxy/cage/ruleset.h"
-#include "proxy/cage/wide.h"
 #include "proxy/config/crl_sources.h"
 #include "proxy/config/source.h"
 #include "proxy/config/zone_names.h"
@@ -85,38 +84,6 @@ static void say_unreadable(const struct snapshot *snapshot, const char *user)
 
 // ---- files --------------------------------------------------------------------------------------
 
-// cut_name makes the folder of a path of the path.
-static void cut_name(char *path)
-{
-    char *slash = strrchr(path, '/');
-    if (slash == path)
-        path[1] = '\0';
-    else if (slash != NULL)
-        *slash = '\0';
-    else
-        (void)string_copy(path, PATH_MAX, SLICE_LITERAL("."));
-}
-
-// folder_of gives the whole path of the folder in which the name `path` is. False: there is none.
-static bool folder_of(const char *path, char out[PATH_MAX])
-{
-    char folder[PATH_MAX];
-    if (!string_copy(folder, sizeof folder, slice_of_string(path)))
-        return false;
-    cut_name(folder);
-    return realpath(folder, out) != NULL;
-}
-
-// place is one that the configuration names.
-struct place {
-    const char *path;
-    bool is_written;
-    bool is_folder;   // whether it is there or not; of others that shows
-    bool is_constant; // a reload does not change it
-};
-
-typedef void place_fn(void *arg, const struct place *place);
-
 // each_written calls `fn` for each place that is written to.
 static void each_written(const struct snapshot *snapshot, place_fn *fn, void *arg)
 {
@@ -153,32 +120,6 @@ static void each_place(const struct snapshot *snapshot, place_fn *fn, void *arg)
     each_written(snapshot, fn, arg);
 }
 
-// is_stream tells whether a path leads to a device or a pipe: it is opened, and never made.
-static bool is_stream(const char *path)
-{
-    struct stat status;
-    return stat(path, &status) == 0 && (S_ISCHR(status.st_mode) || S_ISFIFO(status.st_mode));
-}
-
-static bool is_link(const char *path)
-{
-    struct stat status;
-    return lstat(path, &status) == 0 && S_ISLNK(status.st_mode);
-}
-
-static bool is_folder(const char *path)
-{
-    struct stat status;
-    return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
-}
-
-// opens_wide tells whether a place needs a folder to be opened, for writing too, in which much else is.
-static bool opens_wide(const struct place *place, char out_folder[PATH_MAX])
-{
-    return place->is_written && !place->is_folder && !is_stream(place->path) &&
-           !is_link(place->path) && folder_of(place->path, out_folder) && wide_folder(out_folder);
-}
-
 // judging is the search for places that need a folder to be opened in which much else is.
 struct judging {
     const struct snapshot *snapshot;
@@ -193,7 +134,7 @@ static void judge_place(void *arg, const struct place *place)
     const char *advice = "give it a folder of its own";
     const bool is_refused = judging->snapshot->process.sandbox == SANDBOX_ON;
     char folder[PATH_MAX];
-    if (!opens_wide(place, folder))
+    if (!place_opens_wide(place, folder))
         return;
     if (judging->findings != NULL)
         (void)diagnostics_add(judging->findings, is_refused ? SEVERITY_ERROR : SEVERITY_WARNING,
@@ -217,85 +158,25 @@ static enum err judge_width(const struct snapshot *snapshot, struct diagnostics 
 // entering is the making of rules.
 struct entering {
     struct caging *caging;
-    struct ruleset ruleset;
-    bool has_no_memory;
+    struct opening opening;
 };
 
 // note_written keeps a folder that can be written to.
-static void note_written(struct entering *entering, const char *folder)
+static void note_written(void *arg, const char *folder)
 {
+    struct entering *entering = arg;
     struct caging *caging = entering->caging;
     char **more = reallocarray(caging->written, caging->written_count + 1, sizeof *more);
     if (more == NULL) {
-        entering->has_no_memory = true;
+        entering->opening.has_no_memory = true;
         return;
     }
     caging->written = more;
     caging->written[caging->written_count] = strdup(folder);
     if (caging->written[caging->written_count] == NULL)
-        entering->has_no_memory = true;
+        entering->opening.has_no_memory = true;
     else
         caging->written_count++;
-}
-
-static void allow(struct entering *entering, const char *path, bool is_written)
-{
-    // What is not there cannot be read, which is said elsewhere; what is no file of a file system needs no rule.
-    if (!ruleset_allow(&entering->ruleset, path, is_written ? RULESET_WRITE : RULESET_READ) &&
-        errno == ENOMEM)
-        entering->has_no_memory = true;
-    else if (is_written)
-        note_written(entering, path);
-}
-
-// allow_link allows the folder of a link: who changes one has it lead to something beside it.
-static void allow_link(struct entering *entering, const char *path)
-{
-    char folder[PATH_MAX];
-    if (is_link(path) && folder_of(path, folder) && !wide_folder(folder))
-        allow(entering, folder, false);
-}
-
-// allow_links allows the folders of links on the way to a path, and of one that it is itself.
-static void allow_links(struct entering *entering, const char *path)
-{
-    char part[PATH_MAX];
-    for (const char *slash = strchr(path + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
-        if (string_copy(part, sizeof part, slice_of(path, (size_t)(slash - path))))
-            allow_link(entering, part);
-    }
-    allow_link(entering, path);
-}
-
-// allow_file allows the folders of a file: of its name, and of the file that a link leads to.
-static void allow_file(struct entering *entering, const struct place *place)
-{
-    char whole[PATH_MAX];
-    char folder[PATH_MAX];
-    if (folder_of(place->path, folder) && (!wide_folder(folder) || opens_wide(place, folder)))
-        allow(entering, folder, place->is_written);
-    if (realpath(place->path, whole) == NULL)
-        return;
-    if (folder_of(whole, folder) && !wide_folder(folder))
-        allow(entering, folder, place->is_written);
-    else
-        allow(entering, whole, place->is_written);
-}
-
-static void allow_place(void *arg, const struct place *place)
-{
-    struct entering *entering = arg;
-    char whole[PATH_MAX];
-    if (!place->is_written && place->path[0] != '\0')
-        allow_links(entering, place->path);
-    if (is_stream(place->path)) {
-        // Beside a device, such as /dev/full, are others. It may have no path but the one that leads there.
-        allow(entering, place->path, place->is_written);
-    } else if (!place->is_folder && !is_folder(place->path)) {
-        allow_file(entering, place);
-    } else if (realpath(place->path, whole) != NULL) {
-        allow(entering, whole, place->is_written);
-    }
 }
 
 // allow_system allows what a reload reads of this machine, and what the proxy reads of itself.
@@ -304,30 +185,34 @@ static void allow_system(struct entering *entering)
     static const char *const places[] = {"/etc/resolv.conf", "/etc/hosts", "/etc/localtime",
                                          "/dev/urandom"};
     for (size_t i = 0; i < sizeof places / sizeof *places; i++)
-        allow_place(entering, &(struct place){.path = places[i]});
-    if (is_stream(STDOUT)) // the audit log may open it again
-        allow_place(entering, &(struct place){.path = STDOUT, .is_written = true});
-    allow(entering, ZONE_FOLDER, false);
+        opening_allow_place(&entering->opening, &(struct place){.path = places[i]});
+    if (place_is_stream(STDOUT)) // the audit log may open it again
+        opening_allow_place(&entering->opening,
+                            &(struct place){.path = STDOUT, .is_written = true});
+    opening_allow(&entering->opening, ZONE_FOLDER, false);
     // The kernel may forget the folder otherwise, and make another one of the same name, that no rule names.
     entering->caging->own_folder = open("/proc/self", O_PATH | O_CLOEXEC);
-    allow(entering, "/proc/self", false);
+    opening_allow(&entering->opening, "/proc/self", false);
 }
 
 // restrict_files puts rules in force.
 static enum err restrict_files(struct caging *caging, const struct snapshot *snapshot,
                                struct errinfo *info)
 {
-    struct entering entering = {.caging = caging};
+    struct ruleset ruleset;
+    struct entering entering = {
+        .caging = caging,
+        .opening = {.ruleset = &ruleset, .on_written = note_written, .arg = &entering}};
     // Rules say where the proxy may connect, and a reload where it listens.
-    ruleset_open(&entering.ruleset, true, info);
-    if (entering.ruleset.abi == 0)
+    ruleset_open(&ruleset, true, info);
+    if (ruleset.abi == 0)
         return ERR_SYSTEM;
     allow_system(&entering);
-    each_place(snapshot, allow_place, &entering);
-    const enum err error = entering.has_no_memory
+    each_place(snapshot, opening_allow_place, &entering.opening);
+    const enum err error = entering.opening.has_no_memory
                                ? errinfo_set(info, ERR_MEMORY, "no memory for the sandbox")
-                               : ruleset_enter(&entering.ruleset, info);
-    ruleset_close(&entering.ruleset);
+                               : ruleset_enter(&ruleset, info);
+    ruleset_close(&ruleset);
     return error;
 }
 
@@ -356,7 +241,7 @@ static enum err lock(struct caging *caging, const struct snapshot *snapshot, str
         TRY(judge_width(snapshot, NULL, info));
         TRY(restrict_files(caging, snapshot, info));
     }
-    return caging->sandbox.has_filter ? filter_enter(info) : ERR_OK;
+    return caging->sandbox.has_filter ? filter_enter(FILTER_SERVES, info) : ERR_OK;
 }
 
 // ---- foreseeing it ------------------------------------------------------------------------------
@@ -459,7 +344,7 @@ static bool may_write(const struct caging *caging, const struct place *place)
 {
     char whole[PATH_MAX];
     char folder[PATH_MAX];
-    if (!folder_of(place->path, folder))
+    if (!place_folder(place->path, folder))
         return true; // it fails for another reason, which is said
     if (realpath(place->path, whole) == NULL)
         whole[0] = '\0';

@@ -1,4 +1,4 @@
-// Start order: limits, listeners, resolver library, workers, watcher, ready. Stop order: the reverse. Signals are
+// Start order: limits, listeners, resolver library, sandbox, workers, watcher, ready. Stop order: the reverse. Signals are
 // blocked in every thread; the loop of this one reads them from a signalfd, and reads the files again when
 // they have changed: a certificate without its key yet is normal while they are being renewed.
 #include "proxy/sidecar/sidecar.h"
@@ -19,6 +19,7 @@
 #include "proxy/process/notify.h"
 #include "proxy/process/signals.h"
 #include "proxy/process/watcher.h"
+#include "proxy/sidecar/sidecar_cage.h"
 #include "proxy/sidecar/sidecar_worker.h"
 
 static const int handled_signals[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
@@ -234,6 +235,7 @@ static enum err start(struct sidecar *sidecar, struct errinfo *info)
         return errinfo_set(info, ERR_SYSTEM, "cannot start c-ares");
     if (system_resolver_fill(&sidecar->options->way.route.resolver) != ERR_OK)
         return errinfo_set(info, ERR_MEMORY, "no memory");
+    TRY(sidecar_cage_enter(sidecar->options, info));
     TRY(start_workers(sidecar, info));
     if (!signals_start(&sidecar->signals, sidecar->loop, on_signal, sidecar))
         return errinfo_set(info, ERR_SYSTEM, "cannot receive signals: %m");

@@ -6,6 +6,13 @@
 
 enum { SIDECAR_LISTENERS_MAX = 8, SIDECAR_CONNECTIONS_MAX = 64 };
 
+// Whether the kernel holds it in a sandbox.
+enum sidecar_sandbox {
+    SIDECAR_SANDBOX_AUTO, // as far as the kernel can
+    SIDECAR_SANDBOX_ON,   // or it does not start
+    SIDECAR_SANDBOX_OFF,
+};
+
 struct sidecar_options {
     struct proxy_way way;
     struct endpoint listen[SIDECAR_LISTENERS_MAX];
@@ -15,4 +22,5 @@ struct sidecar_options {
     size_t connections_most; // to the proxy, that tunnels of a worker share; 0: none, HTTP/2 is off
     int64_t idle_ms;         // see struct bridge_context
     int64_t drain_ms;
+    enum sidecar_sandbox sandbox;
 };

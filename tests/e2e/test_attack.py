@@ -9,15 +9,18 @@ import mmap
 import os
 import shutil
 import signal
+import socket
 import ssl
 import struct
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from support.control import CONTROL, Control
 from support.proxy import BINARY, BY_SIGNAL, children, run
-from support.scale import eventually
+from support.scale import PATIENCE, eventually
+from support.sidecar import Sidecar
 
 pytestmark = pytest.mark.skipif(Path(BINARY).name != "attacked", reason="needs the program that attacks")
 
@@ -335,6 +338,76 @@ def test_a_keeper_cannot_look_into_others_or_leave_its_namespaces(start, attack,
     assert set(results.values()) <= {errno.EPERM, errno.EAFNOSUPPORT}, results
     assert not (tmp_path / "new").exists()
     assert proxy.ask("nowhere.test:443").status == 403
+
+
+NOT_OF_A_SIDECAR = {
+    "read_file": errno.EACCES,
+    "write_file": errno.EACCES,
+    "remove_file": errno.ENOSYS,
+    "truncate_file": errno.EACCES,
+    "open_to_all": errno.ENOSYS,
+    "open_to_all_by_file": errno.EACCES,
+    "set_times": errno.ENOSYS,
+    "open_netlink_socket": errno.EAFNOSUPPORT,
+    "open_packet_socket": errno.EAFNOSUPPORT,
+    "map_code": errno.EACCES,
+    "signal_other": errno.EPERM,
+    "undo_dumpable": errno.EPERM,
+}
+
+
+@pytest.fixture
+def connected(pki, tmp_path, attack):
+    """Starts a sidecar in whose worker there is somebody else; the proxy is nowhere."""
+    started = []
+
+    def make(mode):
+        files = tmp_path / f"files-{len(started)}"
+        files.mkdir()
+        own = SimpleNamespace(chain=files / "chain", key=files / "key")
+        shutil.copy(pki.worker.chain, own.chain)
+        shutil.copy(pki.worker.key, own.key)
+        started.append(Sidecar(pki, "https://127.0.0.1:9", own, ["--sandbox", mode], attack.environment))
+        return started[-1].wait_ready(), own
+
+    yield make
+    for one in started:
+        one.kill()
+
+
+def dial(one):
+    socket.create_connection(one.address, PATIENCE).close()
+
+
+def test_a_sidecar_reads_its_files_and_nothing_else(connected, attack, tmp_path):
+    secret = tmp_path / "secret"
+    for mode, expected in (("on", NOT_OF_A_SIDECAR), ("off", dict.fromkeys(NOT_OF_A_SIDECAR, 0))):
+        names = sorted(NOT_OF_A_SIDECAR, key="remove_file".__eq__)  # what can be done only once comes last
+        if mode == "off":
+            names = [name for name in names if name not in ("signal_other", "open_packet_socket")]
+        one, own = connected(mode)
+        secret.write_text("x")
+        attack.begin(*names, path=secret, pid=os.getpid(), who=SIDECAR)
+        dial(one)
+        eventually(attack.is_done, "it to be tried")
+        assert dict(zip(names, attack.results())) == {name: expected[name] for name in names}, mode
+        attack.begin("read_file", path=own.key, who=SIDECAR)
+        dial(one)
+        eventually(attack.is_done, "it to be tried")
+        assert attack.result() == 0
+        one.stop()
+
+
+def test_what_only_an_attacker_does_is_the_end_of_a_sidecar(connected, attack, tmp_path):
+    marker = tmp_path / "was-here"
+    program = _script(tmp_path / "program", marker)
+    for name in ("execute", "begin_process", "trace"):
+        one, _ = connected("on")
+        attack.begin(name, path=program, pid=os.getpid(), who=SIDECAR)
+        dial(one)
+        one.process.wait(PATIENCE)
+        one.stop(expected=-signal.SIGSYS)
+    assert not marker.exists()
 
 
 def test_without_a_sandbox_these_attacks_are_attacks(attacked, attack, tmp_path):

@@ -1,12 +1,14 @@
 """What the process that serves gives up at its start: user, groups, capabilities. Most of it needs to be root to be seen."""
 
 import grp
+import itertools
 import os
 import pwd
 import re
 import shutil
 import signal
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -14,13 +16,14 @@ from support.config import client, reach
 from support.control import CONTROL, Control
 from support.proxy import run
 from support.scale import eventually
+from support.sidecar import Sidecar
 from support.unit_calls import HEADER, restriction
 from support.upgrades import start_upgradable
 
 DENIED = "nowhere.test:443"
-UNIT = Path("tools/deliver/systemd/sallyport.service").resolve()
-if not UNIT.exists():  # outside of Bazel
-    UNIT = Path(__file__).resolve().parents[2] / "tools/deliver/systemd/sallyport.service"
+UNITS = Path("tools/deliver/systemd").resolve()
+if not UNITS.exists():  # outside of Bazel
+    UNITS = Path(__file__).resolve().parents[2] / "tools/deliver/systemd"
 NOBODY = pwd.getpwnam("nobody")
 IS_ROOT = os.geteuid() == 0
 
@@ -439,7 +442,7 @@ def test_with_the_system_calls_of_the_unit_it_has_its_whole_sandbox(sandboxed, s
     allowed = client(reach("origin.test", server.port))
     sandboxed(allowed).stop()  # or there is none here
     cage = {"keys": keys}
-    restricted = {"before": restriction(UNIT.read_text(encoding="utf-8"))}
+    restricted = {"before": restriction((UNITS / "sallyport.service").read_text(encoding="utf-8"))}
     listeners, _ = keys_alone(pki, tmp_path)
     proxy = sandboxed(allowed, cage=cage, listeners=listeners, process=restricted)
     said = sandbox_of(proxy)
@@ -452,3 +455,72 @@ def test_with_the_system_calls_of_the_unit_it_has_its_whole_sandbox(sandboxed, s
     assert proxy.ask(DENIED).status == 403
     proxy.stop()
     assert "not permitted" not in proxy.stderr.text(), proxy.stderr.text()
+
+
+# -- the sidecar ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def connect(pki, tmp_path, sandboxed):
+    """Starts sidecars with a certificate of their own; there is a sandbox here."""
+    sandboxed().stop()
+    started = []
+    number = itertools.count()
+
+    def make(mode, folder=None, is_ready=True, **options):
+        folder = folder or tmp_path / f"files-{next(number)}"
+        folder.mkdir(exist_ok=True)
+        own = SimpleNamespace(chain=folder / f"sallyport-{os.getpid()}.crt", key=folder / f"sallyport-{os.getpid()}.key")
+        shutil.copy(pki.worker.chain, own.chain)
+        shutil.copy(pki.worker.key, own.key)
+        one = Sidecar(pki, "https://127.0.0.1:9", own, ["--sandbox", mode], **options)
+        started.append((one, own))
+        return one.wait_ready() if is_ready else one, own
+
+    yield make
+    for one, own in started:
+        one.kill()
+        own.chain.unlink(missing_ok=True)
+        own.key.unlink(missing_ok=True)
+
+
+def renew(own, leaf):
+    for path, new in ((own.key, leaf.key), (own.chain, leaf.chain)):
+        shutil.copy(new, path.with_suffix(".new"))
+        path.with_suffix(".new").rename(path)
+
+
+def test_a_sidecar_in_a_sandbox_sees_a_renewed_certificate(connect, pki):
+    one, own = connect("on")
+    renew(own, pki.ca.leaf("worker-2"))
+    assert one.stderr.wait("renewed: new connections use the new files")
+    one.stop()
+
+
+def test_a_sidecar_with_files_in_a_folder_with_much_else_warns_and_sees_them_renewed(connect, pki):
+    one, own = connect("auto", folder=Path("/tmp"))
+    assert one.stderr.wait(f"{own.chain} is directly in /tmp, all of which the sandbox opens for reading")
+    renew(own, pki.ca.leaf("worker-2"))
+    assert one.stderr.wait("renewed: new connections use the new files")
+    one.stop()
+    one, own = connect("on", folder=Path("/tmp"), is_ready=False)
+    assert one.stderr.wait(f"error {own.chain} is directly in /tmp")
+    one.process.wait()
+    one.stop(expected=1)
+
+
+def test_a_sandbox_that_a_sidecar_cannot_have_is_a_warning_or_an_error(connect):
+    wrong = run("connect", "--proxy", "https://x.test:1", "--cert", "a", "--key", "b", "--ca", "c", "--sandbox", "maybe")
+    assert wrong.returncode == 2 and "--sandbox: 'maybe' is neither auto, on nor off" in wrong.stderr
+    if not HEADER.exists():
+        return
+    old_kernel = restriction("SystemCallFilter=@system-service")
+    one, _ = connect("auto", before=old_kernel)
+    assert one.stderr.wait("no whole sandbox: this kernel has no Landlock")
+    one.stop()
+    one, _ = connect("on", before=old_kernel, is_ready=False)
+    assert one.stderr.wait("--sandbox is on, and cannot be had: this kernel has no Landlock")
+    one.process.wait()
+    one.stop(expected=1)
+    one, _ = connect("on", before=restriction((UNITS / "sallyport-connect.service").read_text(encoding="utf-8")))
+    one.stop()

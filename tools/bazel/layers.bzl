@@ -154,6 +154,7 @@ LAYERS = {
     "proxy/sidecar": (
         [
             "auth/",
+            "proxy/cage/",
             "proxy/clock/",
             "proxy/config/endpoint_text.h",
             "proxy/config/file.h",

@@ -16,7 +16,7 @@ from support.scale import PATIENCE
 class Sidecar:
     """One sidecar with its files; `options` are further arguments."""
 
-    def __init__(self, pki, proxy, identity=None, options=(), environment=None):
+    def __init__(self, pki, proxy, identity=None, options=(), environment=None, before=None):
         identity = identity or pki.worker
         self.process = subprocess.Popen(
             [
@@ -31,6 +31,7 @@ class Sidecar:
             text=True,
             errors="replace",
             env={**os.environ, **(environment or {})},
+            preexec_fn=before,
         )
         self.stdout = Lines(self.process.stdout)
         self.stderr = Lines(self.process.stderr)
