@@ -2,6 +2,9 @@
 // rest sorted.
 #include "auth/ca_set.h"
 
+#include <openssl/bytestring.h>
+#include <openssl/evp.h>
+#include <openssl/mem.h>
 #include <openssl/pool.h>
 #include <openssl/sha.h>
 #include <openssl/x509v3.h>
@@ -130,6 +133,28 @@ bool ca_entry_is_valid(const struct ca_entry *entry, int64_t now_s)
     return now_s >= entry->not_before_s && now_s <= entry->not_after_s;
 }
 
+// has_lost_key tells whether there was no memory for the key when the certificate was read. Newer versions of the library do
+// not say so: such a certificate looks like one with a key of an unknown kind. So the key is read once more.
+static bool has_lost_key(X509 *cert)
+{
+    EVP_PKEY *key = X509_get_pubkey(cert);
+    const bool has_key = key != NULL;
+    uint8_t *der = NULL;
+    EVP_PKEY_free(key);
+    if (has_key)
+        return false;
+    if (!verification_begin())
+        return true;
+    const int len = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(cert), &der);
+    CBS cbs;
+    CBS_init(&cbs, der, len < 0 ? 0 : (size_t)len);
+    key = EVP_parse_public_key(&cbs);
+    const enum verification again = verification_end(key != NULL);
+    EVP_PKEY_free(key);
+    OPENSSL_free(der);
+    return again != VERIFICATION_BAD;
+}
+
 // read_entry reads one certificate; `number` is its place in the file, from 1. What it has made is the
 // caller's, also on an error.
 static enum err read_entry(struct slice der, size_t number, struct ca_entry *out,
@@ -144,7 +169,7 @@ static enum err read_entry(struct slice der, size_t number, struct ca_entry *out
         return errinfo_set(info, ERR_INPUT, "certificate %zu cannot be read: it is damaged",
                            number);
     out->subject = format_subject(out->cert);
-    if (out->subject == NULL)
+    if (out->subject == NULL || has_lost_key(out->cert))
         return errinfo_set(info, ERR_MEMORY, "no memory");
     if (!cert_read_validity(out->cert, &out->not_before_s, &out->not_after_s))
         return errinfo_set(info, ERR_INPUT, "certificate %zu (%.200s) has a malformed date", number,

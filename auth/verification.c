@@ -1,6 +1,7 @@
 // Tells "no" from "no memory" by what the library has left in the thread's error queue.
 #include "auth/verification.h"
 
+#include <openssl/bn.h>
 #include <openssl/err.h>
 
 bool verification_begin(void)
@@ -13,12 +14,21 @@ bool verification_begin(void)
     return has_queue;
 }
 
+// is_lack tells whether an error is of an allocation. Newer versions say of the temporary numbers of a computation only that
+// there are too many, where there was no memory for one more.
+static bool is_lack(uint32_t error)
+{
+    return ERR_GET_REASON(error) == ERR_R_MALLOC_FAILURE ||
+           (ERR_GET_LIB(error) == ERR_LIB_BN &&
+            ERR_GET_REASON(error) == BN_R_TOO_MANY_TEMPORARY_VARIABLES);
+}
+
 // lacked_memory tells whether an allocation of the library failed, and empties the queue.
 static bool lacked_memory(void)
 {
     bool is_lacking = false;
     for (uint32_t error = ERR_get_error(); error != 0; error = ERR_get_error())
-        is_lacking |= ERR_GET_REASON(error) == ERR_R_MALLOC_FAILURE;
+        is_lacking |= is_lack(error);
     return is_lacking;
 }
 

@@ -34,6 +34,11 @@ pytestmark = [
         reason="without memory, c-ares 1.34 forgets a question's connection, and uses it when the time is over",
         strict=False,
     ),
+    pytest.mark.xfail(
+        not run("version").stdout.count("BoringSSL: Debian 14."),
+        reason="without memory for a name, BoringSSL from 2025 on ends the process (x509_name_get_cache)",
+        strict=False,
+    ),
 ]
 
 NUMBERS = struct.Struct("3Q")
