@@ -46,10 +46,29 @@ static struct slice take_word(struct slice *line)
     return word;
 }
 
+// take_fleet takes the word off the rest that says which proxies are meant.
+static enum err take_fleet(enum control_command command, struct slice *rest,
+                           struct control_request *out, struct errinfo *info)
+{
+    const bool may_be_one = command == CONTROL_KILL || command == CONTROL_DRAIN;
+    const struct slice word = slice_first(*rest, slice_find(*rest, ' '));
+    const bool is_on = may_be_one && slice_starts_with(word, SLICE_LITERAL("on:"));
+    out->is_fleet =
+        (may_be_one || command == CONTROL_STATUS) && slice_equal(word, SLICE_LITERAL("fleet"));
+    if (is_on && (word.len == 3 || !string_copy(out->on, sizeof out->on, slice_from(word, 3))))
+        return errinfo_set(info, ERR_INPUT, "on: is followed by an instance, of at most %d digits",
+                           (int)CONTROL_INSTANCE_MAX);
+    if (is_on || out->is_fleet)
+        (void)take_word(rest);
+    return ERR_OK;
+}
+
 enum err control_request_parse(struct slice line, struct control_request *out, struct errinfo *info)
 {
     static const struct slice force = {(const uint8_t *)"force ", 6};
     out->is_forced = false;
+    out->is_fleet = false;
+    out->on[0] = '\0';
     out->argument[0] = '\0';
     if (line.len > CONTROL_LINE_MAX)
         return errinfo_set(info, ERR_LIMIT, "a request has at most %d bytes", CONTROL_LINE_MAX);
@@ -69,6 +88,7 @@ enum err control_request_parse(struct slice line, struct control_request *out, s
         rest = slice_from(rest, force.len);
     if (out->is_forced && row->command != CONTROL_BLOCK)
         return errinfo_set(info, ERR_INPUT, "only `block` can be forced");
+    TRY(take_fleet(row->command, &rest, out, info));
     if (rest.len > 0 && (row->argument == CONTROL_ARGUMENT_NONE || rest.data[0] == ' '))
         return errinfo_set(info, ERR_INPUT, "`%s`: too much text after it", row->name);
     if (rest.len == 0 && row->argument == CONTROL_ARGUMENT_REQUIRED)

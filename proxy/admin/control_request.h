@@ -1,6 +1,6 @@
 // control_request: one request at the control socket: a line of text, parsed strictly. Pure.
 //
-//     COMMAND [force] [ARGUMENT] LF
+//     COMMAND [force | fleet | on:INSTANCE] [ARGUMENT] LF
 //
 // Single spaces, no control characters, the argument is the rest of the line. See docs/CONTROL.md.
 #pragma once
@@ -10,7 +10,10 @@
 #include "auth/base/err.h"
 #include "auth/base/slice.h"
 
-enum { CONTROL_LINE_MAX = 6144 }; // bytes of a request, without the line end
+enum {
+    CONTROL_LINE_MAX = 6144, // bytes of a request, without the line end
+    CONTROL_INSTANCE_MAX = 16,
+};
 
 enum control_argument {
     CONTROL_ARGUMENT_NONE,
@@ -42,6 +45,8 @@ const char *control_command_name(enum control_command command);
 struct control_request {
     enum control_command command;
     bool is_forced;
+    bool is_fleet;                       // it is about all proxies that share a store
+    char on[CONTROL_INSTANCE_MAX + 1];   // or about the one whose instance begins so; "": neither
     char argument[CONTROL_LINE_MAX + 1]; // NUL-terminated; "" without one
 };
 

@@ -357,8 +357,13 @@ struct audit_record *audit_admin_create(const struct audit_admin *admin)
     add_capped(&text, "argument", admin->argument, ADMIN_TEXT_MAX);
     json_begin_object(&text, "by");
     json_add_count(&text, "uid", admin->uid);
-    json_add_number(&text, "pid", admin->pid);
+    if (admin->instance == NULL)
+        json_add_number(&text, "pid", admin->pid);
+    else
+        json_add_string(&text, "instance", admin->instance);
     json_end_object(&text);
+    if (admin->order != NULL)
+        json_add_string(&text, "order", admin->order);
     add_member(&text, "result", admin->result);
     add_capped(&text, "detail", admin->detail, ADMIN_TEXT_MAX);
     finish(record, &text);

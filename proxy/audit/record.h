@@ -178,6 +178,8 @@ struct audit_record *audit_requests_create(const struct audit_requests *requests
 struct audit_admin {
     int64_t now_ms;       // Unix milliseconds
     const char *command;  // or NULL where it could not be read
+    const char *instance; // of the proxy where it was asked for; NULL: this one
+    const char *order;    // by which it was told; NULL: none
     const char *argument; // or NULL
     uint32_t uid;
     int32_t pid;

@@ -44,6 +44,8 @@ struct cli_line control_options_read(const char *usage, unsigned takes, int argu
         {CONTROL_TAKES_FILTER, {"reason", .text = &out->reason}},
         {CONTROL_TAKES_FILTER, {"denied", .flag = &out->is_denied}},
         {CONTROL_TAKES_WAIT, {"wait", .milliseconds = &out->wait_ms}},
+        {CONTROL_TAKES_FLEET, {"fleet", .flag = &out->is_fleet}},
+        {CONTROL_TAKES_ON, {"on", .text = &out->on}},
         {CONTROL_TAKES_DRAIN, {"wait", .flag = &out->is_waiting}},
         {CONTROL_TAKES_DRAIN, {"lame-duck", .milliseconds = &out->lame_duck_ms}},
     };

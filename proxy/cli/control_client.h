@@ -20,6 +20,8 @@ enum control_takes {
     CONTROL_TAKES_FILTER = 64, // --reason and --denied
     CONTROL_TAKES_WAIT = 128,  // --wait TIME
     CONTROL_TAKES_DRAIN = 256, // --wait and --lame-duck
+    CONTROL_TAKES_FLEET = 512, // --fleet
+    CONTROL_TAKES_ON = 1024,   // --on INSTANCE
 };
 
 struct control_options {
@@ -35,6 +37,8 @@ struct control_options {
     int64_t wait_ms;      // 0: as usual
     bool is_waiting;      // until the proxy has ended
     int64_t lame_duck_ms; // 0: not given
+    const char *on;       // the beginning of an instance
+    bool is_fleet;
     bool is_json;
     bool is_forced;
     bool is_once;

@@ -8,18 +8,25 @@
 #include "auth/base/text.h"
 #include "proxy/admin/control_request.h"
 #include "proxy/cli/control_client.h"
+#include "proxy/cli/fleet_view.h"
 #include "proxy/cli/status.h"
 
+#define FLEET_HELP                                                                                 \
+    "      --fleet            all proxies that share a store (`shared`), this one last\n"          \
+    "      --on INSTANCE      the one whose instance begins so; see `status --fleet`\n"
+
 static const char status_usage[] =
-    "usage: sallyport status (-c FILE | --control SOCKET) [--json]\n"
+    "usage: sallyport status (-c FILE | --control SOCKET) [--fleet] [--json]\n"
     "\n"
     "Shows the state of the running proxy: configuration and reloads, listeners, sessions and tunnels,\n"
     "clients, certificates and CRLs with the days left, blocks, the audit log. What needs attention is\n"
     "marked with `!`.\n"
-    "\n" CONTROL_OPTIONS_HELP "      --json             one object of JSON; see docs/CONTROL.md\n"
+    "\n" CONTROL_OPTIONS_HELP
+    "      --fleet            the proxies that share a store (`shared`) instead, as they say themselves\n"
+    "      --json             one object of JSON; see docs/CONTROL.md\n"
     "  -h, --help             this text\n"
     "\n"
-    "Exit: 0 done, 1 refused, 2 usage, 3 FILE has no control socket, 4 there is no proxy.\n";
+    "Exit: 0 done, 1 refused, or the store does not answer (--fleet), 2 usage, 3 FILE has no control socket, 4 there is no proxy.\n";
 
 static const char reload_usage[] =
     "usage: sallyport reload (-c FILE | --control SOCKET) [--json]\n"
@@ -61,24 +68,27 @@ static const char unblock_usage[] =
     "which), 2 usage, 3 FILE has no control socket, 4 there is no proxy.\n";
 
 static const char kill_usage[] =
-    "usage: sallyport kill (-c FILE | --control SOCKET) (ID | session:ID | client:NAME)\n"
-    "                      [--json]\n"
+    "usage: sallyport kill (-c FILE | --control SOCKET) [--fleet | --on INSTANCE]\n"
+    "                      (ID | session:ID | client:NAME) [--json]\n"
     "\n"
     "Ends the request or tunnel with this id (as in answers, the audit log and `top`), or a connection\n"
     "with all that is on it, or all requests and tunnels that a client has now, with the reason `killed`.\n"
     "The client may come again; to prevent that, use `sallyport block`.\n"
-    "\n" CONTROL_OPTIONS_HELP "      --json             one object of JSON; see docs/CONTROL.md\n"
+    "\n" CONTROL_OPTIONS_HELP FLEET_HELP
+    "      --json             one object of JSON; see docs/CONTROL.md\n"
     "  -h, --help             this text\n"
     "\n"
-    "Exit: 0 done, 1 nothing has this id, or nobody this name, 2 usage, 3 FILE has no control socket,\n"
+    "Exit: 0 done, 1 nothing has this id, or nobody this name, or not all have done it, 2 usage, 3 FILE has no control socket,\n"
     "4 there is no proxy.\n";
 
 static const char drain_usage[] =
-    "usage: sallyport drain (-c FILE | --control SOCKET) [--wait] [--lame-duck TIME]\n"
+    "usage: sallyport drain (-c FILE | --control SOCKET) [--fleet | --on INSTANCE] [--wait]\n"
+    "                       [--lame-duck TIME]\n"
     "\n"
     "Makes the running proxy accept nothing more, wait at most timeouts.drain for live tunnels to end,\n"
     "and then exit, as SIGTERM does. Returns at once; `status` works until the end.\n"
-    "\n" CONTROL_OPTIONS_HELP "      --wait             return when the proxy has ended\n"
+    "\n" CONTROL_OPTIONS_HELP FLEET_HELP
+    "      --wait             return when the proxy has ended\n"
     "      --lame-duck TIME   go on for so long first (1ms to 1h), but say that the proxy is not ready\n"
     "                         (/readyz), so that a balancer sends nobody any more\n"
     "  -h, --help             this text\n"
@@ -198,16 +208,18 @@ static const struct row {
     bool is_silent;                    // the answer's message is printed only when it failed
     control_line_fn print;             // prints the answer; NULL: its message is all
 } ROWS[] = {
-    {"status", .usage = status_usage, .takes = CONTROL_TAKES_JSON, .is_silent = true,
-     .print = status_print},
+    {"status", .usage = status_usage, .takes = CONTROL_TAKES_JSON | CONTROL_TAKES_FLEET,
+     .is_silent = true, .print = status_print},
     {"reload", .usage = reload_usage, .takes = CONTROL_TAKES_JSON, .print = print_findings},
     {"block", .usage = block_usage, .takes = CONTROL_TAKES_CERTIFICATE | CONTROL_TAKES_FORCE,
      .argument_max = 1, .add = add_blocked, .missing = WHOM},
     {"unblock", .usage = unblock_usage, .takes = CONTROL_TAKES_CERTIFICATE, .argument_max = 1,
      .add = add_blocked, .missing = WHOM},
-    {"kill", .usage = kill_usage, .takes = CONTROL_TAKES_JSON, .argument_max = 2, .add = add_killed,
-     .missing = "what? give an ID, session:ID, or client:NAME"},
-    {"drain", .usage = drain_usage, .takes = CONTROL_TAKES_DRAIN, .add = add_drain},
+    {"kill", .usage = kill_usage,
+     .takes = CONTROL_TAKES_JSON | CONTROL_TAKES_FLEET | CONTROL_TAKES_ON, .argument_max = 2,
+     .add = add_killed, .missing = "what? give an ID, session:ID, or client:NAME"},
+    {"drain", .usage = drain_usage,
+     .takes = CONTROL_TAKES_DRAIN | CONTROL_TAKES_FLEET | CONTROL_TAKES_ON, .add = add_drain},
     {"upgrade", .usage = upgrade_usage, .takes = CONTROL_TAKES_WAIT, .add = add_patience},
 };
 
@@ -225,9 +237,17 @@ int control_command(int argc, char **argv)
         return line.exit_status;
     text_init(&request, data, sizeof data);
     text_append_string(&request, row->name);
+    if (options.is_fleet && options.on != NULL)
+        return cli_fail_usage(row->name, "--fleet or --on, not both");
+    if (options.is_fleet)
+        text_append_string(&request, " fleet");
+    if (options.on != NULL)
+        text_append_format(&request, " on:%s", options.on);
     if (row->add != NULL && !row->add(&options, &line, &request))
         return cli_fail_usage(row->name, "%s", row->missing);
     if (request.is_cut)
         return cli_fail_usage(row->name, "that is too long");
-    return control_ask(&options, data, !row->is_silent, row->print, NULL);
+    const bool has_answers = options.is_fleet || options.on != NULL;
+    return control_ask(&options, data, !row->is_silent, has_answers ? fleet_view_print : row->print,
+                       NULL);
 }

@@ -10,6 +10,7 @@
 #include "auth/base/text.h"
 #include "proxy/cli/control_client.h"
 #include "proxy/cli/figures.h"
+#include "proxy/cli/fleet_view.h"
 #include "proxy/cli/terminal.h"
 #include "proxy/cli/wrap.h"
 
@@ -292,6 +293,7 @@ void status_print(void *arg, const json_t *root)
     if (fclose(out) == 0)
         print_wrapped(slice_of(data, len));
     free(data);
+    fleet_view_print_part(root);
 }
 
 void status_print_top(void *arg, const json_t *root)

@@ -109,7 +109,7 @@ static const struct key top_keys[] = {
     KEY_KNOWN("include", KEY_OPTIONAL),
     KEY_KNOWN("parents", KEY_OPTIONAL),
     KEY_KNOWN("authorizer", KEY_OPTIONAL),
-    KEY_KNOWN("shared", KEY_NOT_YET),
+    KEY_KNOWN("shared", KEY_OPTIONAL),
     KEY_KNOWN("clients", KEY_OPTIONAL),
     KEY_KNOWN("deny", KEY_OPTIONAL),
     KEY_KNOWN("resolver", KEY_OPTIONAL),

@@ -109,6 +109,7 @@ struct snapshot {
     atomic_size_t refs;    // stays the first: the rest is copied by snapshot_revise
     struct snapshot *base; // ref; of a revision: the one that owns everything else. Otherwise NULL
     struct blocklist *blocks; // ref; NULL: nobody is blocked
+    bool are_blocks_unknown;  // no request is allowed: who is blocked is yet to be heard
     struct taking *taking; // ref; of a revision, what is in the place of the base's parts, or NULL
     struct arena *arena;   // owned; holds the strings and arrays below
     char id[17];           // first 16 hex digits of a SHA-256: `config` in the audit
@@ -134,7 +135,7 @@ struct snapshot {
     struct resolver_options resolver; // its hosts and guards are refs
     struct proxy_limits limits;
     struct shared_settings *shared; // snapshot's arena; its `tls` is a ref; NULL: nothing is shared
-    const char *audit_path; // resolved against the file's folder; "-": stdout
+    const char *audit_path;         // resolved against the file's folder; "-": stdout
     enum audit_on_full audit_on_full;
     const struct outlet_settings *audit_outlets; // snapshot's arena; each `tls` is a ref
     size_t audit_outlet_count;

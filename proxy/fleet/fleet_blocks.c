@@ -292,6 +292,24 @@ void fleet_blocks_version_all(struct fleet_blocks *blocks, const char *by)
     }
 }
 
+void fleet_blocks_localize(struct fleet_blocks *blocks)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < blocks->count; i++) {
+        struct entry *entry = blocks->entries[i];
+        if (is_end(entry)) {
+            free(entry);
+            continue;
+        }
+        entry->word.version = 0;
+        entry->word.by[0] = '\0';
+        blocks->entries[kept++] = entry;
+    }
+    blocks->count = kept;
+    blocks->newest = 0;
+    fleet_blocks_unshare(blocks);
+}
+
 enum err fleet_blocks_list(const struct fleet_blocks *blocks, struct blocklist **out)
 {
     struct block *list = calloc(blocks->block_count + 1, sizeof *list);

@@ -20,7 +20,7 @@ enum {
     FLEET_END_KEPT_S = 30 * 24 * 3600, // how long one is kept
     FLEET_INSTANCE_CAP = 17,           // 16 lower-case hexadecimal digits and a NUL
     FLEET_NAME_CAP = 65,               // 64 of them and a NUL
-    FLEET_SEAL_LEN = 32, // of the digest by which an entry of the store is known again
+    FLEET_SEAL_LEN = 20, // of the digest by which an entry of the store is known again
 };
 
 // The highest version that is taken: nobody gets there by counting, so that what is above was not counted.
@@ -71,6 +71,9 @@ size_t fleet_blocks_expire(struct fleet_blocks *blocks, int64_t now_s);
 
 // fleet_blocks_version_all gives words without a version one, so that a store can have them. `by` is this instance.
 void fleet_blocks_version_all(struct fleet_blocks *blocks, const char *by);
+
+// fleet_blocks_localize makes it what a proxy knows that shares nothing: blocks stay, without versions; ends go.
+void fleet_blocks_localize(struct fleet_blocks *blocks);
 
 // fleet_blocks_list makes the list of those that are blocked, with one reference. ERR_MEMORY.
 enum err fleet_blocks_list(const struct fleet_blocks *blocks, struct blocklist **out) MUST_USE;

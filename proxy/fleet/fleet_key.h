@@ -30,7 +30,8 @@ struct fleet_secrets {
     X(FLEET_PURPOSE_MEMBER, "member")   /* named by the instance that says it */                   \
     X(FLEET_PURPOSE_ORDER, "order")     /* named by the order's id */                              \
     X(FLEET_PURPOSE_ANSWER, "answer")   /* to an order; named by its id, `:`, and the instance */  \
-    X(FLEET_PURPOSE_TICKETS, "tickets") /* named by nothing: there is one */
+    X(FLEET_PURPOSE_TICKETS, "tickets") /* named by nothing: there is one */                       \
+    X(FLEET_PURPOSE_GREETING, "greeting") /* likewise: it shows whose seals a store has */
 
 enum fleet_purpose {
 #define X(symbol, name) symbol,

@@ -245,7 +245,7 @@ static const struct json_member answer_rows[A_COUNT] = {
     [A_MESSAGE] = {"message", JSON_STRING, "a string"},
 };
 
-void fleet_answer_format(const struct fleet_answer *answer, struct text *out)
+void fleet_order_answer_format(const struct fleet_order_answer *answer, struct text *out)
 {
     json_begin_object(out, NULL);
     json_add_number(out, "v", FORMAT);
@@ -255,7 +255,8 @@ void fleet_answer_format(const struct fleet_answer *answer, struct text *out)
     json_end_object(out);
 }
 
-static enum err read_answer(json_t *const *found, struct fleet_answer *out, struct errinfo *info)
+static enum err read_answer(json_t *const *found, struct fleet_order_answer *out,
+                            struct errinfo *info)
 {
     const struct slice result = json_members_slice(found[A_RESULT]);
     if (json_integer_value(found[A_V]) != FORMAT)
@@ -267,11 +268,12 @@ static enum err read_answer(json_t *const *found, struct fleet_answer *out, stru
     return take_line(found[A_MESSAGE], "message", out->message, sizeof out->message, info);
 }
 
-enum err fleet_answer_parse(struct slice bytes, struct fleet_answer *out, struct errinfo *info)
+enum err fleet_order_answer_parse(struct slice bytes, struct fleet_order_answer *out,
+                                  struct errinfo *info)
 {
     json_t *root = NULL;
     json_t *found[A_COUNT];
-    *out = (struct fleet_answer){0};
+    *out = (struct fleet_order_answer){0};
     if (bytes.len > FLEET_ANSWER_TEXT_MAX)
         return errinfo_set(info, ERR_LIMIT, "longer than %d bytes", (int)FLEET_ANSWER_TEXT_MAX);
     TRY(json_text_read(bytes, &root, info));

@@ -92,13 +92,13 @@ bool fleet_issuers_note(struct fleet_issuers *issuers, const char *issuer,
 
 // -- answers
 
-struct fleet_answer {
+struct fleet_order_answer {
     char instance[FLEET_INSTANCE_CAP];
     bool is_done;
     char message[FLEET_ANSWER_MESSAGE_CAP]; // a sentence
 };
 
-// fleet_answer_format adds its text to `out`; fleet_answer_parse reads it, with the errors of fleet_order_parse.
-void fleet_answer_format(const struct fleet_answer *answer, struct text *out);
-enum err fleet_answer_parse(struct slice bytes, struct fleet_answer *out,
-                            struct errinfo *info) MUST_USE;
+// fleet_order_answer_format adds its text to `out`; fleet_order_answer_parse reads it, with the errors of fleet_order_parse.
+void fleet_order_answer_format(const struct fleet_order_answer *answer, struct text *out);
+enum err fleet_order_answer_parse(struct slice bytes, struct fleet_order_answer *out,
+                                  struct errinfo *info) MUST_USE;

@@ -41,6 +41,12 @@
     X(LOG_ADMIN, "admin")                                                                          \
     X(LOG_BLOCKS_NOT_KEPT, "blocks_not_kept")                                                      \
     X(LOG_INCLUDED_NOT_KEPT, "included_not_kept")                                                  \
+    /* other proxies, and the store that they share */                                             \
+    X(LOG_STORE_LOST, "store_lost")                                                                \
+    X(LOG_STORE_READY, "store_ready")                                                              \
+    X(LOG_FLEET, "fleet")                                                                          \
+    X(LOG_FLEET_ALARM, "fleet_alarm")                                                              \
+    X(LOG_FLEET_DIFFERS, "fleet_differs")                                                          \
     /* what runs out */                                                                            \
     X(LOG_NO_MEMORY, "no_memory")                                                                  \
     X(LOG_LIMIT_MEMORY, "limit_memory")                                                            \

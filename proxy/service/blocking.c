@@ -8,6 +8,7 @@
 #include "proxy/admin/block_state.h"
 #include "proxy/log/log.h"
 #include "proxy/service/client_names.h"
+#include "proxy/service/fleet.h"
 #include "proxy/service/reload.h"
 
 static void end(struct blocking *out, enum blocking_outcome outcome, const char *message)
@@ -19,8 +20,9 @@ static void end(struct blocking *out, enum blocking_outcome outcome, const char 
 bool blocking_keep(struct service *service)
 {
     struct errinfo info;
+    const char *path = service->snapshot->state_path;
     service->blocks_problem.text[0] = '\0';
-    if (block_state_save(service->snapshot->state_path, service->blocks, &info) == ERR_OK)
+    if (path == NULL || block_state_save(path, &service->kept, &info) == ERR_OK)
         return true;
     service->blocks_problem = info;
     log_error(LOG_BLOCKS_NOT_KEPT, "blocks are in force but not kept: %s", info.text);
@@ -44,6 +46,56 @@ static void change(struct service *service, struct blocklist *blocks, const char
                           "%s: %.200s; but only until the next restart: %.250s", done, what,
                           service->blocks_problem.text);
     log_info(LOG_ADMIN, "control: uid %u: %s %.300s", (unsigned)uid, done, what);
+    fleet_push(service->fleet);
+}
+
+enum err blocking_begin(struct service *service, struct errinfo *info)
+{
+    if (service->snapshot->shared == NULL) {
+        fleet_blocks_localize(service->kept.words);
+        service->kept.store[0] = '\0';
+        service->kept.tickets = 0;
+    }
+    if (fleet_blocks_list(service->kept.words, &service->blocks) != ERR_OK)
+        return errinfo_set(info, ERR_INPUT, "no memory for the blocks");
+    service->snapshot->blocks = blocklist_ref(service->blocks);
+    return ERR_OK;
+}
+
+void blocking_adopt(struct service *service)
+{
+    struct blocklist *blocks = NULL;
+    if (fleet_blocks_list(service->kept.words, &blocks) != ERR_OK) {
+        log_error(LOG_NO_MEMORY, "fleet: no memory for the blocks of other proxies: they do not "
+                                 "hold here until the next change");
+        return;
+    }
+    blocklist_unref(service->blocks);
+    service->blocks = blocks;
+    fleet_note_compared(service->fleet);
+    if (service->worker_count == 0) { // it is the first snapshot that they will have
+        blocklist_unref(service->snapshot->blocks);
+        service->snapshot->blocks = blocklist_ref(service->blocks);
+    } else {
+        (void)reload_revise(service);
+        (void)predecessors_obey(&service->succession.predecessors, service->blocks);
+    }
+    (void)blocking_keep(service);
+}
+
+// note_word keeps what was said about a block: what others have said before it, it outdoes. Without a store only blocks are kept.
+static enum err note_word(struct service *service, const struct block *block, enum fleet_op op)
+{
+    struct fleet_word word = {.block = *block, .op = op};
+    if (!fleet_is_shared(service->fleet)) {
+        if (op == FLEET_BLOCK)
+            return fleet_blocks_put(service->kept.words, &word);
+        fleet_blocks_forget(service->kept.words, block->text);
+        return ERR_OK;
+    }
+    word.version = fleet_blocks_next(service->kept.words);
+    (void)string_copy(word.by, sizeof word.by, slice_of_string(fleet_instance(service->fleet)));
+    return fleet_blocks_put(service->kept.words, &word);
 }
 
 // namer gives the included file whose owner has chosen the name that is blocked, and can choose another one; NULL: none.
@@ -122,12 +174,15 @@ void blocking_add(struct service *service, const char *argument, bool is_forced,
     }
     block.since_s = (int64_t)time(NULL);
     block.uid = uid;
-    const enum err error = blocklist_add(service->blocks, &block, &blocks);
+    enum err error = blocklist_add(service->blocks, &block, &blocks);
+    if (error == ERR_OK)
+        error = note_word(service, &block, FLEET_BLOCK);
     if (error == ERR_OK) {
         const char *file = namer(service, &block);
         change(service, blocks, "blocked", block.text, uid, out);
         warn_of_namer(file, out);
     } else {
+        blocklist_unref(blocks);
         end(out, BLOCKING_FAILED,
             error == ERR_LIMIT ? "there are 10000 blocks already: let the CA revoke instead"
                                : "no memory: not blocked");
@@ -141,11 +196,17 @@ void blocking_remove(struct service *service, const char *argument, uid_t uid, s
     struct blocklist *blocks = NULL;
     if (!read_block(argument, text, &block, out))
         return;
-    const enum err error = blocklist_remove(service->blocks, &block, &blocks);
+    block.since_s = (int64_t)time(NULL);
+    block.uid = uid;
+    enum err error = blocklist_remove(service->blocks, &block, &blocks);
     if (error == ERR_OK)
+        error = note_word(service, &block, FLEET_UNBLOCK);
+    if (error == ERR_OK) {
         change(service, blocks, "unblocked", block.text, uid, out);
-    else
-        end(out, BLOCKING_FAILED,
-            error == ERR_INPUT ? "it is not blocked; `sallyport status` lists the blocks"
-                               : "no memory: it stays blocked");
+        return;
+    }
+    blocklist_unref(blocks);
+    end(out, BLOCKING_FAILED,
+        error == ERR_INPUT ? "it is not blocked; `sallyport status` lists the blocks"
+                           : "no memory: it stays blocked");
 }

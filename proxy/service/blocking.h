@@ -3,6 +3,7 @@
 // main's thread. Knows no control socket, and nobody who waits for the list to be in force.
 #pragma once
 
+#include "proxy/fleet/fleet_blocks.h"
 #include "proxy/service/state.h"
 
 enum blocking_outcome {
@@ -27,6 +28,12 @@ void blocking_add(struct service *service, const char *argument, bool is_forced,
 // blocking_remove takes the block away that `argument` says.
 void blocking_remove(struct service *service, const char *argument, uid_t uid,
                      struct blocking *out);
+
+// blocking_begin brings what is kept into the first snapshot, before any worker has it. ERR_INPUT without memory for it.
+enum err blocking_begin(struct service *service, struct errinfo *info) MUST_USE;
+
+// blocking_adopt brings into force, here and in old processes, what other proxies have changed in the words that are kept.
+void blocking_adopt(struct service *service);
 
 // blocking_keep writes the blocks down; false when they will not be known after a restart: service->blocks_problem says why.
 bool blocking_keep(struct service *service);

@@ -1,8 +1,6 @@
 // The text of the state file, as large a piece at a time as the text gives.
 #include "proxy/service/blocks_message.h"
 
-#include "proxy/admin/block_state.h"
-
 struct sender {
     struct handover_link *link; // borrowed
     bool is_begun;
@@ -22,5 +20,11 @@ static void send_piece(void *arg, struct slice bytes)
 bool blocks_message_send(struct handover_link *link, const struct blocklist *blocks)
 {
     struct sender sender = {.link = link};
-    return block_state_format(blocks, send_piece, &sender) && !sender.is_failed;
+    return block_state_format_list(blocks, send_piece, &sender) && !sender.is_failed;
+}
+
+bool blocks_message_send_state(struct handover_link *link, const struct block_state *state)
+{
+    struct sender sender = {.link = link};
+    return block_state_format(state, send_piece, &sender) && !sender.is_failed;
 }

@@ -16,12 +16,14 @@
 #include "proxy/service/blocking.h"
 #include "proxy/service/client_names.h"
 #include "proxy/service/feed.h"
+#include "proxy/service/fleet.h"
 #include "proxy/service/orders.h"
 #include "proxy/service/reload.h"
 #include "proxy/service/scan_question.h"
 #include "proxy/service/status.h"
 #include "proxy/service/upgrade.h"
 
+enum { FLEET_PATIENCE_MS = 2000 };
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_CONFIG = 3 };
 
 enum wait_kind {
@@ -32,6 +34,8 @@ enum wait_kind {
     WAIT_SCAN,  // answered in the order of the list
     WAIT_FEED,  // for its next scan; it never ends by itself
     WAIT_TAIL,  // likewise
+    WAIT_FLEET, // for the other proxies to be read
+    WAIT_ORDER, // for the other proxies to do something
     WAIT_END,   // of the audit log; its answer is known, and recorded
 };
 
@@ -43,6 +47,7 @@ struct waiter {
     int exit_status;         // of a change of blocks, once it is in force; of WAIT_END
     struct audit_tail *tail; // owned
     struct feed *feed;       // owned; of a client that wants scan after scan
+    int64_t until_ms;        // monotonic; of WAIT_FLEET
     struct errinfo message;
 };
 
@@ -69,10 +74,18 @@ static void record(struct control *control, const struct control_call *call, int
                    const char *message)
 {
     const struct control_request *request = control_call_request(call);
+    char data[CONTROL_LINE_MAX + 32];
+    struct text argument;
+    text_init(&argument, data, sizeof data);
+    text_append_format(&argument, "%s%s%s", request->is_fleet ? "fleet" : "",
+                       request->on[0] == '\0' ? "" : "on:", request->on);
+    text_append_format(&argument, "%s%s",
+                       argument.len == 0 || request->argument[0] == '\0' ? "" : " ",
+                       request->argument);
     const struct audit_admin admin = {
         .now_ms = wall_clock_ms(),
         .command = control_command_name(request->command),
-        .argument = request->argument[0] == '\0' ? NULL : request->argument,
+        .argument = argument.len == 0 ? NULL : data,
         .uid = control_call_caller(call)->uid,
         .pid = control_call_caller(call)->pid,
         .result = result_word(exit_status),
@@ -166,6 +179,38 @@ static bool answer_upgrade(struct control *control, const struct waiter *waiter)
     return true;
 }
 
+// answer_fleet tells who is there, when they have been read, or cannot be.
+static bool answer_fleet(struct control *control, const struct waiter *waiter)
+{
+    struct service *service = control->service;
+    struct text *text = control_call_text(waiter->call);
+    const bool is_read = fleet_answered(service->fleet) >= waiter->number;
+    if (!is_read && monotonic_ms() < waiter->until_ms)
+        return false;
+    json_begin_object(text, NULL);
+    fleet_status(service->fleet, true, text);
+    json_end_object(text);
+    text_append_string(text, "\n");
+    answer(control, waiter->call, is_read ? EXIT_OK : EXIT_FAILED,
+           is_read ? "ok" : "the store does not answer: this is who was there");
+    return true;
+}
+
+// answer_order tells what the other proxies have done, when all have, or had the time to.
+static bool answer_order(struct control *control, const struct waiter *waiter)
+{
+    struct fleet_commands *orders = fleet_commands_of(control->service->fleet);
+    struct fleet_commands_result result = {
+        .is_over = true,
+        .message = {.text = "nothing is shared any more: who was told is not known"}};
+    if (orders != NULL)
+        result = fleet_commands_look(orders, waiter->number, control_call_text(waiter->call));
+    if (!result.is_over)
+        return false;
+    answer(control, waiter->call, result.is_good ? EXIT_OK : EXIT_FAILED, result.message.text);
+    return true;
+}
+
 // go_on answers a client if what it waits for has happened, and tells whether it has.
 static bool go_on(struct control *control, const struct waiter *waiter)
 {
@@ -193,6 +238,10 @@ static bool go_on(struct control *control, const struct waiter *waiter)
         return true;
     case WAIT_UPGRADE:
         return answer_upgrade(control, waiter);
+    case WAIT_FLEET:
+        return answer_fleet(control, waiter);
+    case WAIT_ORDER:
+        return answer_order(control, waiter);
     case WAIT_TAIL:
         audit_tail_follow(waiter->tail, service->snapshot->audit_path);
         return false;
@@ -524,6 +573,31 @@ static void do_top(struct control *control, struct control_call *call)
     ask_workers(control);
 }
 
+// do_fleet does what is about other proxies, too.
+static void do_fleet(struct control *control, struct control_call *call)
+{
+    struct service *service = control->service;
+    const struct control_request *request = control_call_request(call);
+    struct fleet_commands *orders = fleet_commands_of(service->fleet);
+    struct errinfo info;
+    uint64_t number = 0;
+    if (orders == NULL) {
+        answer(control, call, EXIT_FAILED,
+               "this proxy shares nothing with others: `shared` is not in its configuration");
+    } else if (request->command == CONTROL_STATUS) {
+        add_waiter(control, call, WAIT_FLEET, fleet_ask(service->fleet))->until_ms =
+            monotonic_ms() + FLEET_PATIENCE_MS;
+    } else {
+        const enum err error = fleet_commands_issue(
+            orders, request->command == CONTROL_KILL ? FLEET_KILL : FLEET_DRAIN, request->argument,
+            request->on, control_call_caller(call)->uid, &number, &info);
+        if (error == ERR_OK)
+            (void)add_waiter(control, call, WAIT_ORDER, number);
+        else
+            answer(control, call, error == ERR_INPUT ? EXIT_USAGE : EXIT_FAILED, info.text);
+    }
+}
+
 // -- life
 
 static void on_call(void *arg, struct control_call *call)
@@ -531,6 +605,8 @@ static void on_call(void *arg, struct control_call *call)
     struct control *control = arg;
     if (control->is_paused)
         answer(control, call, EXIT_FAILED, "the proxy is being upgraded: ask again");
+    else if (control_call_request(call)->is_fleet || control_call_request(call)->on[0] != '\0')
+        do_fleet(control, call);
     else
         command_of(call)->begin(control, call);
 }

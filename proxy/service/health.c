@@ -2,6 +2,7 @@
 #include "proxy/service/health.h"
 
 #include "proxy/service/crl_report.h"
+#include "proxy/service/fleet.h"
 
 static bool say(struct text *out, const char *format, const char *a, const char *b)
 {
@@ -72,6 +73,7 @@ bool health_is_ready(const struct service *service, int64_t now_s, struct text *
         is_ready = say(out, "about to drain: new connections are accepted until then%s%s", "", "");
     is_ready = can_record(service, out) && is_ready;
     is_ready = has_certificates(service->snapshot, now_s, out) && is_ready;
+    is_ready = fleet_is_ready(service->fleet, out) && is_ready;
     is_ready = crl_report_health(service->snapshot, out) && is_ready;
     return has_lists(service->snapshot, now_s, out) && is_ready;
 }

@@ -256,12 +256,12 @@ enum err inheritance_receive(struct inheritance *inheritance, struct errinfo *in
 }
 
 enum err inheritance_await(struct inheritance *inheritance, struct ticket_keys *tickets,
-                           struct ocsp_book *book, struct blocklist **out, struct errinfo *info)
+                           struct ocsp_book *book, struct block_state *out, struct errinfo *info)
 {
     const struct handover_message prepared = {.kind = HANDOVER_PREPARED};
     const struct heirs heirs = {.tickets = tickets, .book = book};
     uint64_t is_kept = 0;
-    *out = NULL;
+    *out = (struct block_state){0};
     if (!handover_tell(inheritance->fd, &prepared))
         return errinfo_set(info, ERR_INPUT, "the running process has ended: %m");
     // The other one has the patience, and ends us when it is over.

@@ -4,7 +4,7 @@
 // ends this process, and the other one goes on.
 #pragma once
 
-#include "auth/blocklist.h"
+#include "proxy/admin/block_state.h"
 #include "proxy/handover/handover_link.h"
 #include "proxy/keeper/keeper.h"
 #include "proxy/ocsp/ocsp_book.h"
@@ -50,9 +50,9 @@ enum err inheritance_find(struct inheritance *out, struct errinfo *info) MUST_US
 enum err inheritance_receive(struct inheritance *inheritance, struct errinfo *info) MUST_USE;
 
 // inheritance_await says that all is prepared, and takes what may have changed meanwhile: ticket keys go to `tickets`, what
-// OCSP has said to `book`, and `*out` gets the blocks, a reference. ERR_INPUT or ERR_MEMORY.
+// OCSP has said to `book`, and `*out` gets what is known of blocks; its words are NULL where that is nothing. ERR_INPUT or ERR_MEMORY.
 enum err inheritance_await(struct inheritance *inheritance, struct ticket_keys *tickets,
-                           struct ocsp_book *book, struct blocklist **out,
+                           struct ocsp_book *book, struct block_state *out,
                            struct errinfo *info) MUST_USE;
 
 // inheritance_refuse tells the other process why this one cannot take its place. Does nothing where there is no link.

@@ -12,6 +12,7 @@
 #include "proxy/process/limits.h"
 #include "proxy/service/crl_report.h"
 #include "proxy/service/dns_report.h"
+#include "proxy/service/fleet.h"
 #include "proxy/service/health.h"
 #include "proxy/service/metrics_ends.h"
 #include "proxy/service/parent_checks.h"
@@ -473,6 +474,7 @@ void metrics_write(const struct service *service, const struct scan *scan,
     crl_report_metrics(service->crl_fetches, &exposition);
     parent_checks_metrics(service->parent_checks, &exposition);
     dns_report_metrics(&service->snapshot->resolver, &exposition);
+    fleet_metrics(service->fleet, &exposition);
     if (scan->kind == SCAN_METRICS)
         add_clients(scan, &exposition);
     exposition_end(&exposition);

@@ -21,6 +21,7 @@
 #include "proxy/service/parent_checks.h"
 #include "proxy/service/monitor.h"
 #include "proxy/service/findings.h"
+#include "proxy/service/fleet.h"
 #include "proxy/service/included_keeper.h"
 #include "proxy/service/included_report.h"
 #include "proxy/service/upgrade.h"
@@ -281,6 +282,7 @@ static void hand_over(struct service *service, struct snapshot *snapshot, struct
     bool is_whole = true;
     uint32_t count = 0;
     snapshot->generation = ++rollout->generation;
+    snapshot->are_blocks_unknown = service->are_blocks_unknown;
     for (uint32_t w = 0; w < service->worker_count; w++) {
         const enum err error = worker_adopt(service->workers[w], snapshot, sockets_of(sockets, w));
         if (error == ERR_OK)
@@ -310,7 +312,8 @@ static void take_over(struct service *service, struct snapshot *snapshot, struct
 {
     struct sockets *sockets = &prepared->sockets;
     log_configure(&snapshot->log);
-    ticket_keys_configure(service->shared.tickets, &snapshot->tickets.settings);
+    fleet_adopt(service->fleet, snapshot);
+    fleet_apply_tickets(service->fleet, snapshot);
     service_apply_limits(service, snapshot);
     const bool is_resolver_new =
         !resolver_options_equal(&service->snapshot->resolver, &snapshot->resolver);

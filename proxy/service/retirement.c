@@ -33,9 +33,14 @@ static bool take_blocks(struct retirement *retirement, uint64_t number)
 {
     struct service *service = retirement->service;
     struct blocklist *blocks = NULL;
-    struct errinfo info;
+    struct block_state state;
+    struct errinfo info = {.text = "no memory for the list of blocks"};
     const struct slice text = slice_of(retirement->blocks, retirement->blocks_len);
-    if (block_state_parse(text, "the list of the new process", &blocks, &info) != ERR_OK) {
+    enum err error = block_state_parse(text, "the list of the new process", &state, &info);
+    if (error == ERR_OK)
+        error = fleet_blocks_list(state.words, &blocks);
+    block_state_deinit(&state);
+    if (error != ERR_OK) {
         log_error(LOG_UPGRADE, "%s", info.text);
         return false;
     }

@@ -13,7 +13,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "proxy/admin/block_state.h"
 #include "proxy/audit/refusals.h"
 #include "proxy/audit/sink.h"
 #include "proxy/config/endpoint_text.h"
@@ -27,11 +26,13 @@
 #include "proxy/ocsp/ocsp_asker.h"
 #include "proxy/process/limits.h"
 #include "proxy/service/activation.h"
+#include "proxy/service/blocking.h"
 #include "proxy/service/caging.h"
 #include "proxy/service/control.h"
 #include "proxy/service/crl_fetches.h"
 #include "proxy/service/monitor.h"
 #include "proxy/service/findings.h"
+#include "proxy/service/fleet.h"
 #include "proxy/service/included_keeper.h"
 #include "proxy/service/orders.h"
 #include "proxy/service/parent_checks.h"
@@ -48,6 +49,7 @@ enum {
     EXIT_CONFIG = 3,
     WORKER_DESCRIPTORS = 4, // that a worker opens for itself: loop, mailbox, DNS
     LAST_WAIT_S = 10,
+    STORE_PATIENCE_MS = 2000, // before the first connection is accepted
 };
 
 static void on_problem(const char *path, int error)
@@ -303,10 +305,9 @@ static enum err open_control(struct service *service, struct errinfo *info)
         return ERR_SYSTEM;
     if (is_heir)
         return ERR_OK;
-    if (block_state_load(service->snapshot->state_path, &service->blocks, info) != ERR_OK)
+    if (block_state_load(service->snapshot->state_path, &service->kept, info) != ERR_OK)
         return ERR_INPUT;
-    service->snapshot->blocks = blocklist_ref(service->blocks);
-    return ERR_OK;
+    return blocking_begin(service, info);
 }
 
 // make_token makes up what tells this process apart from all others in the requests that it sends on.
@@ -529,6 +530,7 @@ static void retire(struct service *service, struct handover_link *link)
     predecessors_stop(&succession->predecessors);
     control_leave(service->control);
     monitor_leave(service->monitor);
+    fleet_leave(service->fleet);
     crl_fetches_leave(service->crl_fetches);
     parent_checks_leave(service->parent_checks);
     sockets_give_up(&service->sockets);
@@ -561,18 +563,44 @@ static enum err take_place(struct service *service, struct errinfo *info)
         return ERR_OK;
     static const int endings[] = {SIGTERM, SIGINT};
     TRY(inheritance_await(inheritance, service->shared.tickets, service->shared.ocsp,
-                          &service->blocks, info));
+                          &service->kept, info));
     if (signals_are_pending(endings, sizeof endings / sizeof *endings))
         return errinfo_set(info, ERR_INPUT,
                            "the new process was told to end before it served (SIGTERM or SIGINT)");
-    if (service->control == NULL)
-        return ERR_OK;
-    if (service->blocks == NULL)
+    if (service->control != NULL && service->kept.words == NULL)
         return errinfo_set(info, ERR_INPUT, "the running process has not said who is blocked");
-    service->snapshot->blocks = blocklist_ref(service->blocks);
-    if (!inheritance->is_state_kept)
+    if (service->kept.words == NULL)
+        return ERR_OK;
+    TRY(blocking_begin(service, info));
+    if (!inheritance->is_state_kept && service->control != NULL)
         control_keep_state(service->control);
     return ERR_OK;
+}
+
+// open_fleet begins to share with other proxies, and reads what they say of blocks before anybody is served.
+static enum err open_fleet(struct service *service, struct errinfo *info)
+{
+    static const struct fleet_events events = {.adopt_blocks = blocking_adopt,
+                                               .keep_state = blocking_keep};
+    TRY(fleet_create(service, &events, &service->fleet, info));
+    fleet_await(service->fleet, STORE_PATIENCE_MS);
+    return ERR_OK;
+}
+
+// open_audit opens the audit log.
+static enum err open_audit(struct service *service, struct errinfo *info)
+{
+    const struct audit_log_options audit = {.path = service->snapshot->audit_path,
+                                            .is_shared = service->succession.inheritance.fd >= 0,
+                                            .chain = service->snapshot->audit_chain,
+                                            .outlets = service->snapshot->audit_outlets,
+                                            .outlet_count = service->snapshot->audit_outlet_count,
+                                            .on_outlet = on_sink,
+                                            .on_problem = on_problem,
+                                            .on_removed = on_audit_removed,
+                                            .on_written = on_written,
+                                            .arg = service};
+    return audit_log_open(&audit, &service->shared.audit, info) == ERR_OK ? ERR_OK : ERR_INPUT;
 }
 
 // open_sockets makes the listening sockets, or goes on with those of the process before this one.
@@ -623,18 +651,7 @@ static enum err start(struct service *service, int keeper_fd, struct monitor_pla
         return errinfo_set(info, ERR_MEMORY, "no memory for upgrades");
     TRY(open_sockets(service, place, info));
     TRY(open_control(service, info));
-    const struct audit_log_options audit = {.path = service->snapshot->audit_path,
-                                            .is_shared = service->succession.inheritance.fd >= 0,
-                                            .chain = service->snapshot->audit_chain,
-                                            .outlets = service->snapshot->audit_outlets,
-                                            .outlet_count = service->snapshot->audit_outlet_count,
-                                            .on_outlet = on_sink,
-                                            .on_problem = on_problem,
-                                            .on_removed = on_audit_removed,
-                                            .on_written = on_written,
-                                            .arg = service};
-    if (audit_log_open(&audit, &service->shared.audit, info) != ERR_OK)
-        return ERR_INPUT;
+    TRY(open_audit(service, info));
     service->shared.tickets = ticket_keys_create(&service->snapshot->tickets.settings);
     if (service->shared.tickets == NULL)
         return errinfo_set(info, ERR_MEMORY, "no memory for the ticket keys");
@@ -643,6 +660,7 @@ static enum err start(struct service *service, int keeper_fd, struct monitor_pla
         return errinfo_set(info, ERR_SYSTEM, "cannot start c-ares");
     TRY(open_asker(service, info));
     TRY(take_place(service, info));
+    TRY(open_fleet(service, info));
     TRY(start_workers(service, info));
     service->monitor = monitor_create(service);
     if (service->monitor == NULL)
@@ -680,6 +698,8 @@ static bool stop(struct service *service, uint64_t *out_cut_count)
     struct succession *succession = &service->succession;
     ocsp_asker_destroy(service->asker);
     survey_stop(&service->survey);
+    fleet_destroy(service->fleet);
+    service->fleet = NULL;
     predecessors_stop(&succession->predecessors);
     *out_cut_count += succession->predecessors.cut_count;
     retirement_tell_end(succession->retirement, *out_cut_count);
@@ -714,6 +734,7 @@ static bool stop(struct service *service, uint64_t *out_cut_count)
     free(service->workers);
     snapshot_unref(service->snapshot);
     blocklist_unref(service->blocks);
+    block_state_deinit(&service->kept);
     return unwritten == 0;
 }
 

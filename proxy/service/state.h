@@ -4,6 +4,7 @@
 
 #include <ev.h>
 
+#include "proxy/admin/block_state.h"
 #include "proxy/keeper/keeper_link.h"
 #include "proxy/loop/wakeup.h"
 #include "proxy/process/signals.h"
@@ -22,6 +23,7 @@
 
 struct control;
 struct crl_fetches;
+struct fleet;
 struct key_line;
 struct key_store;
 struct parent_checks;
@@ -48,6 +50,11 @@ struct reload_outcome {
 struct service {
     struct snapshot *snapshot; // ref; in force
     struct blocklist *blocks;  // ref; what is, or will at once be, in force
+    bool
+        are_blocks_unknown; // the store was never reached, and nothing is kept of it: nobody is served
+    struct fleet *fleet;    // owned; NULL before it is made
+    struct block_state
+        kept; // owned; all that is known of blocks; its words are NULL where nobody can be blocked
     struct ev_loop *loop;      // borrowed; libev's default loop
     struct key_store *keys;    // borrowed; of private keys that are apart
     struct key_line *key_line; // owned; on `loop`; NULL: no key is apart

@@ -18,6 +18,7 @@
 #include "proxy/ocsp/ocsp_asker.h"
 #include "proxy/service/crl_report.h"
 #include "proxy/service/dns_report.h"
+#include "proxy/service/fleet.h"
 #include "proxy/service/included_report.h"
 #include "proxy/service/parent_checks.h"
 #include "proxy/version.h"
@@ -525,6 +526,7 @@ void status_write(const struct service *service, const struct scan *scan, struct
     add_ocsp(service, out);
     add_authorizer(service, &scan->counters, out);
     add_blocks(service, out);
+    fleet_status(service->fleet, false, out);
     add_keys(service, out);
     add_control(service, out);
     add_admin(&service->place, out);

@@ -10,8 +10,8 @@
 #include "proxy/worker/worker.h"
 
 enum {
-    SURVEY_QUESTIONS_MAX = 80
-}; // of all who ask together: see control_server.h, monitor_server.h
+    SURVEY_QUESTIONS_MAX = 128
+}; // of all who ask together: see control_server.h, monitor_server.h, fleet_commands.c
 
 // survey_question is one who asks. `ask` writes the question into a zeroed scan when it is its turn. `tell` gets what all
 // workers have said together, borrowed for the call; it may ask again.

@@ -338,7 +338,7 @@ static bool send_rest(const struct upgrade *upgrade)
 {
     struct handover_link *link = upgrade->link;
     const struct service *service = upgrade->service;
-    if (service->blocks != NULL && !blocks_message_send(link, service->blocks))
+    if (service->kept.words != NULL && !blocks_message_send_state(link, &service->kept))
         return false;
     return send_tickets(link, service) && ocsp_message_send(link, service->shared.ocsp) &&
            counts_message_send(link, service->shared.ledger, true) &&

@@ -12,6 +12,16 @@ struct verdict admission_decide_room(bool is_draining, bool has_records)
     return (struct verdict){.kind = VERDICT_GO};
 }
 
+struct verdict admission_decide_known(const struct snapshot *snapshot)
+{
+    if (!snapshot->are_blocks_unknown)
+        return (struct verdict){.kind = VERDICT_GO};
+    struct verdict verdict =
+        verdict_error(503, REASON_STORE_LOST, "it is not known who is blocked");
+    verdict.retry_after_s = 1;
+    return verdict;
+}
+
 struct verdict admission_decide_loop(const struct via_trail *trail, const char *token)
 {
     if (!via_is_loop(trail, token))

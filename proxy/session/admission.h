@@ -17,6 +17,9 @@ struct admission {
     int64_t now_s; // Unix time
 };
 
+// admission_decide_known refuses requests while it is not known who is blocked.
+struct verdict admission_decide_known(const struct snapshot *snapshot);
+
 // admission_decide_room refuses requests while the proxy drains, and those whose records have no room (`has_records`):
 // no record, no tunnel.
 struct verdict admission_decide_room(bool is_draining, bool has_records);

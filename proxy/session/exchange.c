@@ -483,6 +483,7 @@ static void pursue(struct exchange *exchange)
     if (whoami_is_for(&request->url.target))
         answer_whoami(exchange);
     else if (conclude(exchange, admission_decide_room(is_draining, take_record_room(exchange))) &&
+             conclude(exchange, admission_decide_known(exchange->peer->context->snapshot)) &&
              admit(exchange)) {
         if (is_routed_by_name(exchange))
             begin_hello(exchange);

@@ -245,7 +245,7 @@ def check_requests_refused(record):
 
 def check_admin(record):
     assert record["result"] in ("ok", "failed", "refused"), record
-    assert set(record["by"]) == {"uid", "pid"}, record
+    assert set(record["by"]) == {"uid", "instance" if "order" in record else "pid"}, record
     assert record["command"] or record["result"] == "refused", record
     assert "argument" in record and "detail" in record, record
 

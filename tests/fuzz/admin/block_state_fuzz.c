@@ -8,19 +8,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct blocklist *list = NULL;
-    struct errinfo info;
+    struct block_state state;
+    struct errinfo info = {0};
     const struct slice input = slice_first(slice_of(data, size), INPUT_MAX);
-    if (block_state_parse(input, "state", &list, &info) != ERR_OK) {
-        ASSERT(list == NULL && info.text[0] != '\0');
+    if (block_state_parse(input, "state", &state, &info) != ERR_OK) {
+        ASSERT(state.words == NULL && info.text[0] != '\0');
         return 0;
     }
-    ASSERT(list != NULL);
-    for (size_t i = 0; i < blocklist_count(list); i++) {
-        const struct block *block = blocklist_at(list, i);
-        ASSERT(blocklist_find(list, block) == block);
-        ASSERT(block->since_s >= 0);
+    for (size_t i = 0; i < fleet_blocks_count(state.words); i++) {
+        const struct fleet_word *word = fleet_blocks_at(state.words, i);
+        ASSERT(fleet_blocks_find(state.words, word->block.text) == word);
+        ASSERT(word->block.since_s >= 0);
     }
-    blocklist_unref(list);
+    block_state_deinit(&state);
     return 0;
 }

@@ -50,12 +50,12 @@ static bool order(struct slice bytes, struct text *again)
 
 static bool answer(struct slice bytes, struct text *again)
 {
-    struct fleet_answer answer;
+    struct fleet_order_answer answer;
     struct errinfo info = {0};
-    const bool is_good = fleet_answer_parse(bytes, &answer, &info) == ERR_OK;
+    const bool is_good = fleet_order_answer_parse(bytes, &answer, &info) == ERR_OK;
     ASSERT(is_good || info.text[0] != '\0');
     if (is_good)
-        fleet_answer_format(&answer, again);
+        fleet_order_answer_format(&answer, again);
     return is_good;
 }
 

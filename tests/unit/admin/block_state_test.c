@@ -48,81 +48,144 @@ static const char *const spellings[] = {
     "serial:4f01 issuer:CN=M\xC3\xBCller \\\"quoted\\\"\\, and \\0A a line,O=a\\\\b",
 };
 
-static struct blocklist *make_list(void)
+static void put(struct block_state *state, const char *spelling, enum fleet_op op, uint64_t version)
 {
-    enum { COUNT = sizeof spellings / sizeof spellings[0] };
-    static char texts[COUNT][BLOCK_TEXT_CAP];
-    struct block blocks[COUNT];
-    struct blocklist *list = NULL;
+    static uint32_t uid;
+    char text[BLOCK_TEXT_CAP];
     struct errinfo info = {0};
-    for (size_t i = 0; i < COUNT; i++) {
-        if (block_parse(slice_of_string(spellings[i]), texts[i], &blocks[i], &info) != ERR_OK)
-            fail_msg("%s: %s", spellings[i], info.text);
-        blocks[i].since_s = 1795335557 + (int64_t)i;
-        blocks[i].uid = (uint32_t)i;
-    }
-    assert_int_equal(ERR_OK, blocklist_create(blocks, COUNT, &list));
-    return list;
+    struct fleet_word word = {.op = op, .version = version};
+    if (block_parse(slice_of_string(spelling), text, &word.block, &info) != ERR_OK)
+        fail_msg("%s: %s", spelling, info.text);
+    word.block.since_s = 1795335557 + (int64_t)uid;
+    word.block.uid = uid++;
+    if (version != 0)
+        (void)string_copy(word.by, sizeof word.by, slice_of_string("0123456789abcdef"));
+    word.is_shared = version % 2 == 1;
+    assert_int_equal(ERR_OK, fleet_blocks_put(state->words, &word));
+}
+
+// make_state makes one of a proxy that shares nothing, or of one that does.
+static struct block_state make_state(bool is_shared)
+{
+    struct block_state state;
+    assert_int_equal(ERR_OK, block_state_init(&state));
+    for (size_t i = 0; i < sizeof spellings / sizeof spellings[0]; i++)
+        put(&state, spellings[i], FLEET_BLOCK, is_shared ? i + 1 : 0);
+    if (!is_shared)
+        return state;
+    put(&state, "client:free-again", FLEET_UNBLOCK, 9);
+    state.tickets = 7;
+    (void)string_copy(state.store, sizeof state.store,
+                      slice_of_string("00112233445566778899aabbccddeeff"));
+    return state;
 }
 
 static void what_was_written_is_read_again(void **state)
 {
     const struct folder *folder = *state;
-    struct blocklist *list = make_list();
-    struct blocklist *again = NULL;
-    struct errinfo info = {0};
-    struct stat status;
-    assert_int_equal(ERR_OK, block_state_save(folder->state, list, &info));
-    assert_int_equal(0, stat(folder->state, &status));
-    assert_int_equal(0600, status.st_mode & 07777);
-    if (block_state_load(folder->state, &again, &info) != ERR_OK)
-        fail_msg("%s", info.text);
-    assert_int_equal(blocklist_count(list), blocklist_count(again));
-    for (size_t i = 0; i < blocklist_count(list); i++) {
-        const struct block *one = blocklist_at(list, i);
-        const struct block *other = blocklist_at(again, i);
-        assert_string_equal(one->text, other->text);
-        assert_memory_equal(one->digest, other->digest, sizeof one->digest);
-        assert_int_equal(one->since_s, other->since_s);
-        assert_int_equal(one->uid, other->uid);
+    for (int is_shared = 0; is_shared < 2; is_shared++) {
+        struct block_state written = make_state(is_shared == 1);
+        struct block_state again;
+        struct errinfo info = {0};
+        struct stat status;
+        assert_int_equal(ERR_OK, block_state_save(folder->state, &written, &info));
+        assert_int_equal(0, stat(folder->state, &status));
+        assert_int_equal(0600, status.st_mode & 07777);
+        if (block_state_load(folder->state, &again, &info) != ERR_OK)
+            fail_msg("%s", info.text);
+        assert_string_equal(written.store, again.store);
+        assert_int_equal(written.tickets, again.tickets);
+        assert_int_equal(fleet_blocks_count(written.words), fleet_blocks_count(again.words));
+        for (size_t i = 0; i < fleet_blocks_count(written.words); i++) {
+            const struct fleet_word *one = fleet_blocks_at(written.words, i);
+            const struct fleet_word *other = fleet_blocks_at(again.words, i);
+            assert_string_equal(one->block.text, other->block.text);
+            assert_int_equal(one->block.since_s, other->block.since_s);
+            assert_int_equal(one->block.uid, other->block.uid);
+            assert_int_equal(one->op, other->op);
+            assert_int_equal(one->version, other->version);
+            assert_int_equal(one->is_shared, other->is_shared);
+            assert_string_equal(one->by, other->by);
+        }
+        block_state_deinit(&written);
+        block_state_deinit(&again);
     }
-    blocklist_unref(list);
-    blocklist_unref(again);
+}
+
+static void version_2_is_written_only_where_version_1_cannot_say_it(void **state)
+{
+    const struct folder *folder = *state;
+    static const struct {
+        enum fleet_op op;
+        uint64_t version;
+        const char *store;
+        uint64_t tickets;
+        char wanted;
+    } rows[] = {
+        {FLEET_BLOCK, 0, "", 0, '1'},
+        {FLEET_BLOCK, 1, "", 0, '2'},
+        {FLEET_UNBLOCK, 0, "", 0, '2'},
+        {FLEET_BLOCK, 0, "00112233445566778899aabbccddeeff", 0, '2'},
+        {FLEET_BLOCK, 0, "", 1, '2'},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct block_state written;
+        struct errinfo info = {0};
+        char head[8] = "";
+        assert_int_equal(ERR_OK, block_state_init(&written));
+        put(&written, "client:a", rows[i].op, rows[i].version);
+        (void)string_copy(written.store, sizeof written.store, slice_of_string(rows[i].store));
+        written.tickets = rows[i].tickets;
+        assert_int_equal(ERR_OK, block_state_save(folder->state, &written, &info));
+        block_state_deinit(&written);
+        FILE *file = fopen(folder->state, "r");
+        assert_non_null(file);
+        assert_int_equal(6, fread(head, 1, 6, file));
+        (void)fclose(file);
+        assert_int_equal(rows[i].wanted, head[5]);
+    }
 }
 
 static void a_missing_file_is_made_and_holds_nobody(void **state)
 {
     const struct folder *folder = *state;
-    struct blocklist *list = NULL;
+    struct block_state made;
     struct errinfo info = {0};
-    assert_int_equal(ERR_OK, block_state_load(folder->state, &list, &info));
-    assert_int_equal(0, blocklist_count(list));
+    assert_int_equal(ERR_OK, block_state_load(folder->state, &made, &info));
+    assert_int_equal(0, fleet_blocks_count(made.words));
     assert_int_equal(0, access(folder->state, R_OK));
-    blocklist_unref(list);
+    block_state_deinit(&made);
 }
 
 static void every_cut_of_it_is_an_error(void **state)
 {
     const struct folder *folder = *state;
-    static char data[4096];
-    struct blocklist *list = make_list();
-    struct errinfo info = {0};
-    assert_int_equal(ERR_OK, block_state_save(folder->state, list, &info));
-    blocklist_unref(list);
-    FILE *file = fopen(folder->state, "r");
-    assert_non_null(file);
-    const size_t len = fread(data, 1, sizeof data, file);
-    (void)fclose(file);
-    assert_true(len > 100 && data[len - 1] == '\n');
-    for (size_t cut = 0; cut < len - 1; cut++) {
-        list = NULL;
-        if (block_state_parse(slice_of(data, cut), "state", &list, &info) == ERR_OK)
-            fail_msg("cut after %zu bytes it is still a state", cut);
-        assert_null(list);
+    static char data[8192];
+    for (int is_shared = 0; is_shared < 2; is_shared++) {
+        struct block_state written = make_state(is_shared == 1);
+        struct block_state read;
+        struct errinfo info = {0};
+        assert_int_equal(ERR_OK, block_state_save(folder->state, &written, &info));
+        block_state_deinit(&written);
+        FILE *file = fopen(folder->state, "r");
+        assert_non_null(file);
+        const size_t len = fread(data, 1, sizeof data, file);
+        (void)fclose(file);
+        assert_true(len > 100 && len < sizeof data && data[len - 1] == '\n');
+        for (size_t cut = 0; cut < len - 1; cut++) {
+            if (block_state_parse(slice_of(data, cut), "state", &read, &info) == ERR_OK)
+                fail_msg("cut after %zu bytes it is still a state", cut);
+            assert_null(read.words);
+        }
+        assert_int_equal(ERR_OK, block_state_parse(slice_of(data, len), "state", &read, &info));
+        block_state_deinit(&read);
     }
-    assert_int_equal(ERR_OK, block_state_parse(slice_of(data, len), "state", &list, &info));
-    blocklist_unref(list);
 }
+
+#define I "0123456789abcdef"
+#define V2(op, version, by, shared)                                                                    \
+    "{\"v\":2,\"store\":\"\",\"tickets\":0,\"blocks\":[{\"block\":\"client:a\",\"since\":1,\"uid\":0," \
+    "\"op\":\"" op "\",\"version\":" version ",\"by\":\"" by "\",\"shared\":" shared "}]}"
 
 static void what_is_wrong_is_said_with_its_place(void **state)
 {
@@ -143,7 +206,20 @@ static void what_is_wrong_is_said_with_its_place(void **state)
         {"{\"blocks\":[]}", "`v` is missing;"},
         {"{\"v\":1}", "`blocks` is missing;"},
         {"{\"v\":1.0,\"blocks\":[]}", "`v` is not a whole number;"},
-        {"{\"v\":2,\"blocks\":[]}", "`v` is not 1;"},
+        {"{\"v\":2,\"blocks\":[]}", "`store` is missing;"},
+        {"{\"v\":3,\"blocks\":[]}", "`v` is neither 1 nor 2: a newer version"},
+        {"{\"v\":1,\"store\":\"\",\"tickets\":0,\"blocks\":[]}", "unknown key `store`;"},
+        {"{\"v\":2,\"store\":\"\",\"tickets\":-1,\"blocks\":[]}", "`tickets` is out of range;"},
+        {"{\"v\":2,\"store\":\"00\",\"tickets\":0,\"blocks\":[]}", "`store` is not 32"},
+        {V2("block", "1", I, "2"), "`version` or `shared` is out of range;"},
+        {V2("block", "-1", I, "1"), "`version` or `shared` is out of range;"},
+        {V2("block", "4503599627370497", I, "1"), "`version` or `shared` is out of range;"},
+        {V2("maybe", "1", I, "1"), "neither block nor unblock;"},
+        {V2("block", "1", "me", "1"), "`by` is no instance;"},
+        {"{\"v\":2,\"store\":\"\",\"tickets\":0,\"blocks\":[{\"block\":\"client:a\",\"since\":1,\"uid\":0}]}",
+         "block 1: `op` is missing;"},
+        {"{\"v\":1,\"blocks\":[{\"block\":\"client:a\",\"since\":1,\"uid\":0},{\"block\":\"client:a\",\"since\":1,\"uid\":0}]}",
+         "block 2: it stands there twice;"},
         {"{\"v\":1,\"blocks\":{}}", "`blocks` is not a list;"},
         {"{\"v\":1,\"blocks\":null}", "`blocks` is not a list;"},
         {"{\"v\":1,\"blocks\":[],\"more\":1}", "state: unknown key `more`;"},
@@ -160,11 +236,11 @@ static void what_is_wrong_is_said_with_its_place(void **state)
          "out of range;"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        struct blocklist *list = NULL;
+        struct block_state read;
         struct errinfo info = {0};
         const enum err failed =
-            block_state_parse(slice_of_string(rows[i].text), "state", &list, &info);
-        assert_null(list);
+            block_state_parse(slice_of_string(rows[i].text), "state", &read, &info);
+        assert_null(read.words);
         if (failed != ERR_INPUT || strstr(info.text, rows[i].said) == NULL)
             fail_msg("%s: %d %s", rows[i].text, (int)failed, info.text);
     }
@@ -173,20 +249,22 @@ static void what_is_wrong_is_said_with_its_place(void **state)
 static void a_folder_that_is_not_there_is_an_error_both_ways(void **state)
 {
     (void)state;
-    struct blocklist *list = make_list();
-    struct blocklist *loaded = NULL;
+    struct block_state written = make_state(false);
+    struct block_state loaded;
     struct errinfo info = {0};
-    assert_int_equal(ERR_SYSTEM, block_state_save("/nonexistent/state.json", list, &info));
+    assert_int_equal(ERR_SYSTEM, block_state_save("/nonexistent/state.json", &written, &info));
     assert_non_null(strstr(info.text, "/nonexistent/state.json"));
     assert_int_equal(ERR_INPUT, block_state_load("/nonexistent/state.json", &loaded, &info));
-    assert_null(loaded);
-    blocklist_unref(list);
+    assert_null(loaded.words);
+    block_state_deinit(&written);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_was_written_is_read_again, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(version_2_is_written_only_where_version_1_cannot_say_it,
+                                        make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(a_missing_file_is_made_and_holds_nobody, make_folder,
                                         remove_folder),
         cmocka_unit_test_setup_teardown(every_cut_of_it_is_an_error, make_folder, remove_folder),

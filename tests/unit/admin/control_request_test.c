@@ -83,11 +83,54 @@ static void takes_a_line_up_to_its_bound(void **state)
                      control_request_parse(slice_of(line, CONTROL_LINE_MAX + 1), &request, &info));
 }
 
+static void says_which_proxies_are_meant(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *line;
+        bool is_fleet;
+        const char *on;
+        const char *argument;
+    } good[] = {
+        {"status fleet", true, "", ""},
+        {"kill fleet client:a", true, "", "client:a"},
+        {"kill on:0123 client:fleet", false, "0123", "client:fleet"},
+        {"kill client:fleet", false, "", "client:fleet"},
+        {"kill fleets", false, "", "fleets"},
+        {"drain fleet", true, "", ""},
+        {"drain fleet lame_duck:1s", true, "", "lame_duck:1s"},
+        {"drain on:0123456789abcdef", false, "0123456789abcdef", ""},
+        {"block client:fleet", false, "", "client:fleet"},
+        {"block fleet", false, "", "fleet"},
+    };
+    static const char *const bad[] = {
+        "status fleet x",  "status on:0123", "status fleets", "kill fleet",      "kill on:0123",
+        "kill fleet  a",   "kill on: a",     "drain on:",     "reload fleet",    "tail fleet",
+        "drain on:01234567890123456", "kill on:01234567890123456 client:a",
+    };
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        struct control_request request;
+        struct errinfo info = {0};
+        if (control_request_parse(slice_of_string(good[i].line), &request, &info) != ERR_OK)
+            fail_msg("%s: %s", good[i].line, info.text);
+        assert_int_equal(good[i].is_fleet, request.is_fleet);
+        assert_string_equal(good[i].on, request.on);
+        assert_string_equal(good[i].argument, request.argument);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        struct control_request request;
+        struct errinfo info = {0};
+        if (control_request_parse(slice_of_string(bad[i]), &request, &info) == ERR_OK)
+            fail_msg("taken: %s", bad[i]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_every_command),
         cmocka_unit_test(refuses_everything_else),
+        cmocka_unit_test(says_which_proxies_are_meant),
         cmocka_unit_test(takes_a_line_up_to_its_bound),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -306,6 +306,23 @@ static void words_without_a_version_get_one_before_they_are_shared(void **state)
     fleet_blocks_destroy(blocks);
 }
 
+static void without_a_store_blocks_stay_and_ends_go(void **state)
+{
+    (void)state;
+    struct fleet_blocks *blocks = make();
+    struct fleet_word word = say("client:a", FLEET_BLOCK, 5, A)->word;
+    word.is_shared = true;
+    assert_int_equal(ERR_OK, fleet_blocks_put(blocks, &word));
+    put(blocks, say("client:b", FLEET_UNBLOCK, 6, A));
+    fleet_blocks_localize(blocks);
+    assert_int_equal(1, fleet_blocks_count(blocks));
+    assert_true(is_blocked(blocks, "client:a"));
+    assert_int_equal(0, fleet_blocks_find(blocks, "client:a")->version);
+    assert_false(fleet_blocks_find(blocks, "client:a")->is_shared);
+    assert_int_equal(1, fleet_blocks_next(blocks));
+    fleet_blocks_destroy(blocks);
+}
+
 // merge_all lets one set meet the words of another one, as by a store, and give it what is due.
 static void merge(struct fleet_blocks *to, const struct fleet_blocks *from)
 {
@@ -374,6 +391,7 @@ int main(void)
         cmocka_unit_test(beyond_the_most_the_oldest_ends_go_and_blocks_stay),
         cmocka_unit_test(one_block_more_than_fits_is_refused_and_ours_stay),
         cmocka_unit_test(words_without_a_version_get_one_before_they_are_shared),
+        cmocka_unit_test(without_a_store_blocks_stay_and_ends_go),
         cmocka_unit_test(sets_that_met_each_other_are_equal_whatever_the_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

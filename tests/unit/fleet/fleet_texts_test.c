@@ -48,9 +48,9 @@ static enum err read_order(struct slice bytes, struct text *again, struct errinf
 
 static enum err read_answer(struct slice bytes, struct text *again, struct errinfo *info)
 {
-    struct fleet_answer answer;
-    TRY(fleet_answer_parse(bytes, &answer, info));
-    fleet_answer_format(&answer, again);
+    struct fleet_order_answer answer;
+    TRY(fleet_order_answer_parse(bytes, &answer, info));
+    fleet_order_answer_format(&answer, again);
     return ERR_OK;
 }
 

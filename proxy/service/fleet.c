@@ -1,0 +1,609 @@
+// When the store answers, a greeting shows whether its seals are ours; then the parts begin. A beat twice a second says that we
+// live, and what has changed.
+#include "proxy/service/fleet.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "auth/base/json.h"
+#include "proxy/clock/clock.h"
+#include "proxy/fleet/fleet_scripts.h"
+#include "proxy/log/log.h"
+#include "proxy/net/loop_memory.h"
+#include "proxy/service/fleet_blocking.h"
+#include "proxy/service/fleet_tickets.h"
+#include "proxy/config/shared_settings.h"
+
+enum {
+    BEAT_MS = 500,
+    LIFE_MS = 7000,   // of our entry among those that live, as the store counts it
+    GREET_EVERY = 60, // beats
+    PROBLEM_CAP = 400,
+};
+
+static const char greeting[] = "sallyport fleet 1";
+
+struct fleet {
+    struct fleet_store store;
+    struct store_settings settings; // of the link
+    struct resolver *resolver;      // owned
+    struct buffer_pool buffers;
+    struct fetch_path path;
+    ev_timer timer;
+    struct store_script beat;
+    struct fleet_blocking *blocking; // owned, like the other parts
+    struct fleet_presence *presence;
+    struct fleet_tickets *tickets;
+    struct fleet_commands *commands;
+    bool is_connected;  // the link is ready
+    bool was_connected; // ever
+    bool is_said_lost;
+    bool is_beating;           // an answer is waited for
+    unsigned beats;            // since the last greeting
+    bool has_left;             // another process serves
+    bool is_refusing;          // `on_lost: refuse`
+    int64_t lost_ms;           // monotonic; since when it does not answer
+    char problem[PROBLEM_CAP]; // with the seals; "": none
+};
+
+// -- the greeting
+
+static void begin_parts(struct fleet *fleet)
+{
+    fleet->store.is_ready = true;
+    fleet->problem[0] = '\0';
+    if (!fleet->has_left) {
+        fleet_blocking_on_ready(fleet->blocking);
+        fleet_tickets_on_ready(fleet->tickets);
+    }
+    fleet_presence_on_ready(fleet->presence);
+}
+
+static void end_parts(struct fleet *fleet)
+{
+    fleet->store.is_ready = false;
+    fleet_blocking_on_lost(fleet->blocking);
+    fleet_tickets_on_lost(fleet->tickets);
+    fleet_presence_on_lost(fleet->presence);
+    fleet_commands_on_lost(fleet->commands);
+}
+
+// distrust says that what stands in the store is not sealed by our key.
+static void distrust(struct fleet *fleet)
+{
+    const bool is_new = fleet->problem[0] == '\0';
+    struct text text;
+    text_init(&text, fleet->problem, sizeof fleet->problem);
+    text_append_format(
+        &text,
+        "what is in the store under `%s` does not open with `shared.key_file`: blocks, "
+        "orders and tickets are not shared; give all proxies the same key_file, or "
+        "another fleet another `shared.prefix`",
+        fleet->store.prefix);
+    if (is_new)
+        log_error(LOG_FLEET_ALARM, "fleet: %s", fleet->problem);
+    if (fleet->store.is_ready)
+        end_parts(fleet);
+}
+
+static void on_ignored(void *owner, const struct resp *answer)
+{
+    (void)owner;
+    (void)answer; // the next call tells what has come of it
+}
+
+static void on_greeted(void *owner, const struct resp *answer)
+{
+    struct fleet *fleet = owner;
+    size_t len = 0;
+    if (answer == NULL || !fleet->is_connected)
+        return;
+    if (answer->kind != RESP_STRING) {
+        fleet->beats = GREET_EVERY; // again with the next beat
+        return;
+    }
+    uint8_t *plain =
+        fleet_store_open(&fleet->store, FLEET_PURPOSE_GREETING, "", answer->text, &len);
+    const bool is_ours =
+        plain != NULL && slice_equal(slice_of(plain, len), slice_of_string(greeting));
+    free(plain);
+    if (!is_ours)
+        distrust(fleet);
+    else if (!fleet->store.is_ready)
+        begin_parts(fleet);
+}
+
+// greet puts down something sealed, where there is nothing yet, and reads what is there.
+static void greet(struct fleet *fleet)
+{
+    char key[FLEET_KEY_CAP];
+    size_t len = 0;
+    uint8_t *sealed = fleet_store_seal(&fleet->store, FLEET_PURPOSE_GREETING, "",
+                                       slice_of_string(greeting), &len);
+    if (sealed == NULL)
+        return;
+    const struct slice name = fleet_store_key(&fleet->store, "key", "", key);
+    const struct slice put[] = {SLICE_LITERAL("SETNX"), name, slice_of(sealed, len)};
+    const struct slice get[] = {SLICE_LITERAL("GET"), name};
+    fleet->beats = 0;
+    if (!fleet_store_call(&fleet->store, put, 3, on_ignored, fleet) ||
+        !fleet_store_call(&fleet->store, get, 2, on_greeted, fleet))
+        fleet->beats = GREET_EVERY;
+    free(sealed);
+}
+
+// -- the beat
+
+// read_beat reads the numbers of an answer.
+static bool read_beat(const struct resp *answer, int64_t out[5])
+{
+    if (answer == NULL || answer->kind != RESP_ARRAY || answer->count < 5)
+        return false;
+    for (size_t i = 0; i < 5; i++) {
+        if (!resp_read_integer(&answer->items[i], &out[i]) || out[i] < 0)
+            return false;
+    }
+    return true;
+}
+
+static void on_beat(void *owner, const struct resp *answer)
+{
+    enum { STORE_MS, WAS_KNOWN, ALIVE, REVISION, ORDERS, COUNT };
+    struct fleet *fleet = owner;
+    int64_t numbers[COUNT];
+    fleet->is_beating = false;
+    if (!read_beat(answer, numbers))
+        return;
+    fleet->store.alive_count = (uint64_t)numbers[ALIVE];
+    if (!fleet->store.is_ready)
+        return;
+    if (!fleet->has_left) {
+        fleet_blocking_on_beat(fleet->blocking, numbers[REVISION]);
+        fleet_tickets_on_beat(fleet->tickets);
+        fleet_commands_on_beat(fleet->commands, numbers[ORDERS]);
+    }
+    fleet_presence_on_beat(fleet->presence);
+}
+
+static void beat(struct fleet *fleet)
+{
+    char names[4][FLEET_KEY_CAP];
+    char life_data[16];
+    struct text life;
+    text_init(&life, life_data, sizeof life_data);
+    text_append_format(&life, "%d", (int)LIFE_MS);
+    const struct slice keys[] = {fleet_store_key(&fleet->store, "alive", "", names[0]),
+                                 fleet_store_key(&fleet->store, "rev", "", names[1]),
+                                 fleet_store_key(&fleet->store, "orders:n", "", names[2]),
+                                 fleet_store_key(&fleet->store, "scarce", "", names[3])};
+    const struct slice arguments[] = {slice_of_string(fleet->store.instance),
+                                      slice_of_string(fleet->store.prefix), text_slice(&life)};
+    const struct store_script_call call = {.script = &fleet->beat,
+                                           .keys = keys,
+                                           .key_count = 4,
+                                           .arguments = arguments,
+                                           .argument_count = 3};
+    if (fleet->is_beating)
+        return;
+    fleet->is_beating = fleet_store_script(&fleet->store, &call, on_beat, fleet);
+    if (++fleet->beats > GREET_EVERY)
+        greet(fleet);
+}
+
+// -- the link
+
+// say_lost says once that the store does not answer, and what it means.
+static void say_lost(struct fleet *fleet)
+{
+    const struct store_facts *facts = store_link_facts(fleet->store.link);
+    if (fleet->is_said_lost)
+        return;
+    fleet->is_said_lost = true;
+    fleet->lost_ms = monotonic_ms();
+    log_error(LOG_STORE_LOST, "fleet: the store does not answer: %s: %s; blocks stay as last known",
+              facts->place, facts->sentence);
+}
+
+static void on_change(void *owner)
+{
+    struct fleet *fleet = owner;
+    const struct store_facts *facts = store_link_facts(fleet->store.link);
+    const bool is_connected = facts->state == STORE_READY;
+    if (is_connected && !fleet->is_connected) {
+        fleet->is_connected = true;
+        if (fleet->is_said_lost || !fleet->was_connected)
+            log_info(LOG_STORE_READY, "fleet: the store at %s answers; this is instance %s",
+                     facts->place, fleet->store.instance);
+        fleet->is_said_lost = false;
+        fleet->was_connected = true;
+        fleet->is_beating = false;
+        greet(fleet);
+        beat(fleet);
+    } else if (!is_connected && fleet->is_connected) {
+        fleet->is_connected = false;
+        fleet->is_beating = false;
+        end_parts(fleet);
+    }
+    if (facts->state == STORE_LOST)
+        say_lost(fleet);
+}
+
+static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)loop;
+    (void)events;
+    struct fleet *fleet = timer->data;
+    if (fleet->is_connected)
+        beat(fleet);
+}
+
+static void disconnect(struct fleet *fleet)
+{
+    if (fleet->store.link == NULL)
+        return;
+    end_parts(fleet);
+    store_link_destroy(fleet->store.link);
+    fleet->store.link = NULL;
+    fleet->is_connected = false;
+    fleet->is_beating = false;
+    ev_timer_stop(fleet->store.service->loop, &fleet->timer);
+    resolver_destroy(fleet->resolver);
+    fleet->resolver = NULL;
+}
+
+static enum err connect_store(struct fleet *fleet, const struct snapshot *snapshot,
+                              struct errinfo *info)
+{
+    struct service *service = fleet->store.service;
+    if (resolver_create(service->loop, &snapshot->resolver, &fleet->resolver, info) != ERR_OK)
+        return ERR_SYSTEM;
+    fleet->path = (struct fetch_path){
+        .loop = service->loop, .resolver = fleet->resolver, .buffers = &fleet->buffers};
+    const struct store_link_options options = {.path = &fleet->path,
+                                               .settings = &snapshot->shared->store,
+                                               .on_change = on_change,
+                                               .owner = fleet};
+    fleet->store.link = store_link_create(&options);
+    if (fleet->store.link == NULL) {
+        resolver_destroy(fleet->resolver);
+        fleet->resolver = NULL;
+        return errinfo_set(info, ERR_MEMORY, "no memory to share");
+    }
+    ev_timer_again(service->loop, &fleet->timer);
+    return ERR_OK;
+}
+
+// -- life
+
+static bool make_instance(char out[FLEET_INSTANCE_CAP])
+{
+    uint8_t random[(FLEET_INSTANCE_CAP - 1) / 2];
+    struct text text;
+    if (getrandom(random, sizeof random, 0) != sizeof random)
+        return false;
+    text_init(&text, out, FLEET_INSTANCE_CAP);
+    text_append_hex(&text, slice_of(random, sizeof random));
+    return true;
+}
+
+static bool make_parts(struct fleet *fleet)
+{
+    fleet->blocking = fleet_blocking_create(&fleet->store);
+    fleet->presence = fleet_presence_create(&fleet->store);
+    fleet->tickets = fleet_tickets_create(&fleet->store);
+    if (fleet->presence != NULL)
+        fleet->commands = fleet_commands_create(&fleet->store, fleet->presence);
+    return fleet->blocking != NULL && fleet->tickets != NULL && fleet->commands != NULL;
+}
+
+// begin_sharing goes by `snapshot`, which shares something.
+static enum err begin_sharing(struct fleet *fleet, const struct snapshot *snapshot,
+                              struct errinfo *info)
+{
+    const struct shared_settings *shared = snapshot->shared;
+    struct service *service = fleet->store.service;
+    const bool is_same_link =
+        fleet->store.link != NULL && store_settings_equal(&fleet->settings, &shared->store);
+    struct fleet_key *key =
+        fleet_key_create(&shared->secrets, slice_of_string(shared->store.prefix));
+    if (key == NULL)
+        return errinfo_set(info, ERR_MEMORY, "no memory to share");
+    if (!is_same_link)
+        disconnect(fleet);
+    fleet_key_destroy(fleet->store.key);
+    fleet->store.key = key;
+    fleet->is_refusing = shared->on_lost == SHARED_REFUSE;
+    (void)string_copy(fleet->store.prefix, sizeof fleet->store.prefix,
+                      slice_of_string(shared->store.prefix));
+    if (is_same_link) {
+        if (fleet->is_connected)
+            greet(fleet);
+        return ERR_OK;
+    }
+    server_trust_unref(fleet->settings.tls);
+    fleet->settings = shared->store;
+    fleet->settings.tls = server_trust_ref(shared->store.tls);
+    if (service->kept.words == NULL && block_state_init(&service->kept) != ERR_OK)
+        return errinfo_set(info, ERR_MEMORY, "no memory to share");
+    fleet_blocks_version_all(service->kept.words, fleet->store.instance);
+    return connect_store(fleet, snapshot, info);
+}
+
+enum err fleet_create(struct service *service, const struct fleet_events *events,
+                      struct fleet **out, struct errinfo *info)
+{
+    struct fleet *fleet = calloc(1, sizeof *fleet);
+    *out = fleet;
+    if (fleet == NULL)
+        return errinfo_set(info, ERR_MEMORY, "no memory to share");
+    fleet->store.service = service;
+    fleet->store.events = *events;
+    ev_timer_init(&fleet->timer, on_timer, (ev_tstamp)BEAT_MS / 1000., (ev_tstamp)BEAT_MS / 1000.);
+    fleet->timer.data = fleet;
+    fleet->beat.text = fleet_script_text(FLEET_BEAT);
+    fleet_script_name(fleet->beat.text, fleet->beat.sha1);
+    if (!make_instance(fleet->store.instance))
+        return errinfo_set(info, ERR_SYSTEM, "no randomness");
+    if (!make_parts(fleet))
+        return errinfo_set(info, ERR_MEMORY, "no memory to share");
+    if (service->snapshot->shared == NULL)
+        return ERR_OK;
+    return begin_sharing(fleet, service->snapshot, info);
+}
+
+void fleet_destroy(struct fleet *fleet)
+{
+    if (fleet == NULL)
+        return;
+    disconnect(fleet);
+    fleet_commands_destroy(fleet->commands);
+    fleet_tickets_destroy(fleet->tickets);
+    fleet_presence_destroy(fleet->presence);
+    fleet_blocking_destroy(fleet->blocking);
+    buffer_pool_deinit(&fleet->buffers);
+    server_trust_unref(fleet->settings.tls);
+    fleet_key_destroy(fleet->store.key);
+    free(fleet);
+}
+
+static void on_patience(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)loop;
+    (void)events;
+    *(bool *)timer->data = true;
+}
+
+// is_known tells whether it is known who is blocked: by this store, or by the file of state that was compared with it.
+static bool is_known(const struct fleet *fleet)
+{
+    return fleet_blocking_has_compared(fleet->blocking) ||
+           fleet_key_has_mark(fleet->store.key, slice_of_string(fleet->store.service->kept.store));
+}
+
+void fleet_await(struct fleet *fleet, int64_t patience_ms)
+{
+    struct service *service = fleet->store.service;
+    ev_timer patience;
+    bool is_over = false;
+    if (!fleet_is_shared(fleet))
+        return;
+    ev_timer_init(&patience, on_patience, (ev_tstamp)patience_ms / 1000., 0.);
+    patience.data = &is_over;
+    ev_timer_start(service->loop, &patience);
+    while (!is_over &&
+           !(fleet_blocking_has_compared(fleet->blocking) && fleet_tickets_has_any(fleet->tickets)))
+        ev_run(service->loop, EVRUN_ONCE);
+    ev_timer_stop(service->loop, &patience);
+    service->are_blocks_unknown = !is_known(fleet);
+    service->snapshot->are_blocks_unknown = service->are_blocks_unknown;
+    if (service->are_blocks_unknown)
+        log_error(
+            LOG_STORE_LOST,
+            "fleet: the store was never reached, so that it is not known who is blocked: every "
+            "request is refused (503 store_lost) until it answers");
+    else if (is_over)
+        log_warning(LOG_STORE_LOST,
+                    "fleet: the store has not answered yet: blocks are as last known");
+}
+
+// end_sharing keeps the blocks, for this proxy alone.
+static void end_sharing(struct fleet *fleet)
+{
+    struct service *service = fleet->store.service;
+    disconnect(fleet);
+    fleet_blocking_forget(fleet->blocking);
+    fleet_blocks_localize(service->kept.words);
+    service->kept.store[0] = '\0';
+    service->kept.tickets = 0;
+    service->are_blocks_unknown = false;
+    log_info(LOG_STORE_LOST, "fleet: nothing is shared any more: the blocks stay here");
+}
+
+void fleet_adopt(struct fleet *fleet, const struct snapshot *snapshot)
+{
+    const bool was_shared = fleet_is_shared(fleet);
+    struct service *service = fleet->store.service;
+    struct errinfo info;
+    if (snapshot->shared == NULL) {
+        if (was_shared) {
+            end_sharing(fleet);
+            (void)fleet->store.events.keep_state(service);
+        }
+        return;
+    }
+    if (begin_sharing(fleet, snapshot, &info) != ERR_OK)
+        log_error(LOG_STORE_LOST, "fleet: %s", info.text);
+    if (!was_shared)
+        service->are_blocks_unknown = !is_known(fleet);
+}
+
+void fleet_leave(struct fleet *fleet)
+{
+    if (fleet == NULL)
+        return;
+    fleet->has_left = true;
+    fleet_blocking_on_lost(fleet->blocking);
+    fleet_tickets_on_lost(fleet->tickets);
+    fleet_commands_on_lost(fleet->commands);
+}
+
+bool fleet_is_shared(const struct fleet *fleet)
+{
+    return fleet != NULL && fleet->store.link != NULL;
+}
+
+const char *fleet_instance(const struct fleet *fleet)
+{
+    return fleet == NULL ? "" : fleet->store.instance;
+}
+
+void fleet_push(struct fleet *fleet)
+{
+    if (fleet_is_shared(fleet))
+        fleet_blocking_push(fleet->blocking);
+}
+
+void fleet_note_compared(struct fleet *fleet)
+{
+    fleet_key_mark(fleet->store.key, fleet->store.service->kept.store);
+    fleet->store.service->are_blocks_unknown = false;
+}
+
+void fleet_apply_tickets(struct fleet *fleet, const struct snapshot *snapshot)
+{
+    fleet_tickets_apply(fleet->tickets, snapshot);
+}
+
+uint64_t fleet_ask(struct fleet *fleet)
+{
+    return fleet_is_shared(fleet) ? fleet_presence_ask(fleet->presence) : 0;
+}
+
+uint64_t fleet_answered(const struct fleet *fleet)
+{
+    return fleet_is_shared(fleet) ? fleet_presence_done(fleet->presence) : UINT64_MAX;
+}
+
+struct fleet_commands *fleet_commands_of(struct fleet *fleet)
+{
+    return fleet_is_shared(fleet) ? fleet->commands : NULL;
+}
+
+bool fleet_is_ready(const struct fleet *fleet, struct text *out)
+{
+    if (!fleet_is_shared(fleet))
+        return true;
+    const bool is_unknown = fleet->store.service->are_blocks_unknown;
+    const bool is_refusing = fleet->is_refusing && !fleet->is_connected;
+    if (is_unknown)
+        text_append_string(out, "the store was never reached, so that it is not known who is "
+                                "blocked: requests are refused\n");
+    if (is_refusing)
+        text_append_string(out,
+                           "the store does not answer, and `shared.on_lost` is refuse: clients "
+                           "with limits of the fleet are refused\n");
+    return !is_unknown && !is_refusing;
+}
+
+static void add_number(struct exposition *out, const char *name, const char *help, uint64_t value)
+{
+    const struct family family = {.name = name, .kind = FAMILY_GAUGE, .help = help};
+    exposition_add_family(out, &family);
+    exposition_add_count(out, NULL, 0, value);
+}
+
+// add_link adds what is known of the connection.
+static void add_link(const struct fleet *fleet, struct exposition *out)
+{
+    static const struct family calls = {.name = "sallyport_store_calls",
+                                        .kind = FAMILY_COUNTER,
+                                        .help = "Questions to the store that the fleet shares."};
+    static const struct family failures = {
+        .name = "sallyport_store_failures",
+        .kind = FAMILY_COUNTER,
+        .help = "Questions to the store that were lost, late, or answered by an error."};
+    static const struct family seconds = {.name = "sallyport_store_seconds",
+                                          .kind = FAMILY_HISTOGRAM,
+                                          .unit = "seconds",
+                                          .help = "How long the store's answers took."};
+    const struct store_facts *facts = store_link_facts(fleet->store.link);
+    add_number(out, "sallyport_store_up", "1 while the store that the fleet shares answers.",
+               facts->state == STORE_READY);
+    exposition_add_family(out, &calls);
+    exposition_add_count(out, NULL, 0, facts->calls);
+    exposition_add_family(out, &failures);
+    exposition_add_count(out, NULL, 0, facts->failures);
+    exposition_add_family(out, &seconds);
+    exposition_add_histogram(out, &histogram_waits, &facts->latency);
+}
+
+static void add_result(struct exposition *out, const char *name, const char *value, uint64_t count)
+{
+    const struct label label = {name, value};
+    exposition_add_count(out, &label, 1, count);
+}
+
+void fleet_metrics(const struct fleet *fleet, struct exposition *out)
+{
+    static const struct family orders = {.name = "sallyport_fleet_orders",
+                                         .kind = FAMILY_COUNTER,
+                                         .help = "Orders of other proxies, by what came of them."};
+    uint64_t done = 0;
+    uint64_t refused = 0;
+    uint64_t forged = 0;
+    if (!fleet_is_shared(fleet))
+        return;
+    add_link(fleet, out);
+    add_number(
+        out, "sallyport_fleet_trusted",
+        "0 while what is in the store is not sealed by our key, or the store was not reached.",
+        fleet->store.is_ready);
+    add_number(out, "sallyport_fleet_blocks_known",
+               "0 while it is not known who is blocked, and so every request is refused.",
+               !fleet->store.service->are_blocks_unknown);
+    fleet_presence_metrics(fleet->presence, out);
+    fleet_blocking_metrics(fleet->blocking, out);
+    fleet_commands_counts(fleet->commands, &done, &refused, &forged);
+    exposition_add_family(out, &orders);
+    add_result(out, "result", "done", done);
+    add_result(out, "result", "failed", refused);
+    add_result(out, "result", "forged", forged);
+}
+
+static void add_store(const struct fleet *fleet, struct text *out)
+{
+    const struct store_facts *facts = store_link_facts(fleet->store.link);
+    json_begin_object(out, "store");
+    json_add_string(out, "state", store_state_name(facts->state));
+    json_add_string(out, "place", facts->place[0] == '\0' ? NULL : facts->place);
+    json_add_time(out, "since", facts->since_ms / 1000);
+    json_add_count(out, "calls", facts->calls);
+    json_add_count(out, "failures", facts->failures);
+    json_add_count(out, "connects", facts->connects);
+    json_add_string(out, "problem",
+                    fleet->problem[0] != '\0'                                   ? fleet->problem
+                    : facts->state != STORE_READY && facts->sentence[0] != '\0' ? facts->sentence
+                                                                                : NULL);
+    json_end_object(out);
+}
+
+void fleet_status(const struct fleet *fleet, bool with_members, struct text *out)
+{
+    if (!fleet_is_shared(fleet)) {
+        json_add_null(out, "fleet");
+        return;
+    }
+    json_begin_object(out, "fleet");
+    json_add_string(out, "instance", fleet->store.instance);
+    add_store(fleet, out);
+    json_begin_object(out, "blocks");
+    json_add_bool(out, "known", !fleet->store.service->are_blocks_unknown);
+    fleet_blocking_status(fleet->blocking, out);
+    json_end_object(out);
+    json_begin_object(out, "tickets");
+    fleet_tickets_status(fleet->tickets, out);
+    json_end_object(out);
+    fleet_presence_status(fleet->presence, with_members, out);
+    json_end_object(out);
+}

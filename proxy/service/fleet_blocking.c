@@ -1,0 +1,473 @@
+// One thing at a time: a comparison goes through the store's hash page by page; then what the store should get goes there in
+// batches, each by a script that writes only what is still as we have seen it.
+#include "proxy/service/fleet_blocking.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "auth/base/json.h"
+#include "proxy/clock/clock.h"
+#include "proxy/fleet/fleet_word.h"
+#include "proxy/log/log.h"
+
+enum {
+    PAGE_COUNT = 100,    // entries that are asked for at once, about
+    ENTRIES_MAX = 65536, // of one comparison
+    BATCH_MAX = 24,      // words that are given at once
+    BATCH_BYTES_MAX = 256 * 1024,
+    COMPARE_EVERY_MS = 30000,
+    ALARM_EVERY_MS = 3600 * 1000,
+    SAID_MAX = 20, // changes that are logged one by one, of one comparison
+    ALARM_CAP = 320,
+};
+
+// KEYS: the hash of blocks, the counter of its changes. ARGV: three for each word: its name, the SHA-1 of what is to stand
+// there now ("" for nothing), what is to stand there. It answers with 1 for each that was written, 0 for each that was not.
+static const char put_text[] = "local written, out = 0, {}\n"
+                               "for i = 1, #ARGV, 3 do\n"
+                               "  local is = redis.call('HGET', KEYS[1], ARGV[i])\n"
+                               "  local digest = is and redis.sha1hex(is) or ''\n"
+                               "  if digest == ARGV[i + 1] then\n"
+                               "    redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 2])\n"
+                               "    written = written + 1\n"
+                               "    out[#out + 1] = 1\n"
+                               "  else\n"
+                               "    out[#out + 1] = 0\n"
+                               "  end\n"
+                               "end\n"
+                               "if written > 0 then redis.call('INCR', KEYS[2]) end\n"
+                               "return out\n";
+
+enum work { WORK_NONE, WORK_COMPARES, WORK_GIVES };
+
+// given is a word that is on its way to the store.
+struct given {
+    char text[BLOCK_TEXT_CAP];
+    uint64_t version;
+};
+
+struct fleet_blocking {
+    struct fleet_store *store; // borrowed
+    struct store_script put;
+    enum work work;
+    bool must_compare;
+    bool has_compared;
+    int64_t revision;                    // of the store at the last comparison
+    int64_t beat_revision;               // as it said last
+    int64_t compared_ms;                 // monotonic; when the last one ended
+    int64_t compared_s;                  // Unix seconds; 0: never
+    size_t met;                          // entries of this comparison
+    size_t taken;                        // likewise
+    uint64_t found[FLEET_FINDING_COUNT]; // likewise
+    uint64_t totals[FLEET_FINDING_COUNT];
+    char alarm[ALARM_CAP]; // of the last comparison; "": none
+    char said[ALARM_CAP];  // the one that was logged last
+    int64_t said_ms;
+    struct given *given; // owned; BATCH_MAX
+    size_t given_count;
+    bool is_news;     // something is shared now, which the file of state should say
+    bool is_conflict; // somebody else has written meanwhile
+};
+
+static void advance(struct fleet_blocking *blocking);
+
+struct fleet_blocking *fleet_blocking_create(struct fleet_store *store)
+{
+    struct fleet_blocking *blocking = calloc(1, sizeof *blocking);
+    if (blocking == NULL)
+        return NULL;
+    blocking->given = calloc(BATCH_MAX, sizeof *blocking->given);
+    if (blocking->given == NULL) {
+        free(blocking);
+        return NULL;
+    }
+    blocking->store = store;
+    fleet_script_init(put_text, &blocking->put);
+    return blocking;
+}
+
+void fleet_blocking_destroy(struct fleet_blocking *blocking)
+{
+    if (blocking == NULL)
+        return;
+    if (blocking->store->link != NULL)
+        store_link_forget(blocking->store->link, blocking);
+    free(blocking->given);
+    free(blocking);
+}
+
+static struct fleet_blocks *words_of(const struct fleet_blocking *blocking)
+{
+    return blocking->store->service->kept.words;
+}
+
+// -- what a comparison has found
+
+// say_alarm makes the sentence about what is wrong with the store, and logs it when it is another one, or once an hour.
+static void say_alarm(struct fleet_blocking *blocking)
+{
+    const uint64_t *found = blocking->found;
+    const uint64_t forged = found[FLEET_FORGED];
+    const uint64_t vanished = found[FLEET_VANISHED];
+    const uint64_t older = found[FLEET_ROLLED_BACK];
+    struct text text;
+    text_init(&text, blocking->alarm, sizeof blocking->alarm);
+    if (forged + vanished + older != 0)
+        text_append_format(&text,
+                           "the store's blocks: %" PRIu64 " forged, %" PRIu64 " vanished, %" PRIu64
+                           " rolled back; nothing changes here, and what is known here is written "
+                           "again: find out who else writes to the store",
+                           forged, vanished, older);
+    if (found[FLEET_NO_ROOM] != 0)
+        text_append_format(&text,
+                           "%s%" PRIu64
+                           " blocks of others do not fit (%d are the most): they do NOT hold here",
+                           text.len == 0 ? "" : "; ", found[FLEET_NO_ROOM], (int)BLOCKS_MAX);
+    const int64_t now_ms = monotonic_ms();
+    const bool is_new = strcmp(blocking->said, blocking->alarm) != 0;
+    if (blocking->alarm[0] == '\0' || (!is_new && now_ms - blocking->said_ms < ALARM_EVERY_MS))
+        return;
+    (void)string_copy(blocking->said, sizeof blocking->said, slice_of_string(blocking->alarm));
+    blocking->said_ms = now_ms;
+    log_error(LOG_FLEET_ALARM, "fleet: %s", blocking->alarm);
+}
+
+// say_taken logs a word of another proxy that holds here now.
+static void say_taken(struct fleet_blocking *blocking, const struct fleet_word *word)
+{
+    if (++blocking->taken <= SAID_MAX)
+        log_info(LOG_FLEET, "fleet: %s %.300s, by uid %u at instance %s: it holds here too",
+                 word->op == FLEET_BLOCK ? "blocked" : "unblocked", word->block.text,
+                 (unsigned)word->block.uid, word->by[0] == '\0' ? "unknown" : word->by);
+    else if (blocking->taken == SAID_MAX + 1)
+        log_info(LOG_FLEET, "fleet: there are more that hold here too");
+}
+
+// meet compares one entry.
+static void meet(struct fleet_blocking *blocking, struct slice name, struct slice sealed)
+{
+    char key[FLEET_NAME_CAP];
+    char text[BLOCK_TEXT_CAP];
+    uint8_t seal[FLEET_SEAL_LEN];
+    struct fleet_word word;
+    struct errinfo info;
+    size_t len = 0;
+    bool is_good = string_copy(key, sizeof key, name);
+    uint8_t *plain =
+        is_good ? fleet_store_open(blocking->store, FLEET_PURPOSE_BLOCK, key, sealed, &len) : NULL;
+    is_good = plain != NULL && fleet_word_parse(slice_of(plain, len), text, &word, &info) == ERR_OK;
+    fleet_store_digest(sealed, seal);
+    const enum fleet_finding finding = fleet_blocks_meet(
+        words_of(blocking), name, is_good ? &word : NULL, seal, (int64_t)time(NULL));
+    blocking->found[finding]++;
+    if (finding == FLEET_TAKEN)
+        say_taken(blocking, &word);
+    free(plain);
+}
+
+// end_compare ends a comparison that has come to its end.
+static void end_compare(struct fleet_blocking *blocking)
+{
+    struct service *service = blocking->store->service;
+    const int64_t now_s = (int64_t)time(NULL);
+    const bool is_first = !blocking->has_compared;
+    blocking->found[FLEET_VANISHED] = fleet_blocks_end(words_of(blocking), now_s);
+    const size_t expired = fleet_blocks_expire(words_of(blocking), now_s);
+    blocking->work = WORK_NONE;
+    blocking->has_compared = true;
+    blocking->compared_ms = monotonic_ms();
+    blocking->compared_s = now_s;
+    for (size_t i = 0; i < FLEET_FINDING_COUNT; i++)
+        blocking->totals[i] += blocking->found[i];
+    say_alarm(blocking);
+    if (blocking->found[FLEET_NO_MEMORY] != 0)
+        blocking->must_compare = true; // with the next beat
+    if (blocking->taken != 0 || expired != 0 || is_first)
+        blocking->store->events.adopt_blocks(service);
+    advance(blocking);
+}
+
+static void give_up(struct fleet_blocking *blocking, const char *why)
+{
+    blocking->work = WORK_NONE;
+    blocking->must_compare = true;
+    log_warning(LOG_FLEET_ALARM, "fleet: the store's blocks cannot be compared: %.200s", why);
+}
+
+static void on_page(void *owner, const struct resp *answer);
+
+static bool ask_page(struct fleet_blocking *blocking, struct slice cursor)
+{
+    char key[FLEET_KEY_CAP];
+    char count[16];
+    struct text text;
+    text_init(&text, count, sizeof count);
+    text_append_format(&text, "%d", (int)PAGE_COUNT);
+    const struct slice words[] = {SLICE_LITERAL("HSCAN"),
+                                  fleet_store_key(blocking->store, "blocks", "", key), cursor,
+                                  SLICE_LITERAL("COUNT"), text_slice(&text)};
+    return fleet_store_call(blocking->store, words, sizeof words / sizeof *words, on_page,
+                            blocking);
+}
+
+// is_page tells whether an answer is a cursor and pairs.
+static bool is_page(const struct resp *answer)
+{
+    if (answer->kind != RESP_ARRAY || answer->count != 2 || answer->items[0].kind != RESP_STRING ||
+        answer->items[1].kind != RESP_ARRAY || answer->items[1].count % 2 != 0)
+        return false;
+    for (size_t i = 0; i < answer->items[1].count; i++) {
+        if (answer->items[1].items[i].kind != RESP_STRING)
+            return false;
+    }
+    return true;
+}
+
+static void on_page(void *owner, const struct resp *answer)
+{
+    struct fleet_blocking *blocking = owner;
+    if (blocking->work != WORK_COMPARES)
+        return;
+    if (answer == NULL) {
+        blocking->work = WORK_NONE;
+        blocking->must_compare = true;
+        return;
+    }
+    if (!is_page(answer)) {
+        give_up(blocking, "it does not answer HSCAN as it should");
+        return;
+    }
+    const struct resp *pairs = &answer->items[1];
+    blocking->met += pairs->count / 2;
+    if (blocking->met > ENTRIES_MAX) {
+        give_up(blocking, "there are too many, or they do not end");
+        return;
+    }
+    for (size_t i = 0; i < pairs->count; i += 2)
+        meet(blocking, pairs->items[i].text, pairs->items[i + 1].text);
+    if (slice_equal(answer->items[0].text, SLICE_LITERAL("0")))
+        end_compare(blocking);
+    else if (!ask_page(blocking, answer->items[0].text))
+        blocking->work = WORK_NONE;
+}
+
+static void begin_compare(struct fleet_blocking *blocking)
+{
+    if (!ask_page(blocking, SLICE_LITERAL("0")))
+        return;
+    blocking->work = WORK_COMPARES;
+    blocking->must_compare = false;
+    blocking->revision = blocking->beat_revision;
+    blocking->met = 0;
+    blocking->taken = 0;
+    memset(blocking->found, 0, sizeof blocking->found);
+    fleet_blocks_begin(words_of(blocking));
+}
+
+// -- giving
+
+static void on_given(void *owner, const struct resp *answer)
+{
+    struct fleet_blocking *blocking = owner;
+    if (blocking->work != WORK_GIVES)
+        return;
+    blocking->work = WORK_NONE;
+    if (answer == NULL || answer->kind != RESP_ARRAY || answer->count != blocking->given_count) {
+        blocking->must_compare = true;
+        if (answer != NULL)
+            log_warning(LOG_FLEET_ALARM, "fleet: the store does not take blocks: %.200s",
+                        answer->kind == RESP_ERROR ? "it answers with an error" : "odd answer");
+        return;
+    }
+    for (size_t i = 0; i < answer->count; i++) {
+        const bool is_written =
+            answer->items[i].kind == RESP_INTEGER && answer->items[i].integer == 1;
+        if (!is_written)
+            blocking->is_conflict = true;
+        else if (fleet_blocks_note_shared(words_of(blocking), blocking->given[i].text,
+                                          blocking->given[i].version))
+            blocking->is_news = true;
+    }
+    if (blocking->is_conflict)
+        blocking->must_compare = true;
+    advance(blocking);
+}
+
+// batch collects the words of one call.
+struct batch {
+    struct slice words[3 * BATCH_MAX];
+    char names[BATCH_MAX][FLEET_NAME_CAP];
+    char digests[BATCH_MAX][2 * FLEET_SEAL_LEN + 1];
+    uint8_t *sealed[BATCH_MAX]; // owned
+    size_t count;
+    size_t bytes;
+};
+
+// add adds a word. False: no memory.
+static bool add(const struct fleet_blocking *blocking, const struct fleet_due *due,
+                struct batch *batch)
+{
+    char plain_data[FLEET_WORD_MAX];
+    struct text plain;
+    struct text digest;
+    size_t len = 0;
+    const size_t i = batch->count;
+    text_init(&plain, plain_data, sizeof plain_data);
+    fleet_word_format(due->word, &plain);
+    batch->sealed[i] =
+        fleet_store_seal(blocking->store, FLEET_PURPOSE_BLOCK, due->name, text_slice(&plain), &len);
+    if (plain.is_cut || batch->sealed[i] == NULL)
+        return false;
+    text_init(&digest, batch->digests[i], sizeof batch->digests[i]);
+    if (due->has_seal)
+        text_append_hex(&digest, slice_of(due->seal, FLEET_SEAL_LEN));
+    (void)string_copy(batch->names[i], FLEET_NAME_CAP, slice_of_string(due->name));
+    batch->words[3 * i] = slice_of_string(batch->names[i]);
+    batch->words[3 * i + 1] = text_slice(&digest);
+    batch->words[3 * i + 2] = slice_of(batch->sealed[i], len);
+    (void)string_copy(blocking->given[i].text, BLOCK_TEXT_CAP,
+                      slice_of_string(due->word->block.text));
+    blocking->given[i].version = due->word->version;
+    batch->count++;
+    batch->bytes += len;
+    return true;
+}
+
+// give sends the next words that the store should get. False: there are none.
+static bool give(struct fleet_blocking *blocking)
+{
+    char keys[2][FLEET_KEY_CAP];
+    struct batch *batch = calloc(1, sizeof *batch);
+    struct fleet_due due;
+    size_t cursor = 0;
+    while (batch != NULL && batch->count < BATCH_MAX && batch->bytes < BATCH_BYTES_MAX &&
+           fleet_blocks_due(words_of(blocking), &cursor, &due)) {
+        if (!add(blocking, &due, batch))
+            break;
+    }
+    const size_t count = batch == NULL ? 0 : batch->count;
+    if (count > 0) {
+        const struct slice names[] = {fleet_store_key(blocking->store, "blocks", "", keys[0]),
+                                      fleet_store_key(blocking->store, "rev", "", keys[1])};
+        const struct store_script_call call = {.script = &blocking->put,
+                                               .keys = names,
+                                               .key_count = 2,
+                                               .arguments = batch->words,
+                                               .argument_count = 3 * count};
+        if (fleet_store_script(blocking->store, &call, on_given, blocking)) {
+            blocking->work = WORK_GIVES;
+            blocking->given_count = count;
+        }
+    }
+    for (size_t i = 0; batch != NULL && i < BATCH_MAX; i++)
+        free(batch->sealed[i]);
+    free(batch);
+    return count > 0;
+}
+
+// advance begins what is to be done next.
+static void advance(struct fleet_blocking *blocking)
+{
+    if (blocking->work != WORK_NONE || !blocking->store->is_ready)
+        return;
+    if (blocking->must_compare) {
+        blocking->is_conflict = false;
+        begin_compare(blocking);
+        return;
+    }
+    if (blocking->has_compared && give(blocking))
+        return;
+    if (blocking->is_news) {
+        blocking->is_news = false;
+        (void)blocking->store->events.keep_state(blocking->store->service);
+    }
+}
+
+void fleet_blocking_on_ready(struct fleet_blocking *blocking)
+{
+    blocking->work = WORK_NONE;
+    blocking->must_compare = true;
+    advance(blocking);
+}
+
+void fleet_blocking_on_lost(struct fleet_blocking *blocking)
+{
+    if (blocking->store->link != NULL)
+        store_link_forget(blocking->store->link, blocking);
+    blocking->work = WORK_NONE;
+    blocking->must_compare = true;
+}
+
+void fleet_blocking_forget(struct fleet_blocking *blocking)
+{
+    blocking->has_compared = false;
+    blocking->compared_s = 0;
+    blocking->alarm[0] = '\0';
+}
+
+void fleet_blocking_on_beat(struct fleet_blocking *blocking, int64_t revision)
+{
+    blocking->beat_revision = revision;
+    if (revision != blocking->revision ||
+        monotonic_ms() - blocking->compared_ms >= COMPARE_EVERY_MS)
+        blocking->must_compare = true;
+    advance(blocking);
+}
+
+void fleet_blocking_push(struct fleet_blocking *blocking)
+{
+    advance(blocking);
+}
+
+bool fleet_blocking_has_compared(const struct fleet_blocking *blocking)
+{
+    return blocking->has_compared;
+}
+
+const char *fleet_blocking_alarm(const struct fleet_blocking *blocking)
+{
+    return blocking->alarm[0] == '\0' ? NULL : blocking->alarm;
+}
+
+static size_t count_due(const struct fleet_blocking *blocking)
+{
+    struct fleet_due due;
+    size_t cursor = 0;
+    size_t count = 0;
+    while (fleet_blocks_due(words_of(blocking), &cursor, &due))
+        count++;
+    return count;
+}
+
+void fleet_blocking_status(const struct fleet_blocking *blocking, struct text *out)
+{
+    json_add_time(out, "compared", blocking->compared_s);
+    json_add_count(out, "waiting", count_due(blocking));
+    json_add_count(out, "forged", blocking->totals[FLEET_FORGED]);
+    json_add_count(out, "vanished", blocking->totals[FLEET_VANISHED]);
+    json_add_count(out, "rolled_back", blocking->totals[FLEET_ROLLED_BACK]);
+    json_add_string(out, "problem", fleet_blocking_alarm(blocking));
+}
+
+void fleet_blocking_metrics(const struct fleet_blocking *blocking, struct exposition *out)
+{
+    static const enum fleet_finding shown[] = {FLEET_TAKEN, FLEET_FORGED, FLEET_VANISHED,
+                                               FLEET_ROLLED_BACK, FLEET_NO_ROOM};
+    static const struct family findings = {
+        .name = "sallyport_fleet_blocks_found",
+        .kind = FAMILY_COUNTER,
+        .help = "Words on blocks in the store: taken from others, and what was wrong with them."};
+    static const struct family waiting = {
+        .name = "sallyport_fleet_blocks_waiting",
+        .kind = FAMILY_GAUGE,
+        .help = "Changes of blocks that the store does not have yet."};
+    exposition_add_family(out, &findings);
+    for (size_t i = 0; i < sizeof shown / sizeof *shown; i++) {
+        const struct label label = {"finding", fleet_finding_name(shown[i])};
+        exposition_add_count(out, &label, 1, blocking->totals[shown[i]]);
+    }
+    exposition_add_family(out, &waiting);
+    exposition_add_count(out, NULL, 0, count_due(blocking));
+}

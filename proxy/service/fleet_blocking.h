@@ -1,0 +1,40 @@
+// fleet_blocking: the blocks of this proxy and those of the others, by the store: compared, taken, given, repaired.
+//
+// On main's loop. What is blocked here holds here at once; the store gets it when it can. What the store has less, older or not
+// sealed by us changes nothing, is repaired, and is said loudly.
+#pragma once
+
+#include "auth/base/text.h"
+#include "proxy/metrics/exposition.h"
+#include "proxy/service/fleet_store.h"
+
+struct fleet_blocking;
+
+// fleet_blocking_create makes one that has compared nothing; NULL without memory. `store` is borrowed. _destroy allows NULL.
+struct fleet_blocking *fleet_blocking_create(struct fleet_store *store) MUST_USE;
+void fleet_blocking_destroy(struct fleet_blocking *blocking);
+
+// fleet_blocking_on_ready begins to compare: the store answers, or does so again.
+void fleet_blocking_on_ready(struct fleet_blocking *blocking);
+
+// fleet_blocking_on_lost forgets what was under way.
+void fleet_blocking_on_lost(struct fleet_blocking *blocking);
+
+// fleet_blocking_forget: nothing was compared yet; another store may come, or none.
+void fleet_blocking_forget(struct fleet_blocking *blocking);
+
+// fleet_blocking_on_beat compares when the store has another `revision` than at the last comparison, or that is long ago.
+void fleet_blocking_on_beat(struct fleet_blocking *blocking, int64_t revision);
+
+// fleet_blocking_push gives the store what was just changed here.
+void fleet_blocking_push(struct fleet_blocking *blocking);
+
+// fleet_blocking_has_compared tells whether all was compared since the store became ready for the first time.
+bool fleet_blocking_has_compared(const struct fleet_blocking *blocking);
+
+// fleet_blocking_status adds members of an object to `out`, fleet_blocking_metrics families.
+void fleet_blocking_status(const struct fleet_blocking *blocking, struct text *out);
+void fleet_blocking_metrics(const struct fleet_blocking *blocking, struct exposition *out);
+
+// fleet_blocking_alarm gives what is wrong with the store's blocks since the last comparison; static memory or the object's; NULL: nothing is.
+const char *fleet_blocking_alarm(const struct fleet_blocking *blocking);

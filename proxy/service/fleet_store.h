@@ -1,0 +1,59 @@
+// fleet_store: what the parts of the fleet have in common: the link to the store, the names of its keys, seals, and who we are.
+//
+// On main's loop. A store is not trusted: what has to be true stands sealed there, under a purpose and a name, so that it
+// cannot be moved. Knows no part.
+#pragma once
+
+#include "proxy/fleet/fleet_blocks.h"
+#include "proxy/fleet/fleet_key.h"
+#include "proxy/service/state.h"
+#include "proxy/store/store_link.h"
+
+enum {
+    FLEET_CALL_MS = 2000, // for an answer of the store
+    FLEET_KEY_CAP = 192,  // bytes of the name of a key in the store, with the NUL
+};
+
+// fleet_events is what the fleet has the process do.
+struct fleet_events {
+    void (*adopt_blocks)(struct service *service); // other proxies have changed blocks, or all were compared for the first time
+    bool (*keep_state)(struct service *service);   // what outlives a restart has changed
+};
+
+struct fleet_store {
+    struct fleet_events events;
+    struct service *service; // borrowed
+    struct store_link *link; // owned by fleet.c; NULL: nothing is shared
+    struct fleet_key *key;   // owned; of the configuration in force; NULL: nothing is shared
+    char prefix[STORE_PREFIX_CAP];
+    char instance[FLEET_INSTANCE_CAP];
+    bool is_ready;        // it answers, and its seals are ours: parts may ask
+    uint64_t alive_count; // instances, as the store said last; 0: never
+};
+
+// fleet_store_key writes the name of a key in the store: the prefix, then `name`, then `more` ("" allowed).
+struct slice fleet_store_key(const struct fleet_store *store, const char *name, const char *more,
+                             char out[FLEET_KEY_CAP]);
+
+// fleet_store_call asks the store as store_link_call does, with the usual deadline. False where the store is not ready.
+bool fleet_store_call(const struct fleet_store *store, const struct slice *words, size_t count,
+                      store_reply_function *on_reply, void *owner);
+
+// fleet_store_script likewise runs a script, with the usual deadline.
+bool fleet_store_script(const struct fleet_store *store, const struct store_script_call *call,
+                        store_reply_function *on_reply, void *owner);
+
+// fleet_script_init makes a script of a text in static memory.
+void fleet_script_init(const char *text, struct store_script *out);
+
+// fleet_store_seal seals `plain` under a purpose and a name. The caller frees the result; `*out_len` are its bytes. NULL without
+// memory or randomness.
+uint8_t *fleet_store_seal(const struct fleet_store *store, enum fleet_purpose purpose,
+                          const char *name, struct slice plain, size_t *out_len) MUST_USE;
+
+// fleet_store_open opens what was sealed so; the caller frees the result. NULL: it does not open, or there is no memory.
+uint8_t *fleet_store_open(const struct fleet_store *store, enum fleet_purpose purpose,
+                          const char *name, struct slice sealed, size_t *out_len) MUST_USE;
+
+// fleet_store_digest gives the digest of what stands in the store, by which a script compares it: 40 hexadecimal digits.
+void fleet_store_digest(struct slice value, uint8_t out[FLEET_SEAL_LEN]);

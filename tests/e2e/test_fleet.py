@@ -1,0 +1,240 @@
+"""Proxies that share a store act as one: blocks, orders and tickets; and whatever the store does, nothing is lost or believed."""
+
+import pytest
+
+from support.clocks import Clock
+from support.fleet import Fleet, fleet_of, state_of, wait_blocks, wait_members
+from support.proxy import run
+from support.scale import IS_SMALL, eventually
+from support.wire import Ending
+
+DENIED = "nowhere.test:443"
+
+
+@pytest.fixture
+def server(dns, origin):
+    dns.addresses("origin.test", "127.0.0.1")
+    return origin()
+
+
+@pytest.fixture
+def guest(pki):
+    return pki.ca.leaf("guest")
+
+
+@pytest.fixture
+def fleet(start, server, tmp_path):
+    made = Fleet(start, server, tmp_path)
+    made.store.start()
+    yield made
+    made.store.stop()
+
+
+def assert_shut_out(proxy, leaf):
+    assert "ACCESS_DENIED" in proxy.dial(leaf).refusal()
+
+
+def test_a_block_on_one_holds_on_all_and_on_those_that_start_later(fleet, guest):
+    one, two = fleet.proxy(), fleet.proxy()
+    there, other = two.tunnel(fleet.target, guest), two.tunnel(fleet.target)
+    one.control.block("guests")
+    two.assert_closed(there.id, "blocked")
+    assert there.read_to_end() == (b"", Ending.RESET)
+    for proxy in one, two:
+        assert_shut_out(proxy, guest)
+    later = fleet.proxy()
+    assert_shut_out(later, guest)
+    assert two.stderr.wait(r"blocked client:guests, by uid \d+ at instance ([0-9a-f]{16})")[1] == fleet_of(one)["instance"]
+    other.echo(b"untouched")
+    two.control.unblock("guests")
+    wait_blocks([], one, two, later)
+    for proxy in one, later:
+        proxy.tunnel(fleet.target, guest).echo(b"back again")
+    assert [each["op"] for each in state_of(later)["blocks"]] == ["unblock"]
+
+
+def test_what_is_changed_while_the_store_is_away_is_merged_and_an_empty_store_loses_nothing(fleet, guest):
+    one, two = fleet.proxy(), fleet.proxy()
+    one.control.block("--force", "before")
+    one.control.block("--force", "lifted")
+    wait_blocks(["client:before", "client:lifted"], two)
+    fleet.store.stop()
+    for proxy in one, two:
+        proxy.stderr.wait("the store does not answer")
+    one.control.block("guests")
+    two.control.block("--force", "elsewhere")
+    two.control.unblock("lifted")
+    assert_shut_out(one, guest)
+    assert fleet_of(two)["blocks"]["waiting"] >= 2
+    two.tunnel(fleet.target, guest).echo(b"nobody has told it yet")
+    fleet.store.start()  # it has lost everything
+    wait_blocks(["client:before", "client:elsewhere", "client:guests"], one, two)
+    assert_shut_out(two, guest)
+    eventually(lambda: len(fleet.store.hash("blocks")) == 4, "the store to have all of it again")
+    assert sum(fleet_of(proxy)["blocks"]["vanished"] for proxy in (one, two)) >= 1
+    later = fleet.proxy()
+    wait_blocks(["client:before", "client:elsewhere", "client:guests"], later)
+
+
+def test_what_is_forged_or_older_in_the_store_changes_nothing_and_is_said(fleet, guest):
+    one, two = fleet.proxy(), fleet.proxy()
+    one.control.block("guests")
+    wait_blocks(["client:guests"], two)
+    (name, blocked), = fleet.store.hash("blocks").items()
+    two.control.unblock("guests")
+    wait_blocks([], one)
+    eventually(lambda: fleet.store.hash("blocks")[name] != blocked, "the store to have the end")
+    one.control.block("guests")
+    wait_blocks(["client:guests"], two)
+    eventually(lambda: all(each["shared"] == 1 for proxy in (one, two) for each in state_of(proxy)["blocks"]), "it to be kept")
+
+    def put(value, *more):
+        fleet.store.ask("HSET", "sallyport:blocks", name, value, *more)
+        fleet.store.ask("INCR", "sallyport:rev")
+
+    put(blocked)  # an older one, that was good once
+    for kind in "rolled_back", "forged":
+        eventually(lambda: sum(fleet_of(proxy)["blocks"][kind] for proxy in (one, two)) >= 1, kind)
+        eventually(lambda: fleet.store.hash("blocks")[name] not in (blocked, b"forged"), "it to be repaired")
+        assert_shut_out(one, guest)
+        if kind == "rolled_back":
+            # The same words under another name are forged, too.
+            put(b"forged", "0" * 64, blocked)
+    assert any(proxy.stderr.wait("the store's blocks: .* forged") for proxy in (one, two))
+    wait_blocks(["client:guests"], one, two)
+    assert "!" in one.control.run("status", "--fleet").stdout
+
+
+def test_nobody_is_served_before_it_is_known_who_is_blocked(fleet, guest):
+    fleet.store.stop()
+    fresh = fleet.proxy(is_synchronised=False)
+    refused = fresh.ask(fleet.target)
+    fresh.assert_refused(refused, 503, "store_lost", action="error")
+    assert fleet_of(fresh)["blocks"]["known"] is False
+    fleet.store.start()
+    eventually(lambda: fleet_of(fresh)["blocks"]["known"], "the store to be read")
+    fresh.tunnel(fleet.target, guest).echo(b"now it is known")
+    fresh.control.block("guests")
+    eventually(lambda: state_of(fresh)["store"] and len(fleet.store.hash("blocks")) == 1, "it to be kept")
+    fresh.stop()
+    fleet.store.stop()
+    again = fleet.proxy(is_synchronised=False, folder=fresh.folder)  # it goes on by what it knows
+    assert_shut_out(again, guest)
+    again.tunnel(fleet.target).echo(b"served")
+    assert fleet_of(again)["store"]["state"] != "ready"
+
+
+def test_another_key_is_said_and_destroys_nothing(fleet, guest):
+    one = fleet.proxy()
+    one.control.block("guests")
+    eventually(lambda: len(fleet.store.hash("blocks")) == 1, "the store to have it")
+    before = fleet.store.hash("blocks")
+    wrong = fleet.proxy(is_synchronised=False, shared=fleet.shared(key_file=str(fleet.make_key("other.key"))))
+    assert "give all proxies the same key_file" in wrong.stderr.wait("does not open with `shared.key_file`.*")[0]
+    wrong.assert_refused(wrong.ask(fleet.target), 503, "store_lost", action="error")
+    assert "same key_file" in fleet_of(wrong)["store"]["problem"]
+    wrong.control.block("--force", "stray")
+    assert fleet.store.hash("blocks") == before
+    wait_blocks(["client:guests"], one)
+
+
+def test_kill_and_drain_reach_all_or_one_once_and_are_recorded_on_both_sides(fleet, guest):
+    one, two = fleet.proxy(), fleet.proxy()
+    wait_members(2, one, two)
+    mine, theirs, other = one.tunnel(fleet.target, guest), two.tunnel(fleet.target, guest), two.tunnel(fleet.target)
+    said = one.control.run("kill", "--fleet", "client:guests").stdout
+    assert said.count("killed: 1") == 2, said
+    for proxy, tunnel in (one, mine), (two, theirs):
+        proxy.assert_closed(tunnel.id, "killed")
+    told = two.audit.wait("admin", command="kill")
+    assert told["by"]["instance"] == fleet_of(one)["instance"] and told["argument"] == "client:guests"
+    assert told["order"] in one.control.admin("kill")["detail"]
+    assert one.control.admin("kill")["argument"] == "fleet client:guests"
+
+    # Shown once more by the store, it is not done again.
+    order = fleet.store.ask("LINDEX", "sallyport:orders", -1)
+    again = two.tunnel(fleet.target, guest)
+    fleet.store.ask("RPUSH", "sallyport:orders", order)
+    fleet.store.ask("RPUSH", "sallyport:orders", order[:16] + b"forged" + order[22:])
+    fleet.store.ask("INCR", "sallyport:orders:n")
+    two.stderr.wait("an order in the store is forged")
+    again.echo(b"still here")
+    other.echo(b"never meant")
+    assert len([each for each in two.audit.records("admin") if each["command"] == "kill"]) == 1
+
+    told = run("kill", "-c", one.config_path, "--on", "0000", "client:guests")
+    assert told.returncode == 1 and "no proxy" in told.stderr
+    again.close()
+    other.close()
+    one.control.run("drain", "--on", fleet_of(two)["instance"][:8])
+    assert two.wait_exit() == 0
+    one.tunnel(fleet.target).echo(b"not meant")
+
+
+@pytest.mark.skipif(IS_SMALL, reason="a sanitizer wants to be loaded before the clock's library")
+def test_a_proxy_whose_clock_is_wrong_obeys_no_order_and_says_why(fleet, guest, tmp_path):
+    clock = Clock(tmp_path)
+    one = fleet.proxy()
+    wrong = fleet.proxy(process={"environment": clock.environment})
+    clock.jump(3600)
+    wait_members(2, one, wrong)
+    tunnel = wrong.tunnel(fleet.target, guest)
+    told = run("kill", "-c", one.config_path, "--fleet", "client:guests")
+    assert told.returncode == 1 and "the clocks of the proxies have to agree" in told.stdout + told.stderr
+    tunnel.echo(b"it lives")
+    assert wrong.audit.wait("admin", command="kill")["result"] == "failed"
+    eventually(lambda: "its clock differs" in one.control.run("status", "--fleet").stdout, "the clock to be marked")
+    wrong.control.block("guests")  # blocks go by versions, and by no clock
+    wait_blocks(["client:guests"], one)
+
+
+def test_status_tells_of_all_and_where_their_configurations_differ(fleet):
+    one, two = fleet.proxy(), fleet.proxy()
+    wait_members(2, one, two)
+    members = one.control.ask(b"status fleet\n")[0]["fleet"]["members"]
+    assert {each["instance"] for each in members} == {fleet_of(one)["instance"], fleet_of(two)["instance"]}
+    assert [each["instance"] for each in members if each["self"]] == [fleet_of(one)["instance"]]
+    assert {each["pid"] for each in members} == {one.pid, two.pid}
+    for proxy in one, two:
+        assert proxy.ask(DENIED).status == 403
+    told = run("audit", "replay", "--config", one.config_path, one.audit.path, two.audit.path)
+    assert "2 decisions: 0 would change" in told.stdout + told.stderr, told
+    assert all(each["state"] == "serves" and each["version"] and each["certificate_ends"] for each in members)
+    two.reload(timeouts={"idle": "9m"})
+    eventually(lambda: fleet_of(one)["configs"] == 2, "the difference to be seen")
+    said = one.control.run("status", "--fleet").stdout
+    assert said.count("! config") == 2 and fleet_of(two)["instance"][:8] in said
+
+
+def test_a_ticket_of_one_is_good_at_another_and_an_older_set_is_not_taken(fleet):
+    one, two = fleet.proxy(), fleet.proxy()
+    eventually(lambda: fleet_of(two)["tickets"]["shared"] and fleet_of(one)["tickets"]["shared"], "secrets")
+    two._contexts = one._contexts  # one client, to which both are the same server
+    first = one.connect()
+    assert first.ask(DENIED).status == 403
+    session = first.tls.session
+    first.close()
+    again = two.dial(session=session).handshake()
+    assert two.decision(again.ask(DENIED).id)["tls"]["resumed"] is True
+    good = fleet.store.ask("GET", "sallyport:tickets")
+    fleet.store.ask("SET", "sallyport:tickets", b"forged" + good)
+    eventually(lambda: fleet.store.ask("GET", "sallyport:tickets") not in (None, b"forged" + good), "the set to be repaired")
+    eventually(lambda: sum(fleet_of(proxy)["tickets"]["refused"] for proxy in (one, two)) >= 1, "it to be said")
+    assert two.decision(two.dial(session=session).handshake().ask(DENIED).id)["tls"]["resumed"] is True
+
+
+def test_blocks_of_the_fleet_go_over_an_upgrade_and_hold_in_the_old_process(fleet, guest):
+    one, two = fleet.proxy(), fleet.proxy()
+    one.control.block("--force", "earlier")
+    wait_blocks(["client:earlier"], two)
+    old = two.tunnel(fleet.target, guest)
+    two.control.run("upgrade")
+    two.pid = two.control.status()["pid"]
+    wait_blocks(["client:earlier"], two)
+    new = two.tunnel(fleet.target, guest)
+    one.control.block("guests")
+    for tunnel in old, new:
+        two.assert_closed(tunnel.id, "blocked")
+    wait_blocks(["client:earlier", "client:guests"], two)
+    two.control.unblock("earlier")
+    wait_blocks(["client:guests"], one)
