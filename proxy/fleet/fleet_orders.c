@@ -237,6 +237,13 @@ bool fleet_issuers_note(struct fleet_issuers *issuers, const char *issuer, uint6
 
 // -- answers
 
+void fleet_order_answer_name(const char *id, const char *instance, char out[FLEET_ANSWER_NAME_CAP])
+{
+    struct text text;
+    text_init(&text, out, FLEET_ANSWER_NAME_CAP);
+    text_append_format(&text, "%s:%s", id, instance);
+}
+
 enum { A_V, A_INSTANCE, A_RESULT, A_MESSAGE, A_COUNT };
 static const struct json_member answer_rows[A_COUNT] = {
     [A_V] = {"v", JSON_INTEGER, "a whole number"},

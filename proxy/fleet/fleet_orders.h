@@ -17,6 +17,7 @@ enum {
     FLEET_ORDER_ID_CAP = 17,
     FLEET_ANSWER_TEXT_MAX = 2048, // bytes
     FLEET_ANSWER_MESSAGE_CAP = 513,
+    FLEET_ANSWER_NAME_CAP = 2 * FLEET_INSTANCE_CAP, // with the NUL
 };
 
 #define FLEET_VERB_TABLE(X)                                                                        \
@@ -91,6 +92,9 @@ bool fleet_issuers_note(struct fleet_issuers *issuers, const char *issuer,
                         uint64_t number) MUST_USE;
 
 // -- answers
+
+// fleet_order_answer_name writes the name under which the answer of an instance to the order `id` is sealed.
+void fleet_order_answer_name(const char *id, const char *instance, char out[FLEET_ANSWER_NAME_CAP]);
 
 struct fleet_order_answer {
     char instance[FLEET_INSTANCE_CAP];

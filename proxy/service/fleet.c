@@ -35,6 +35,7 @@ struct fleet {
     struct fleet_blocking *blocking; // owned, like the other parts
     struct fleet_presence *presence;
     struct fleet_tickets *tickets;
+    struct fleet_obedience *obedience;
     struct fleet_commands *commands;
     bool is_connected;  // the link is ready
     bool was_connected; // ever
@@ -67,6 +68,7 @@ static void end_parts(struct fleet *fleet)
     fleet_tickets_on_lost(fleet->tickets);
     fleet_presence_on_lost(fleet->presence);
     fleet_commands_on_lost(fleet->commands);
+    fleet_obedience_on_lost(fleet->obedience);
 }
 
 // distrust says that what stands in the store is not sealed by our key.
@@ -161,7 +163,7 @@ static void on_beat(void *owner, const struct resp *answer)
     if (!fleet->has_left) {
         fleet_blocking_on_beat(fleet->blocking, numbers[REVISION]);
         fleet_tickets_on_beat(fleet->tickets);
-        fleet_commands_on_beat(fleet->commands, numbers[ORDERS]);
+        fleet_obedience_on_beat(fleet->obedience, numbers[ORDERS]);
     }
     fleet_presence_on_beat(fleet->presence);
 }
@@ -292,9 +294,11 @@ static bool make_parts(struct fleet *fleet)
     fleet->blocking = fleet_blocking_create(&fleet->store);
     fleet->presence = fleet_presence_create(&fleet->store);
     fleet->tickets = fleet_tickets_create(&fleet->store);
+    fleet->obedience = fleet_obedience_create(&fleet->store);
     if (fleet->presence != NULL)
         fleet->commands = fleet_commands_create(&fleet->store, fleet->presence);
-    return fleet->blocking != NULL && fleet->tickets != NULL && fleet->commands != NULL;
+    return fleet->blocking != NULL && fleet->tickets != NULL && fleet->obedience != NULL &&
+           fleet->commands != NULL;
 }
 
 // begin_sharing goes by `snapshot`, which shares something.
@@ -358,6 +362,7 @@ void fleet_destroy(struct fleet *fleet)
         return;
     disconnect(fleet);
     fleet_commands_destroy(fleet->commands);
+    fleet_obedience_destroy(fleet->obedience);
     fleet_tickets_destroy(fleet->tickets);
     fleet_presence_destroy(fleet->presence);
     fleet_blocking_destroy(fleet->blocking);
@@ -446,6 +451,7 @@ void fleet_leave(struct fleet *fleet)
     fleet_blocking_on_lost(fleet->blocking);
     fleet_tickets_on_lost(fleet->tickets);
     fleet_commands_on_lost(fleet->commands);
+    fleet_obedience_on_lost(fleet->obedience);
 }
 
 bool fleet_is_shared(const struct fleet *fleet)
@@ -506,11 +512,14 @@ bool fleet_is_ready(const struct fleet *fleet, struct text *out)
     return !is_unknown && !is_refusing;
 }
 
-static void add_number(struct exposition *out, const char *name, const char *help, uint64_t value)
+// add_gauge adds a gauge, without a sample where nothing is shared.
+static void add_gauge(struct exposition *out, const char *name, const char *help, bool is_shared,
+                      uint64_t value)
 {
     const struct family family = {.name = name, .kind = FAMILY_GAUGE, .help = help};
     exposition_add_family(out, &family);
-    exposition_add_count(out, NULL, 0, value);
+    if (is_shared)
+        exposition_add_count(out, NULL, 0, value);
 }
 
 // add_link adds what is known of the connection.
@@ -528,8 +537,6 @@ static void add_link(const struct fleet *fleet, struct exposition *out)
                                           .unit = "seconds",
                                           .help = "How long the store's answers took."};
     const struct store_facts *facts = store_link_facts(fleet->store.link);
-    add_number(out, "sallyport_store_up", "1 while the store that the fleet shares answers.",
-               facts->state == STORE_READY);
     exposition_add_family(out, &calls);
     exposition_add_count(out, NULL, 0, facts->calls);
     exposition_add_family(out, &failures);
@@ -538,37 +545,27 @@ static void add_link(const struct fleet *fleet, struct exposition *out)
     exposition_add_histogram(out, &histogram_waits, &facts->latency);
 }
 
-static void add_result(struct exposition *out, const char *name, const char *value, uint64_t count)
-{
-    const struct label label = {name, value};
-    exposition_add_count(out, &label, 1, count);
-}
-
 void fleet_metrics(const struct fleet *fleet, struct exposition *out)
 {
-    static const struct family orders = {.name = "sallyport_fleet_orders",
-                                         .kind = FAMILY_COUNTER,
-                                         .help = "Orders of other proxies, by what came of them."};
-    uint64_t done = 0;
-    uint64_t refused = 0;
-    uint64_t forged = 0;
-    if (!fleet_is_shared(fleet))
-        return;
-    add_link(fleet, out);
-    add_number(
+    const bool is_shared = fleet_is_shared(fleet);
+    add_gauge(out, "sallyport_store_up", "1 while the store that the fleet shares answers.",
+              is_shared, is_shared && fleet->is_connected);
+    add_gauge(
         out, "sallyport_fleet_trusted",
         "0 while what is in the store is not sealed by our key, or the store was not reached.",
-        fleet->store.is_ready);
-    add_number(out, "sallyport_fleet_blocks_known",
-               "0 while it is not known who is blocked, and so every request is refused.",
-               !fleet->store.service->are_blocks_unknown);
+        is_shared, is_shared && fleet->store.is_ready);
+    add_gauge(out, "sallyport_fleet_blocks_known",
+              "0 while it is not known who is blocked, and so every request is refused.", is_shared,
+              is_shared && !fleet->store.service->are_blocks_unknown);
+    add_gauge(out, "sallyport_fleet_configs_differ",
+              "1 when configurations have differed for more than a minute.", is_shared,
+              is_shared && fleet_presence_differs(fleet->presence));
+    fleet_blocking_metrics(is_shared ? fleet->blocking : NULL, out);
+    if (!is_shared)
+        return;
+    add_link(fleet, out);
     fleet_presence_metrics(fleet->presence, out);
-    fleet_blocking_metrics(fleet->blocking, out);
-    fleet_commands_counts(fleet->commands, &done, &refused, &forged);
-    exposition_add_family(out, &orders);
-    add_result(out, "result", "done", done);
-    add_result(out, "result", "failed", refused);
-    add_result(out, "result", "forged", forged);
+    fleet_obedience_metrics(fleet->obedience, out);
 }
 
 static void add_store(const struct fleet *fleet, struct text *out)

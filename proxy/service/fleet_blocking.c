@@ -464,10 +464,11 @@ void fleet_blocking_metrics(const struct fleet_blocking *blocking, struct exposi
         .kind = FAMILY_GAUGE,
         .help = "Changes of blocks that the store does not have yet."};
     exposition_add_family(out, &findings);
-    for (size_t i = 0; i < sizeof shown / sizeof *shown; i++) {
+    for (size_t i = 0; blocking != NULL && i < sizeof shown / sizeof *shown; i++) {
         const struct label label = {"finding", fleet_finding_name(shown[i])};
         exposition_add_count(out, &label, 1, blocking->totals[shown[i]]);
     }
     exposition_add_family(out, &waiting);
-    exposition_add_count(out, NULL, 0, count_due(blocking));
+    if (blocking != NULL)
+        exposition_add_count(out, NULL, 0, count_due(blocking));
 }

@@ -32,7 +32,7 @@ void fleet_blocking_push(struct fleet_blocking *blocking);
 // fleet_blocking_has_compared tells whether all was compared since the store became ready for the first time.
 bool fleet_blocking_has_compared(const struct fleet_blocking *blocking);
 
-// fleet_blocking_status adds members of an object to `out`, fleet_blocking_metrics families.
+// fleet_blocking_status adds members of an object to `out`; fleet_blocking_metrics families, without samples for NULL.
 void fleet_blocking_status(const struct fleet_blocking *blocking, struct text *out);
 void fleet_blocking_metrics(const struct fleet_blocking *blocking, struct exposition *out);
 

@@ -1,25 +1,19 @@
 // An order of ours: first the members are read again, then the order is put down, then answers are looked for until all are
-// there or the time is over, then it is done here. An order of others: judged once, done once, answered once.
+// there or the time is over, then it is done here.
 #include "proxy/service/fleet_commands.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
-#include <sys/queue.h>
 #include <sys/random.h>
 
 #include "auth/base/json.h"
-#include "proxy/audit/audit_log.h"
 #include "proxy/clock/clock.h"
-#include "proxy/log/log.h"
 #include "proxy/service/fleet_doing.h"
 
 enum {
-    ISSUED_MAX = 8,   // orders of ours under way
-    OBEYED_MAX = 32,  // of others
-    WAIT_MS = 3000,   // for everything
-    KEPT_ORDERS = 16, // in the store
+    ISSUED_MAX = 8, // orders of ours under way
+    WAIT_MS = 3000, // for everything
     ORDERS_LIFE_MS = 300000,
-    DONE_LIFE_MS = 60000,
     ANSWER_PAGE = 200,
 };
 
@@ -28,11 +22,6 @@ static const char order_text[] = "redis.call('RPUSH', KEYS[1], ARGV[1])\n"
                                  "redis.call('LTRIM', KEYS[1], -ARGV[2], -1)\n"
                                  "redis.call('PEXPIRE', KEYS[1], ARGV[3])\n"
                                  "return redis.call('INCR', KEYS[2])\n";
-
-// KEYS: the answers to one order. ARGV: who answers, what, for how many ms it is kept.
-static const char answer_text[] = "redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])\n"
-                                  "redis.call('PEXPIRE', KEYS[1], ARGV[3])\n"
-                                  "return 1\n";
 
 enum stage {
     STAGE_FREE,
@@ -71,33 +60,14 @@ struct issued {
     struct errinfo problem; // why nothing was told to anybody; "": it was
 };
 
-// obeyed is an order of another that is being done.
-struct obeyed {
-    LIST_ENTRY(obeyed) link;
-    struct fleet_commands *commands; // borrowed
-    struct fleet_order order;        // owned
-    struct fleet_doing doing;
-};
-
-LIST_HEAD(obeyed_list, obeyed);
-
 struct fleet_commands {
     struct fleet_store *store;       // borrowed
     struct fleet_presence *presence; // borrowed
     struct store_script order;
-    struct store_script answer;
-    struct fleet_issuers *issuers; // owned
-    struct obeyed_list obeyed;     // owned
     struct issued issued[ISSUED_MAX];
-    uint64_t number;     // of the last order of ours
-    uint64_t sent;       // of the last one that others were told
-    int64_t order_count; // as the store said last; -1: never
-    size_t obeyed_count;
-    uint64_t done;
-    uint64_t refused;
-    uint64_t forged;
-    bool is_forgery_said;
-    ev_timer look; // while answers are waited for
+    uint64_t number; // of the last order of ours
+    uint64_t sent;   // of the last one that others were told
+    ev_timer look;   // while answers are waited for
 };
 
 static void advance(struct issued *issued);
@@ -123,27 +93,12 @@ struct fleet_commands *fleet_commands_create(struct fleet_store *store,
     struct fleet_commands *commands = calloc(1, sizeof *commands);
     if (commands == NULL)
         return NULL;
-    commands->issuers = fleet_issuers_create();
-    if (commands->issuers == NULL) {
-        free(commands);
-        return NULL;
-    }
     commands->store = store;
     commands->presence = presence;
-    commands->order_count = -1;
     fleet_script_init(order_text, &commands->order);
-    fleet_script_init(answer_text, &commands->answer);
     ev_timer_init(&commands->look, on_look, 0.1, 0.1);
     commands->look.data = commands;
     return commands;
-}
-
-static void forget(struct obeyed *obeyed)
-{
-    obeyed->commands->obeyed_count--;
-    LIST_REMOVE(obeyed, link);
-    fleet_order_deinit(&obeyed->order);
-    free(obeyed);
 }
 
 static void release(struct issued *issued)
@@ -160,221 +115,17 @@ void fleet_commands_destroy(struct fleet_commands *commands)
     fleet_commands_on_lost(commands);
     for (size_t i = 0; i < ISSUED_MAX; i++)
         release(&commands->issued[i]);
-    while (!LIST_EMPTY(&commands->obeyed))
-        forget(LIST_FIRST(&commands->obeyed));
-    fleet_issuers_destroy(commands->issuers);
     free(commands);
-}
-
-// -- orders of others
-
-// record makes the `admin` record of an order of another.
-static void record(struct fleet_commands *commands, const struct fleet_order *order, bool is_done,
-                   const char *message)
-{
-    char argument[2 * FLEET_ORDER_ARGUMENT_CAP];
-    struct text text;
-    text_init(&text, argument, sizeof argument);
-    text_append_string(&text, order->argument);
-    const struct audit_admin admin = {.now_ms = wall_clock_ms(),
-                                      .command = fleet_verb_name(order->verb),
-                                      .argument = text.len == 0 ? NULL : argument,
-                                      .uid = order->uid,
-                                      .instance = order->issuer,
-                                      .order = order->id,
-                                      .result = is_done ? "ok" : "failed",
-                                      .detail = message};
-    audit_log_submit_bounded(commands->store->service->shared.audit, AUDIT_KIND_ADMIN,
-                             audit_admin_create(&admin), 1);
-}
-
-static void on_ignored(void *owner, const struct resp *answer)
-{
-    (void)owner;
-    (void)answer; // the one that waits for it learns that there was no answer
-}
-
-// answer_name gives the name under which the answer of an instance to an order is sealed.
-static void answer_name(const char *id, const char *instance, char out[2 * FLEET_INSTANCE_CAP + 1])
-{
-    struct text text;
-    text_init(&text, out, 2 * FLEET_INSTANCE_CAP + 1);
-    text_append_format(&text, "%s:%s", id, instance);
-}
-
-// send_answer tells the issuer.
-static void send_answer(struct fleet_commands *commands, const struct fleet_order *order,
-                        bool is_done, const char *message)
-{
-    const struct fleet_store *store = commands->store;
-    char key[FLEET_KEY_CAP];
-    char name[2 * FLEET_INSTANCE_CAP + 1];
-    char plain_data[FLEET_ANSWER_TEXT_MAX];
-    char life[16];
-    struct text plain;
-    struct text life_text;
-    struct fleet_order_answer answer = {.is_done = is_done};
-    size_t len = 0;
-    (void)string_copy(answer.instance, sizeof answer.instance, slice_of_string(store->instance));
-    (void)string_copy(answer.message, sizeof answer.message,
-                      slice_first(slice_of_string(message), FLEET_ANSWER_MESSAGE_CAP - 1));
-    text_init(&plain, plain_data, sizeof plain_data);
-    fleet_order_answer_format(&answer, &plain);
-    answer_name(order->id, store->instance, name);
-    uint8_t *sealed = fleet_store_seal(store, FLEET_PURPOSE_ANSWER, name, text_slice(&plain), &len);
-    if (sealed == NULL)
-        return;
-    text_init(&life_text, life, sizeof life);
-    text_append_format(&life_text, "%d", (int)DONE_LIFE_MS);
-    const struct slice keys[] = {fleet_store_key(store, "done:", order->id, key)};
-    const struct slice arguments[] = {slice_of_string(store->instance), slice_of(sealed, len),
-                                      text_slice(&life_text)};
-    const struct store_script_call call = {.script = &commands->answer,
-                                           .keys = keys,
-                                           .key_count = 1,
-                                           .arguments = arguments,
-                                           .argument_count = 3};
-    (void)fleet_store_script(store, &call, on_ignored, commands); // it learns that there was none
-    free(sealed);
-}
-
-// conclude counts, records and answers.
-static void conclude(struct fleet_commands *commands, const struct fleet_order *order, bool is_done,
-                     const char *message)
-{
-    if (is_done)
-        commands->done++;
-    else
-        commands->refused++;
-    log_info(LOG_ADMIN, "fleet: instance %s, uid %u: %s %.200s: %.200s", order->issuer,
-             (unsigned)order->uid, fleet_verb_name(order->verb), order->argument, message);
-    record(commands, order, is_done, message);
-    send_answer(commands, order, is_done, message);
-}
-
-static void on_obeyed(void *arg, bool is_done, const char *message)
-{
-    struct obeyed *obeyed = arg;
-    conclude(obeyed->commands, &obeyed->order, is_done, message);
-    forget(obeyed);
-}
-
-// say_clock explains why an order of the wrong time is not obeyed.
-static void say_clock(const struct fleet_order *order, int64_t now_ms, struct errinfo *out)
-{
-    (void)errinfo_set(out, ERR_OK,
-                      "not done: by the clock of this machine the order is from %.1f s %s; the "
-                      "clocks of the proxies have to agree within %d s",
-                      (double)(now_ms > order->issued_ms ? now_ms - order->issued_ms
-                                                         : order->issued_ms - now_ms) /
-                          1000.,
-                      now_ms > order->issued_ms ? "ago" : "ahead",
-                      (int)(FLEET_ORDER_SKEW_MS / 1000));
-}
-
-// obey does an order, and takes it over.
-static void obey(struct fleet_commands *commands, struct fleet_order *order)
-{
-    struct obeyed *obeyed = commands->obeyed_count == OBEYED_MAX ? NULL : calloc(1, sizeof *obeyed);
-    if (obeyed == NULL) {
-        conclude(commands, order, false, "not done: no memory, or too many orders at once");
-        fleet_order_deinit(order);
-        return;
-    }
-    *obeyed = (struct obeyed){.commands = commands, .order = *order};
-    commands->obeyed_count++;
-    LIST_INSERT_HEAD(&commands->obeyed, obeyed, link);
-    fleet_do(&obeyed->doing, commands->store->service, obeyed->order.verb, obeyed->order.argument,
-             on_obeyed, obeyed);
-}
-
-// judge decides about an order, which it takes over.
-static void judge(struct fleet_commands *commands, struct fleet_order *order)
-{
-    const int64_t now_ms = wall_clock_ms();
-    const char *self = commands->store->instance;
-    struct errinfo message = {.text = "not done: it would hold for longer than orders do"};
-    const enum fleet_judgement judgement = fleet_order_judge(
-        order, self, fleet_issuers_last(commands->issuers, order->issuer), now_ms);
-    const bool is_for_us = judgement != FLEET_NOT_MEANT && judgement != FLEET_REPEATED;
-    if (is_for_us && !fleet_issuers_note(commands->issuers, order->issuer, order->number)) {
-        conclude(commands, order, false, "not done: too many other proxies have given orders");
-    } else if (judgement == FLEET_OBEY) {
-        obey(commands, order);
-        return;
-    } else if (is_for_us) {
-        if (judgement != FLEET_TOO_LONG)
-            say_clock(order, now_ms, &message);
-        log_warning(LOG_FLEET_ALARM, "fleet: an order of instance %s: %s", order->issuer,
-                    message.text);
-        conclude(commands, order, false, message.text);
-    }
-    fleet_order_deinit(order);
-}
-
-static void on_order(void *owner, const struct resp *answer)
-{
-    struct fleet_commands *commands = owner;
-    struct fleet_order order = {0};
-    struct errinfo info;
-    char id[FLEET_ORDER_ID_CAP];
-    size_t len = 0;
-    if (answer == NULL || answer->kind != RESP_STRING)
-        return;
-    (void)string_copy(id, sizeof id, slice_first(answer->text, FLEET_ORDER_ID_CAP - 1));
-    uint8_t *plain = fleet_store_open(commands->store, FLEET_PURPOSE_ORDER, id,
-                                      slice_from(answer->text, FLEET_ORDER_ID_CAP - 1), &len);
-    if (plain != NULL && fleet_order_parse(slice_of(plain, len), &order, &info) == ERR_OK &&
-        strcmp(order.id, id) == 0) {
-        judge(commands, &order);
-    } else {
-        fleet_order_deinit(&order);
-        commands->forged++;
-        if (!commands->is_forgery_said)
-            log_error(LOG_FLEET_ALARM, "fleet: an order in the store is forged, and is not obeyed: "
-                                       "somebody else writes to the store");
-        commands->is_forgery_said = true;
-    }
-    free(plain);
-}
-
-// read_orders reads those that are there, the oldest first: what was seen before is known by its number.
-static void read_orders(struct fleet_commands *commands)
-{
-    char key[FLEET_KEY_CAP];
-    const struct slice list = fleet_store_key(commands->store, "orders", "", key);
-    for (int i = KEPT_ORDERS; i >= 1; i--) {
-        char index_data[16];
-        struct text index;
-        text_init(&index, index_data, sizeof index_data);
-        text_append_format(&index, "-%d", i);
-        const struct slice words[] = {SLICE_LITERAL("LINDEX"), list, text_slice(&index)};
-        if (!fleet_store_call(commands->store, words, 3, on_order, commands))
-            return;
-    }
-}
-
-void fleet_commands_on_beat(struct fleet_commands *commands, int64_t order_count)
-{
-    if (!commands->store->is_ready || order_count == commands->order_count)
-        return;
-    commands->order_count = order_count;
-    read_orders(commands);
 }
 
 void fleet_commands_on_lost(struct fleet_commands *commands)
 {
-    if (commands->store->link != NULL)
-        store_link_forget(commands->store->link, commands);
     for (size_t i = 0; i < ISSUED_MAX; i++) {
         if (commands->store->link != NULL)
             store_link_forget(commands->store->link, &commands->issued[i]);
         commands->issued[i].is_asking = false;
     }
-    commands->order_count = -1;
 }
-
-// -- orders of ours
 
 static struct heard *find(struct issued *issued, struct slice instance)
 {
@@ -425,14 +176,14 @@ static void fail(struct issued *issued, const char *why)
 // take_answer notes what one has answered, if it is really from that one.
 static void take_answer(struct issued *issued, struct slice instance, struct slice sealed)
 {
-    char name[2 * FLEET_INSTANCE_CAP + 1];
+    char name[FLEET_ANSWER_NAME_CAP];
     struct fleet_order_answer answer;
     struct errinfo info;
     size_t len = 0;
     struct heard *heard = find(issued, instance);
     if (heard == NULL || heard->is_answered)
         return;
-    answer_name(issued->id, heard->instance, name);
+    fleet_order_answer_name(issued->id, heard->instance, name);
     uint8_t *plain =
         fleet_store_open(issued->commands->store, FLEET_PURPOSE_ANSWER, name, sealed, &len);
     if (plain != NULL && fleet_order_answer_parse(slice_of(plain, len), &answer, &info) == ERR_OK) {
@@ -522,7 +273,7 @@ static bool put_down(struct issued *issued, const struct fleet_order *order)
     struct text life;
     size_t len = 0;
     text_init(&kept, numbers[0], sizeof numbers[0]);
-    text_append_format(&kept, "%d", (int)KEPT_ORDERS);
+    text_append_format(&kept, "%d", (int)FLEET_ORDERS_KEPT);
     text_init(&life, numbers[1], sizeof numbers[1]);
     text_append_format(&life, "%d", (int)ORDERS_LIFE_MS);
     uint8_t *sealed = seal_order(commands, order, &len);
@@ -731,12 +482,4 @@ struct fleet_commands_result fleet_commands_look(struct fleet_commands *commands
     tell(issued, out);
     release(issued);
     return result;
-}
-
-void fleet_commands_counts(const struct fleet_commands *commands, uint64_t *out_done,
-                           uint64_t *out_refused, uint64_t *out_forged)
-{
-    *out_done = commands->done;
-    *out_refused = commands->refused;
-    *out_forged = commands->forged;
 }

@@ -1,4 +1,4 @@
-// fleet_commands: orders to other proxies, and orders of others: kill and drain. What was told, done and answered.
+// fleet_commands: orders to other proxies: kill and drain. Who was told, and what they have answered.
 //
 // On main's loop. An order of ours goes to the instances that are known when it is given, each of which does it once. One of
 // ours that means this process too is done here last, without the store.
@@ -6,6 +6,7 @@
 
 #include "auth/base/text.h"
 #include "proxy/fleet/fleet_orders.h"
+#include "proxy/service/fleet_obedience.h"
 #include "proxy/service/fleet_presence.h"
 
 struct fleet_commands;
@@ -15,10 +16,8 @@ struct fleet_commands *fleet_commands_create(struct fleet_store *store,
                                              struct fleet_presence *presence) MUST_USE;
 void fleet_commands_destroy(struct fleet_commands *commands);
 
-// fleet_commands_on_lost and _on_beat: the store does not answer any more; it has answered a beat, and has given out so many
-// orders.
+// fleet_commands_on_lost: the store does not answer any more.
 void fleet_commands_on_lost(struct fleet_commands *commands);
-void fleet_commands_on_beat(struct fleet_commands *commands, int64_t order_count);
 
 // fleet_commands_issue gives an order. `only`: the beginning of one instance, or "" for all. `*out_number` is its number here.
 // ERR_INPUT, ERR_AGAIN or ERR_SYSTEM with a sentence.
@@ -36,7 +35,3 @@ struct fleet_commands_result {
 // fleet_commands_look tells it. When it is over, the answers are added to `out` as a line of JSON, and the order is forgotten.
 struct fleet_commands_result fleet_commands_look(struct fleet_commands *commands, uint64_t number,
                                                  struct text *out);
-
-// fleet_commands_metrics gives how many orders of others were done, refused (late, or what they ask for failed), and did not open.
-void fleet_commands_counts(const struct fleet_commands *commands, uint64_t *out_done,
-                           uint64_t *out_refused, uint64_t *out_forged);

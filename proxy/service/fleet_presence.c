@@ -383,9 +383,6 @@ void fleet_presence_metrics(const struct fleet_presence *presence, struct exposi
               members_count(presence->members));
     add_gauge(out, "sallyport_fleet_configs", "Different configurations of those that serve.",
               presence->different);
-    add_gauge(out, "sallyport_fleet_configs_differ",
-              "1 when configurations have differed for more than a minute.",
-              fleet_presence_differs(presence));
     exposition_add_family(out, &forged);
     exposition_add_count(out, NULL, 0, presence->forged);
 }
