@@ -61,7 +61,8 @@ def test_curl_gets_the_origins_body(proxy, website):
     assert (result.returncode, result.stdout) == (0, PAGE), result.stderr
     close = proxy.audit.wait("close")
     assert close["status"] == 200
-    assert close["reason"] in ("client_closed", "upstream_closed")  # both end at the same time
+    # Both end at the same time. curl 8.14 ends its TLS to the proxy without a close_notify.
+    assert close["reason"] in ("client_closed", "upstream_closed", "client_truncated")
     assert close["bytes"]["down"] > len(PAGE)
 
 
@@ -171,6 +172,9 @@ def test_requests_reaches_a_plain_origin(plain_proxy, plain_site, pki):
 
         def cert_verify(self, *_arguments):
             pass
+
+        def build_connection_pool_key_attributes(self, *arguments):
+            return super().build_connection_pool_key_attributes(*arguments)[0], {}
 
     made = requests.Session()
     made.trust_env = False
