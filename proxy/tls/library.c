@@ -7,6 +7,12 @@
 #include "auth/base/date.h"
 #include "proxy/tls/groups.h"
 
+#ifdef __x86_64__
+enum { HAS_VAES = BORINGSSL_ORIGIN_HAS_VAES };
+#else
+enum { HAS_VAES = 0 }; // it is in the sources, and not in the program
+#endif
+
 enum { OLD_S = 2 * 36525 * 864, COMMIT_SHOWN = 12 }; // two years of 365.25 days
 
 struct tls_library tls_library_describe(void)
@@ -15,7 +21,7 @@ struct tls_library tls_library_describe(void)
                                 .commit = BORINGSSL_ORIGIN_COMMIT,
                                 .date_s = BORINGSSL_ORIGIN_DATE_S,
                                 .api = BORINGSSL_API_VERSION,
-                                .has_vaes = BORINGSSL_ORIGIN_HAS_VAES,
+                                .has_vaes = HAS_VAES,
                                 .has_ml_kem = tls_group_is_there(TLS_GROUP_X25519MLKEM768)};
 }
 

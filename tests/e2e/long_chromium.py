@@ -11,6 +11,7 @@ import pytest
 
 from support.browsers import HOSTS, RESOURCES, good, import_into_nss, recipe, tunnels_by_connection
 from support.browsers import folder, proxy, website  # noqa: F401 - fixtures
+from support.proxy import run
 
 # What its window shows as ERR_...
 TUNNEL_CONNECTION_FAILED, PROXY_CONNECTION_FAILED = -111, -130
@@ -58,6 +59,8 @@ def test_chromium_opens_a_page_with_the_p12(browse, website):
     page, errors = browse(f"https://127.0.0.1:{website}/")
     assert "the origin's own words" in page and not errors & {TUNNEL_CONNECTION_FAILED, PROXY_CONNECTION_FAILED}
     allowed = browse.proxy.audit.records("decision", decision__action="allow")
+    has_hybrid = json.loads(run("version", "--json").stdout)["boringssl"]["ml_kem"]
+    assert {each["tls"]["group"] for each in allowed} == {"X25519MLKEM768" if has_hybrid else "X25519"}
     assert allowed and allowed[0]["client"]["cn"] == "browser"
 
 
