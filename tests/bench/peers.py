@@ -12,9 +12,13 @@ import signal
 import socket
 import subprocess
 import time
+from pathlib import Path
 
 import receivers
 from measure import tree
+from support.unit_calls import restriction
+
+UNIT = Path(__file__).resolve().parents[2] / "tools/deliver/systemd/sallyport.service"
 
 TUNNELS = 10000
 
@@ -288,7 +292,17 @@ class KeysApart(Sallyport):
     process = "process: {keys: apart}\n"
 
 
-KEYS = [Here, KeysApart]
+class KeysApartInUnit(KeysApart):
+    """With the system calls of the shipped unit: who signs cannot choose its processor."""
+
+    name = "unit"
+    title = "keys apart, in the unit"
+
+    def launch(self, *arguments, **options):
+        super().launch(*arguments, preexec_fn=restriction(UNIT.read_text(encoding="utf-8")), **options)
+
+
+KEYS = [Here, KeysApart, KeysApartInUnit]
 
 
 class Sleeping(Sallyport):

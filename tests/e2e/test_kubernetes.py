@@ -7,6 +7,7 @@ import importlib.machinery
 import importlib.util
 import json
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -167,20 +168,23 @@ def test_what_a_template_says_is_written():
 @pytest.mark.parametrize("variant", [each for each in VARIANTS if each.startswith("proxy")])
 def test_the_configuration_of_a_chart_is_a_good_one(variant, pki, tmp_path):
     things = made(variant)
+    config, keys, state = (tmp_path / name for name in ("config", "keys", "state"))
+    for folder in (config, keys, state):
+        folder.mkdir()
     for name, text in find(things, "ConfigMap")["data"].items():
-        (tmp_path / name).write_text(text)
-    for name, path in (
-        *(("tls.crt", pki.server.chain), ("tls.key", pki.server.key), ("clients-ca.crt", pki.ca.path)),
-        ("clients-ca.crl", pki.ca.crl()),
+        (config / name).write_text(text)
+    for place, path in (
+        *((keys / "tls.crt", pki.server.chain), (keys / "tls.key", pki.server.key)),
+        *((config / "clients-ca.crt", pki.ca.path), (config / "clients-ca.crl", pki.ca.crl())),
     ):
-        (tmp_path / name).symlink_to(path)
-    (tmp_path / "clients.d").mkdir()  # of a team that has no clients yet
-    text = (tmp_path / "sallyport.yaml").read_text()
-    for folder in ("/run/sallyport/", "/var/lib/sallyport/"):
-        text, count = re.subn(folder, f"{tmp_path}/", text)
-        assert count == 1, text
-    (tmp_path / "sallyport.yaml").write_text(text)
-    result = run("check", "-c", tmp_path / "sallyport.yaml", "--json")
+        shutil.copy(path, place)
+    (config / "clients.d").mkdir()  # of a team that has no clients yet
+    text = (config / "sallyport.yaml").read_text()
+    for folder, there, count in (("/run/sallyport/", state, 1), ("/var/lib/sallyport/", state, 1), ("/etc/sallyport-keys/", keys, 2)):
+        assert text.count(folder) == count, text
+        text = text.replace(folder, f"{there}/")
+    (config / "sallyport.yaml").write_text(text)
+    result = run("check", "-c", config / "sallyport.yaml", "--json")
     warnings = [each["message"] for each in json.loads(result.stdout)["findings"] if each["severity"] == "warning"]
     expected = ["there are no `clients`"] if "little" in variant else []
     assert result.returncode == 0, result.stdout
