@@ -44,6 +44,7 @@
     /* other proxies, and the store that they share */                                             \
     X(LOG_STORE_LOST, "store_lost")                                                                \
     X(LOG_STORE_READY, "store_ready")                                                              \
+    X(LOG_STORE_FAULT, "store_fault")                                                              \
     X(LOG_FLEET, "fleet")                                                                          \
     X(LOG_FLEET_ALARM, "fleet_alarm")                                                              \
     X(LOG_FLEET_DIFFERS, "fleet_differs")                                                          \

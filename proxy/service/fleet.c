@@ -17,6 +17,7 @@
 
 enum {
     BEAT_MS = 500,
+    FAULT_EVERY_MS = 60000,
     LIFE_MS = 7000,   // of our entry among those that live, as the store counts it
     GREET_EVERY = 60, // beats
     PROBLEM_CAP = 400,
@@ -40,6 +41,7 @@ struct fleet {
     bool is_connected;  // the link is ready
     bool was_connected; // ever
     bool is_said_lost;
+    int64_t quiet_until_ms;    // monotonic; until when no other fault is said
     bool is_beating;           // an answer is waited for
     unsigned beats;            // since the last greeting
     bool has_left;             // another process serves
@@ -207,6 +209,16 @@ static void say_lost(struct fleet *fleet)
               facts->place, facts->sentence);
 }
 
+// say_fault says what the store answers in the place of doing it, once a minute.
+static void say_fault(struct fleet *fleet, const struct store_facts *facts)
+{
+    const int64_t now_ms = monotonic_ms();
+    if (facts->sentence[0] == '\0' || now_ms < fleet->quiet_until_ms)
+        return;
+    fleet->quiet_until_ms = now_ms + FAULT_EVERY_MS;
+    log_warning(LOG_STORE_FAULT, "fleet: %s", facts->sentence);
+}
+
 static void on_change(void *owner)
 {
     struct fleet *fleet = owner;
@@ -229,6 +241,8 @@ static void on_change(void *owner)
     }
     if (facts->state == STORE_LOST)
         say_lost(fleet);
+    if (is_connected)
+        say_fault(fleet, facts);
 }
 
 static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
@@ -579,9 +593,9 @@ static void add_store(const struct fleet *fleet, struct text *out)
     json_add_count(out, "failures", facts->failures);
     json_add_count(out, "connects", facts->connects);
     json_add_string(out, "problem",
-                    fleet->problem[0] != '\0'                                   ? fleet->problem
-                    : facts->state != STORE_READY && facts->sentence[0] != '\0' ? facts->sentence
-                                                                                : NULL);
+                    fleet->problem[0] != '\0'    ? fleet->problem
+                    : facts->sentence[0] != '\0' ? facts->sentence
+                                                 : NULL);
     json_end_object(out);
 }
 

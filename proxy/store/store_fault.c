@@ -48,6 +48,11 @@ bool store_fault_ends(const struct resp *error)
     return fault != NULL && fault->ends;
 }
 
+bool store_fault_is_ours(const struct resp *error)
+{
+    return resp_is_error(error, "NOTALIVE");
+}
+
 void store_fault_append(struct text *out, const struct resp *error)
 {
     const struct fault *fault = find(error);

@@ -8,5 +8,8 @@
 // not know us, or has no data yet.
 bool store_fault_ends(const struct resp *error);
 
+// store_fault_is_ours tells whether it is no fault: a script of ours answers so where the proxy has not been heard of for a while.
+bool store_fault_is_ours(const struct resp *error);
+
 // store_fault_append writes the sentence about an error of the server: what is wrong, and what to do.
 void store_fault_append(struct text *out, const struct resp *error);

@@ -289,7 +289,7 @@ static void note_answer(struct store_link *link, const struct store_call *call,
                         const struct resp *answer)
 {
     histogram_note(&link->facts.latency, &histogram_waits, link->waiting_ms - call->sent_ms);
-    if (answer->kind != RESP_ERROR)
+    if (answer->kind != RESP_ERROR || store_fault_is_ours(answer))
         return;
     link->facts.failures++;
     link->fault_ms = link->waiting_ms;
