@@ -9,7 +9,10 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "auth/base/text.h"
 #include "proxy/config/secrecy.h"
+
+enum { REMEDY_CAP = 320 };
 
 // refuse_system writes what the system said; %m is glibc's strerror without a shared buffer.
 static enum err refuse_system(struct errinfo *info, const char *verb, const char *path)
@@ -57,17 +60,19 @@ static enum err check_secrecy(int fd, const char *path, const struct stat *statu
         .has_acl = has_acl(fd),
     };
     const enum secrecy secrecy = secrecy_judge(&file, &process);
+    char remedy[REMEDY_CAP];
+    struct text text;
+    text_init(&text, remedy, sizeof remedy);
+    secrecy_remedy_append(&text, &file, &process, path);
     free(groups);
     if (secrecy == SECRECY_KEPT)
         return ERR_OK;
     return errinfo_set(
         info, ERR_INPUT,
         "%s is named as a private key, and %s (mode %04o, owner %u, group %u): it is for "
-        "its owner, and at most readable for a group of this process (user %u); "
-        "run: %schmod 600 %s",
+        "its owner, and at most readable for a group of this process (user %u); %s",
         path, secrecy_fault(secrecy), (unsigned)(status->st_mode & 07777), (unsigned)status->st_uid,
-        (unsigned)status->st_gid, (unsigned)geteuid(),
-        secrecy == SECRECY_ACL ? "setfacl -b, then " : "", path);
+        (unsigned)status->st_gid, (unsigned)geteuid(), remedy);
 }
 
 static enum err check_status(int fd, const char *path, size_t max_len, enum file_access access,

@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "auth/base/text.h"
+
 enum secrecy {
     SECRECY_KEPT,
     SECRECY_OTHERS,       // others than owner and group have access
@@ -38,3 +40,9 @@ enum secrecy secrecy_judge(const struct file_owner *file, const struct process_o
 
 // secrecy_fault returns what is wrong, in words; "" for SECRECY_KEPT. Static memory.
 const char *secrecy_fault(enum secrecy secrecy);
+
+// secrecy_remedy_append adds what to do about a file at `path` that is not SECRECY_KEPT: commands after which the process can
+// still read it. Where root asks and a group has the file, it may be the group of whom the proxy runs as: then that is said,
+// for what root would do could take the key from the proxy.
+void secrecy_remedy_append(struct text *out, const struct file_owner *file,
+                           const struct process_owner *process, const char *path);

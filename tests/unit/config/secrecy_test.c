@@ -99,6 +99,52 @@ static void every_fault_has_its_words(void **state)
         assert_true(secrecy_fault(secrecy)[0] != '\0');
 }
 
+static void what_is_advised_leaves_the_key_to_who_reads_it(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        struct file_owner file;
+        bool is_root;
+        const char *expected;
+    } rows[] = {
+        {"ours", {US, US, 0644, false}, false, "run: chmod 600 k"},
+        {"ours, of another group", {US, ELSE, 0640, false}, false, "run: chmod 600 k"},
+        {"of root, for our group and all",
+         {ROOT, POD, 0644, false},
+         false,
+         "run as root: chmod 640 k"},
+        {"of root, for all", {ROOT, ROOT, 0644, false}, false,
+         "run as root: chgrp 1000 k, chmod 640 k"},
+        {"of a stranger, for our group", {STRANGER, POD, 0640, false}, false,
+         "run as root: chown root k, chmod 640 k"},
+        {"of a stranger, for all", {STRANGER, STRANGER, 0644, false}, false,
+         "run as root: chown root k, chgrp 1000 k, chmod 640 k"},
+        {"a list", {ROOT, POD, 0640, true}, false,
+         "setfacl -b k, then run as root: chmod 640 k"},
+        {"root looks at root's", {ROOT, ROOT, 0640, false}, true, "run: chmod 600 k"},
+        {"root looks at a user's", {US, US, 0640, false}, true, "run: chmod 600 k"},
+        {"root looks at what its group reads", {ROOT, POD, 0644, false}, true, "run: chmod 600 k"},
+        {"root looks at what the proxy's group reads", {ROOT, ELSE, 0640, false}, true,
+         "if a user in group 2001 runs the proxy, let that user ask (runuser -u USER -- sallyport "
+         "check -c FILE); if root does, chmod 600 k"},
+        {"root looks at what all read", {ROOT, ELSE, 0644, false}, true,
+         "if a user in group 2001 runs the proxy, chmod 640 k, and let that user ask (runuser -u "
+         "USER -- sallyport check -c FILE); if root does, chmod 600 k"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const struct process_owner process = {rows[i].is_root ? ROOT : US,
+                                              rows[i].is_root ? ROOTS_GROUPS : GROUPS, 2};
+        char data[320];
+        struct text text;
+        text_init(&text, data, sizeof data);
+        assert_int_not_equal(secrecy_judge(&rows[i].file, &process), SECRECY_KEPT);
+        secrecy_remedy_append(&text, &rows[i].file, &process, "k");
+        if (strcmp(data, rows[i].expected) != 0)
+            fail_msg("%s: got %s", rows[i].name, data);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -107,6 +153,7 @@ int main(void)
         cmocka_unit_test(a_user_in_the_group_root_may_have_its_files),
         cmocka_unit_test(a_process_without_groups_is_in_none),
         cmocka_unit_test(every_fault_has_its_words),
+        cmocka_unit_test(what_is_advised_leaves_the_key_to_who_reads_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
