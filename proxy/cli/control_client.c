@@ -72,8 +72,13 @@ static enum err connect_to(const struct control_options *options, int *out_fd, s
     char path[PATH_CAP];
     if (options->socket_path != NULL)
         return control_socket_connect(options->socket_path, out_fd, info);
-    if (control_find_socket(options->config_path, path, sizeof path, info) != ERR_OK)
+    bool is_broken = false;
+    if (control_find_socket(options->config_path, path, sizeof path, &is_broken, info) != ERR_OK)
         return ERR_INPUT;
+    if (is_broken)
+        cli_say(options->command,
+                "%s cannot be read as a whole (`sallyport check` says why); this asks at %s",
+                options->config_path, path);
     return control_socket_connect(path, out_fd, info);
 }
 

@@ -5,7 +5,10 @@
 
 #include "auth/base/text.h"
 #include "proxy/config/named_files.h"
+#include "proxy/config/section_text.h"
 #include "proxy/config/source.h"
+
+enum { SECTION_TRIES = 32 };
 
 enum { SOCKET_PATH_MAX = sizeof((struct sockaddr_un *)0)->sun_path - 1 };
 
@@ -68,19 +71,52 @@ static enum err find_path(const struct node *root, const char *config_path, char
                        : ERR_OK;
 }
 
-enum err control_find_socket(const char *config_path, char *out, size_t cap, struct errinfo *info)
+// parse_section parses the `control` of a text that is no YAML as a whole. NULL: it cannot be found, or cannot be read either. The mistake
+// may be in the lines after it, which look like its own.
+static struct yaml_document *parse_section(struct slice text, const char *config_path)
+{
+    struct yaml_document *document = NULL;
+    struct slice section = section_text_find(text, "control");
+    for (int tries = 0; tries < SECTION_TRIES && document == NULL && section.len > 0; tries++) {
+        struct diagnostics unused;
+        diagnostics_init(&unused);
+        if (yaml_document_parse(section, config_path, &unused, &document) != ERR_OK)
+            document = NULL;
+        diagnostics_deinit(&unused);
+        section = section_text_shorten(section);
+    }
+    return document;
+}
+
+// add_way_out says how the proxy can be asked without its configuration.
+static void add_way_out(struct errinfo *info)
+{
+    const struct errinfo why = *info;
+    (void)errinfo_set(info, ERR_INPUT, "%.440s; the proxy can be asked without: --control SOCKET",
+                      why.text);
+}
+
+enum err control_find_socket(const char *config_path, char *out, size_t cap, bool *out_is_broken,
+                             struct errinfo *info)
 {
     struct file_content content = {0};
     struct yaml_document *document = NULL;
     struct diagnostics diagnostics;
+    *out_is_broken = false;
     diagnostics_init(&diagnostics);
     enum err error = source_read(config_path, YAML_MAX_BYTES, &content, info);
-    if (error == ERR_OK) {
-        error = yaml_document_parse(content.bytes, config_path, &diagnostics, &document);
-        if (error != ERR_OK)
+    if (error == ERR_OK &&
+        yaml_document_parse(content.bytes, config_path, &diagnostics, &document) != ERR_OK) {
+        *out_is_broken = true;
+        document = parse_section(content.bytes, config_path);
+        if (document == NULL)
             error = errinfo_set(info, ERR_INPUT,
-                                "%.200s cannot be read; `sallyport check` says why", config_path);
+                                "%.200s cannot be read, nor its `control`; `sallyport check` says "
+                                "why",
+                                config_path);
     }
+    if (error != ERR_OK)
+        add_way_out(info);
     if (error == ERR_OK)
         error = find_path(yaml_document_root(document), config_path, out, cap, info);
     yaml_document_destroy(document);

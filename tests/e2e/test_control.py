@@ -286,6 +286,25 @@ def test_a_configuration_that_is_not_there_is_not_a_proxy_that_is_not_there(tmp_
     assert result.returncode == 3 and "No such file" in result.stderr, result.stderr
 
 
+def test_a_mistake_in_the_configuration_leaves_the_proxy_in_reach(controlled):
+    """Of all times then: somebody may have to be blocked."""
+    proxy = controlled()
+    listed = "version: 1\ncontrol: {socket: control.sock, state: state.json}\n"
+    for broken in (listed + "x: y\n\tx: [\n", listed + "\tx: [\n", listed.replace("{", "{\n  ") + "a: 'b\n"):
+        proxy.config_path.write_text(broken)
+        for command in (("status",), ("block", "workers"), ("unblock", "workers")):
+            result = run(*command, "-c", proxy.config_path)
+            assert result.returncode == 0, result.stderr
+            assert f"sallyport.yaml cannot be read as a whole (`sallyport check` says why); this asks at {proxy.control.path}" in result.stderr
+        result = run("reload", "-c", proxy.config_path)
+        assert result.returncode == 3 and "not valid YAML" in result.stderr
+    proxy.config_path.write_text("version: 1\ncontrol: {socket: control.sock\nx: [\n")
+    result = run("status", "-c", proxy.config_path)
+    assert result.returncode == 3 and "--control SOCKET" in result.stderr
+    result = run("status", "-c", proxy.config_path.parent / "gone.yaml")
+    assert result.returncode == 3 and "No such file" in result.stderr and "--control SOCKET" in result.stderr
+
+
 def test_status_tells_what_is_there(controlled, pki):
     proxy = controlled()
     tunnels = [proxy.tunnel(proxy.target) for _ in range(3)]
