@@ -125,6 +125,11 @@ enum err control_socket_open(const char *path, const char *key, struct control_s
         return errinfo_set(info, ERR_LIMIT, "socket: a path has at most %d bytes: %s",
                            (int)CONTROL_PATH_MAX, path);
     const int lock = lock_folder(path);
+    if (lock < 0 && errno == ENOENT)
+        return errinfo_set(info, ERR_SYSTEM,
+                           "socket %s: its folder does not exist; run: mkdir -m 700 -p FOLDER; "
+                           "with systemd: RuntimeDirectory=",
+                           path);
     if (lock < 0)
         return errinfo_set(info, ERR_SYSTEM, "socket %s: cannot lock its folder: %m", path);
     enum err error = remove_stale(path, key, info);

@@ -8,6 +8,7 @@
 #include <linux/capability.h>
 #include <pwd.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -76,6 +77,21 @@ unsigned rights_first_open_port(void)
 
 // ---- users --------------------------------------------------------------------------------------
 
+// name_group finds what the user's own group is called, which need not be as the user is.
+static void name_group(struct rights_user *user)
+{
+    struct group entry;
+    struct group *found = NULL;
+    char *data = malloc(PASSWD_CAP);
+    const bool is_named =
+        data != NULL && getgrgid_r(user->gid, &entry, data, PASSWD_CAP, &found) == 0 &&
+        found != NULL &&
+        string_copy(user->group, sizeof user->group, slice_of_string(entry.gr_name));
+    if (!is_named)
+        (void)snprintf(user->group, sizeof user->group, "%u", (unsigned)user->gid);
+    free(data);
+}
+
 enum err rights_find_user(const char *name, struct rights_user *out, struct errinfo *info)
 {
     struct passwd entry;
@@ -107,6 +123,7 @@ enum err rights_find_user(const char *name, struct rights_user *out, struct erri
         return errinfo_set(info, ERR_INPUT, "`process.user`: %s is in more than %d groups", name,
                            (int)RIGHTS_GROUPS_MAX);
     out->group_count = (size_t)count;
+    name_group(out);
     return ERR_OK;
 }
 

@@ -13,6 +13,7 @@ enum { RIGHTS_GROUPS_MAX = 128, RIGHTS_NAME_CAP = 64 };
 // rights_user is a user as the machine knows it.
 struct rights_user {
     char name[RIGHTS_NAME_CAP];
+    char group[RIGHTS_NAME_CAP]; // the name of its own group, or its number where there is none
     uid_t uid;
     gid_t gid;
     gid_t groups[RIGHTS_GROUPS_MAX]; // all, its own too

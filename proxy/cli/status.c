@@ -91,7 +91,10 @@ static void print_reload(FILE *out, const json_t *root)
         return;
     }
     print_row(out, reloads, "reloads      {good} good, {failed} failed; the last one at {last.at}");
-    (void)fprintf(out, "%s", is_true(last, "good") ? "" : "  ! failed");
+    (void)fprintf(out, "%s",
+                  is_true(last, "good")      ? ""
+                  : is_true(last, "partial") ? "  ! in part"
+                                             : "  ! failed");
     print_row(out, reloads, "\n             {last.message}\n");
     if (json_is_string(json_object_get(reloads, "failing_since")))
         print_row(out, reloads,
@@ -105,9 +108,12 @@ static void print_included(FILE *out, const json_t *root)
     const size_t count = json_array_size(list);
     size_t i = 0;
     json_t *row = NULL;
-    if (count == 0)
+    const json_t *problem = json_object_get(json_object_get(root, "config"), "included_problem");
+    if (count == 0 && !json_is_string(problem))
         return;
     (void)fprintf(out, "included     %zu file%s\n", count, count == 1 ? "" : "s");
+    if (json_is_string(problem))
+        print_row(out, root, "             ! not all are known: {config.included_problem}\n");
     json_array_foreach(list, i, row)
     {
         const char *state = json_string_value(json_object_get(row, "state"));
@@ -145,11 +151,13 @@ static void print_keys(FILE *out, const json_t *root)
     else
         print_row(out, keys, "keys         apart, in process {pid}; ");
     if (json_is_string(json_object_get(keys, "warning")))
-        print_row(out, keys, "{warning}\n");
+        print_row(out, keys, "{warning}");
     else if (json_is_string(json_object_get(sandbox, "missing")))
-        print_row(out, sandbox, "! {missing}\n");
+        print_row(out, sandbox, "! {missing}");
     else
-        print_row(out, sandbox, "Landlock {landlock}, system calls restricted\n");
+        print_row(out, sandbox, "Landlock {landlock}, system calls restricted");
+    print_row(out, keys,
+              member_number(keys, "restarts") > 0 ? "; started again {restarts} times\n" : "\n");
 }
 
 static void print_process(FILE *out, const json_t *root)

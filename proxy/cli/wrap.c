@@ -5,9 +5,19 @@
 
 enum { RUN_MAX = 256 }; // bytes that a text with a sink takes at once
 
+// is_value_after tells whether what follows the blank is the number of the name before it: `name 12, `.
+static bool is_value_after(struct slice line, size_t at)
+{
+    size_t end = at + 1;
+    while (end < line.len && line.data[end] >= '0' && line.data[end] <= '9')
+        end++;
+    return end > at + 1 && line.data[at - 1] != ',' && (end == line.len || line.data[end] == ',');
+}
+
 static bool is_blank_end(struct slice line, size_t at)
 {
-    return line.data[at] == ' ' && line.data[at - 1] != ' ' && line.data[at - 1] != '!';
+    return line.data[at] == ' ' && line.data[at - 1] != ' ' && line.data[at - 1] != '!' &&
+           !is_value_after(line, at);
 }
 
 // end_of gives how many bytes of what fits (`fit_len` of `line`, which is longer) are taken. Blanks at the beginning are no

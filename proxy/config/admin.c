@@ -48,14 +48,6 @@ static void socket_read(struct reader *reader, const struct node *node, struct a
                      "`address`: the path of a Unix socket has at most %d bytes, and this has %zu"
                      "\na separate folder under /run is the usual place",
                      (int)SOCKET_PATH_MAX, strlen(out->socket_path));
-    const char *folder = folder_of(reader->arena, out->socket_path);
-    if (folder == NULL)
-        reader_no_memory(reader);
-    else if (!file_is_folder(folder))
-        reader_warning(reader, node,
-                       "the folder of %s does not exist; the start will fail without"
-                       "\nrun: mkdir -m 700 -p %s; with systemd: RuntimeDirectory=",
-                       out->socket_path, folder);
 }
 
 static void address_read(struct reader *reader, const struct node *node, struct admin_settings *out)

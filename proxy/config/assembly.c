@@ -293,10 +293,17 @@ static void keep_parts(const struct table *table, struct assembly *assembly)
     bool is_whole = items != NULL;
     for (size_t i = 0; i < table->count && is_whole; i++)
         is_whole = keep_part(&table->members[i], assembly->arena, &items[i]);
+    const struct errinfo *problem = &assembly->included->problem;
+    const char *why = NULL;
+    if (problem->text[0] != '\0') {
+        why = arena_copy_string(assembly->arena, slice_of_string(problem->text));
+        is_whole &= why != NULL;
+    }
     if (!is_whole)
         reader_no_memory(table->reader);
     else
-        assembly->parts = (struct included_parts){.items = items, .count = table->count};
+        assembly->parts =
+            (struct included_parts){.items = items, .count = table->count, .problem = why};
 }
 
 // append puts the clients of a file after those that are there.

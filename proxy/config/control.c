@@ -1,4 +1,4 @@
-// The socket's folder is looked for now: without it the proxy could not start.
+// One table; and the same document read for nothing but the socket.
 #include "proxy/config/control.h"
 
 #include <sys/un.h>
@@ -19,20 +19,6 @@ static const struct key keys[] = {
 
 const struct section control_section = SECTION("`control`", keys);
 
-// check_folder finds out now what would stop the proxy at its start. A folder under /run may be made by the service
-// manager just before.
-static void check_folder(struct reader *reader, const struct node *node, const char *socket)
-{
-    const char *folder = folder_of(reader->arena, socket);
-    if (folder == NULL)
-        reader_no_memory(reader);
-    else if (!file_is_folder(folder))
-        reader_warning(reader, node,
-                       "the folder of %s does not exist; the start will fail without"
-                       "\nrun: mkdir -m 700 -p %s; with systemd: RuntimeDirectory=",
-                       socket, folder);
-}
-
 void control_read(struct reader *reader, const struct node *node, struct snapshot *snapshot)
 {
     const struct node *socket = node_get(node, "socket");
@@ -46,7 +32,6 @@ void control_read(struct reader *reader, const struct node *node, struct snapsho
                      "%s"
                      "\na separate folder under /run is the usual place",
                      (int)SOCKET_PATH_MAX, strlen(path), path);
-    check_folder(reader, socket, path);
     if (strcmp(path, snapshot->state_path) == 0)
         reader_error(reader, node, "`socket` and `state` are the same path");
 }

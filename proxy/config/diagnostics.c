@@ -177,7 +177,7 @@ static void append_plain(struct text *text, const char *string)
     }
 }
 
-void diagnostic_format(const struct diagnostic *diagnostic, char *out, size_t cap)
+static void format(const struct diagnostic *diagnostic, const char *severity, char *out, size_t cap)
 {
     struct text text;
     text_init(&text, out, cap);
@@ -186,12 +186,23 @@ void diagnostic_format(const struct diagnostic *diagnostic, char *out, size_t ca
         text_append_format(&text, ":%u:%u", diagnostic->line, diagnostic->column);
     if (diagnostic->file[0] != '\0')
         text_append_string(&text, ": ");
-    text_append_format(&text, "%s: ", severity_name(diagnostic->severity));
+    if (severity != NULL)
+        text_append_format(&text, "%s: ", severity);
     append_plain(&text, diagnostic->message);
     if (diagnostic->hint[0] != '\0') {
         text_append_string(&text, "\n    hint: ");
         append_plain(&text, diagnostic->hint);
     }
+}
+
+void diagnostic_format(const struct diagnostic *diagnostic, char *out, size_t cap)
+{
+    format(diagnostic, severity_name(diagnostic->severity), out, cap);
+}
+
+void diagnostic_format_bare(const struct diagnostic *diagnostic, char *out, size_t cap)
+{
+    format(diagnostic, NULL, out, cap);
 }
 
 static void print(const struct diagnostic *diagnostic, FILE *stream)

@@ -73,6 +73,9 @@ enum { DIAGNOSTIC_TEXT_CAP = 1200 }; // bytes that diagnostic_format needs at mo
 // own, the hint; NUL-terminated, without a final line break.
 void diagnostic_format(const struct diagnostic *diagnostic, char *out, size_t cap);
 
+// diagnostic_format_bare is diagnostic_format without the severity, for a line that says it already.
+void diagnostic_format_bare(const struct diagnostic *diagnostic, char *out, size_t cap);
+
 // diagnostics_print writes the findings of at least this severity to `stream`, one below the other.
 void diagnostics_print(const struct diagnostics *diagnostics, FILE *stream, enum severity least);
 

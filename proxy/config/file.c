@@ -14,22 +14,23 @@
 
 enum { REMEDY_CAP = 320 };
 
-// refuse_system writes what the system said; %m is glibc's strerror without a shared buffer.
-static enum err refuse_system(struct errinfo *info, const char *verb, const char *path)
+// %m is glibc's strerror without a shared buffer.
+enum err file_explain(struct errinfo *info, const char *verb, const char *path)
 {
     const int error = errno;
     // Permissions allow it, and yet it is refused.
     if (errno == EACCES && faccessat(AT_FDCWD, path, R_OK, AT_EACCESS) == 0)
         return errinfo_set(info, ERR_SYSTEM,
-                           "cannot %s %s: the sandbox of this process has not opened the folder of "
-                           "it; add that to `process.paths` (of `connect`: put the file where the "
-                           "one before it was), and restart",
+                           "cannot %s %s: the sandbox of this process has not opened it, or the "
+                           "folder of it; add that to `process.paths`, and `sallyport upgrade`, or "
+                           "restart (of `connect`: put the file where the one before it was, or "
+                           "restart)",
                            verb, path);
     errno = error;
     if (errno == EACCES)
         return errinfo_set(info, ERR_SYSTEM,
-                           "cannot %s %s: %m; this is user %u: let it, or a group of it, read the "
-                           "file, and enter its folders",
+                           "cannot %s %s: %m; this is user %u: let it, or a group of it, read it, "
+                           "and enter its folders",
                            verb, path, (unsigned)geteuid());
     return errinfo_set(info, ERR_SYSTEM, "cannot %s %s: %m", verb, path);
 }
@@ -79,7 +80,7 @@ static enum err check_status(int fd, const char *path, size_t max_len, enum file
                              struct stat *status, struct errinfo *info)
 {
     if (fstat(fd, status) != 0)
-        return refuse_system(info, "examine", path);
+        return file_explain(info, "examine", path);
     if (S_ISDIR(status->st_mode))
         return errinfo_set(info, ERR_INPUT, "%s is a directory: expected a file", path);
     if (!S_ISREG(status->st_mode))
@@ -106,7 +107,7 @@ enum err file_read_open(int fd, const char *name, size_t max_len, struct file_co
     while (error == ERR_OK && count != 0) {
         count = read(fd, out->memory + len, max_len + 1 - len);
         if (count < 0 && errno != EINTR)
-            error = refuse_system(info, "read", name);
+            error = file_explain(info, "read", name);
         len += count > 0 ? (size_t)count : 0;
         if (len > max_len)
             error = ERR_LIMIT;
@@ -136,7 +137,7 @@ enum err file_read(const char *path, size_t max_len, enum file_access access,
     // O_NONBLOCK: a FIFO in the place of a file must not hold the start up.
     const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (fd < 0)
-        return refuse_system(info, "open", path);
+        return file_explain(info, "open", path);
     const enum err error = file_read_at(fd, path, max_len, access, out, info);
     (void)close(fd);
     return error;

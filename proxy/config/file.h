@@ -33,10 +33,14 @@ enum err file_read_at(int fd, const char *path, size_t max_len, enum file_access
 enum err file_read_open(int fd, const char *name, size_t max_len, struct file_content *out,
                         struct errinfo *info) MUST_USE;
 
+// file_explain says why `path` cannot be opened, by errno: what the system said, and where the sandbox of this process is the
+// reason, that, and the way out. Returns ERR_SYSTEM.
+enum err file_explain(struct errinfo *info, const char *verb, const char *path);
+
 // file_is_folder tells whether there is a folder at `path`.
 bool file_is_folder(const char *path);
 
-// file_is_there tells whether there is anything at `path`.
+// file_is_there tells whether there is anything at `path`. False: errno says why.
 bool file_is_there(const char *path);
 
 // file_content_deinit wipes and frees the bytes. A zeroed content is allowed.

@@ -84,12 +84,20 @@ static bool is_good_name(struct slice name)
 
 // ---- the list -----------------------------------------------------------------------------------
 
+// pattern is one of the configuration's.
+struct pattern {
+    const struct node *node;
+    const char *path; // resolved; in the reader's arena
+};
+
 // listing is the list while it is made.
 struct listing {
     struct reader *reader;
     const struct included_parts *in_force; // NULL: none
     struct include_list *list;
     size_t cap;
+    struct pattern patterns[INCLUDE_PATTERNS_MAX];
+    size_t pattern_count;
 };
 
 enum { NAMES_MAX = 100000 }; // that are listed; what is beyond the bounds of include.h is not read
@@ -129,8 +137,29 @@ static void keep_known(struct listing *listing, struct slice pattern, const stru
     }
 }
 
-// scan lists the files of a folder. False where there are too many to know all of them.
-static bool scan(struct listing *listing, struct slice pattern, DIR *folder)
+static bool ends_as_included(struct slice name)
+{
+    return slice_ends_with(name, SLICE_LITERAL(".yaml")) ||
+           slice_ends_with(name, SLICE_LITERAL(".yml")) ||
+           slice_ends_with(name, SLICE_LITERAL(".json"));
+}
+
+// fits_other tells whether a file in the folder of a pattern fits another one.
+static bool fits_other(const struct listing *listing, struct slice start, struct slice name)
+{
+    for (size_t i = 0; i < listing->pattern_count; i++) {
+        const struct slice pattern = slice_of_string(listing->patterns[i].path);
+        const struct slice last = last_part(pattern);
+        if (slice_equal(slice_first(pattern, pattern.len - last.len), start) &&
+            include_name_fits(last, name))
+            return true;
+    }
+    return false;
+}
+
+// scan lists the files of a folder. False where there are too many to know all of them. `*out_stray` is a file that no pattern fits,
+// and that looks as if one should.
+static bool scan(struct listing *listing, struct slice pattern, DIR *folder, const char **out_stray)
 {
     char buffer[CONFIG_PATH_MAX + 1];
     const struct slice name = last_part(pattern);
@@ -138,7 +167,11 @@ static bool scan(struct listing *listing, struct slice pattern, DIR *folder)
     const struct dirent *entry = NULL;
     while ((entry = readdir(folder)) != NULL) {
         struct text path;
-        if (!include_name_fits(name, slice_of_string(entry->d_name)))
+        const struct slice own = slice_of_string(entry->d_name);
+        if (*out_stray == NULL && own.data[0] != '.' && ends_as_included(own) &&
+            !fits_other(listing, start, own))
+            *out_stray = reader_copy(listing->reader, own);
+        if (!include_name_fits(name, own))
             continue;
         if (listing->list->count == NAMES_MAX)
             return false;
@@ -146,7 +179,7 @@ static bool scan(struct listing *listing, struct slice pattern, DIR *folder)
         text_append(&path, start);
         text_append_string(&path, entry->d_name);
         struct included_file *file = path.is_cut ? NULL : add(listing, buffer);
-        if (file != NULL && !is_good_name(slice_of_string(entry->d_name)))
+        if (file != NULL && !is_good_name(own))
             (void)errinfo_set(&file->problem, ERR_INPUT,
                               "the name of an included file is 1 to 64 of A-Z a-z 0-9 `.` `_` `-`: "
                               "rename it");
@@ -163,6 +196,22 @@ static const char *folder_path(struct reader *reader, struct slice pattern)
     return reader_copy(reader, slice_first(folder, folder.len > 1 ? folder.len - 1 : 1));
 }
 
+// warn_of_nothing warns of a pattern that fits no file: one that names a file, or one beside a file that was perhaps meant.
+static void warn_of_nothing(struct listing *listing, const struct node *node, struct slice pattern,
+                            const char *stray)
+{
+    const struct slice name = last_part(pattern);
+    const bool names_one = slice_find(name, '*') == name.len;
+    if (stray != NULL)
+        reader_warning(listing->reader, node,
+                       "`include`: no file fits %.*s, and %s beside it fits no pattern"
+                       "\nrename it, or change the pattern",
+                       (int)pattern.len, (const char *)pattern.data, stray);
+    else if (names_one)
+        reader_warning(listing->reader, node, "`include`: there is no file %.*s", (int)pattern.len,
+                       (const char *)pattern.data);
+}
+
 // folder_list lists the files of a folder, which need not be there. False, with `why`: nobody knows which they are.
 static bool folder_list(struct listing *listing, const struct node *node, struct slice pattern,
                         const char *folder, struct errinfo *why)
@@ -175,39 +224,55 @@ static bool folder_list(struct listing *listing, const struct node *node, struct
         return true;
     }
     if (open == NULL) {
-        (void)errinfo_set(why, ERR_SYSTEM, "its folder %s cannot be read: %m", folder);
+        (void)file_explain(why, "read", folder);
         return false;
     }
-    const bool is_whole = scan(listing, pattern, open);
+    const char *stray = NULL;
+    const bool is_whole = scan(listing, pattern, open, &stray);
     (void)closedir(open);
+    if (is_whole && listing->list->count == before)
+        warn_of_nothing(listing, node, pattern, stray);
     if (is_whole)
         return true;
-    (void)errinfo_set(why, ERR_LIMIT, "its folder %s has more than %d files", folder, NAMES_MAX);
+    (void)errinfo_set(why, ERR_LIMIT, "the folder %s has more than %d files", folder, NAMES_MAX);
     listing->list->count = before;
     return false;
 }
 
+// miss notes why not all files are known.
+static void miss(struct listing *listing, const struct node *node, const struct errinfo *why)
+{
+    reader_error(listing->reader, node, "`include`: %s", why->text);
+    listing->reader->diagnostics->included_count++;
+    listing->list->problem = *why;
+}
+
+// pattern_read reads a pattern, whose files are listed when all patterns are known.
 static void pattern_read(struct listing *listing, const struct node *node)
 {
     struct reader *reader = listing->reader;
     const char *path = NULL;
-    struct errinfo why = {0};
     if (!reader_path(reader, node, "`include`", &path))
         return;
-    const struct slice pattern = slice_of_string(path);
-    const char *problem = include_pattern_check(pattern);
-    if (problem != NULL) {
+    const char *problem = include_pattern_check(slice_of_string(path));
+    if (problem != NULL)
         reader_refuse(reader, node, "`include`", problem, "such as \"clients.d/*.yaml\"");
-        return;
-    }
+    else if (listing->pattern_count < INCLUDE_PATTERNS_MAX)
+        listing->patterns[listing->pattern_count++] = (struct pattern){.node = node, .path = path};
+}
+
+static void pattern_list(struct listing *listing, const struct pattern *found)
+{
+    struct reader *reader = listing->reader;
+    struct errinfo why = {0};
+    const struct slice pattern = slice_of_string(found->path);
     const char *folder = folder_path(reader, pattern);
     if (folder == NULL)
         return;
     reader_note_file(reader, folder, (struct slice){0});
-    if (folder_list(listing, node, pattern, folder, &why))
+    if (folder_list(listing, found->node, pattern, folder, &why))
         return;
-    reader_error(reader, node, "`include`: %s", why.text);
-    reader->diagnostics->included_count++;
+    miss(listing, found->node, &why);
     keep_known(listing, pattern, &why);
 }
 
@@ -306,7 +371,7 @@ static bool read_file(struct reader *reader, struct included_file *file, struct 
 }
 
 // read_all reads what the bounds allow, and drops the rest.
-static void read_all(const struct listing *listing, const struct node *node)
+static void read_all(struct listing *listing, const struct node *node)
 {
     struct include_list *list = listing->list;
     struct total total = {0};
@@ -325,12 +390,13 @@ static void read_all(const struct listing *listing, const struct node *node)
             first = list->files[i].path;
     }
     if (first != NULL) {
-        reader_error(
-            listing->reader, node,
-            "`include`: there are more than %d files, or %d MiB in them: %zu are left out, "
-            "beginning with %s",
-            INCLUDE_FILES_MAX, INCLUDE_BYTES_MAX / 1024 / 1024, list->count - kept, first);
-        listing->reader->diagnostics->included_count++;
+        struct errinfo why;
+        (void)errinfo_set(&why, ERR_LIMIT,
+                          "there are more than %d files, or %d MiB in them: %zu are left out, "
+                          "beginning with %s",
+                          INCLUDE_FILES_MAX, INCLUDE_BYTES_MAX / 1024 / 1024, list->count - kept,
+                          first);
+        miss(listing, node, &why);
     }
     list->count = kept;
     for (size_t i = 0; i < list->count; i++)
@@ -347,6 +413,8 @@ void include_read(struct reader *reader, const struct node *node,
         return;
     for (const struct node *entry = node->child; entry != NULL; entry = entry->next)
         pattern_read(&listing, entry);
+    for (size_t i = 0; i < listing.pattern_count; i++)
+        pattern_list(&listing, &listing.patterns[i]);
     sort(out);
     read_all(&listing, node);
 }

@@ -33,6 +33,7 @@ struct included_part {
 struct included_parts {
     const struct included_part *items;
     size_t count;
+    const char *problem; // why there may be files that are not among them; NULL: these are all
 };
 
 // included_parts_count gives how many are in this state.

@@ -1,6 +1,10 @@
 // One table.
 #include "proxy/config/process.h"
 
+#include <errno.h>
+
+#include "proxy/config/file.h"
+
 enum { USER_NAME_MAX = 32 }; // as useradd has it
 
 // user_read reads the name of a user. It cannot be a number: groups belong to a name.
@@ -12,10 +16,19 @@ static void user_read(struct reader *reader, const struct node *node, const char
         *out = reader_copy(reader, name);
 }
 
+// path_read reads a path that later files may be at or below: what is not there when the process starts opens nothing.
 static bool path_read(struct reader *reader, const struct node *node, void *out, void *arg)
 {
     const char **path = out;
-    return reader_path(reader, node, arg, path);
+    const char *what = arg;
+    if (!reader_path(reader, node, what, path))
+        return false;
+    if (!file_is_there(*path) && (errno == ENOENT || errno == ENOTDIR))
+        reader_warning(reader, node,
+                       "%s: there is no %s, and what is not there at the start opens nothing"
+                       "\nmake it first, then `sallyport upgrade`, or restart the proxy",
+                       what, *path);
+    return true;
 }
 
 static void paths_read(struct reader *reader, const struct node *node, struct process_settings *out)

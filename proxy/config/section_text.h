@@ -1,7 +1,7 @@
 // section_text: the lines of one outermost section of a configuration, found without reading the rest as YAML: of a file with a mistake
 // in it, by which a proxy that runs must still be found.
 //
-// Bytes in, bytes out. Whoever uses what is found says so: it is a guess at what was meant.
+// Bytes in, bytes out. What is found is a guess at what was meant; a command that goes by it has to say so.
 #pragma once
 
 #include "auth/base/slice.h"

@@ -217,7 +217,8 @@ bool snapshot_files_equal(const struct snapshot_file *a, const struct snapshot_f
 
 bool snapshot_has_same_files(const struct snapshot *a, const struct snapshot *b)
 {
-    return slice_equal(a->source, b->source) && snapshot_files_equal(a->files, b->files);
+    return slice_equal(a->source, b->source) && snapshot_files_equal(a->files, b->files) &&
+           (a->included.problem == NULL) == (b->included.problem == NULL);
 }
 
 const struct trust *snapshot_find_trust(const struct snapshot *snapshot, const char *name)

@@ -137,12 +137,12 @@ enum err key_folders_open(struct key_folders *folders, const char *path, int *ou
     if (!folders->is_sealed)
         TRY(allow_file(folders, path, real, info));
     if (!is_there || !key_folders_hold(folders, real))
-        return errinfo_set(
-            info, ERR_DENIED,
-            "%s: private keys are apart (process.keys), and their process opens no "
-            "file in a folder that had no key when it started: move the file to one "
-            "that had, or add the folder to `process.key_paths`, and restart the proxy",
-            path);
+        return errinfo_set(info, ERR_DENIED,
+                           "%s: private keys are apart (process.keys), and their process opens no "
+                           "file in a folder that had no key when it started: move the file to one "
+                           "that had, or add the folder to `process.key_paths`, and `sallyport "
+                           "upgrade`, or restart the proxy",
+                           path);
     *out_fd = open_without_links(real);
     if (*out_fd < 0)
         return errinfo_set(info, ERR_SYSTEM, "cannot open %s: %m", path);

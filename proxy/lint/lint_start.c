@@ -87,16 +87,38 @@ static void look_at_state(struct lint *lint)
                   path, (unsigned)geteuid());
 }
 
-static void look_at_socket(struct lint *lint)
+// is_made_at_start tells whether a folder is perhaps made just before each start: what is below /run is gone after a boot.
+static bool is_made_at_start(const char *folder)
 {
-    const char *path = lint->snapshot->control_path;
+    return strncmp(folder, "/run/", 5) == 0 || strncmp(folder, "/var/run/", 9) == 0;
+}
+
+// look_at_socket looks for what `serve` would meet when it makes a Unix socket. NULL: there is none.
+static void look_at_socket(struct lint *lint, const struct node *node, const char *what,
+                           const char *path)
+{
     char folder[PATH_CAP];
-    // which the configuration's own findings tell
-    if (path != NULL && !may(folder_of(path, folder), W_OK | X_OK) && errno != ENOENT)
-        lint_find(lint, SEVERITY_ERROR, node_get(node_get(root_of(lint), "control"), "socket"),
-                  "no control socket can be made in %s by user %u: %m; `serve` would end with that"
+    if (path == NULL || may(folder_of(path, folder), W_OK | X_OK))
+        return;
+    if (errno == ENOENT)
+        lint_find(lint, is_made_at_start(folder) ? SEVERITY_WARNING : SEVERITY_ERROR, node,
+                  "the folder of %s %s does not exist; `serve` would end with that"
+                  "\nrun: mkdir -m 700 -p %s; with systemd: RuntimeDirectory=",
+                  what, path, folder);
+    else
+        lint_find(lint, SEVERITY_ERROR, node,
+                  "no %s can be made in %s by user %u: %m; `serve` would end with that"
                   "\nlet that user write it, or run this as the user of the proxy",
-                  folder, (unsigned)geteuid());
+                  what, folder, (unsigned)geteuid());
+}
+
+static void look_at_sockets(struct lint *lint)
+{
+    const struct snapshot *snapshot = lint->snapshot;
+    look_at_socket(lint, node_get(node_get(root_of(lint), "control"), "socket"), "control socket",
+                   snapshot->control_path);
+    look_at_socket(lint, node_get(node_get(root_of(lint), "admin"), "address"), "socket of `admin`",
+                   snapshot->admin == NULL ? NULL : snapshot->admin->socket_path);
 }
 
 // others_write tells who else may change what has this status; NULL for nobody. A group of the owner's own (the number
@@ -271,7 +293,7 @@ void lint_start(struct lint *lint)
 {
     look_at_audit(lint);
     look_at_state(lint);
-    look_at_socket(lint);
+    look_at_sockets(lint);
     look_at_files(lint);
     look_at_open_listeners(lint);
     look_at_addresses(lint);

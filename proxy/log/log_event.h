@@ -19,6 +19,7 @@
     X(LOG_FINDING, "finding")                                                                      \
     X(LOG_RELOADING, "reloading")                                                                  \
     X(LOG_RELOADED, "reloaded")                                                                    \
+    X(LOG_RELOADED_IN_PART, "reloaded_in_part")                                                    \
     X(LOG_RELOAD_FAILED, "reload_failed")                                                          \
     X(LOG_TRUST_TAKEN, "trust_taken")                                                              \
     X(LOG_CRL_FETCHED, "crl_fetched")                                                              \
@@ -38,6 +39,7 @@
     X(LOG_AUDIT_REOPENED, "audit_reopened")                                                        \
     X(LOG_RECORDS_LOST, "records_lost")                                                            \
     X(LOG_ADMIN_LISTENS, "admin_listens")                                                          \
+    X(LOG_ADMIN_STRANGER, "admin_stranger")                                                        \
     X(LOG_ADMIN, "admin")                                                                          \
     X(LOG_BLOCKS_NOT_KEPT, "blocks_not_kept")                                                      \
     X(LOG_INCLUDED_NOT_KEPT, "included_not_kept")                                                  \

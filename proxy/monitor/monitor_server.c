@@ -421,9 +421,11 @@ static void begin_call(void *arg, int fd)
     const bool is_known = is_unix || socket_name(fd, SOCKET_PEER, &address, &port);
     address = ip_addr_canonical(&address);
     const struct monitor_source source = monitor_source_of(server->settings, &address);
-    struct monitor_call *call = NULL;
-    if (!is_known || !monitor_may_speak(server->settings, &source) ||
-        (call = calloc(1, sizeof *call)) == NULL) {
+    const bool may_speak = is_known && monitor_may_speak(server->settings, &source);
+    struct monitor_call *call = may_speak ? calloc(1, sizeof *call) : NULL;
+    if (is_known && !may_speak)
+        server->events.on_stranger(server->events.arg, &source.address);
+    if (call == NULL) {
         (void)close(fd);
         return;
     }

@@ -38,6 +38,9 @@ struct monitor_failure {
 // monitor_failure_fn is told of one.
 typedef void (*monitor_failure_fn)(void *arg, const struct monitor_failure *failure);
 
+// monitor_stranger_fn is told of a source for which nothing is (monitor_may_speak): it is not answered. Borrowed for the call.
+typedef void (*monitor_stranger_fn)(void *arg, const struct ip_addr *address);
+
 // monitor_call_fn is called from the loop with a request that wants an answer, now or later.
 typedef void (*monitor_call_fn)(void *arg, struct monitor_call *call);
 
@@ -45,6 +48,7 @@ struct monitor_events {
     monitor_call_fn on_call;
     monitor_judge_fn judge;
     monitor_failure_fn on_failure;
+    monitor_stranger_fn on_stranger;
     void *arg; // borrowed
 };
 

@@ -14,6 +14,7 @@
 #include "proxy/cage/filter.h"
 #include "proxy/cage/opening.h"
 #include "proxy/cage/rights.h"
+#include "proxy/cage/wide.h"
 #include "proxy/config/crl_sources.h"
 #include "proxy/config/source.h"
 #include "proxy/config/zone_names.h"
@@ -25,6 +26,10 @@
 #define UNREADABLE                                                                                  \
     "%s cannot be read by user %s: reloads will fail, and a renewed file is not seen; let a group " \
     "of that user read it (chgrp %s, chmod g+r)"
+
+#define ALONE                                                                                      \
+    "%s is directly in %s, of which the sandbox opens no other file: one that is renamed over it " \
+    "later cannot be read; give it a folder of its own, or add %s to `process.paths`"
 
 #define WIDE "%s is directly in %s, all of which the sandbox would open, for writing too: %s"
 
@@ -75,11 +80,11 @@ static const struct snapshot_file *find_unreadable(const struct snapshot *snapsh
 }
 
 // say_unreadable warns of files that could be read by root only.
-static void say_unreadable(const struct snapshot *snapshot, const char *user)
+static void say_unreadable(const struct snapshot *snapshot, const struct rights_user *user)
 {
     const struct snapshot_file *file = NULL;
     while ((file = find_unreadable(snapshot, file)) != NULL)
-        log_warning(LOG_CAGE, UNREADABLE, file->path, user, user);
+        log_warning(LOG_CAGE, UNREADABLE, file->path, user->name, user->group);
 }
 
 // ---- files --------------------------------------------------------------------------------------
@@ -120,6 +125,14 @@ static void each_place(const struct snapshot *snapshot, place_fn *fn, void *arg)
     each_written(snapshot, fn, arg);
 }
 
+// is_below tells whether `path` is `folder`, or below it.
+static bool is_below(const char *path, const char *folder)
+{
+    const size_t len = strlen(folder);
+    return strncmp(path, folder, len) == 0 &&
+           (path[len] == '\0' || path[len] == '/' || folder[len - 1] == '/');
+}
+
 // judging is the search for places that need a folder to be opened in which much else is.
 struct judging {
     const struct snapshot *snapshot;
@@ -143,6 +156,69 @@ static void judge_place(void *arg, const struct place *place)
         log_warning(LOG_CAGE, WIDE, place->path, folder, advice);
     if (is_refused)
         judging->error = errinfo_set(judging->info, ERR_INPUT, WIDE, place->path, folder, advice);
+}
+
+// is_in_paths tells whether a folder is one of `process.paths`, or below one, all of which is opened.
+static bool is_in_paths(const char *folder, const struct snapshot *snapshot)
+{
+    char path[PATH_MAX];
+    for (size_t i = 0; i < snapshot->process.path_count; i++) {
+        if (realpath(snapshot->process.paths[i], path) != NULL && place_is_folder(path) &&
+            is_below(folder, path))
+            return true;
+    }
+    return false;
+}
+
+// is_of_system tells whether a file is the machine's, which the proxy reads whether the configuration names it or not.
+static bool is_of_system(const char *path)
+{
+    return strcmp(path, "/etc/resolv.conf") == 0 || strcmp(path, "/etc/hosts") == 0;
+}
+
+// widening is the search for a place that has a folder opened as a whole.
+struct widening {
+    const char *folder;
+    bool is_found;
+};
+
+static void look_for_widening(void *arg, const struct place *place)
+{
+    struct widening *widening = arg;
+    char folder[PATH_MAX];
+    widening->is_found |= place_opens_wide(place, folder) && strcmp(folder, widening->folder) == 0;
+}
+
+// judge_alone warns of a file that is opened by itself: what is renamed over it is another one.
+static void judge_alone(const struct snapshot *snapshot, const char *path,
+                        struct diagnostics *findings)
+{
+    char whole[PATH_MAX];
+    char folder[PATH_MAX];
+    if (is_of_system(path) || place_is_stream(path) || place_is_folder(path) ||
+        realpath(path, whole) == NULL || !place_folder(whole, folder) || !wide_folder(folder) ||
+        is_in_paths(folder, snapshot))
+        return;
+    struct widening widening = {.folder = folder};
+    each_written(snapshot, look_for_widening, &widening);
+    if (widening.is_found)
+        return;
+    if (findings != NULL)
+        (void)diagnostics_add(findings, SEVERITY_WARNING, snapshot->path, 0, 0, ALONE, path, folder,
+                              folder);
+    else
+        log_warning(LOG_CAGE, ALONE, path, folder, folder);
+}
+
+// judge_renewal warns of files that cannot be renewed as most are, by a rename. Only where there are rules of files.
+static void judge_renewal(const struct snapshot *snapshot, struct diagnostics *findings)
+{
+    if (!source_is_stdin(snapshot->path))
+        judge_alone(snapshot, snapshot->path, findings);
+    for (const struct snapshot_file *file = snapshot->files; file != NULL; file = file->next) {
+        if (!file->is_apart)
+            judge_alone(snapshot, file->path, findings);
+    }
 }
 
 // judge_width warns of what opens more than it should. ERR_INPUT where the configuration wants no less than a whole sandbox.
@@ -239,6 +315,7 @@ static enum err lock(struct caging *caging, const struct snapshot *snapshot, str
         log_warning(LOG_CAGE, "no whole sandbox: %s", caging->sandbox.missing.text);
     if (caging->sandbox.landlock > 0) {
         TRY(judge_width(snapshot, NULL, info));
+        judge_renewal(snapshot, NULL);
         TRY(restrict_files(caging, snapshot, info));
     }
     return caging->sandbox.has_filter ? filter_enter(FILTER_SERVES, info) : ERR_OK;
@@ -299,14 +376,18 @@ static enum err become_user(const struct snapshot *snapshot, struct diagnostics 
     const struct snapshot_file *file = NULL;
     while ((file = find_unreadable(snapshot, file)) != NULL)
         (void)diagnostics_add(findings, SEVERITY_WARNING, snapshot->path, 0, 0, UNREADABLE,
-                              file->path, name, name);
+                              file->path, user.name, user.group);
     return ERR_OK;
 }
 
 enum err caging_check(const struct snapshot *snapshot, struct diagnostics *findings)
 {
     struct errinfo info;
+    struct sandbox sandbox;
+    find_sandbox(snapshot->process.sandbox, &sandbox);
     TRY(judge_width(snapshot, findings, &info));
+    if (sandbox.landlock > 0)
+        judge_renewal(snapshot, findings);
     TRY(become_user(snapshot, findings));
     if (!is_who_serves(snapshot))
         return ERR_OK;
@@ -324,14 +405,6 @@ void caging_print(const struct snapshot *snapshot)
 }
 
 // ---- reloads ------------------------------------------------------------------------------------
-
-// is_below tells whether `path` is `folder`, or below it.
-static bool is_below(const char *path, const char *folder)
-{
-    const size_t len = strlen(folder);
-    return strncmp(path, folder, len) == 0 &&
-           (path[len] == '\0' || path[len] == '/' || folder[len - 1] == '/');
-}
 
 // wanting is the search for a place that a configuration wants to write to, and cannot.
 struct wanting {
@@ -375,7 +448,8 @@ enum err caging_may_write(const struct caging *caging, const struct snapshot *sn
         return ERR_OK;
     return errinfo_set(info, ERR_INPUT,
                        "the sandbox of this process cannot write to the folder of %s, which the "
-                       "configuration at its start did not name: restart the proxy",
+                       "configuration at its start did not name: `sallyport upgrade`, or restart "
+                       "the proxy",
                        wanting.refused);
 }
 
@@ -391,7 +465,7 @@ void caging_deinit(struct caging *caging)
 
 enum err caging_enter(struct caging *caging, const struct snapshot *snapshot, struct errinfo *info)
 {
-    struct rights_user user;
+    struct rights_user user = {.name = "root", .group = "root"};
     const char *name = snapshot->process.user;
     const bool is_root = geteuid() == 0;
     if (name != NULL)
@@ -401,7 +475,7 @@ enum err caging_enter(struct caging *caging, const struct snapshot *snapshot, st
         log_warning(LOG_CAGE, "the proxy runs as root, though without its capabilities: say with "
                               "`process: {user: NAME}` whom it shall become");
     if (is_root)
-        say_unreadable(snapshot, name == NULL ? "root" : name);
+        say_unreadable(snapshot, &user);
     TRY(lock(caging, snapshot, info));
     return exposure_judge(snapshot, caging->sandbox.landlock > 0, NULL, info);
 }

@@ -8,7 +8,7 @@
 static void log_one(const struct diagnostic *finding, const char *what)
 {
     char data[DIAGNOSTIC_TEXT_CAP];
-    diagnostic_format(finding, data, sizeof data);
+    diagnostic_format_bare(finding, data, sizeof data);
     char *rest = data;
     const char *message = strsep(&rest, "\n");
     const char *hint = rest == NULL ? "" : rest + strspn(rest, " ");

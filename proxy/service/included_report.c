@@ -7,12 +7,19 @@ enum { NAMED_MAX = 3 }; // files that the sentence names
 
 bool included_is_whole(const struct snapshot *snapshot)
 {
-    return included_parts_count(&snapshot->included, INCLUDED_GOOD) == snapshot->included.count;
+    const struct included_parts *parts = &snapshot->included;
+    return parts->problem == NULL && included_parts_count(parts, INCLUDED_GOOD) == parts->count;
 }
 
 void included_format(const struct snapshot *snapshot, struct text *out)
 {
     size_t count = 0;
+    if (snapshot->included.problem != NULL)
+        text_append_format(
+            out, "not all included files are known: %.300s%s", snapshot->included.problem,
+            included_parts_count(&snapshot->included, INCLUDED_GOOD) < snapshot->included.count
+                ? "; "
+                : "");
     for (size_t i = 0; i < snapshot->included.count; i++) {
         const struct included_part *part = &snapshot->included.items[i];
         if (part->state == INCLUDED_GOOD || ++count > NAMED_MAX)
@@ -36,4 +43,5 @@ void included_append_json(const struct snapshot *snapshot, struct text *out)
         json_end_object(out);
     }
     json_end_array(out);
+    json_add_string(out, "included_problem", snapshot->included.problem);
 }

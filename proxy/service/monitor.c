@@ -1,9 +1,11 @@
 // A page is answered at once from what main knows, or when the workers have said their part.
 #include "proxy/service/monitor.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <time.h>
 
+#include "proxy/clock/clock.h"
 #include "proxy/config/endpoint_text.h"
 #include "proxy/log/log.h"
 #include "proxy/monitor/monitor_server.h"
@@ -15,7 +17,7 @@
 #include "proxy/service/state.h"
 #include "proxy/service/status.h"
 
-enum { MONITOR_WAITING_MAX = 2 * MONITOR_CALLS_MAX };
+enum { MONITOR_WAITING_MAX = 2 * MONITOR_CALLS_MAX, STRANGER_EVERY_MS = 60 * 1000 };
 
 // waiting is a call that waits for what the workers say.
 struct waiting {
@@ -30,6 +32,8 @@ struct monitor {
     ev_timer tick; // a sample is due
     bool is_sampling;
     struct history history;
+    int64_t stranger_at_ms;  // monotonic; when one who gets no answer was named last; 0: never
+    uint64_t stranger_count; // those since then
 };
 
 static const char plain[] = "text/plain; charset=utf-8";
@@ -143,6 +147,24 @@ static void on_failure(void *arg, const struct monitor_failure *failure)
     monitor_client_record(monitor->service, failure);
 }
 
+// on_stranger says who gets no answer, once a minute: an operator may have meant that one, and a stranger can come as often as he wants.
+static void on_stranger(void *arg, const struct ip_addr *address)
+{
+    struct monitor *monitor = arg;
+    const int64_t now_ms = monotonic_ms();
+    char text[IP_TEXT_CAP];
+    if (monitor->stranger_at_ms != 0 && now_ms - monitor->stranger_at_ms < STRANGER_EVERY_MS) {
+        monitor->stranger_count++;
+        return;
+    }
+    log_warning(LOG_ADMIN_STRANGER,
+                "admin: %s gets no answer: it is in no network of `admin.from` (%" PRIu64
+                " more since this was said last)",
+                ip_addr_format(address, text), monitor->stranger_count);
+    monitor->stranger_at_ms = now_ms;
+    monitor->stranger_count = 0;
+}
+
 // ---- the last hour ------------------------------------------------------------------------------
 
 static void ask_sample(void *arg, struct scan *out)
@@ -220,8 +242,11 @@ static void move(struct monitor *monitor, struct monitor_place *place)
     give_up(monitor);
     if (place->settings == NULL)
         return;
-    const struct monitor_events events = {
-        .on_call = on_call, .judge = judge, .on_failure = on_failure, .arg = monitor};
+    const struct monitor_events events = {.on_call = on_call,
+                                          .judge = judge,
+                                          .on_failure = on_failure,
+                                          .on_stranger = on_stranger,
+                                          .arg = monitor};
     monitor->server = monitor_server_create(service->loop, place->fd, place->settings, &events);
     if (monitor->server == NULL) {
         log_error(LOG_NO_MEMORY,

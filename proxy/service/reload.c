@@ -16,6 +16,7 @@
 #include "proxy/keys/key_store.h"
 #include "proxy/log/log.h"
 #include "proxy/ocsp/ocsp_asker.h"
+#include "proxy/service/constants.h"
 #include "proxy/service/crl_fetches.h"
 #include "proxy/service/exposure.h"
 #include "proxy/service/parent_checks.h"
@@ -63,6 +64,7 @@ static void keep_outcome(struct service *service, bool is_good, bool is_failing,
     diagnostics_init(findings);
     reloads->last_at_s = (int64_t)time(NULL);
     reloads->is_last_good = is_good;
+    reloads->is_last_partial = false;
     if (is_good)
         reloads->good++;
     else
@@ -230,11 +232,12 @@ static void miss_included(struct service *service)
     text_init(&text, data, sizeof data);
     included_format(service->snapshot, &text);
     service->reloads.is_last_good = false;
+    service->reloads.is_last_partial = true;
     (void)snprintf(service->reloads.message, sizeof service->reloads.message,
                    "reloaded in part: config %.100s (%s), generation %" PRIu64 "; %.450s",
                    service->snapshot->path, service->snapshot->id, service->rollout.generation,
                    text_slice(&text).len > 0 ? data : "");
-    log_error(LOG_RELOAD_FAILED, "%s", service->reloads.message);
+    log_error(LOG_RELOADED_IN_PART, "%s", service->reloads.message);
 }
 
 // be_adopted notes that every worker has what was handed over last, or lacked the memory for it.
@@ -415,62 +418,14 @@ static void refuse_reload(struct service *service, struct diagnostics *diagnosti
     be_done(service);
 }
 
-static bool is_same_path(const char *a, const char *b)
-{
-    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
-}
-
-// warn_of_constants says what a reload cannot change.
-static void warn_of_constants(const struct service *service, const struct snapshot *snapshot,
-                              struct diagnostics *diagnostics)
-{
-    const struct snapshot *now = service->snapshot;
-    if (snapshot->workers != service->worker_count)
-        (void)diagnostics_add(diagnostics, SEVERITY_WARNING, snapshot->path, 0, 0,
-                              "`workers` cannot change without a restart; it stays %" PRIu32,
-                              service->worker_count);
-    if (!is_same_path(snapshot->control_path, now->control_path) ||
-        !is_same_path(snapshot->state_path, now->state_path))
-        (void)diagnostics_add(diagnostics, SEVERITY_WARNING, snapshot->path, 0, 0,
-                              "`control` cannot change without a restart; it stays %s",
-                              now->control_path == NULL ? "off" : now->control_path);
-    if (snapshot->process.keys != now->process.keys)
-        (void)diagnostics_add(diagnostics, SEVERITY_WARNING, snapshot->path, 0, 0,
-                              "`process.keys` cannot change without a restart; keys stay %s",
-                              now->process.keys == KEYS_APART ? "apart" : "here");
-    if (!is_same_path(snapshot->process.user, now->process.user))
-        (void)diagnostics_add(diagnostics, SEVERITY_WARNING, snapshot->path, 0, 0,
-                              "`process.user` cannot change without a restart; it stays %s",
-                              now->process.user == NULL ? "unset" : now->process.user);
-}
-
-// keep_control: what a reload says about `control` is what is in force.
-static void keep_control(const struct service *service, struct snapshot *snapshot)
-{
-    struct arena *arena = snapshot->arena;
-    const struct snapshot *now = service->snapshot;
-    if (now->control_path == NULL) {
-        snapshot->control_path = NULL;
-        snapshot->state_path = NULL;
-        return;
-    }
-    const char *path = arena_copy_string(arena, slice_of_string(now->control_path));
-    const char *state = arena_copy_string(arena, slice_of_string(now->state_path));
-    if (path == NULL || state == NULL)
-        return; // then it warns once more, the next time
-    snapshot->control_path = path;
-    snapshot->state_path = state;
-}
-
 // accept_reload brings a good configuration into force, whose sockets are open.
 static void accept_reload(struct service *service, struct snapshot *snapshot,
                           struct diagnostics *diagnostics, struct prepared *prepared)
 {
     rollout_accepted(&service->rollout, true);
-    warn_of_constants(service, snapshot, diagnostics);
+    constants_warn(service->snapshot, service->worker_count, snapshot, diagnostics);
     snapshot_warn_of_lists(snapshot, service->snapshot, diagnostics);
-    keep_control(service, snapshot);
-    snapshot->process.keys = service->snapshot->process.keys;
+    constants_keep(service->snapshot, snapshot);
     findings_log(diagnostics, "reload: ");
     keep_outcome(service, true, !included_is_whole(snapshot), diagnostics);
     (void)string_copy(service->reloads.message, sizeof service->reloads.message,

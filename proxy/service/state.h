@@ -40,6 +40,7 @@ struct reload_outcome {
     int64_t last_at_s;           // Unix seconds; 0: there was none
     bool is_told;                // the service manager knows that one is under way
     bool is_last_good;           // of the last one that came into force or failed
+    bool is_last_partial;        // it came into force, but for an included file
     int64_t failing_since_s;     // Unix seconds; what is on the disk is refused since; 0: it is not
     int64_t reminded_at_s;       // Unix seconds; when that was said last
     char message[700];           // about it

@@ -102,6 +102,7 @@ static void add_reloads(const struct service *service, struct text *out)
     } else {
         json_begin_object(out, "last");
         json_add_bool(out, "good", reloads->is_last_good);
+        json_add_bool(out, "partial", reloads->is_last_partial);
         add_time(out, "at", reloads->last_at_s);
         json_add_string(out, "message", reloads->message);
         diagnostics_append_json(&reloads->findings, out, SEVERITY_WARNING);

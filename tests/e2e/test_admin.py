@@ -275,7 +275,11 @@ def test_others_than_this_machine_see_what_is_open_to_them(watched):
     assert [ask("127.0.0.2", f"/{page}") for page in ("healthz", "metrics", "readyz", "status.json", "nothing")] == [
         200, 200, 403, 403, 403,
     ]
-    assert ask("127.0.0.1", "/healthz") is None
+    assert [ask(source, "/healthz") for source in ("127.0.0.1", "127.0.0.3")] == [None, None]
+    said = "gets no answer: it is in no network of `admin.from`"
+    proxy.stderr.wait(f"warning admin: 127.0.0.1 {said}")
+    assert ask("127.0.0.2", "/healthz") == 200
+    assert proxy.stderr.text().count(said) == 1  # a minute
 
 
 def test_over_tls_a_certificate_of_the_profile_opens_everything(watched, pki):

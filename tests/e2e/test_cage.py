@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from support.config import client, reach
+from support.config import client, reach, write_config
 from support.control import CONTROL, Control
 from support.proxy import run
 from support.scale import eventually
@@ -151,7 +151,7 @@ def test_started_as_root_it_becomes_the_user_for_good(shared, start, server):
 @needs_root
 def test_a_key_that_only_root_can_read_serves_and_a_reload_says_what_it_needs(shared, start):
     proxy = start(**as_nobody(shared, control=CONTROL))
-    proxy.stderr.wait(rf"warning {shared / 'key'} cannot be read by user nobody: .*chgrp nobody")
+    proxy.stderr.wait(rf"warning {shared / 'key'} cannot be read by user nobody: .*chgrp {grp.getgrgid(NOBODY.pw_gid).gr_name}, ")
     assert proxy.ask(DENIED).status == 403
     result = Control(proxy).run("reload", expected=3)
     assert f"Permission denied; this is user {NOBODY.pw_uid}: let it" in result.stderr and str(shared / "key") in result.stderr
@@ -188,10 +188,12 @@ def test_a_key_for_the_group_is_taken_by_every_key_holder(shared, start):
     proxy.stderr.wait(said)
     assert said in run("check", "-c", proxy.config_path).stderr
     (shared / "key").chmod(0o600)
-    assert said not in run("check", "-c", proxy.config_path).stderr
+    checked = run("check", "-c", proxy.config_path).stderr
+    assert said not in checked and "cannot be read by user nobody" not in checked  # it is the holder's
     (shared / "key").chmod(0o640)
     os.kill(holder, signal.SIGKILL)
     eventually(lambda: Control(proxy).status()["keys"]["restarts"] == 1, "another holder")
+    assert "; started again 1 times" in " ".join(Control(proxy).run("status").stdout.split())
     assert proxy.ask(DENIED).status == 403
     assert int(status(Control(proxy).status()["keys"]["pid"])["Gid"].split()[0]) == NOBODY.pw_gid
 
@@ -249,7 +251,7 @@ def test_a_reload_reads_what_is_new_below_its_folders_and_says_what_it_needs_els
     replace(inside / "hosts", "other.test\n")
     eventually(lambda: proxy.ask(f"origin.test:{server.port}").status == 403, "the renamed file to be read")
     (inside / "more").mkdir()
-    for folder, said in ((inside / "more", None), (elsewhere, "has not opened the folder of it; add that to `process.paths`")):
+    for folder, said in ((inside / "more", None), (elsewhere, "has not opened it, or the folder of it; add that to `process.paths`, and `sallyport upgrade`")):
         replace(folder / "hosts", "origin.test\n")
         text = proxy.config_path.read_text().replace(rule["hosts"][0]["file"], str(folder / "hosts"))
         rule["hosts"][0]["file"] = str(folder / "hosts")
@@ -262,6 +264,27 @@ def test_a_reload_reads_what_is_new_below_its_folders_and_says_what_it_needs_els
     proxy.config["clients"] = [client(rule)]
     proxy.reload()
     assert proxy.ask(f"origin.test:{server.port}").status == 200
+
+
+def test_a_reload_says_that_the_sandbox_closes_an_included_folder(sandboxed, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    proxy = sandboxed()
+    write_config(proxy.config_path, {**proxy.config, "include": [f"{elsewhere}/*.yaml"]})
+    said = Control(proxy).run("reload", expected=3).stderr
+    assert f"cannot read {elsewhere}: the sandbox of this process has not opened it" in said
+    assert "`process.paths`, and `sallyport upgrade`" in said
+
+
+def test_a_reload_that_changes_what_counts_at_the_start_warns_each_time(sandboxed, tmp_path):
+    proxy = sandboxed()
+    changes = {"sandbox": "auto", "paths": [str(tmp_path)]}
+    for turn in (1, 2):
+        write_config(proxy.config_path, {**proxy.config, "process": {"sandbox": "on", **changes}})
+        Control(proxy).run("reload")
+        for key in changes:
+            said = f"`process.{key}` cannot change in a reload: `sallyport upgrade`, or restart the proxy"
+            assert proxy.stderr.text().count(said) == turn
 
 
 def test_a_reload_that_would_write_elsewhere_is_refused_before_anything_changes(sandboxed, tmp_path):

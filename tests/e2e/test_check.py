@@ -4,6 +4,7 @@ import json
 import os
 import re
 import subprocess
+import tempfile
 
 import pytest
 
@@ -135,6 +136,52 @@ def test_a_file_of_blocks_that_can_never_be_written_stops_check_and_serve(gate):
     assert result.returncode == 3 and f"hint: run: mkdir -p {gate}/gone\n" in result.stderr
     result = run("serve", "-c", gate / "sallyport.yaml")
     assert result.returncode == 3 and "gone/state.json" in result.stderr
+
+
+def test_a_folder_for_a_socket_that_can_never_be_made_stops_check_and_serve(gate):
+    change(gate, "socket: control.sock", "socket: gone/control.sock")
+    result = check(gate)
+    assert result.returncode == 3 and f"hint: run: mkdir -m 700 -p {gate}/gone" in result.stderr
+    result = run("serve", "-c", gate / "sallyport.yaml")
+    assert result.returncode == 1 and "gone/control.sock: its folder does not exist" in result.stderr
+    change(gate, "socket: gone/control.sock", "socket: /run/sallyport-that-is-not-here/control.sock")
+    result = check(gate)  # the service manager may make it
+    assert result.returncode == 0 and "the folder of control socket /run/sallyport-that" in result.stderr
+
+
+def test_paths_and_patterns_that_lead_nowhere_are_warnings(gate):
+    folder = gate / "clients.d"
+    folder.mkdir(mode=0o755)
+    change(gate, "\nclients:\n", "\ninclude: [clients.d/*.yaml]\nprocess: {paths: [later]}\nclients:\n")
+    [found] = findings(gate)
+    assert f"`paths`: there is no {gate}/later, and what is not there at the start opens nothing" in found
+    (gate / "later").mkdir()
+    assert not findings(gate)
+    (folder / "README").write_text("")
+    (folder / ".hidden.yml").write_text("")
+    assert not findings(gate)
+    team = "clients: [{name: a, match: [{cn: a}], allow: [{hosts: [a.example]}]}]\n"
+    (folder / "a.yml").write_text(team)
+    [found] = findings(gate)
+    assert f"`include`: no file fits {folder}/*.yaml, and a.yml beside it fits no pattern" in found
+    change(gate, "[clients.d/*.yaml]", "[clients.d/*.yaml, clients.d/*.yml]")
+    assert not findings(gate)
+    change(gate, "[clients.d/*.yaml, ", "[clients.d/b.yaml, ")
+    [found] = findings(gate)
+    assert f"`include`: there is no file {folder}/b.yaml" in found
+
+
+def test_a_file_directly_in_a_wide_folder_is_a_warning_where_there_is_a_sandbox(gate, tmp_path):
+    if "sandbox: Landlock 0" in check(gate).stdout:
+        pytest.skip("this kernel, or this build, has no Landlock")
+    with tempfile.NamedTemporaryFile("w", dir="/tmp", suffix=".txt") as names:
+        os.fchmod(names.fileno(), 0o644)
+        print("example.com", file=names, flush=True)
+        change(gate, 'hosts: ["example.com"]', f"hosts: [{{file: {names.name}}}]")
+        [found] = findings(gate)
+        assert f"{names.name} is directly in /tmp, of which the sandbox opens no other file" in found
+        change(gate, "\nclients:\n", "\nprocess: {paths: [/tmp]}\nclients:\n")
+        assert not findings(gate)
 
 
 @pytest.mark.parametrize(("word", "is_refused"), [("refuse", True), ("keep", False)])

@@ -123,7 +123,7 @@ def test_a_broken_file_keeps_what_it_said_and_all_else_takes_effect(teams):
     t.wait(a="held", b="good")
     alpha.echo(b"as before")
     t.tunnel("alpha").echo(b"as before")
-    t.proxy.stderr.wait(r"clients.d/a.yaml:3:5: error: .*`mach`")
+    t.proxy.stderr.wait(r"clients.d/a.yaml:3:5: .*`mach`")
     # The other file and the main file change all the same, and say that this one does not.
     t.write("b.yaml", {"clients": []})
     t.proxy.assert_closed(beta.id, "policy_changed")
@@ -215,6 +215,25 @@ def test_a_refused_file_takes_nobody_out_at_an_upgrade_or_a_restart(teams, start
     t.proxy.stderr.wait("is not known.*state.json.included")
     t.write("a.yaml", {"clients": [t.client("alpha")]})
     t.wait(a="good", b="good", g="good")
+
+
+def test_a_folder_that_cannot_be_read_is_as_loud_as_a_file(teams):
+    t = teams(lambda t: {"a.yaml": {"clients": [t.client("alpha")]}})
+    locked = t.folder.parent / "locked"
+    locked.mkdir(mode=0)
+    write_config(t.proxy.config_path, dict(t.proxy.config, include=[f"{t.folder}/*.yaml", f"{locked}/*.yaml"]))
+    told = t.control.run("reload", expected=3).stderr
+    assert f"reloaded in part: config {t.proxy.config_path}" in told and f"cannot read {locked}: Permission denied" in told
+    config, reloads = (t.control.status()[key] for key in ("config", "reloads"))
+    assert f"cannot read {locked}" in config["included_problem"]
+    assert (reloads["failed"], reloads["last"]["good"], reloads["last"]["partial"]) == (0, False, True)
+    shown = " ".join(t.control.run("status").stdout.split())
+    assert "1 good, 0 failed" in shown and "! in part" in shown and "! failed" not in shown
+    assert "! not all are known: cannot read" in shown
+    t.tunnel("alpha").echo(b"as before")
+    locked.chmod(0o755)
+    assert "reloaded: config" in t.control.run("reload").stderr
+    assert t.control.status()["config"]["included_problem"] is None
 
 
 def test_a_block_of_a_name_that_a_files_owner_can_change_warns(teams):

@@ -43,7 +43,7 @@ def break_config(proxy, text):
 def test_a_finding_and_its_hint_are_one_line_of_the_log(start):
     proxy = start()
     proxy.reload(workers=proxy.workers, clients=[])
-    finding = r"^20\d\d-\S+Z warning reload: \S+: warning: there are no `clients`.*; hint: add `clients:` with "
+    finding = r"^20\d\d-\S+Z warning reload: \S+: there are no `clients`.*; hint: add `clients:` with "
     assert len(re.findall(finding, proxy.stderr.text(), re.M)) == 1, proxy.stderr.text()
 
 

@@ -228,6 +228,6 @@ def test_a_bad_line_in_a_list_keeps_the_old_one_and_names_its_place(
     proxy = start(who)
     path.write_text("one.test\nhttps://two.test/\n")
     # Only a half-written pair of certificate and key is waited for, ten seconds.
-    proxy.stderr.wait(r"names\.txt:2:1: error: ", patience=PATIENCE * 0.4)
+    proxy.stderr.wait(r"names\.txt:2:1: ", patience=PATIENCE * 0.4)
     proxy.stderr.wait("reload failed, the old configuration")
     proxy.tunnel(f"one.test:{server.port}").echo(b"as before")

@@ -38,6 +38,10 @@ static void a_line_ends_at_the_last_blank_that_fits(void **state)
         {"0123456789abcdefgh", "0123456789\n    abcdef\n    gh\n"},
         {"    0123456789", "    012345\n    6789\n"},
         {"                x", "          \n    x\n"},
+        {"ab 0, cd 0", "ab 0, cd 0\n"},
+        {"ab 0, cde 0", "ab 0,\n    cde 0\n"},
+        {"ab 0, cd 12, ef 3", "ab 0,\n    cd 12,\n    ef 3\n"},
+        {"abcd 364 days", "abcd 364\n    days\n"},
         {"0123456789 ", "0123456789\n    \n"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
