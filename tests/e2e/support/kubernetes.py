@@ -24,13 +24,17 @@ VARIANTS = {
     "proxy, much of it": (
         "sallyport",
         {
-            "clientsCa": {"crl": True},
+            "clientsCa": {"crl": True, "options": {"max_depth": 1}},
             "lists": {"blocked.txt": "a.example.com\n"},
             "teams": [{"configMap": {"name": "search", "optional": True, "items": [SEARCH]}}],
             "config": {"resolver": {"servers": ["192.0.2.53:53"]}, "workers": 2},
+            "limits": {"tunnels": 5000},
+            "timeouts": {"idle": "5m"},
+            "imagePullSecrets": [{"name": "registry"}],
+            "scheduling": {"nodeSelector": {"role": "egress"}, "tolerations": [{"key": "egress", "operator": "Exists"}]},
             "certificate": {"names": ["proxy.example.org"]},
-            "service": {"type": "LoadBalancer", "annotations": {"example.org/internal": "true"}},
-            "serviceMonitor": {"labels": {"release": "prometheus"}},
+            "service": {"type": "LoadBalancer", "annotations": {"example.org/internal": "true"}, "options": {"externalTrafficPolicy": "Local"}},
+            "serviceMonitor": {"create": True, "labels": {"release": "prometheus"}},
         },
     ),
     "proxy, as little as can be": (
@@ -38,7 +42,6 @@ VARIANTS = {
         {
             "clients": [],
             "certificate": {"create": False},
-            "serviceMonitor": {"create": False},
             "podDisruptionBudget": {"create": False},
             "networkPolicy": {"create": False},
         },

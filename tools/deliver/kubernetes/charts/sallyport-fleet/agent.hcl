@@ -19,6 +19,6 @@ template {
   perms                = "0600"
   error_on_missing_key = true
   contents             = <<EOT
-{{ with pkiCert (env "PKI_ISSUE") (printf "common_name=%s" (env "POD_NAME")) (printf "uri_sans=%s%s" (env "IDENTITY") (env "POD_NAME")) (printf "ttl=%s" (env "PKI_TTL")) }}{{ .Key }}{{ .Cert }}{{ .CA }}{{ end }}
+{{ with pkiCert (env "PKI_ISSUE") (printf "common_name=%s" (env "POD_NAME")) (printf "uri_sans=%s%s/%s" (env "IDENTITY") (env "POD_NAMESPACE") (env "POD_NAME")) (printf "ttl=%s" (env "PKI_TTL")) }}{{ .Key }}{{ .Cert }}{{ .CA }}{{ end }}
 EOT
 }
