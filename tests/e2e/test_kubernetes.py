@@ -15,6 +15,7 @@ import pytest
 from support.kubernetes import CHARTS, KUBERNETES, MANIFESTS, VARIANTS, Chart, Mistake, faults, objects
 from support.pages import PAGES, blocks
 from support.proxy import run
+from support.scale import IS_SMALL
 
 
 def renderer():
@@ -189,6 +190,8 @@ def test_the_configuration_of_a_chart_is_a_good_one(variant, pki, tmp_path):
     (config / "sallyport.yaml").write_text(text)
     result = run("check", "-c", config / "sallyport.yaml", "--json")
     warnings = [each["message"] for each in json.loads(result.stdout)["findings"] if each["severity"] == "warning"]
+    if IS_SMALL:  # without a sandbox a sanitizer's build can read the key
+        warnings = [each for each in warnings if "can be read by the process that serves" not in each]
     expected = ["there are no `clients`"] if "little" in variant else []
     assert result.returncode == 0, result.stdout
     assert [each[: len(expected[0])] if expected else each for each in warnings] == expected, warnings
