@@ -16,8 +16,10 @@ enum {
 
 // fleet_events is what the fleet has the process do.
 struct fleet_events {
-    void (*adopt_blocks)(struct service *service); // other proxies have changed blocks, or all were compared for the first time
-    bool (*keep_state)(struct service *service);   // what outlives a restart has changed
+    // adopt_blocks: other proxies have changed blocks, or all were compared for the first time.
+    void (*adopt_blocks)(struct service *service);
+    // keep_state: what outlives a restart has changed.
+    bool (*keep_state)(struct service *service);
 };
 
 struct fleet_store {

@@ -104,9 +104,18 @@ static void says_which_proxies_are_meant(void **state)
         {"block fleet", false, "", "fleet"},
     };
     static const char *const bad[] = {
-        "status fleet x",  "status on:0123", "status fleets", "kill fleet",      "kill on:0123",
-        "kill fleet  a",   "kill on: a",     "drain on:",     "reload fleet",    "tail fleet",
-        "drain on:01234567890123456", "kill on:01234567890123456 client:a",
+        "status fleet x",
+        "status on:0123",
+        "status fleets",
+        "kill fleet",
+        "kill on:0123",
+        "kill fleet  a",
+        "kill on: a",
+        "drain on:",
+        "reload fleet",
+        "tail fleet",
+        "drain on:01234567890123456",
+        "kill on:01234567890123456 client:a",
     };
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
         struct control_request request;
