@@ -37,6 +37,7 @@ from support.frames import (
 )
 from support.origin import Origin, blackhole, echo
 from support.plain import StrictOrigin
+from support.proxy import run
 from support.scale import eventually
 from support.wire import Client, client_context
 
@@ -266,6 +267,8 @@ def say(connection, pieces):
 @pytest.mark.parametrize("title", CONNECTION_ENDS)
 def test_a_broken_protocol_ends_its_connection_and_no_other(rig, title):
     pieces, code = CONNECTION_ENDS[title]
+    if title == "PRIORITY on the connection" and "nghttp2 1.7" in run("version").stdout:
+        pytest.skip("nghttp2 1.70 passes over PRIORITY, wherever it is")
     connection = rig.begin()
     say(connection, pieces_of(rig, pieces))
     connection.wait(lambda: connection.goaway is not None)
