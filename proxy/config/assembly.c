@@ -40,6 +40,7 @@ struct member {
 struct table {
     struct reader *reader;
     struct client_scope scope;   // of included files
+    bool is_shared;              // the main file names a store
     struct ownership *ownership; // owned
     struct client_part main;
     struct member *members; // owned
@@ -372,7 +373,8 @@ static void members_read(struct table *table, struct assembly *assembly)
     table->scope = (struct client_scope){.trusts = assembly->trusts,
                                          .parents = assembly->parents,
                                          .ownership = table->ownership,
-                                         .main = &table->main};
+                                         .main = &table->main,
+                                         .is_shared = table->is_shared};
     table->count = included->count;
     for (size_t i = 0; i < table->count; i++) {
         struct member *member = &table->members[i];
@@ -422,8 +424,10 @@ static bool lacks_clients(const struct node *root, const struct policy *policy)
 void assembly_read(struct reader *reader, const struct node *root, struct assembly *assembly,
                    struct policy *policy)
 {
-    const struct client_scope scope = {.trusts = assembly->trusts, .parents = assembly->parents};
-    struct table table = {.reader = reader};
+    const struct client_scope scope = {.trusts = assembly->trusts,
+                                       .parents = assembly->parents,
+                                       .is_shared = node_get(root, "shared") != NULL};
+    struct table table = {.reader = reader, .is_shared = scope.is_shared};
     client_part_read(reader, root, &scope, &table.main);
     policy->deny = table.main.deny;
     policy->deny_count = table.main.deny_count;

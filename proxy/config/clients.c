@@ -206,6 +206,19 @@ static bool goes_by_name(const struct via *via)
     return via != NULL && via->by_name;
 }
 
+// limits_read reads the limits, and refuses those of a fleet where nothing is shared.
+static void limits_read(struct reader *reader, const struct node *limits,
+                        const struct client_scope *scope, struct client *client)
+{
+    client_limits_read(reader, limits, &client->limits);
+    if (client->limits.scope == LIMIT_FLEET && !scope->is_shared)
+        reader_error(
+            reader, node_get(limits, "scope"),
+            "`scope: fleet` needs a store that the proxies share"
+            "\nname it: `shared: {valkey: \"127.0.0.1:6379\", key_file: fleet.key}`, or leave "
+            "`scope` out");
+}
+
 // check_via refuses what only a target that we connect to ourselves could see.
 static void check_via(struct reader *reader, const struct node *node, const struct client *client)
 {
@@ -283,7 +296,7 @@ static bool client_read(struct reader *reader, const struct node *node, void *ou
     client->has_names = client->has_names || goes_by_name(client->via);
     check_via(reader, node, client);
     client->inner = inner_rules_read(reader, node_get(node, "inner"), true);
-    client_limits_read(reader, node_get(node, "limits"), &client->limits);
+    limits_read(reader, node_get(node, "limits"), scope, client);
     if (client->mode == POLICY_ENFORCE && client->speaks_for == NULL &&
         (allow == NULL || allow->child == NULL))
         reader_warning(reader, node,

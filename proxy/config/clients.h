@@ -21,6 +21,7 @@ struct client_scope {
     const struct parent_names *parents; // that a `via` may name
     const struct ownership *ownership;  // of an included file; NULL: of the main file
     struct client_part *main;           // of an included file, likewise; its sets can be used
+    bool is_shared;                     // there is a store that the fleet shares
 };
 
 // client_part is what one file says. Zeroed: nothing.

@@ -18,12 +18,15 @@ enum { COUNT_MAX = 10000000 };
 #define SOURCE(key, kind, field, ...)                                                              \
     KEY_ROW(key, kind, struct source_limits, field, .min = __VA_ARGS__)
 
+static const char *const scope_words[] = {"machine", "fleet", NULL};
+
 static const struct key client_keys[] = {
     CLIENT("tunnels", KEY_NUMBER, tunnels, 1, .max = COUNT_MAX),
     CLIENT("new_tunnels", KEY_RATE, new_tunnels, 1),
     CLIENT("burst", KEY_NUMBER, burst, 1, .max = (int64_t)RATE_MAX_A_SECOND),
     CLIENT("requests", KEY_RATE, requests, 1),
     CLIENT("requests_burst", KEY_NUMBER, requests_burst, 1, .max = (int64_t)RATE_MAX_A_SECOND),
+    KEY_ROW("scope", KEY_CHOICE, struct client_limits, scope, .words = scope_words),
     CLIENT("bandwidth_up", KEY_BANDWIDTH, bandwidth_up, BANDWIDTH_MIN),
     CLIENT("bandwidth_down", KEY_BANDWIDTH, bandwidth_down, BANDWIDTH_MIN),
     CLIENT("age", KEY_DURATION, age_ms, 1, .max = 3650 * DAY_MS),
@@ -54,7 +57,6 @@ const struct section proxy_limits_section = SECTION("`limits`", proxy_keys);
 void client_limits_read(struct reader *reader, const struct node *node, struct client_limits *out)
 {
     const struct node *burst = node_get(node, "burst");
-    out->scope = LIMIT_MACHINE;
     (void)section_read(reader, node, &client_limits_section, out);
     if (out->burst == 0) // as many at once as a second may have
         out->burst = out->new_tunnels;

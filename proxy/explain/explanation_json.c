@@ -177,6 +177,8 @@ static void add_limits(const struct explanation *explanation, struct text *out)
         if (limits[i].value > 0)
             json_add_count(out, limits[i].name_with_unit, limits[i].value);
     }
+    if (explanation->client->limits.scope == LIMIT_FLEET)
+        json_add_string(out, "scope", "fleet");
     json_end_object(out);
 }
 

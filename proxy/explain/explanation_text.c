@@ -278,6 +278,8 @@ static void print_limits(const struct explanation *explanation, FILE *out)
                       limits[i].value);
         title = "";
     }
+    if (explanation->client != NULL && explanation->client->limits.scope == LIMIT_FLEET)
+        (void)fprintf(out, "           of all proxies that share the store, together\n");
     if (explanation->live[0] != '\0')
         (void)fprintf(out, "live       %s\n", explanation->live);
 }

@@ -291,10 +291,11 @@ static enum err set(struct ledger *ledger, struct account *account,
     bandwidth_set(&account->down,
                   bandwidth_of(ledger, request->limits, request->limits->bandwidth_down,
                                account->fleet.share_down));
-    // What is open already, or takes bandwidth, is for main to know.
+    // What is open already, takes bandwidth, or is the fleet's no more is for main to know.
     const bool is_shaped =
         request->limits->bandwidth_up != 0 || request->limits->bandwidth_down != 0;
-    if ((is_news || is_shaped) && request->limits->scope == LIMIT_FLEET)
+    const bool has_left = request->limits->scope == LIMIT_MACHINE && account->fleet.keeper != NULL;
+    if ((is_news && has_left) || ((is_news || is_shaped) && request->limits->scope == LIMIT_FLEET))
         list(ledger, account);
     return ERR_OK;
 }

@@ -12,13 +12,12 @@
 #include "proxy/log/log.h"
 #include "proxy/net/loop_memory.h"
 #include "proxy/service/fleet_blocking.h"
+#include "proxy/service/fleet_limits.h"
 #include "proxy/service/fleet_tickets.h"
 #include "proxy/config/shared_settings.h"
 
 enum {
-    BEAT_MS = 500,
     FAULT_EVERY_MS = 60000,
-    LIFE_MS = 7000,   // of our entry among those that live, as the store counts it
     GREET_EVERY = 60, // beats
     PROBLEM_CAP = 400,
 };
@@ -38,6 +37,8 @@ struct fleet {
     struct fleet_tickets *tickets;
     struct fleet_obedience *obedience;
     struct fleet_commands *commands;
+    struct fleet_limits *limits;
+    int64_t beat_ms;    // monotonic; when the last beat was sent
     bool is_connected;  // the link is ready
     bool was_connected; // ever
     bool is_said_lost;
@@ -139,33 +140,21 @@ static void greet(struct fleet *fleet)
 
 // -- the beat
 
-// read_beat reads the numbers of an answer.
-static bool read_beat(const struct resp *answer, int64_t out[5])
-{
-    if (answer == NULL || answer->kind != RESP_ARRAY || answer->count < 5)
-        return false;
-    for (size_t i = 0; i < 5; i++) {
-        if (!resp_read_integer(&answer->items[i], &out[i]) || out[i] < 0)
-            return false;
-    }
-    return true;
-}
-
 static void on_beat(void *owner, const struct resp *answer)
 {
-    enum { STORE_MS, WAS_KNOWN, ALIVE, REVISION, ORDERS, COUNT };
     struct fleet *fleet = owner;
-    int64_t numbers[COUNT];
+    struct fleet_beat beat;
     fleet->is_beating = false;
-    if (!read_beat(answer, numbers))
+    if (answer == NULL || fleet_beat_parse(answer, &beat) != ERR_OK)
         return;
-    fleet->store.alive_count = (uint64_t)numbers[ALIVE];
+    fleet->store.alive_count = beat.members;
     if (!fleet->store.is_ready)
         return;
+    fleet_limits_note_beat(fleet->limits, &beat, fleet->beat_ms);
     if (!fleet->has_left) {
-        fleet_blocking_on_beat(fleet->blocking, numbers[REVISION]);
+        fleet_blocking_on_beat(fleet->blocking, beat.revision);
         fleet_tickets_on_beat(fleet->tickets);
-        fleet_obedience_on_beat(fleet->obedience, numbers[ORDERS]);
+        fleet_obedience_on_beat(fleet->obedience, beat.orders);
     }
     fleet_presence_on_beat(fleet->presence);
 }
@@ -176,7 +165,7 @@ static void beat(struct fleet *fleet)
     char life_data[16];
     struct text life;
     text_init(&life, life_data, sizeof life_data);
-    text_append_format(&life, "%d", (int)LIFE_MS);
+    text_append_format(&life, "%d", (int)FLEET_ALIVE_MS);
     const struct slice keys[] = {fleet_store_key(&fleet->store, "alive", "", names[0]),
                                  fleet_store_key(&fleet->store, "rev", "", names[1]),
                                  fleet_store_key(&fleet->store, "orders:n", "", names[2]),
@@ -190,6 +179,7 @@ static void beat(struct fleet *fleet)
                                            .argument_count = 3};
     if (fleet->is_beating)
         return;
+    fleet->beat_ms = monotonic_ms();
     fleet->is_beating = fleet_store_script(&fleet->store, &call, on_beat, fleet);
     if (++fleet->beats > GREET_EVERY)
         greet(fleet);
@@ -232,11 +222,13 @@ static void on_change(void *owner)
         fleet->is_said_lost = false;
         fleet->was_connected = true;
         fleet->is_beating = false;
+        fleet_limits_note_state(fleet->limits, true);
         greet(fleet);
         beat(fleet);
     } else if (!is_connected && fleet->is_connected) {
         fleet->is_connected = false;
         fleet->is_beating = false;
+        fleet_limits_note_state(fleet->limits, false);
         end_parts(fleet);
     }
     if (facts->state == STORE_LOST)
@@ -250,6 +242,7 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
     (void)loop;
     (void)events;
     struct fleet *fleet = timer->data;
+    fleet_limits_tick(fleet->limits);
     if (fleet->is_connected)
         beat(fleet);
 }
@@ -259,6 +252,7 @@ static void disconnect(struct fleet *fleet)
     if (fleet->store.link == NULL)
         return;
     end_parts(fleet);
+    fleet_limits_set_link(fleet->limits, NULL);
     store_link_destroy(fleet->store.link);
     fleet->store.link = NULL;
     fleet->is_connected = false;
@@ -286,6 +280,7 @@ static enum err connect_store(struct fleet *fleet, const struct snapshot *snapsh
         fleet->resolver = NULL;
         return errinfo_set(info, ERR_MEMORY, "no memory to share");
     }
+    fleet_limits_set_link(fleet->limits, fleet->store.link);
     ev_timer_again(service->loop, &fleet->timer);
     return ERR_OK;
 }
@@ -303,16 +298,29 @@ static bool make_instance(char out[FLEET_INSTANCE_CAP])
     return true;
 }
 
+static void on_leases(void *owner)
+{
+    const struct fleet *fleet = owner;
+    service_post(fleet->store.service, WORKER_LEASES);
+}
+
 static bool make_parts(struct fleet *fleet)
 {
+    const struct fleet_limits_options options = {.loop = fleet->store.service->loop,
+                                                 .ledger = fleet->store.service->shared.ledger,
+                                                 .instance = fleet->store.instance,
+                                                 .prefix = fleet->store.prefix,
+                                                 .on_answer = on_leases,
+                                                 .owner = fleet};
+    fleet->limits = fleet_limits_create(&options);
     fleet->blocking = fleet_blocking_create(&fleet->store);
     fleet->presence = fleet_presence_create(&fleet->store);
     fleet->tickets = fleet_tickets_create(&fleet->store);
     fleet->obedience = fleet_obedience_create(&fleet->store);
     if (fleet->presence != NULL)
         fleet->commands = fleet_commands_create(&fleet->store, fleet->presence);
-    return fleet->blocking != NULL && fleet->tickets != NULL && fleet->obedience != NULL &&
-           fleet->commands != NULL;
+    return fleet->limits != NULL && fleet->blocking != NULL && fleet->tickets != NULL &&
+           fleet->obedience != NULL && fleet->commands != NULL;
 }
 
 // begin_sharing goes by `snapshot`, which shares something.
@@ -334,6 +342,7 @@ static enum err begin_sharing(struct fleet *fleet, const struct snapshot *snapsh
     fleet->is_refusing = shared->on_lost == SHARED_REFUSE;
     (void)string_copy(fleet->store.prefix, sizeof fleet->store.prefix,
                       slice_of_string(shared->store.prefix));
+    fleet_limits_set_policy(fleet->limits, fleet->store.prefix, fleet->is_refusing);
     if (is_same_link) {
         if (fleet->is_connected)
             greet(fleet);
@@ -357,7 +366,8 @@ enum err fleet_create(struct service *service, const struct fleet_events *events
         return errinfo_set(info, ERR_MEMORY, "no memory to share");
     fleet->store.service = service;
     fleet->store.events = *events;
-    ev_timer_init(&fleet->timer, on_timer, (ev_tstamp)BEAT_MS / 1000., (ev_tstamp)BEAT_MS / 1000.);
+    ev_timer_init(&fleet->timer, on_timer, (ev_tstamp)FLEET_BEAT_MS / 1000.,
+                  (ev_tstamp)FLEET_BEAT_MS / 1000.);
     fleet->timer.data = fleet;
     fleet->beat.text = fleet_script_text(FLEET_BEAT);
     fleet_script_name(fleet->beat.text, fleet->beat.sha1);
@@ -380,6 +390,7 @@ void fleet_destroy(struct fleet *fleet)
     fleet_tickets_destroy(fleet->tickets);
     fleet_presence_destroy(fleet->presence);
     fleet_blocking_destroy(fleet->blocking);
+    fleet_limits_destroy(fleet->limits);
     buffer_pool_deinit(&fleet->buffers);
     server_trust_unref(fleet->settings.tls);
     fleet_key_destroy(fleet->store.key);
@@ -615,6 +626,7 @@ void fleet_status(const struct fleet *fleet, bool with_members, struct text *out
     json_begin_object(out, "tickets");
     fleet_tickets_status(fleet->tickets, out);
     json_end_object(out);
+    fleet_limits_status(fleet->limits, out);
     fleet_presence_status(fleet->presence, with_members, out);
     json_end_object(out);
 }

@@ -58,7 +58,9 @@ static void add_limits(const struct peer *peer, struct text *out)
     json_begin_object(out, "limits");
     for (size_t i = 0; i < CLIENT_LIMITS; i++)
         add_limit(out, all[i].name, all[i].value != 0, all[i].value);
-    add_limit(out, "tunnels_left", limits->tunnels != 0,
+    const bool is_fleet = limits->scope == LIMIT_FLEET; // what others have left is not known here
+    json_add_string(out, "scope", is_fleet ? "fleet" : "machine");
+    add_limit(out, "tunnels_left", limits->tunnels != 0 && !is_fleet,
               limits->tunnels > open ? limits->tunnels - open : 0);
     json_add_count(out, "tunnels_open", open);
     json_end_object(out);

@@ -309,6 +309,8 @@ static void on_messages(void *owner, unsigned messages)
         open_scan(worker);
     if ((messages & WORKER_OCSP_ANSWERED) != 0)
         sessions_note_answers(&worker->context);
+    if ((messages & WORKER_LEASES) != 0)
+        sessions_note_leases(&worker->context);
     if ((messages & WORKER_CLOCK_SET) != 0)
         sessions_note_clock(&worker->context);
     if ((messages & WORKER_OCSP_LOST) != 0)

@@ -41,6 +41,8 @@ enum worker_message {
                            << 4, // OCSP: look again whether a handshake has waited for it
     WORKER_OCSP_LOST = LOOP_FIRST_OWN
                        << 5, // OCSP: somebody's certificate is not good any more: judge again
+    WORKER_LEASES = LOOP_FIRST_OWN
+                    << 6, // the fleet: look again whether a request has waited for its limits
 };
 
 // worker_start makes a worker and starts its thread. On an error what it had taken of the descriptors is closed.

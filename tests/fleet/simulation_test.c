@@ -1,7 +1,7 @@
 // A fleet in virtual time: whatever happens, no more tunnels are open than is promised, and the limit is reached again. The seeds are printed; a run is repeated by
 //     simulation_test SEED FAULT PROXIES [refuse]
 // and a long one is made by
-//     simulation_test --long RUNS
+//     simulation_test --long RUNS [small]
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -69,8 +69,9 @@ static void a_thousand_proxies_keep_what_is_promised(void **state)
 
 int main(int argc, char **argv)
 {
-    if (argc == 3 && strcmp(argv[1], "--long") == 0)
-        return run_many(first_seed(), (int)strtol(argv[2], NULL, 10), LARGE) ? 0 : 1;
+    if (argc >= 3 && strcmp(argv[1], "--long") == 0)
+        return run_many(first_seed(), (int)strtol(argv[2], NULL, 10), argc > 3 ? SMALL : LARGE) ? 0
+                                                                                                : 1;
     if (argc >= 4)
         return run(strtoull(argv[1], NULL, 10),
                    (enum simulation_fault)(int)strtol(argv[2], NULL, 10),

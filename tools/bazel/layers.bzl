@@ -53,7 +53,7 @@ LAYERS = {
         ["auth/", "proxy/clock/", "proxy/http/", "proxy/net/", "proxy/tls/"],
         ["ev.h", "openssl/"],
     ),
-    "proxy/fleet": (["auth/"], ["jansson.h", "openssl/"]),
+    "proxy/fleet": (["auth/", "proxy/store/resp.h"], ["jansson.h", "openssl/"]),
     "proxy/handover": (["auth/"], ["ev.h", "openssl/mem.h"]),
     "proxy/history": (["auth/", "proxy/chain/", "proxy/net/sockaddr.h"], ["jansson.h", "zlib.h"]),
     "proxy/http": (["auth/"], []),

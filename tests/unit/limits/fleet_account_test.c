@@ -241,6 +241,26 @@ static void what_was_open_before_the_fleet_counted_is_listed(void **state)
     ledger_give_tunnel(rig->ledger, rig->account, 1000);
 }
 
+static void a_configuration_without_the_fleet_has_main_look_once_more(void **state)
+{
+    struct rig *rig = *state;
+    const struct client_limits here = {.tunnels = 5};
+    struct account_request request = {
+        .name = "alice", .limits = &here, .generation = 2, .now_ms = 1000};
+    struct account *account = NULL;
+    int held = 0;
+    ledger_take_listed(rig->ledger, drop, rig->ledger);
+    rig->account->fleet.keeper = &held;
+    const unsigned asked = rig->asked;
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(ledger_open_account(rig->ledger, &request, &account), ERR_OK);
+        ledger_close_account(rig->ledger, account, 1000);
+    }
+    assert_int_equal(rig->asked, asked + 1);
+    assert_int_equal(ledger_read_limits(rig->ledger, rig->account).scope, LIMIT_MACHINE);
+    rig->account->fleet.keeper = NULL;
+}
+
 enum { THREADS = 4, TURNS = 20000, PLACES = 17 };
 
 struct crowd {
@@ -304,6 +324,7 @@ int main(void)
         TEST(tokens_end_run_out_and_say_when_there_are_more),
         TEST(a_rate_of_requests_holds_in_either_scope),
         TEST(what_was_open_before_the_fleet_counted_is_listed),
+        TEST(a_configuration_without_the_fleet_has_main_look_once_more),
         TEST(threads_never_have_more_than_was_granted_while_main_takes_and_gives),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,799 @@
+// A `held` account is one of which something is held, asked or open here. It has one question of each kind under way at most, so
+// the questions and their answers need no names. What cannot be asked now is asked again: by the timer, which runs while
+// somebody waits, or with the next beat.
+#include "proxy/service/fleet_limits.h"
+
+#include <ev.h>
+#include <stdlib.h>
+#include <sys/queue.h>
+
+#include "auth/base/json.h"
+#include "proxy/clock/clock.h"
+#include "proxy/fleet/bandwidth_share.h"
+#include "proxy/fleet/fleet_scripts.h"
+#include "proxy/fleet/lease.h"
+#include "proxy/fleet/token_lease.h"
+#include "proxy/loop/wakeup.h"
+
+enum {
+    HELD_MAGIC = 0x4c656173,
+    KEY_CAP = 512, // bytes of a key, with the NUL: a prefix, an account and a few letters
+    RETRY_MS = 10,
+    FULL_KNOWN_MS = 20, // a rate that has room later than this refuses at once those who wait
+    SHARE_BEATS = 2,    // a share is asked for each so manieth beat
+};
+
+enum direction { UP, DOWN, DIRECTION_COUNT };
+
+// A question to the store; its answer comes to it.
+enum question_kind {
+    ASK_TUNNELS,
+    ASK_NEW_TUNNELS,
+    ASK_REQUESTS,
+    ASK_UP,
+    ASK_DOWN,
+    QUESTION_COUNT,
+};
+
+struct held;
+
+struct question {
+    uint32_t magic;
+    enum question_kind kind;
+    struct held *held; // borrowed; whose part this is
+    bool is_asked;
+    struct lease_question lease; // ASK_TUNNELS
+    uint32_t want;               // tokens
+    uint64_t demand;             // bytes a second
+};
+
+// What is known of one direction's bandwidth.
+struct flow_share {
+    uint64_t share;        // bytes a second; 0: none yet
+    uint64_t total_before; // bytes, at the last look
+    int64_t looked_ms;     // monotonic
+    bool is_told;          // the store has a demand of ours
+};
+
+struct held {
+    TAILQ_ENTRY(held) link;
+    struct fleet_limits *owner; // borrowed
+    struct account *account;    // ref
+    struct client_limits limits;
+    struct lease lease;
+    bool is_scarce;
+    struct token_lease tokens[FLEET_RATE_COUNT];
+    struct flow_share shares[DIRECTION_COUNT];
+    struct question questions[QUESTION_COUNT];
+};
+
+TAILQ_HEAD(held_list, held);
+
+struct fleet_limits {
+    struct fleet_limits_options options;
+    char instance[33];
+    char prefix[STORE_PREFIX_CAP];
+    struct store_link *link; // borrowed; NULL: none
+    bool is_ready;           // calls are taken
+    struct store_script scripts[FLEET_SCRIPT_COUNT];
+    struct wakeup asked;
+    ev_timer retry;
+    struct held_list held;
+    uint32_t members;   // seen last; 0: never any
+    int64_t expires_ms; // monotonic; of all leases; 0: there are none
+    unsigned beats;
+    bool has_answers; // the workers are to be told
+    struct fleet_limits_counts counts;
+};
+
+static void drive(struct held *held, int64_t now_ms);
+
+// ---- what workers see ---------------------------------------------------------------------------
+
+static bool is_valid(const struct fleet_limits *limits, int64_t now_ms)
+{
+    return limits->is_ready && limits->expires_ms > now_ms;
+}
+
+// tell_ledger says what becomes of those for whom nothing is left. How many proxies there are is not known before the first beat:
+// then a share is not known either.
+static void tell_ledger(struct fleet_limits *limits, int64_t now_ms)
+{
+    enum ledger_fleet fleet = LEDGER_FLEET_ASKS;
+    if (!is_valid(limits, now_ms))
+        fleet = limits->options.refuses || limits->members == 0 ? LEDGER_FLEET_REFUSES
+                                                                : LEDGER_FLEET_SHARES;
+    ledger_set_fleet(limits->options.ledger, fleet, limits->members == 0 ? 1 : limits->members);
+}
+
+static void tell_workers(struct fleet_limits *limits)
+{
+    if (!limits->has_answers)
+        return;
+    limits->has_answers = false;
+    limits->options.on_answer(limits->options.owner);
+}
+
+// answer says how the last question about a kind has ended.
+static void answer(struct held *held, enum fleet_kind kind, enum fleet_outcome outcome,
+                   int64_t wait_ms)
+{
+    fleet_queue_set_answer(&held->account->fleet.queues[kind], outcome, wait_ms);
+    held->owner->has_answers = true;
+    held->owner->counts.refused += outcome == FLEET_FULL;
+}
+
+// ---- calls --------------------------------------------------------------------------------------
+
+// key_of writes a key of the account.
+static struct slice key_of(const struct held *held, const char *kind, const char *suffix,
+                           char out[KEY_CAP])
+{
+    struct text text;
+    text_init(&text, out, KEY_CAP);
+    text_append_format(&text, "%s%s%s%s", held->owner->prefix, kind, held->account->name, suffix);
+    ASSERT(!text.is_cut);
+    return text_slice(&text);
+}
+
+static void on_reply(void *owner, const struct resp *answer);
+
+// call sends a question. False: it cannot be asked now.
+static bool call(struct question *question, enum fleet_script script, const struct slice *keys,
+                 size_t key_count, const struct slice *arguments, size_t argument_count,
+                 int64_t now_ms)
+{
+    struct fleet_limits *limits = question->held->owner;
+    const struct store_script_call call = {.script = &limits->scripts[script],
+                                           .keys = keys,
+                                           .key_count = key_count,
+                                           .arguments = arguments,
+                                           .argument_count = argument_count};
+    question->is_asked =
+        limits->link != NULL &&
+        store_link_script(limits->link, &call, now_ms + FLEET_ANSWER_MS, on_reply, question);
+    limits->counts.questions += question->is_asked;
+    return question->is_asked;
+}
+
+enum { NUMBER_CAP = 24 };
+
+static struct slice number(uint64_t value, char out[NUMBER_CAP])
+{
+    struct text text;
+    text_init(&text, out, NUMBER_CAP);
+    text_append_format(&text, "%llu", (unsigned long long)value);
+    return text_slice(&text);
+}
+
+// plain_key writes a key that is of no account.
+static struct slice plain_key(const struct fleet_limits *limits, const char *name,
+                              const char *suffix, char out[KEY_CAP])
+{
+    struct text text;
+    text_init(&text, out, KEY_CAP);
+    text_append_format(&text, "%s%s%s", limits->prefix, name, suffix);
+    ASSERT(!text.is_cut);
+    return text_slice(&text);
+}
+
+static bool send_lease(struct question *question, int64_t now_ms)
+{
+    struct held *held = question->held;
+    const struct fleet_limits *limits = held->owner;
+    char keys_data[4][KEY_CAP], numbers[4][NUMBER_CAP];
+    const struct slice keys[] = {
+        key_of(held, "t:", "", keys_data[0]),
+        plain_key(limits, "held:", limits->instance, keys_data[1]),
+        plain_key(limits, "alive", "", keys_data[2]),
+        plain_key(limits, "scarce", "", keys_data[3]),
+    };
+    const struct slice arguments[] = {
+        slice_of_string(limits->instance),        slice_of_string(held->account->name),
+        number(held->limits.tunnels, numbers[0]), number(question->lease.keep, numbers[1]),
+        number(question->lease.need, numbers[2]), number(question->lease.want, numbers[3]),
+    };
+    return call(question, FLEET_LEASE, keys, 4, arguments, 6, now_ms);
+}
+
+static bool send_rate(struct question *question, uint32_t per_second, uint32_t burst,
+                      int64_t now_ms)
+{
+    char key_data[KEY_CAP], numbers[3][NUMBER_CAP];
+    const struct slice key =
+        key_of(question->held, question->kind == ASK_NEW_TUNNELS ? "r:" : "q:", "", key_data);
+    const struct slice arguments[] = {number(per_second, numbers[0]), number(burst, numbers[1]),
+                                      number(question->want, numbers[2])};
+    return call(question, FLEET_RATE, &key, 1, arguments, 3, now_ms);
+}
+
+static bool send_share(struct question *question, uint64_t limit, int64_t now_ms)
+{
+    char key_data[KEY_CAP], numbers[2][NUMBER_CAP];
+    const struct slice key =
+        key_of(question->held, "b:", question->kind == ASK_UP ? ":up" : ":down", key_data);
+    const struct slice arguments[] = {slice_of_string(question->held->owner->instance),
+                                      number(limit, numbers[0]),
+                                      number(question->demand, numbers[1])};
+    return call(question, FLEET_SHARE, &key, 1, arguments, 3, now_ms);
+}
+
+// ---- tunnels ------------------------------------------------------------------------------------
+
+static struct lease_view view_of(const struct held *held, int64_t now_ms)
+{
+    const struct fleet_account *fleet = &held->account->fleet;
+    return (struct lease_view){.limit = held->limits.tunnels,
+                               .spare = fleet->spare,
+                               .waiting = fleet->queues[FLEET_TUNNELS].waiting,
+                               .members = held->owner->members == 0 ? 1 : held->owner->members,
+                               .is_scarce = held->is_scarce,
+                               .now_ms = now_ms};
+}
+
+// shrink takes spare places from the workers. The store is told by the next question.
+static void shrink(struct held *held, uint32_t count)
+{
+    lease_shrink(&held->lease, fleet_account_withdraw(&held->account->fleet, count));
+}
+
+// let_go gives all up that is held: the limit is none of the fleet any more. What is open is not the store's matter then.
+static void let_go(struct held *held)
+{
+    const uint32_t granted = held->lease.granted;
+    held->account->fleet.spare -= (int32_t)granted;
+    lease_shrink(&held->lease, granted);
+}
+
+static bool has_fleet_limit(const struct held *held)
+{
+    return held->limits.scope == LIMIT_FLEET && held->limits.tunnels != 0;
+}
+
+// ask_nothing tells the store that nothing is held any more.
+static void ask_nothing(struct held *held, int64_t now_ms)
+{
+    struct question *question = &held->questions[ASK_TUNNELS];
+    const struct lease_view view = {.limit = 1, .members = 1, .now_ms = now_ms};
+    let_go(held);
+    if (lease_ask(&held->lease, &view, &question->lease) && !send_lease(question, now_ms))
+        lease_unanswered(&held->lease);
+}
+
+static void ask_lease(struct held *held, int64_t now_ms)
+{
+    struct question *question = &held->questions[ASK_TUNNELS];
+    struct fleet_account *fleet = &held->account->fleet;
+    const struct lease_view view = view_of(held, now_ms);
+    fleet->low = lease_low(&held->lease, &view);
+    if (!lease_ask(&held->lease, &view, &question->lease))
+        return;
+    // Those who have come since count in this question: its number comes first.
+    fleet->queues[FLEET_TUNNELS].round++;
+    const uint32_t waiting = fleet->queues[FLEET_TUNNELS].waiting;
+    if (waiting > view.waiting) {
+        question->lease.need += waiting - view.waiting;
+        question->lease.want += waiting - view.waiting;
+    }
+    if (!send_lease(question, now_ms))
+        lease_unanswered(&held->lease);
+}
+
+// take_lease takes an answer; NULL: there is none.
+static void take_lease(struct question *question, const struct resp *reply, int64_t now_ms)
+{
+    struct held *held = question->held;
+    int64_t granted = 0;
+    bool is_full = false;
+    // One that is not alive at the store beats first.
+    if (reply == NULL || !is_valid(held->owner, now_ms) || resp_is_error(reply, "NOTALIVE")) {
+        lease_unanswered(&held->lease);
+        return;
+    }
+    if (reply->kind != RESP_ARRAY || reply->count != 2 ||
+        !resp_read_integer(&reply->items[0], &granted) || granted < 0 || granted > INT32_MAX) {
+        held->owner->counts.unanswered++;
+        lease_unanswered(&held->lease);
+        answer(held, FLEET_TUNNELS, FLEET_UNKNOWN, 0);
+        return;
+    }
+    held->account->fleet.spare +=
+        lease_answer(&held->lease, &question->lease, (uint32_t)granted, now_ms, &is_full);
+    answer(held, FLEET_TUNNELS, is_full ? FLEET_FULL : FLEET_GRANTED, 0);
+}
+
+// ---- rates --------------------------------------------------------------------------------------
+
+// rate_of gives the rate of a question about tokens; 0: it is none of the fleet.
+static uint32_t rate_of(const struct held *held, enum question_kind kind, uint32_t *out_burst)
+{
+    const struct client_limits *limits = &held->limits;
+    const bool is_of_tunnels = kind == ASK_NEW_TUNNELS;
+    *out_burst = is_of_tunnels ? limits->burst : limits->requests_burst;
+    if (limits->scope != LIMIT_FLEET)
+        return 0;
+    return is_of_tunnels ? limits->new_tunnels : limits->requests;
+}
+
+static enum fleet_kind fleet_kind_of(enum question_kind kind)
+{
+    return kind == ASK_NEW_TUNNELS ? FLEET_NEW_TUNNELS : FLEET_REQUESTS;
+}
+
+static struct token_view token_view_of(const struct held *held, enum question_kind kind,
+                                       int64_t now_ms)
+{
+    const struct fleet_account *fleet = &held->account->fleet;
+    const enum fleet_kind what = fleet_kind_of(kind);
+    struct token_view view = {.waiting = fleet->queues[what].waiting,
+                              .left = fleet_account_tokens(fleet, what, now_ms),
+                              .members = held->owner->members == 0 ? 1 : held->owner->members,
+                              .now_ms = now_ms};
+    view.per_second = rate_of(held, kind, &view.burst);
+    return view;
+}
+
+static struct token_lease *tokens_of(struct held *held, enum question_kind kind)
+{
+    return &held->tokens[kind - ASK_NEW_TUNNELS];
+}
+
+static void ask_tokens(struct held *held, enum question_kind kind, int64_t now_ms)
+{
+    const enum fleet_kind what = fleet_kind_of(kind);
+    struct fleet_account *fleet = &held->account->fleet;
+    struct token_lease *lease = tokens_of(held, kind);
+    struct question *question = &held->questions[kind];
+    const struct token_view view = token_view_of(held, kind, now_ms);
+    if (view.per_second == 0)
+        return;
+    fleet->low_lots[kind - ASK_NEW_TUNNELS] = token_lease_low(lease, &view);
+    // There will be none for longer than anybody waits: those who do need not.
+    if (view.waiting > 0 && !lease->is_asked && lease->not_before_ms - now_ms > FULL_KNOWN_MS) {
+        fleet->queues[what].round++;
+        answer(held, what, FLEET_FULL, lease->not_before_ms - now_ms);
+        return;
+    }
+    if (!token_lease_ask(lease, &view, &question->want))
+        return;
+    fleet->queues[what].round++;
+    if (!send_rate(question, view.per_second, view.burst, now_ms))
+        token_lease_unanswered(lease);
+}
+
+static void take_tokens(struct question *question, const struct resp *reply, int64_t now_ms)
+{
+    struct held *held = question->held;
+    const enum fleet_kind what = fleet_kind_of(question->kind);
+    struct token_lease *lease = tokens_of(held, question->kind);
+    int64_t granted = 0, wait_us = 0, wait_ms = 0;
+    if (reply == NULL || !is_valid(held->owner, now_ms)) {
+        token_lease_unanswered(lease);
+        return;
+    }
+    if (reply->kind != RESP_ARRAY || reply->count != 2 ||
+        !resp_read_integer(&reply->items[0], &granted) ||
+        !resp_read_integer(&reply->items[1], &wait_us)) {
+        held->owner->counts.unanswered++;
+        token_lease_unanswered(lease);
+        answer(held, what, FLEET_UNKNOWN, 0);
+        return;
+    }
+    const uint32_t waiting = held->account->fleet.queues[what].waiting;
+    const uint32_t got =
+        token_lease_answer(lease, question->want, granted, wait_us, now_ms, &wait_ms);
+    if (got > 0)
+        fleet_account_add_tokens(&held->account->fleet, what, got, now_ms + TOKEN_LIFE_MS, now_ms);
+    answer(held, what, got < question->want && got < waiting ? FLEET_FULL : FLEET_GRANTED, wait_ms);
+}
+
+// ---- bandwidth ----------------------------------------------------------------------------------
+
+static struct bandwidth *bandwidth_of(struct held *held, enum direction direction)
+{
+    return direction == UP ? &held->account->up : &held->account->down;
+}
+
+static uint64_t bandwidth_limit(const struct held *held, enum direction direction)
+{
+    if (held->limits.scope != LIMIT_FLEET)
+        return 0;
+    return direction == UP ? held->limits.bandwidth_up : held->limits.bandwidth_down;
+}
+
+// use sets the share. A small change is none: each new rate lets a burst through.
+static void use(struct held *held, enum direction direction, uint64_t share)
+{
+    struct flow_share *flow = &held->shares[direction];
+    const uint64_t before = flow->share;
+    const uint64_t change = share > before ? share - before : before - share;
+    if (change <= before / 32 && share <= bandwidth_limit(held, direction))
+        return;
+    flow->share = share;
+    if (direction == UP)
+        held->account->fleet.share_up = share;
+    else
+        held->account->fleet.share_down = share;
+    bandwidth_set(bandwidth_of(held, direction), share);
+}
+
+// ask_share tells the store what could be used, and asks for the part of it.
+static void ask_share(struct held *held, enum direction direction, int64_t now_ms)
+{
+    struct flow_share *flow = &held->shares[direction];
+    struct question *question = &held->questions[direction == UP ? ASK_UP : ASK_DOWN];
+    const struct bandwidth *bandwidth = bandwidth_of(held, direction);
+    const uint64_t limit = bandwidth_limit(held, direction);
+    const uint64_t total = bandwidth_total(bandwidth);
+    const int64_t passed_ms = now_ms - flow->looked_ms;
+    if (limit == 0 || question->is_asked || passed_ms <= 0)
+        return;
+    const uint64_t used =
+        flow->looked_ms == 0 ? 0 : (total - flow->total_before) * 1000 / (uint64_t)passed_ms;
+    const uint64_t alone =
+        bandwidth_share_alone(limit, held->owner->members == 0 ? 1 : held->owner->members);
+    flow->total_before = total;
+    flow->looked_ms = now_ms;
+    question->demand = bandwidth_demand(limit, flow->share == 0 ? alone : flow->share, used,
+                                        bandwidth_is_waited_for(bandwidth));
+    if (!is_valid(held->owner, now_ms) || question->demand == 0)
+        use(held, direction, alone);
+    if (question->demand != 0 || flow->is_told)
+        (void)send_share(question, limit, now_ms);
+}
+
+static void take_share(struct question *question, const struct resp *reply, int64_t now_ms)
+{
+    struct held *held = question->held;
+    const enum direction direction = question->kind == ASK_UP ? UP : DOWN;
+    const uint64_t limit = bandwidth_limit(held, direction);
+    struct bandwidth_sums sums;
+    if (reply == NULL || limit == 0 || !is_valid(held->owner, now_ms))
+        return;
+    if (reply->kind != RESP_ARRAY || reply->count != 3 ||
+        !resp_read_integer(&reply->items[0], &sums.instances) ||
+        !resp_read_integer(&reply->items[1], &sums.modest) ||
+        !resp_read_integer(&reply->items[2], &sums.hungry)) {
+        held->owner->counts.unanswered++;
+        return;
+    }
+    held->shares[direction].is_told = question->demand != 0;
+    use(held, direction,
+        bandwidth_share_of(limit, question->demand, &sums,
+                           held->owner->members == 0 ? 1 : held->owner->members));
+}
+
+// ---- accounts -----------------------------------------------------------------------------------
+
+static void on_reply(void *owner, const struct resp *reply)
+{
+    struct question *question = owner;
+    ASSERT(question->magic == HELD_MAGIC);
+    struct held *held = question->held;
+    struct fleet_limits *limits = held->owner;
+    const int64_t now_ms = monotonic_ms();
+    question->is_asked = false;
+    limits->counts.unanswered += reply == NULL;
+    switch (question->kind) {
+    case ASK_TUNNELS:
+        take_lease(question, reply, now_ms);
+        break;
+    case ASK_NEW_TUNNELS:
+    case ASK_REQUESTS:
+        take_tokens(question, reply, now_ms);
+        break;
+    case ASK_UP:
+    case ASK_DOWN:
+        take_share(question, reply, now_ms);
+        break;
+    case QUESTION_COUNT:
+        break;
+    }
+    drive(held, now_ms);
+    tell_workers(limits);
+}
+
+static bool is_asking(const struct held *held)
+{
+    for (size_t i = 0; i < QUESTION_COUNT; i++) {
+        if (held->questions[i].is_asked)
+            return true;
+    }
+    return false;
+}
+
+static bool has_waiting(const struct held *held)
+{
+    for (size_t i = 0; i < FLEET_KIND_COUNT; i++) {
+        if (held->account->fleet.queues[i].waiting > 0)
+            return true;
+    }
+    return false;
+}
+
+// drive asks what is to be asked now.
+static void drive(struct held *held, int64_t now_ms)
+{
+    struct fleet_limits *limits = held->owner;
+    if (!is_valid(limits, now_ms))
+        return;
+    if (has_fleet_limit(held))
+        ask_lease(held, now_ms);
+    else if (held->lease.granted > 0 || held->lease.has_excess)
+        ask_nothing(held, now_ms);
+    ask_tokens(held, ASK_NEW_TUNNELS, now_ms);
+    ask_tokens(held, ASK_REQUESTS, now_ms);
+    if (has_waiting(held) && !ev_is_active(&limits->retry))
+        ev_timer_again(limits->options.loop, &limits->retry);
+}
+
+static void drop(struct held *held)
+{
+    struct fleet_limits *limits = held->owner;
+    struct account *account = held->account;
+    TAILQ_REMOVE(&limits->held, held, link);
+    limits->counts.accounts--;
+    account->fleet.keeper = NULL;
+    account->fleet.share_up = 0;
+    account->fleet.share_down = 0;
+    free(held);
+    ledger_close_account(limits->options.ledger, account, monotonic_ms());
+}
+
+// is_over tells whether nobody uses the account, and the store has nothing of it that is ours.
+static bool is_over(const struct held *held)
+{
+    const struct lease_view view = view_of(held, 0);
+    return !is_asking(held) && lease_is_over(&held->lease, &view) && held->account->refs == 1 &&
+           !held->account->fleet.is_listed;
+}
+
+// take_account takes an account that the ledger wants looked at, with a reference.
+static void take_account(void *arg, struct account *account)
+{
+    struct fleet_limits *limits = arg;
+    struct held *held = account->fleet.keeper;
+    if (held == NULL) {
+        held = calloc(1, sizeof *held);
+        if (held == NULL) { // those who wait are told in time
+            ledger_close_account(limits->options.ledger, account, monotonic_ms());
+            return;
+        }
+        held->owner = limits;
+        held->account = account;
+        for (size_t i = 0; i < QUESTION_COUNT; i++)
+            held->questions[i] =
+                (struct question){.magic = HELD_MAGIC, .kind = (enum question_kind)i, .held = held};
+        account->fleet.keeper = held;
+        TAILQ_INSERT_TAIL(&limits->held, held, link);
+        limits->counts.accounts++;
+    } else {
+        ledger_close_account(limits->options.ledger, account, monotonic_ms());
+    }
+    held->limits = ledger_read_limits(limits->options.ledger, account);
+    drive(held, monotonic_ms());
+}
+
+static void on_asked(void *arg, uint32_t count)
+{
+    struct fleet_limits *limits = arg;
+    (void)count;
+    ledger_take_listed(limits->options.ledger, take_account, limits);
+    tell_workers(limits);
+}
+
+static void on_ledger_ask(void *arg)
+{
+    const struct fleet_limits *limits = arg;
+    wakeup_send(&limits->asked);
+}
+
+// on_retry drives those of whom somebody waits.
+static void on_retry(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    struct fleet_limits *limits = timer->data;
+    struct held *held = NULL;
+    bool is_needed = false;
+    const int64_t now_ms = monotonic_ms();
+    (void)events;
+    TAILQ_FOREACH(held, &limits->held, link)
+    {
+        if (has_waiting(held)) {
+            is_needed = true;
+            drive(held, now_ms);
+        }
+    }
+    if (!is_needed)
+        ev_timer_stop(loop, timer);
+    tell_workers(limits);
+}
+
+// ---- what main does -----------------------------------------------------------------------------
+
+struct fleet_limits *fleet_limits_create(const struct fleet_limits_options *options)
+{
+    struct fleet_limits *limits = calloc(1, sizeof *limits);
+    if (limits == NULL)
+        return NULL;
+    limits->options = *options;
+    const bool fits =
+        string_copy(limits->instance, sizeof limits->instance,
+                    slice_of_string(options->instance)) &&
+        string_copy(limits->prefix, sizeof limits->prefix, slice_of_string(options->prefix));
+    ASSERT(fits);
+    if (!wakeup_start(&limits->asked, options->loop, on_asked, limits)) {
+        free(limits);
+        return NULL;
+    }
+    for (size_t i = 0; i < FLEET_SCRIPT_COUNT; i++) {
+        limits->scripts[i].text = fleet_script_text((enum fleet_script)i);
+        fleet_script_name(limits->scripts[i].text, limits->scripts[i].sha1);
+    }
+    TAILQ_INIT(&limits->held);
+    ev_timer_init(&limits->retry, on_retry, 0., RETRY_MS / 1000.);
+    limits->retry.data = limits;
+    tell_ledger(limits, monotonic_ms());
+    ledger_keep_fleet(options->ledger, on_ledger_ask, limits);
+    ledger_list_fleet(options->ledger);
+    return limits;
+}
+
+// forget_calls drops what is under way.
+static void forget_calls(struct fleet_limits *limits)
+{
+    struct held *held = NULL;
+    TAILQ_FOREACH(held, &limits->held, link)
+    {
+        for (size_t i = 0; i < QUESTION_COUNT; i++) {
+            if (held->questions[i].is_asked && limits->link != NULL)
+                store_link_forget(limits->link, &held->questions[i]);
+            held->questions[i].is_asked = false;
+        }
+        lease_unanswered(&held->lease);
+        for (size_t i = 0; i < FLEET_RATE_COUNT; i++)
+            token_lease_unanswered(&held->tokens[i]);
+    }
+}
+
+void fleet_limits_destroy(struct fleet_limits *limits)
+{
+    if (limits == NULL)
+        return;
+    ledger_keep_fleet(limits->options.ledger, NULL, NULL);
+    limits->is_ready = false;
+    tell_ledger(limits, monotonic_ms());
+    ledger_take_listed(limits->options.ledger, take_account, limits);
+    forget_calls(limits);
+    while (!TAILQ_EMPTY(&limits->held)) {
+        struct held *held = TAILQ_FIRST(&limits->held);
+        let_go(held);
+        drop(held);
+    }
+    ev_timer_stop(limits->options.loop, &limits->retry);
+    wakeup_stop(&limits->asked);
+    free(limits);
+}
+
+// lose takes all spare places back from the workers: the store has given them to others, or will.
+static void lose(struct fleet_limits *limits)
+{
+    struct held *held = NULL;
+    limits->counts.losses += limits->expires_ms != 0;
+    TAILQ_FOREACH(held, &limits->held, link)
+    {
+        shrink(held, UINT32_MAX);
+        lease_unclaim(&held->lease);
+    }
+    limits->expires_ms = 0;
+}
+
+void fleet_limits_set_policy(struct fleet_limits *limits, const char *prefix, bool refuses)
+{
+    if (!slice_equal(slice_of_string(limits->prefix), slice_of_string(prefix)))
+        lose(limits); // what is held is held elsewhere
+    const bool fits = string_copy(limits->prefix, sizeof limits->prefix, slice_of_string(prefix));
+    ASSERT(fits);
+    limits->options.refuses = refuses;
+    tell_ledger(limits, monotonic_ms());
+}
+
+void fleet_limits_set_link(struct fleet_limits *limits, struct store_link *link)
+{
+    forget_calls(limits);
+    lose(limits);
+    limits->link = link;
+    fleet_limits_note_state(limits, false);
+}
+
+void fleet_limits_note_state(struct fleet_limits *limits, bool is_ready)
+{
+    struct held *held = NULL;
+    limits->is_ready = is_ready;
+    tell_ledger(limits, monotonic_ms());
+    TAILQ_FOREACH(held, &limits->held, link)
+    {
+        lease_unclaim(&held->lease);
+    }
+    limits->options.on_answer(limits->options.owner);
+}
+
+// settle looks back at the last beat, and gives back what is idle.
+static void settle(struct held *held, const struct fleet_beat *beat, int64_t now_ms)
+{
+    held->is_scarce = fleet_beat_names(beat, held->account->name);
+    const struct lease_view view = view_of(held, now_ms);
+    if (has_fleet_limit(held))
+        shrink(held, lease_surplus(&held->lease, &view));
+    for (int kind = ASK_NEW_TUNNELS; kind <= ASK_REQUESTS; kind++) {
+        const struct token_view tokens = token_view_of(held, (enum question_kind)kind, now_ms);
+        token_lease_beat(tokens_of(held, (enum question_kind)kind), &tokens, FLEET_BEAT_MS);
+    }
+}
+
+void fleet_limits_note_beat(struct fleet_limits *limits, const struct fleet_beat *beat,
+                            int64_t sent_ms)
+{
+    const int64_t now_ms = monotonic_ms();
+    struct held *held = NULL;
+    if (!beat->was_known) {
+        lose(limits);
+        ledger_list_fleet(limits->options.ledger); // what was opened without us
+    }
+    limits->members = beat->members;
+    limits->expires_ms = sent_ms + FLEET_LEASE_MS;
+    tell_ledger(limits, now_ms);
+    TAILQ_FOREACH(held, &limits->held, link)
+    {
+        settle(held, beat, now_ms);
+        drive(held, now_ms);
+    }
+    tell_workers(limits);
+}
+
+void fleet_limits_tick(struct fleet_limits *limits)
+{
+    const int64_t now_ms = monotonic_ms();
+    struct held *held = TAILQ_FIRST(&limits->held);
+    if (limits->expires_ms != 0 && limits->expires_ms <= now_ms) {
+        lose(limits);
+        tell_ledger(limits, now_ms);
+    }
+    limits->beats++;
+    while (held != NULL) {
+        struct held *next = TAILQ_NEXT(held, link);
+        if (limits->beats % SHARE_BEATS == 0) {
+            ask_share(held, UP, now_ms);
+            ask_share(held, DOWN, now_ms);
+        }
+        if (is_over(held))
+            drop(held);
+        held = next;
+    }
+}
+
+struct fleet_limits_counts fleet_limits_counts(const struct fleet_limits *limits)
+{
+    struct fleet_limits_counts counts = limits->counts;
+    const struct held *held = NULL;
+    counts.granted = 0;
+    TAILQ_FOREACH(held, &limits->held, link)
+    {
+        counts.granted += held->lease.granted;
+    }
+    return counts;
+}
+
+void fleet_limits_status(const struct fleet_limits *limits, struct text *out)
+{
+    const struct fleet_limits_counts counts = fleet_limits_counts(limits);
+    json_begin_object(out, "limits");
+    json_add_bool(out, "asks", is_valid(limits, monotonic_ms()));
+    json_add_count(out, "members", limits->members);
+    json_add_count(out, "accounts", counts.accounts);
+    json_add_count(out, "granted", counts.granted);
+    json_add_count(out, "questions", counts.questions);
+    json_add_count(out, "refused", counts.refused);
+    json_add_count(out, "unanswered", counts.unanswered);
+    json_add_count(out, "losses", counts.losses);
+    json_end_object(out);
+}

@@ -1,0 +1,355 @@
+"""Limits with `scope: fleet`: several proxies, one real store, and what happens when either goes away."""
+
+import contextlib
+import re
+import signal
+import socket
+import threading
+import time
+
+import pytest
+
+from support.config import client, reach, write_config
+from support.control import CONTROL, Control
+from support.fleet import Fleet, fleet_of
+from support.origin import source
+from support.proxy import BY_SIGNAL, run
+from support.scale import eventually
+from support.upgrades import start_upgradable
+from support.wire import connect_head
+
+ALICE = "spiffe://example.org/alice"
+
+
+class Members:
+    """Proxies of which the client `alice` has limits in common."""
+
+    def __init__(self, fleet, start, pki, port):
+        self.store = fleet.store
+        self._fleet, self._start, self._port = fleet, start, port
+        self._leaf = pki.ca.leaf("alice", uri=(ALICE,))
+        self.target = f"origin.test:{port}"
+        self.open = []
+
+    def use(self, port):
+        """Another target."""
+        self._port, self.target = port, f"origin.test:{port}"
+
+    def client(self, **limits):
+        rule = reach("origin.test", self._port)
+        return client(rule, name="alice", match=[{"uri": ALICE}], limits={"scope": "fleet", **limits})
+
+    def start(self, count, shared=None, **limits):
+        made = [
+            self._start(self.client(**limits), control=CONTROL, shared=self._fleet.shared(**(shared or {})))
+            for _ in range(count)
+        ]
+        return [self.ready(proxy, count) for proxy in made]
+
+    def start_upgradable(self, where, **limits):
+        return start_upgradable(self._start, where, self.client(**limits), shared=self._fleet.shared())
+
+    def ready(self, proxy, count=1):
+        proxy.control = Control(proxy)
+        self.wait_asking(proxy)
+        eventually(lambda: fleet_of(proxy)["limits"]["members"] >= count, "all proxies to know each other")
+        return proxy
+
+    def reload(self, proxy, **limits):
+        proxy.reloads = proxy.control.status()["config"]["generation"]  # the store's blocks made some, too
+        proxy.reload(self.client(**limits))
+
+    def refused(self, proxy):
+        """What a proxy says when there is no room; that it does not know, on a busy machine, is no answer."""
+        answers = []
+        eventually(lambda: answers.append(self.ask(proxy)[0]) or answers[-1].status != 503, "a known answer")
+        return answers[-1]
+
+    def spend(self, least, *proxies):
+        """Asks all at once, until so many were admitted and one was refused; both, and how long it took."""
+        begun, refused = time.monotonic(), {}
+
+        def is_spent():
+            for proxy, answer in zip(proxies * 10, self.ask(*(proxies * 10))):
+                if answer.status == 429:
+                    refused[proxy] = answer
+            return refused and len(self.open) >= least
+
+        eventually(is_spent, lambda: f"{least} tunnels and a refusal; there are {len(self.open)}, {refused}")
+        return len(self.open), refused, time.monotonic() - begun
+
+    def wait_asking(self, proxy, asks=True):
+        eventually(lambda: fleet_of(proxy)["limits"]["asks"] == asks, f"the proxy's asking to be {asks}")
+
+    def ask(self, *proxies):
+        """Asks each for a tunnel, all at once; the answers."""
+        askers = [proxy.connect(self._leaf) for proxy in proxies]
+        for asker in askers:
+            asker.send(connect_head(self.target))
+        answers = [asker.read_answer() for asker in askers]
+        for asker, answer in zip(askers, answers):
+            if answer.status == 200:
+                self.open.append(asker)
+            else:
+                asker.close()
+        return answers
+
+    def tunnel(self, proxy):
+        """Asks until there is one."""
+        eventually(lambda: self.ask(proxy)[0].status == 200, "a tunnel")
+        return self.open[-1]
+
+    def close(self, tunnel):
+        self.open.remove(tunnel)
+        tunnel.close()
+
+    def fill(self, limit, *proxies):
+        """Asks all in turn until the limit is reached: no proxy keeps what another one needs."""
+
+        def is_full():
+            self.ask(*proxies)
+            assert len(self.open) <= limit
+            return len(self.open) == limit
+
+        eventually(is_full, lambda: f"{limit} tunnels; there are {len(self.open)}")
+
+    def count_leases(self):
+        """How often proxies have asked for leases, of the store itself: no other script reads a field of a hash."""
+        text = self.store.ask("INFO", "commandstats").decode()
+        found = re.search(r"cmdstat_sadd:calls=(\d+)", text)
+        return 0 if found is None else int(found[1])
+
+
+@pytest.fixture
+def members(start, dns, origin, pki, tmp_path):
+    dns.addresses("origin.test", "127.0.0.1")
+    server = origin()
+    fleet = Fleet(start, server, tmp_path)
+    fleet.store.start()
+    yield Members(fleet, start, pki, server.port)
+    fleet.store.stop()
+
+
+def assert_limited(proxy, answer, reason="limit_tunnels"):
+    proxy.assert_refused(answer, 429, reason, action="error")
+    assert int(answer.fields["retry-after"]) >= 1
+
+
+def assert_lost(proxy, answer):
+    proxy.assert_refused(answer, 503, "store_lost", action="error")
+    assert answer.fields["retry-after"] == "1"
+
+
+@pytest.mark.protocols("h1", "h2")
+def test_three_proxies_have_exactly_as_many_tunnels_as_one_may(members):
+    three = members.start(3, tunnels=20)
+    members.ask(*(three * 21))
+    assert len(members.open) <= 20
+    members.fill(20, *three)
+    assert_limited(three[0], members.refused(three[0]))
+    for tunnel in members.open:
+        tunnel.echo(b"works")
+    # Each that ends makes room for exactly one, on any of them.
+    for tunnel in members.open[:7]:
+        members.close(tunnel)
+    members.fill(20, three[0])
+    for proxy in three:
+        assert_limited(proxy, members.refused(proxy))
+    status = fleet_of(three[1])["limits"]
+    assert status["refused"] > 0 and status["losses"] == 0
+
+
+def test_the_store_is_asked_seldom(members):
+    (one, two) = members.start(2, tunnels=400)
+    for proxy in one, two:
+        members.tunnel(proxy)
+    for _ in range(3):
+        members.ask(*([one, two] * 10))
+    # What is closed makes room here: no further question.
+    before = members.count_leases()
+    for _ in range(100):
+        members.close(members.open[-1])
+        assert members.ask(one)[0].status == 200
+    assert (members.count_leases() - before) / 100 < 0.05
+
+
+def test_rates_hold_over_all(members):
+    pair = members.start(2, new_tunnels="10/s", burst=12, requests="1000/s", requests_burst=1000)
+    admitted, refused, passed = members.spend(12, *pair)
+    assert admitted <= 12 + 10 * (passed + 1) + 1  # what is in hand may be a second old
+    for proxy, answer in refused.items():
+        assert_limited(proxy, answer, "limit_new_tunnels")
+
+
+def test_requests_of_any_kind_have_one_rate_over_all(members):
+    pair = members.start(2, requests="5/s", requests_burst=9)
+    admitted, refused, passed = members.spend(9, *pair)
+    assert admitted <= 9 + 5 * (passed + 1) + 1
+    for proxy, answer in refused.items():
+        assert_limited(proxy, answer, "limit_requests")
+
+
+def test_a_proxy_that_is_killed_gives_back_what_it_had(members):
+    one, two = members.start(2, tunnels=10)
+    members.fill(10, one)
+    assert_limited(two, members.refused(two))
+    one.crash()
+    members.open.clear()
+    members.fill(10, two)
+    one.is_audit_whole = False
+    one.stop(expected=BY_SIGNAL + signal.SIGKILL)
+
+
+def test_without_the_store_each_has_its_share_and_afterwards_nobody_more(members):
+    one, two = members.start(2, tunnels=10)
+    members.fill(4, one)
+    members.store.stop()
+    for proxy in one, two:
+        members.wait_asking(proxy, False)
+    tunnels = list(members.open)
+    eventually(lambda: members.ask(one)[0].status == 429, "the share to be full")
+    eventually(lambda: members.ask(two)[0].status == 429, "the share to be full")
+    # What was leased may be used until it ends, and five are the share of either.
+    assert 10 <= len(members.open) <= 10 + 10
+    for tunnel in tunnels:
+        tunnel.echo(b"still here")
+    members.store.start()  # it has lost everything
+    for proxy in one, two:
+        members.wait_asking(proxy)
+    held = len(members.open)
+    eventually(
+        lambda: sum(fleet_of(proxy)["limits"]["granted"] for proxy in (one, two)) == held, "all that is open to be claimed"
+    )
+    for proxy in one, two:
+        assert_limited(proxy, members.refused(proxy))
+    while len(members.open) > 3:
+        members.close(members.open[-1])
+    members.fill(10, one, two)
+
+
+def test_with_refuse_new_ones_are_told_that_the_store_is_lost(members):
+    (one,) = members.start(1, shared={"on_lost": "refuse"}, tunnels=10)
+    tunnel = members.tunnel(one)
+    members.store.stop()
+    members.wait_asking(one, False)
+    eventually(lambda: (answer := members.ask(one)[0]).status == 503 and not assert_lost(one, answer), "to be refused")
+    tunnel.echo(b"still here")
+    members.store.start()
+    members.wait_asking(one)
+    members.fill(10, one)
+
+
+def test_a_store_that_is_stopped_for_long_takes_nobody_for_dead(members):
+    one, two = members.start(2, tunnels=10)
+    members.fill(10, one)
+    members.store.hold()
+    members.wait_asking(one, False)
+    members.wait_asking(two, False)
+    eventually(lambda: fleet_of(one)["limits"]["losses"] == 1, "the lease to end")
+    members.store.release()
+    for proxy in one, two:
+        members.wait_asking(proxy)
+    assert_limited(two, members.refused(two))
+    members.close(members.open[0])
+    members.fill(10, two)
+
+
+def test_an_upgrade_counts_nothing_twice(members, tmp_path):
+    upgrades = members.start_upgradable(tmp_path, tunnels=10)
+    (two,) = members.start(1, tunnels=10)
+    one = members.ready(upgrades.proxy, 2)
+    members.fill(6, one)
+    upgrades.upgrade()
+    members.wait_asking(one)
+    members.fill(10, one, two)
+    for proxy in one, two:
+        assert_limited(proxy, members.refused(proxy))
+    for tunnel in members.open:
+        tunnel.echo(b"through both processes")
+
+
+def test_a_reload_changes_the_scope_and_counts_what_is_open(members):
+    (one, two) = members.start(2, tunnels=10)
+    members.fill(4, one)
+    members.reload(one, tunnels=6, scope="machine")
+    members.fill(5, one)
+    eventually(lambda: not members.store.hash("t:alice"), "the lease to be given back")
+    members.reload(one, tunnels=6)
+    members.fill(6, one)
+    assert_limited(one, members.refused(one))
+    eventually(lambda: int(members.store.hash("t:alice")[b"+"]) >= 6, "the store to know of all")
+    for tunnel in list(members.open):
+        members.close(tunnel)
+    members.fill(10, two)
+
+
+def test_a_client_that_leaves_while_it_waits_is_forgotten(members):
+    (one,) = members.start(1, tunnels=10)
+    members.store.hold()
+    for _ in range(5):
+        asker = one.connect(members._leaf)
+        asker.send(connect_head(members.target))
+        asker.close()
+    members.store.release()
+    members.wait_asking(one)
+    members.fill(10, one)
+    one.stop()
+
+
+class Download:
+    """Reads as fast as it can, through a tunnel."""
+
+    def __init__(self, tunnel):
+        self._tunnel, self._begun = tunnel, time.monotonic()
+        self.count = 0
+        self._reading = threading.Thread(target=self._read)
+        self._reading.start()
+
+    def _read(self):
+        with contextlib.suppress(OSError, ValueError):
+            while got := self._tunnel.sock.recv(1 << 16):
+                self.count += len(got)
+
+    def assert_bounded(self, per_second):
+        """A second more for what changes, and what lies in buffers."""
+        assert self.count <= per_second * (time.monotonic() - self._begun + 2) + (4 << 20)
+
+    def end(self):
+        self._tunnel.sock.shutdown(socket.SHUT_RDWR)
+        self._reading.join()
+        self._tunnel.close()
+
+
+def test_bandwidth_follows_use(members, origin):
+    bulk = origin(source(1 << 40))
+    members.use(bulk.port)
+    pair = members.start(2, bandwidth_down="2MB/s")
+
+    def sums():
+        """How many have a demand, the sum of those that want little, how many want all."""
+        said = members.store.hash("b:alice:down").get(b"=", b"0 0 0 0").split()
+        return [int(number) for number in said[1:]]
+
+    downloads = []
+    for count, proxy in enumerate(pair, 1):
+        downloads.append(Download(members.tunnel(proxy)))
+        eventually(lambda: sums() == [count, 0, count], f"{count} proxies that want all")
+    for download in downloads:
+        eventually(lambda: download.count > 1_000_000, "bytes")
+        download.assert_bounded(2_000_000)
+    downloads[0].end()
+    eventually(lambda: sums()[0] == 1, "the other one to have it alone")
+    downloads[1].end()
+
+
+def test_limits_of_the_fleet_without_a_store_are_an_error(members, start):
+    (one,) = members.start(1, tunnels=10)
+    config = {**one.config, "shared": None}
+    del config["shared"]
+    path = one.folder / "alone.yaml"
+    write_config(path, config)
+    result = run("check", "-c", path)
+    assert result.returncode != 0 and "`scope: fleet` needs a store" in result.stdout + result.stderr
+    assert "limits: scope fleet" not in result.stdout
+    good = run("check", "-c", one.config_path)
+    assert good.returncode == 0 and "tunnels 10, scope fleet" in good.stdout
