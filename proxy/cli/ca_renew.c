@@ -205,7 +205,7 @@ static int renew_leaves(const struct ca *ca, const struct renew_arguments *argum
     if (arguments->under_directory != NULL) {
         if (authority_load(arguments->ca_directory, AUTHORITY_ISSUING, (int64_t)time(NULL), &old,
                            &info) != ERR_OK)
-            return ca_fail_opening(COMMAND, &info);
+            return ca_fail_opening(COMMAND, arguments->ca_directory, &info);
         options.old = &old;
     }
     const int status = arguments->numerator > 0 ? renew_due(&ca->authority, arguments, options)

@@ -12,10 +12,19 @@ int ca_fail(const char *command, enum err error, const struct errinfo *info)
     return cli_fail(command, info);
 }
 
-int ca_fail_opening(const char *command, const struct errinfo *info)
+int ca_fail_opening(const char *command, const char *directory, const struct errinfo *info)
 {
+    char crt[PATH_CAP];
+    char key[PATH_CAP];
+    const bool has_crt = file_is_there(path_join(directory, "ca", ".crt", crt));
+    const bool has_key = file_is_there(path_join(directory, "ca", ".key", key));
     cli_say(command, "%s", info->text);
-    cli_say(command, "--dir says where the CA is; `sallyport ca init` makes one");
+    if (has_crt && !has_key)
+        cli_say(command,
+                "%s is the certificate of a CA: bring the key of it back for as long as this takes",
+                crt);
+    else if (!has_crt)
+        cli_say(command, "--dir says where the CA is; `sallyport ca init` makes one");
     return CLI_FAILED;
 }
 
@@ -26,7 +35,7 @@ int ca_open_index(const char *command, const char *directory, bool is_writing, s
     struct authority authority;
     if (authority_load(directory, AUTHORITY_ISSUING, (int64_t)time(NULL), &authority, &info) !=
         ERR_OK)
-        return ca_fail_opening(command, &info);
+        return ca_fail_opening(command, directory, &info);
     *out_ca_end_s = certificate_not_after_s(authority.cert);
     const enum err error = authority_read_index(&authority, is_writing, out, &info);
     authority_deinit(&authority);
@@ -85,7 +94,7 @@ int ca_open(const char *command, const char *directory, const char *passphrase_p
     if (authority_load(directory, AUTHORITY_ISSUING, (int64_t)time(NULL), &out->authority, &info) !=
             ERR_OK ||
         authority_load_key(&out->authority, out->passphrase.text, &info) != ERR_OK)
-        return ca_fail_opening(command, &info);
+        return ca_fail_opening(command, directory, &info);
     return CLI_OK;
 }
 

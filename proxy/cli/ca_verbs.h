@@ -20,8 +20,8 @@ int ca_inspect_command(int argc, char **argv);
 // CLI_FAILED.
 int ca_fail(const char *command, enum err error, const struct errinfo *info);
 
-// ca_fail_opening prints the error of a CA that could not be opened, and how to make one. Returns CLI_FAILED.
-int ca_fail_opening(const char *command, const struct errinfo *info);
+// ca_fail_opening prints the error of a CA that could not be opened, and what to do. Returns CLI_FAILED.
+int ca_fail_opening(const char *command, const char *directory, const struct errinfo *info);
 
 // ca_open_index reads the index of the CA in `directory`, with `is_writing` under its lock (see authority_read_index), and
 // gives the end of the CA itself in Unix seconds. CLI_OK, and then the caller calls index_deinit; or CLI_FAILED, and the

@@ -101,6 +101,21 @@ static void print_reload(FILE *out, const json_t *root)
                   "             ! what is on the disk is refused since {failing_since}\n");
 }
 
+// print_ending is print_list for what ends: what has ended has no days left, and its warning says so.
+static void print_ending(FILE *out, const json_t *root, const char *name, const char *format)
+{
+    size_t i = 0;
+    json_t *row = NULL;
+    json_array_foreach(json_object_get(root, name), i, row)
+    {
+        print_row(out, row, format);
+        if (member_number(row, "days_left") >= 0)
+            print_row(out, row, ", {days_left} days left");
+        print_row(out, row,
+                  json_is_string(json_object_get(row, "warning")) ? "  ! {warning}\n" : "\n");
+    }
+}
+
 // print_included tells how many files are included, and which of them are refused.
 static void print_included(FILE *out, const json_t *root)
 {
@@ -239,11 +254,9 @@ static void print_all(FILE *out, const json_t *root)
         print_row(out, root, "             and {clients_not_listed} more clients\n");
     if (member_number(root, "sessions_of_no_client") > 0)
         print_row(out, root, "client       (none fits): sessions {sessions_of_no_client}\n");
-    print_list(out, root, "certificates",
-               "certificate  {kind} of {of}: {subject}, {days_left} days left");
-    print_list(
-        out, root, "crls",
-        "crl          of {of}: {issuer}, number {number}, {entries} entries, {days_left} days left");
+    print_ending(out, root, "certificates", "certificate  {kind} of {of}: {subject}");
+    print_ending(out, root, "crls",
+                 "crl          of {of}: {issuer}, number {number}, {entries} entries");
     print_list(
         out, root, "crl_fetches",
         "crl fetched  of {of}: {url}, {fetched} new, {unchanged} unchanged, {failed} failed, "

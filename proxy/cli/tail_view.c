@@ -198,7 +198,7 @@ static const char *write_count(const json_t *root, char out[FIGURE_CAP])
 static void paint_handshake(const struct history_entry *entry, struct painter *painter)
 {
     char count[FIGURE_CAP];
-    paint_word(painter, COLOUR_RED, "no TLS");
+    paint_word(painter, COLOUR_RED, "refused");
     paint_client(painter, member_text(json_object_get(entry->root, "client"), "address"));
     paint(painter, COLOUR_PLAIN, reason_of(entry));
     paint_more(painter, COLOUR_PLAIN, write_count(entry->root, count));

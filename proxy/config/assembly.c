@@ -245,10 +245,13 @@ static void withhold(const struct member *member, struct diagnostics *findings)
     diagnostics_deinit(findings);
     diagnostics_init(findings);
     if (is_bad)
-        (void)diagnostics_add(findings, SEVERITY_ERROR, member->file->path, 0, 0,
-                              "this file is a link out of its folder, and is no good; what is "
-                              "wrong with it is not told, because that would show what it says"
-                              "\nput the file itself into the folder");
+        (void)diagnostics_add(
+            findings, SEVERITY_ERROR, member->file->path, 0, 0,
+            "this file is a link out of its folder, or not known to be in it, and "
+            "is no good; what is "
+            "wrong with it is not told, because that would show what it says"
+            "\nput the file itself into the folder; a relative path needs a working directory that "
+            "has a path");
 }
 
 // tell passes on what was found in a file, and what becomes of it.

@@ -144,13 +144,6 @@ static enum err certificate_add(const struct listening *listening, struct slice 
     return tls_context_create(&options, &site->tls, info);
 }
 
-// is_key_alone tells whether a file of `chain` has a private key and nothing else.
-static bool is_key_alone(const struct pair_files *pair)
-{
-    return pair->has_key_in_chain &&
-           !slice_contains(pair->chain.bytes, SLICE_LITERAL("BEGIN CERTIFICATE"));
-}
-
 // certificate_read loads chain and key and adds them. `is_inherited`: its findings are there already.
 static void certificate_read(struct reader *reader, const struct node *node, bool is_inherited,
                              const struct listening *listening, struct site *site)
@@ -164,12 +157,7 @@ static void certificate_read(struct reader *reader, const struct node *node, boo
     const bool is_read = pair_files_read(reader, node, &pair);
     if (site->chain_path == NULL)
         site->chain_path = pair.chain_path;
-    if (is_key_alone(&pair)) {
-        reader_error(reader, chain_node,
-                     "%s holds a private key and no certificate\nare `chain` and `key` swapped?",
-                     pair.chain_path);
-        (*pair_count)++;
-    } else if (is_read) {
+    if (is_read) {
         if (certificate_add(listening, pair.chain.bytes, &pair.key, site, &info) != ERR_OK) {
             reader_error(reader, node, "chain %s, key %s: %s", pair.chain_path, pair.key_path,
                          info.text);

@@ -69,10 +69,24 @@ static bool tls_key_read(struct reader *reader, const struct node *node, struct 
                         &info);
 }
 
+// is_key_alone tells whether `chain` names a file with a key and without a certificate: the two files were swapped.
+static bool is_key_alone(const struct pair_files *pair)
+{
+    return pair->has_key_in_chain &&
+           !slice_contains(pair->chain.bytes, SLICE_LITERAL("BEGIN CERTIFICATE"));
+}
+
 bool pair_files_read(struct reader *reader, const struct node *node, struct pair_files *out)
 {
     size_t *pair_count = &reader->diagnostics->pair_count;
     const bool has_chain = chain_read(reader, node_get(node, "chain"), out);
+    if (has_chain && is_key_alone(out)) { // then the other one is no key, and its mode is no fault
+        reader_error(reader, node_get(node, "chain"),
+                     "%s holds a private key and no certificate\nare `chain` and `key` swapped?",
+                     out->chain_path);
+        (*pair_count)++;
+        return false;
+    }
     const bool has_key = tls_key_read(reader, node_get(node, "key"), out);
     *pair_count += (size_t)!has_chain + (size_t)!has_key;
     return has_chain && has_key;

@@ -145,6 +145,19 @@ static bool is_included(const struct snapshot *snapshot, const char *path)
     return false;
 }
 
+// has_said tells whether a finding says this of a place already: many files have one folder.
+static bool has_said(const struct lint *lint, const char *place, const char *words)
+{
+    char begin[PATH_CAP + 64];
+    (void)snprintf(begin, sizeof begin, "%s %s", place, words);
+    for (size_t i = 0; i < lint->diagnostics->count; i++) {
+        if (slice_starts_with(slice_of_string(lint->diagnostics->items[i].message),
+                              slice_of_string(begin)))
+            return true;
+    }
+    return false;
+}
+
 // look_at_writers finds a file, or its folder, that others can change.
 static void look_at_writers(struct lint *lint, const char *path)
 {
@@ -159,6 +172,8 @@ static void look_at_writers(struct lint *lint, const char *path)
         const char *who = is_there ? others_write(&status, counts_new) : NULL;
         if (who == NULL || (i == 0 && (status.st_mode & S_IWOTH) == 0 && is_of_include))
             continue;
+        if (has_said(lint, places[i], "can be written by"))
+            return;
         lint_find(
             lint, SEVERITY_WARNING, NULL,
             "%s can be written by %s (mode %04o): anybody who can do that decides who may go where"
@@ -168,15 +183,15 @@ static void look_at_writers(struct lint *lint, const char *path)
     }
 }
 
-// look_for_ca_keys finds the key of a CA beside a file of the configuration; true when there is one.
-static bool look_for_ca_keys(struct lint *lint, const char *path)
+// look_for_ca_keys finds the key of a CA beside a file of the configuration.
+static void look_for_ca_keys(struct lint *lint, const char *path)
 {
     static const char *const names[] = {"ca.key", "root.key"};
     char folder[PATH_CAP];
     char key[PATH_CAP];
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         (void)snprintf(key, sizeof key, "%s/%s", folder_of(path, folder), names[i]);
-        if (!may(key, R_OK))
+        if (!may(key, R_OK) || has_said(lint, key, "can be read here"))
             continue;
         lint_find(
             lint, SEVERITY_WARNING, NULL,
@@ -184,18 +199,16 @@ static bool look_for_ca_keys(struct lint *lint, const char *path)
             "\nonce the certificates are made, keep it on another machine: only `sallyport ca` "
             "needs it",
             key);
-        return true;
     }
-    return false;
 }
 
 static void look_at_files(struct lint *lint)
 {
     const struct snapshot *snapshot = lint->snapshot;
-    bool has_ca_key = look_for_ca_keys(lint, snapshot->path);
+    look_for_ca_keys(lint, snapshot->path);
     look_at_writers(lint, snapshot->path);
     for (const struct snapshot_file *file = snapshot->files; file != NULL; file = file->next) {
-        has_ca_key = has_ca_key || look_for_ca_keys(lint, file->path);
+        look_for_ca_keys(lint, file->path);
         look_at_writers(lint, file->path);
     }
 }

@@ -60,7 +60,9 @@ static enum err bind_failed(const struct ip_addr *addr, uint16_t port, int error
     if (error == EADDRINUSE)
         hint = ": another program, or another sallyport, has this address; see `ss -ltnp`";
     else if (error == EACCES)
-        hint = ": ports below 1024 need CAP_NET_BIND_SERVICE";
+        hint =
+            ": ports below 1024 need CAP_NET_BIND_SERVICE, which a proxy gives up at its start where "
+            "it has no such port; `sallyport upgrade`, or restart it, with that right";
     else if (error == EADDRNOTAVAIL)
         hint = ": this machine has no such address";
     return errinfo_set(info, ERR_SYSTEM, format, text, port, strerror(error), hint);

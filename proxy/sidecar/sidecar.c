@@ -28,7 +28,8 @@ enum {
     SIGNAL_COUNT = sizeof handled_signals / sizeof handled_signals[0],
     EXIT_FAILED = 1,
     RETRIES_MAX = 20,
-    DAY_S = 24 * 60 * 60,
+    HOUR_S = 60 * 60,
+    DAY_S = 24 * HOUR_S,
     WARN_BEFORE_S = 7 * DAY_S,
 };
 static const ev_tstamp retry_after_s = 0.5;
@@ -61,6 +62,9 @@ static void warn_of_end(const struct sidecar *sidecar)
         log_error(LOG_EXPIRED,
                   "the certificate %s has expired: the proxy will refuse it until it is renewed",
                   sidecar->options->way.paths.cert);
+    else if (left_s < WARN_BEFORE_S && left_s < DAY_S)
+        log_warning(LOG_ENDS_SOON, "the certificate %s expires in %.1f hours: renew it",
+                    sidecar->options->way.paths.cert, (double)left_s / HOUR_S);
     else if (left_s < WARN_BEFORE_S)
         log_warning(LOG_ENDS_SOON, "the certificate %s expires in %.1f days: renew it",
                     sidecar->options->way.paths.cert, (double)left_s / DAY_S);
@@ -119,9 +123,10 @@ static void renew(struct sidecar *sidecar)
         sidecar_worker_adopt(&sidecar->workers[i], read);
     credentials_unref(sidecar->credentials);
     sidecar->credentials = read;
+    const int64_t left_s = read->own.not_after_s - (int64_t)time(NULL);
     log_info(LOG_RENEWED,
-             "renewed: new connections use the new files; the certificate is valid for %.1f days",
-             (double)(read->own.not_after_s - (int64_t)time(NULL)) / DAY_S);
+             "renewed: new connections use the new files; the certificate is valid for %.1f %s",
+             (double)left_s / (left_s < DAY_S ? HOUR_S : DAY_S), left_s < DAY_S ? "hours" : "days");
     warn_of_end(sidecar);
 }
 

@@ -26,6 +26,12 @@ enum err private_key_parse(struct slice pem, EVP_PKEY **out, struct errinfo *inf
     ERR_clear_error();
     if (*out != NULL)
         return ERR_OK;
+    // Of PKCS #8 (RFC 5958) and of the older form (RFC 1421) alike.
+    if (slice_contains(pem, SLICE_LITERAL("ENCRYPTED")))
+        return errinfo_set(info, ERR_INPUT,
+                           "the private key in it is encrypted, and no passphrase can be asked for "
+                           "here: decrypt it into a file with the same owner and mode, openssl "
+                           "pkey -in FILE -out NEW");
     return errinfo_set(info, ERR_INPUT,
                        "no private key in it that can be read: expected PEM, `-----BEGIN "
                        "PRIVATE KEY-----`, without a passphrase");

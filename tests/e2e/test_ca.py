@@ -195,6 +195,16 @@ def test_a_passphrase_file_that_is_none_is_refused(tmp_path, secret, text, mode,
     assert not (tmp_path / "ca.key").exists()
 
 
+def test_a_key_that_was_moved_away_is_to_be_brought_back(tmp_path):
+    for name, said in (("ca.crt", "`sallyport ca init` makes one"), ("ca.key", "bring the key of it back")):
+        folder = tmp_path / name
+        run("ca", "init", "--dir", folder)
+        (folder / name).rename(tmp_path / "away")
+        result = run("ca", "issue", "x", "--dir", folder)
+        assert result.returncode == 1 and said in result.stderr, result.stderr
+        assert result.stderr.count("ca init` makes one") == (name == "ca.crt")
+
+
 # -- csr ----------------------------------------------------------------------------------------
 
 

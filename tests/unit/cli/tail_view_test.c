@@ -55,7 +55,7 @@ static const char *const lines[COUNT] = {
     "05:37:12 error    -                - bad_request",
     "05:37:12 allow    scrapers         c.test:443 no_rule (would be denied)",
     "05:37:12 close    -                00000000000000ff idle up 0 B, down 0 B, 0s",
-    "05:37:12 no TLS   192.0.2.7        expired x 3 CN=a\\x1b[2Jb it has expired",
+    "05:37:12 refused  192.0.2.7        expired x 3 CN=a\\x1b[2Jb it has expired",
     "05:37:12 refused  scrapers         no_rule x 1840 127.0.0.1",
     "05:37:12 admin    uid 0            block client:scrapers ok blocked",
     "05:37:12 lost     476 records could not be written",
