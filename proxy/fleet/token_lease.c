@@ -43,7 +43,9 @@ void token_lease_beat(struct token_lease *lease, const struct token_view *view, 
 static uint32_t lot_of(const struct token_lease *lease, const struct token_view *view)
 {
     const uint32_t part = view->per_second / view->members;
-    const uint32_t half = lease->used / 2;
+    // Since the last beat there may have been more than before it: then lots grow without waiting for the next one.
+    const uint32_t used = lease->used > lease->granted ? lease->used : lease->granted;
+    const uint32_t half = used / 2;
     return half < part ? half : part;
 }
 

@@ -77,6 +77,23 @@ static void asks_ahead_for_what_was_used_but_no_more_than_its_part(void **state)
     assert_int_equal(want, 10);
 }
 
+static void lots_grow_before_the_next_beat(void **state)
+{
+    (void)state;
+    struct token_lease lease = {0};
+    struct token_view view = one_waits;
+    int64_t wait_ms = 0;
+    uint32_t asked = 0, taken = 0;
+    view.per_second = 100000;
+    view.burst = 100000;
+    for (; taken < 1000; asked++) { // one after the other
+        uint32_t want = 0;
+        assert_true(token_lease_ask(&lease, &view, &want));
+        taken += token_lease_answer(&lease, want, want, 0, view.now_ms, &wait_ms);
+    }
+    assert_true(asked < 25);
+}
+
 static void what_nobody_uses_is_not_asked_for_any_more(void **state)
 {
     (void)state;
@@ -137,6 +154,7 @@ int main(void)
         cmocka_unit_test(asks_for_nothing_when_nobody_waits_and_nothing_is_used),
         cmocka_unit_test(never_asks_for_more_than_the_burst),
         cmocka_unit_test(asks_ahead_for_what_was_used_but_no_more_than_its_part),
+        cmocka_unit_test(lots_grow_before_the_next_beat),
         cmocka_unit_test(what_nobody_uses_is_not_asked_for_any_more),
         cmocka_unit_test(a_store_without_tokens_says_when_to_ask_again),
         cmocka_unit_test(answers_that_cannot_be_true_give_nothing_more),
