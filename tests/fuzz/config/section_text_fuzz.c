@@ -15,7 +15,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     ASSERT(found.data == data || found.data[-1] == '\n');
     while (found.len > 0) {
         const struct slice shorter = section_text_shorten(found);
-        ASSERT(shorter.len < found.len && (shorter.len == 0 || shorter.data[shorter.len - 1] == '\n'));
+        ASSERT(shorter.len < found.len &&
+               (shorter.len == 0 || shorter.data[shorter.len - 1] == '\n'));
         found = shorter;
     }
     return 0;
