@@ -228,7 +228,8 @@ prune_disk_cache() {
             rm -rf -- "$folder"
         elif (($(du -sm -- "$folder" | cut -f 1) > 6144)); then
             say "emptying the build cache, it has grown beyond 6 GiB: $folder"
-            rm -rf -- "$folder"
+            # Out of the way at once: another build may be writing into it.
+            mv -- "$folder" "$folder.old.$$" && rm -rf -- "$folder.old.$$"
         fi
     done
 }

@@ -852,7 +852,8 @@ static void refuse_hop(struct exchange *exchange, struct hop_failure failure)
     const struct parent_answer *answer = hop_answer(exchange->route.hop);
     struct verdict verdict = verdict_late(failure.status, failure.reason, failure.detail);
     if (failure.reason == REASON_PARENT_REFUSED && answer->received != 0) {
-        verdict.retry_after_s = answer->retry_after_s;
+        if (failure.status == 429)
+            verdict.retry_after_s = answer->retry_after_s;
         exchange->ending.answered = answer->received;
     }
     (void)conclude(exchange, verdict);
