@@ -184,29 +184,52 @@ enum err client_index_create(struct arena *arena, const struct client *clients, 
     return ERR_OK;
 }
 
-// search is one way through the chains; `best` is the first entry that was looked for, so far.
+// search is one way through the chains; `best` is the entry that was looked for, so far.
 struct search {
     const struct client_index *index;
     const struct identity *identity;  // that the entry has to fit; without `covers`
     const struct match_entry *narrow; // that the entry has to cover
     match_covers_fn covers;
-    uint32_t best; // NONE: none yet
+    bool by_age; // the entry of the lowest `since` is looked for, not the first
+    const struct client_file *within; // only clients of this file; NULL: of any
+    const struct client_file *beside; // only clients of other included files; NULL: of any
+    uint32_t best;                    // NONE: none yet
+    uint32_t end;                     // what comes from here on does not count; NONE: all does
     size_t compared;
 };
 
-static bool is_wanted(const struct search *search, const struct match_entry *entry)
+static bool is_wanted(const struct search *search, const struct place *place)
 {
-    return search->covers != NULL ? search->covers(entry, search->narrow)
-                                  : match_entry_fits(entry, search->identity);
+    if (search->within != NULL && place->client->file != search->within)
+        return false;
+    if (search->beside != NULL &&
+        (place->entry->since == 0 || place->client->file == search->beside))
+        return false;
+    return search->covers != NULL ? search->covers(place->entry, search->narrow)
+                                  : match_entry_fits(place->entry, search->identity);
+}
+
+// take notes an entry that is looked for. Entries of the main file stand in front of all others.
+static void take(struct search *search, uint32_t number)
+{
+    const struct place *places = search->index->places;
+    const uint64_t since = places[number].entry->since;
+    const uint64_t best = search->best == NONE ? 0 : places[search->best].entry->since;
+    if (!search->by_age || since == 0) {
+        search->best = number;
+        search->end = number;
+    } else if (search->best == NONE || since < best || (since == best && number < search->best)) {
+        search->best = number;
+    }
 }
 
 static void try_chain(struct search *search, uint32_t first, uint64_t key)
 {
     const struct place *places = search->index->places;
-    for (uint32_t i = first; i < search->best; i = places[i].next) {
+    for (uint32_t i = first; i < search->end; i = places[i].next) {
         search->compared++;
-        if (places[i].key == key && is_wanted(search, places[i].entry))
-            search->best = i;
+        if (places[i].key == key && is_wanted(search, &places[i]))
+            take(search, i);
     }
 }
 
@@ -306,30 +329,58 @@ static const struct client *result(const struct search *search, size_t *out_comp
     return search->best == NONE ? NULL : search->index->places[search->best].client;
 }
 
-const struct client *client_index_find(const struct client_index *index,
-                                       const struct identity *identity, size_t *out_compared)
+// look_up goes through everything that the identity names.
+static void look_up(struct search *search)
 {
-    struct search search = {.index = index, .identity = identity, .best = NONE};
-    try_chain(&search, index->others, 0);
+    const struct identity *identity = search->identity;
+    search->best = NONE;
+    search->end = NONE;
+    try_chain(search, search->index->others, 0);
     for (size_t i = 0; identity != NULL && i < TELLING_COUNT; i++) {
         struct match_values values = match_values_of(identity, telling[i]);
         struct slice value = {0};
         while (match_values_next(&values, &value))
-            try_part(&search, telling[i], value);
+            try_part(search, telling[i], value);
     }
     if (identity != NULL)
-        try_extensions(&search, identity);
+        try_extensions(search, identity);
+}
+
+const struct client *client_index_find(const struct client_index *index,
+                                       const struct identity *identity, size_t *out_compared)
+{
+    struct search search = {.index = index, .identity = identity, .by_age = true};
+    look_up(&search);
+    if (search.best != NONE && index->places[search.best].entry->since != 0) {
+        // Whose certificate it is, is known; which client of that file, its order says.
+        search.by_age = false;
+        search.within = index->places[search.best].client->file;
+        look_up(&search);
+    }
     return result(&search, out_compared);
+}
+
+const struct client *client_index_find_other(const struct client_index *index,
+                                             const struct identity *identity,
+                                             const struct client *found)
+{
+    struct search search = {.index = index, .identity = identity, .beside = found->file};
+    size_t ignored = 0;
+    if (found->file == NULL || found->match_count == 0 || found->matches[0].since == 0)
+        return NULL;
+    look_up(&search);
+    return result(&search, &ignored);
 }
 
 const struct client *client_index_find_cover(const struct client_index *index,
                                              const struct match_entry *narrow,
                                              match_covers_fn covers, size_t *out_compared)
 {
-    struct search search = {.index = index, .narrow = narrow, .covers = covers, .best = NONE};
+    struct search search = {
+        .index = index, .narrow = narrow, .covers = covers, .best = NONE, .end = NONE};
     try_chain(&search, index->others, 0);
     for (size_t i = 0; i < TELLING_COUNT; i++) {
-        const struct slice wanted = match_wanted(narrow, telling[i]);
+        const struct slice wanted = match_implied(narrow, telling[i]);
         if (wanted.data != NULL)
             try_part(&search, telling[i], wanted);
     }

@@ -17,10 +17,15 @@
 enum err client_index_create(struct arena *arena, const struct client *clients, size_t count,
                              const struct client_index **out) MUST_USE;
 
-// client_index_find gives the first client in file order that fits, or NULL. `*out_compared` is the number of entries
-// that it looked at.
+// client_index_find gives the client that fits, or NULL: the first in file order of the main file; then of the included file of
+// which an entry that fits has been in force for longest. `*out_compared` is the number of entries that it looked at.
 const struct client *client_index_find(const struct client_index *index,
                                        const struct identity *identity, size_t *out_compared);
+
+// client_index_find_other gives a client of another included file than that of `found` that fits too, or NULL.
+const struct client *client_index_find_other(const struct client_index *index,
+                                             const struct identity *identity,
+                                             const struct client *found);
 
 // match_covers_fn tells whether `wide` fits every client that `narrow` fits.
 typedef bool (*match_covers_fn)(const struct match_entry *wide, const struct match_entry *narrow);

@@ -123,13 +123,18 @@ bool dn_values_next(struct dn_values *values, struct slice *out)
     return false;
 }
 
-struct slice dn_only_value(const struct dn *dn, enum dn_type type)
+struct slice dn_bytes_only_value(struct slice bytes, enum dn_type type)
 {
-    struct dn_values values = dn_values_of(dn, type);
+    struct dn_values values = {.type = type, .rest = bytes};
     struct slice first = {0};
     struct slice second = {0};
     const bool has_one = dn_values_next(&values, &first);
     return has_one && !dn_values_next(&values, &second) ? first : (struct slice){0};
+}
+
+struct slice dn_only_value(const struct dn *dn, enum dn_type type)
+{
+    return dn_bytes_only_value(dn_slice(dn), type);
 }
 
 struct slice dn_common_name(const struct dn *dn)

@@ -54,4 +54,5 @@ bool dn_values_next(struct dn_values *values, struct slice *out);
 // dn_only_value gives the value of a type of which the name has exactly one, as a slice borrowed from `dn`; an empty slice
 // otherwise, and for a value that is no text. dn_common_name gives that of the CN.
 struct slice dn_only_value(const struct dn *dn, enum dn_type type);
+struct slice dn_bytes_only_value(struct slice bytes, enum dn_type type); // of the bytes of a dn
 struct slice dn_common_name(const struct dn *dn);

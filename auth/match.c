@@ -149,10 +149,21 @@ struct slice match_wanted(const struct match_entry *entry, enum entry_part part)
     case ENTRY_ANONYMOUS:
     case ENTRY_CERTIFICATE:
     case ENTRY_UNVERIFIED:
+    case ENTRY_LATER:
     case ENTRY_PART_COUNT:
         break;
     }
     return (struct slice){0};
+}
+
+struct slice match_implied(const struct match_entry *entry, enum entry_part part)
+{
+    struct slice found = match_wanted(entry, part);
+    if (found.data != NULL || entry->subject.data == NULL || (part != ENTRY_CN && part != ENTRY_O))
+        return found;
+    found =
+        dn_bytes_only_value(entry->subject, part == ENTRY_CN ? DN_COMMON_NAME : DN_ORGANIZATION);
+    return found.len == 0 ? (struct slice){0} : found;
 }
 
 struct match_values match_values_of(const struct identity *identity, enum entry_part part)
@@ -243,6 +254,7 @@ bool match_values_next(struct match_values *values, struct slice *out)
     case ENTRY_ANONYMOUS:
     case ENTRY_CERTIFICATE:
     case ENTRY_UNVERIFIED:
+    case ENTRY_LATER:
     case ENTRY_PART_COUNT:
         break;
     }
@@ -385,6 +397,12 @@ static bool extension_names(const struct extension_match *wanted)
 // part_is_named tells whether an entry names somebody in a part.
 static bool part_is_named(enum entry_part part, const struct match_entry *entry)
 {
+    if (part == ENTRY_SUBJECT && entry->subject.data != NULL) {
+        // What all certificates of an issuer have in common, such as `O=SPIRE,C=US`, names nobody.
+        struct slice name = {0};
+        struct dn_values names = {.type = DN_COMMON_NAME, .rest = entry->subject};
+        return dn_values_next(&names, &name);
+    }
     return match_part_names(part) && match_wanted(entry, part).data != NULL &&
            (part != ENTRY_EXTENSION || extension_names(entry->extension));
 }
@@ -524,12 +542,18 @@ static bool extensions_name_same(const struct extension_match *a, const struct e
     return name_same;
 }
 
-// is_wide_uri tells whether a pattern holds every name of an authority.
+// is_wide_uri tells whether a pattern holds every name of an authority, or all that a first part of a path says that is no
+// team's: `ns` and `sa` stand in front of the names of namespaces and service accounts (Kubernetes), `spire` is SPIRE's own.
 static bool is_wide_uri(struct slice wanted)
 {
+    static const char *const common[] = {"/*", "/ns/*", "/sa/*", "/spire/*", "/spire/agent/*"};
     const size_t start = authority_start(wanted);
-    return match_is_uri_pattern(wanted) &&
-           start + slice_find(slice_from(wanted, start), '/') + 2 == wanted.len;
+    const struct slice rest = slice_from(wanted, start);
+    const struct slice path = slice_from(rest, slice_find(rest, '/'));
+    bool is_wide = false;
+    for (size_t i = 0; i < sizeof common / sizeof *common && !is_wide; i++)
+        is_wide = slice_equal(path, slice_of_string(common[i]));
+    return is_wide && match_is_uri_pattern(wanted);
 }
 
 // is_wide tells whether what is asked for in a part holds everybody of a domain.
@@ -559,7 +583,7 @@ bool match_entry_covers(const struct match_entry *wide, const struct match_entry
         return wide->anonymous && narrow->anonymous;
     for (enum entry_part part = ENTRY_TRUST; part < ENTRY_PART_COUNT; part++) {
         const struct slice a = match_wanted(wide, part);
-        const struct slice b = match_wanted(narrow, part);
+        const struct slice b = match_implied(narrow, part);
         if (a.data == NULL)
             continue;
         if (b.data == NULL)
@@ -586,8 +610,8 @@ static bool sets_meet(struct slice a, struct slice b)
 static bool parts_agree(enum entry_part part, const struct match_entry *a,
                         const struct match_entry *b)
 {
-    const struct slice in_a = match_wanted(a, part);
-    const struct slice in_b = match_wanted(b, part);
+    const struct slice in_a = match_implied(a, part);
+    const struct slice in_b = match_implied(b, part);
     if (part == ENTRY_EXTENSION)
         return extensions_agree(a->extension, b->extension);
     if (part == ENTRY_POLICIES || part == ENTRY_QC)
@@ -600,7 +624,7 @@ static bool parts_agree(enum entry_part part, const struct match_entry *a,
 static bool are_in_common(enum entry_part part, const struct match_entry *a,
                           const struct match_entry *b)
 {
-    if (match_wanted(a, part).data == NULL || match_wanted(b, part).data == NULL)
+    if (match_implied(a, part).data == NULL || match_implied(b, part).data == NULL)
         return false;
     return part != ENTRY_EXTENSION || slice_equal(a->extension->oid, b->extension->oid);
 }
@@ -636,6 +660,7 @@ bool match_entry_meets(const struct match_entry *a, const struct match_entry *b)
             continue;
         }
         names_same |= part == ENTRY_EXTENSION ? extensions_name_same(a->extension, b->extension)
+                      : part == ENTRY_SUBJECT ? part_is_named(part, a)
                                               : match_part_names(part);
     }
     return names_same;

@@ -11,6 +11,7 @@
     X(ENTRY_ANONYMOUS, "anonymous")     /* it is for clients without certificate */                \
     X(ENTRY_CERTIFICATE, "certificate") /* there is no certificate */                              \
     X(ENTRY_UNVERIFIED, "unverified")   /* the certificate was verified by nobody */               \
+    X(ENTRY_LATER, "later") /* it fits, and an entry of another file that was first, too */        \
     X(ENTRY_TRUST, "trust")                                                                        \
     X(ENTRY_CN, "cn")                                                                              \
     X(ENTRY_SUBJECT, "subject")                                                                    \
@@ -47,6 +48,9 @@ bool match_entry_fits(const struct match_entry *entry, const struct identity *id
 // match_wanted gives what an entry asks for in `part`, one from ENTRY_TRUST on: borrowed bytes; `data` NULL: nothing.
 struct slice match_wanted(const struct match_entry *entry, enum entry_part part);
 
+// match_implied gives that, or what the `subject` that it asks for has in `part`: a CN or an O of which it has exactly one.
+struct slice match_implied(const struct match_entry *entry, enum entry_part part);
+
 // match_values is a walk over what a certificate has in one part. Its fields are private to match.c.
 struct match_values {
     const struct identity *identity; // borrowed
@@ -75,14 +79,15 @@ bool match_is_dns_pattern(struct slice wanted);
 bool match_part_fits(enum entry_part part, struct slice wanted, struct slice value);
 
 // match_part_names tells whether what an entry asks for in `part` names somebody, and not what many have in common: not the
-// profile, the issuer, OU, O, policies and QC statements.
+// profile, the issuer, OU, O, policies and QC statements. A subject names somebody where it has a CN, which match_entry_names
+// looks at.
 bool match_part_names(enum entry_part part);
 
 // match_entry_names tells whether an entry has a part that names somebody.
 bool match_entry_names(const struct match_entry *entry);
 
 // match_entry_names_few tells whether that is more than a pattern for everybody of a domain: `spiffe://example.org/*`, also as the
-// text of an extension, or `*.org`.
+// text of an extension, or `*.org`; and more than one for all namespaces or accounts of it: `spiffe://example.org/ns/*`.
 bool match_entry_names_few(const struct match_entry *entry);
 
 // match_member_names tells whether what a member must be is written, and not completed from the certificate or any.

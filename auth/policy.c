@@ -148,15 +148,37 @@ static bool tell_entry(const struct policy_trace *trace, const struct client *cl
     return part == ENTRY_FITS;
 }
 
+// find_owner gives the client with the entry that fits and is the oldest: its file has the certificate. NULL: nobody fits.
+static const struct client *find_owner(const struct policy *policy, const struct identity *identity)
+{
+    const struct client *owner = NULL;
+    uint64_t since = UINT64_MAX;
+    for (size_t i = 0; i < policy->client_count; i++) {
+        const struct client *client = &policy->clients[i];
+        for (size_t j = 0; j < client->match_count; j++) {
+            const struct match_entry *entry = &client->matches[j];
+            if ((owner != NULL && entry->since >= since) || !match_entry_fits(entry, identity))
+                continue;
+            owner = client;
+            since = entry->since;
+        }
+    }
+    return owner;
+}
+
 // find_in_order tries one entry after the other.
 static const struct client *find_in_order(const struct policy *policy,
                                           const struct identity *identity,
                                           const struct policy_trace *trace)
 {
+    const struct client *owner = find_owner(policy, identity);
     for (size_t i = 0; i < policy->client_count; i++) {
         const struct client *client = &policy->clients[i];
         for (size_t j = 0; j < client->match_count; j++) {
-            if (tell_entry(trace, client, j, match_entry_misfit(&client->matches[j], identity)))
+            enum entry_part part = match_entry_misfit(&client->matches[j], identity);
+            if (part == ENTRY_FITS && owner != NULL && client->file != owner->file)
+                part = ENTRY_LATER;
+            if (tell_entry(trace, client, j, part))
                 return client;
         }
     }
@@ -174,6 +196,14 @@ const struct client *policy_find_client(const struct policy *policy,
     if (trace != NULL)
         ASSERT(find_in_order(policy, identity, trace) == found); // what is told is what is done
     return found;
+}
+
+const struct client *policy_find_other(const struct policy *policy, const struct identity *identity,
+                                       const struct client *client)
+{
+    return client == NULL || policy->client_index == NULL
+               ? NULL
+               : client_index_find_other(policy->client_index, identity, client);
 }
 
 // ---- before DNS ---------------------------------------------------------------------------------

@@ -60,12 +60,18 @@ static inline bool decision_ends_by_time(const struct decision *decision)
 // decision_append_json adds the member "decision", in the order of docs/AUDIT.md.
 void decision_append_json(const struct decision *decision, struct text *out);
 
-// policy_find_client gives the first client in file order that fits `identity` (NULL: a client
-// without certificate), or NULL. Like the two functions below it tells `trace` each entry and rule that
-// it looks at, in file order; with NULL it tells nobody.
+// policy_find_client gives the client that fits `identity` (NULL: a client without certificate), or NULL: the first in file
+// order of the main file, which is in front; then the first of the included file of which an entry that fits has the lowest
+// `since`, and of equals of the first file. So no file takes a certificate that was another one's before, whatever it writes.
+// Like the two functions below it tells `trace` each entry and rule that it looks at, in file order; with NULL it tells nobody.
 const struct client *policy_find_client(const struct policy *policy,
                                         const struct identity *identity,
                                         const struct policy_trace *trace);
+
+// policy_find_other gives a client of another included file that fits `identity`, too, where `client` was found for it, is of an
+// included file, and the policy is sealed; otherwise NULL.
+const struct client *policy_find_other(const struct policy *policy, const struct identity *identity,
+                                       const struct client *client);
 
 // policy_decide_speaker decides whether `speaker`, whose connection comes from `source` (canonical), may pass on the certificate
 // of `guest` (NULL: no entry fits it): REASON_NONE, or source_not_allowed and the reasons of time of the speaker's own entry,

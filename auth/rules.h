@@ -119,6 +119,8 @@ struct match_entry {
     struct slice qc;       // likewise
     bool any;              // any verified certificate
     bool anonymous;        // no certificate at all
+    // of an included file: when it came into force, a number that rises; 0: of the main file, which comes before all others
+    uint64_t since;
 };
 
 struct name_template;

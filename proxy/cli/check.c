@@ -208,8 +208,11 @@ static void print_included(const struct snapshot *snapshot)
         (void)printf("  included %s: ", part->path);
         if (part->state == INCLUDED_GOOD)
             (void)printf("%zu client%s\n", part->client_count, plural(part->client_count));
+        else if (part->state == INCLUDED_CONTESTED)
+            (void)printf("%zu client%s, but for what another file had first\n", part->client_count,
+                         plural(part->client_count));
         else
-            (void)printf("refused, its clients do not exist\n");
+            (void)printf("refused, its clients may do nothing\n");
     }
 }
 

@@ -116,7 +116,16 @@ static void print_ending(FILE *out, const json_t *root, const char *name, const 
     }
 }
 
-// print_included tells how many files are included, and which of them are refused.
+// meaning_of gives what a state of an included file means that is not `good`.
+static const char *meaning_of(const char *state)
+{
+    if (strcmp(state, "contested") == 0)
+        return "is in force, but for what another file had first";
+    return strcmp(state, "held") == 0 ? "is refused: what it said before is in force"
+                                      : "is refused: its clients may do nothing";
+}
+
+// print_included tells how many files are included, and which of them are not good.
 static void print_included(FILE *out, const json_t *root)
 {
     const json_t *list = json_object_get(json_object_get(root, "config"), "included");
@@ -134,10 +143,8 @@ static void print_included(FILE *out, const json_t *root)
         const char *state = json_string_value(json_object_get(row, "state"));
         if (state == NULL || strcmp(state, "good") == 0)
             continue;
-        print_row(out, row, "             ! {file} is refused: ");
-        (void)fprintf(out, "%s\n",
-                      strcmp(state, "held") == 0 ? "what it said before is in force"
-                                                 : "its clients do not exist");
+        print_row(out, row, "             ! {file} ");
+        (void)fprintf(out, "%s\n", meaning_of(state));
     }
 }
 

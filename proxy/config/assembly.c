@@ -1,20 +1,15 @@
-// Each file is read by itself, its new text first. Then rivals are looked for, round by round: a file that loses goes back to
-// what it said before, and then to nothing, until nobody loses any more.
+// Each file is read by itself, its new text first. What it says is compared with what it held, and then with what others say.
 #include "proxy/config/assembly.h"
 
-#include <inttypes.h>
-#include <openssl/sha.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "proxy/config/finishing.h"
+#include "proxy/config/holdings.h"
 #include "proxy/config/rivals.h"
 #include "proxy/config/settings.h"
 
-// A round has a loser for each file in a row of which each wants what the next one gives up.
-enum {
-    ROUNDS_MAX = 100,  // after which no new text counts
-    FINDINGS_MAX = 10, // that are shown of one file
-};
+enum { FINDINGS_MAX = 10 }; // that are shown of one file
 
 // reading is one text of an included file while it is read.
 struct reading {
@@ -26,25 +21,39 @@ struct reading {
     bool is_good;
 };
 
+// held is what a file holds.
+struct held {
+    const struct included_part *known; // borrowed; NULL: nothing
+    struct reading reading;
+    const struct entry_age *ages; // NULL: it cannot be used
+};
+
 // member is an included file.
 struct member {
     const struct included_file *file;
-    struct slice old;       // the text in force; `data` NULL: none
-    bool is_recorded;       // no text is known, but the new one is it: its digest is
-    struct reading fresh;   // of the new text
-    struct reading former;  // of `old`, once it is needed
-    struct reading *chosen; // NULL: none
+    struct held own;          // what the path holds
+    const struct held *held;  // that, or what a file held that is gone; NULL: nothing
+    struct reading fresh;     // of the new text
+    struct reading former;    // of the text in force, once it is needed
+    struct reading *chosen;   // NULL: none
+    struct standing standing; // of `chosen`, where `held` is not NULL
+    uint64_t number;          // since when what is new is in force
+    bool is_contested;
 };
 
 // table is all files while they are put together.
 struct table {
     struct reader *reader;
+    struct arena *arena;         // owned; of what is needed for this
     struct client_scope scope;   // of included files
     bool is_shared;              // the main file names a store
     struct ownership *ownership; // owned
     struct client_part main;
     struct member *members; // owned
     size_t count;
+    struct held *gone; // owned; of files that are not there any more
+    size_t gone_count;
+    uint64_t number; // higher than that of anything that is held
 };
 
 static const struct key file_keys[] = {
@@ -101,19 +110,28 @@ static bool check_keys(struct reader *reader, const struct node *root)
            section_read(reader, root, &file_section, NULL);
 }
 
-static void text_read(const struct table *table, const char *path, struct slice text,
-                      struct reading *out)
+// reading_init starts a reading without a text.
+static void reading_init(const struct table *table, const char *path, struct reading *out)
 {
-    *out = (struct reading){.text = text};
+    *out = (struct reading){0};
     diagnostics_init(&out->findings);
     out->reader = *table->reader;
     out->reader.diagnostics = &out->findings;
     out->reader.file = path;
     out->reader.read_list = table->reader->read_list == NULL ? NULL : refuse_list;
+}
+
+// text_read reads what a file says; with `is_holdings` what it holds.
+static void text_read(const struct table *table, const char *path, struct slice text,
+                      bool is_holdings, struct reading *out)
+{
+    reading_init(table, path, out);
+    out->text = text;
     const enum err error = yaml_document_parse(text, path, &out->findings, &out->document);
     if (error == ERR_MEMORY)
         reader_no_memory(&out->reader);
-    if (error == ERR_OK && check_keys(&out->reader, yaml_document_root(out->document))) {
+    if (error == ERR_OK &&
+        (is_holdings || check_keys(&out->reader, yaml_document_root(out->document)))) {
         client_part_read(&out->reader, yaml_document_root(out->document), &table->scope,
                          &out->part);
         sets_warn_unused(&out->part.sets);
@@ -131,108 +149,197 @@ static void reading_deinit(struct reading *reading)
     diagnostics_deinit(&reading->findings);
 }
 
+// ---- what is held -------------------------------------------------------------------------------
+
+static void held_read(const struct table *table, const struct included_part *known,
+                      struct held *out)
+{
+    struct reading *reading = &out->reading;
+    out->known = known;
+    if (known->holdings.data == NULL)
+        return;
+    text_read(table, known->path, known->holdings, true, reading);
+    if (reading->is_good)
+        out->ages =
+            holdings_ages(yaml_document_root(reading->document), &reading->part, table->arena);
+}
+
+static const struct included_part *find_known(const struct included_parts *in_force,
+                                              const char *path)
+{
+    for (size_t i = 0; in_force != NULL && i < in_force->count; i++) {
+        if (strcmp(in_force->items[i].path, path) == 0)
+            return &in_force->items[i];
+    }
+    return NULL;
+}
+
+static bool is_listed(const struct table *table, const char *path)
+{
+    for (size_t i = 0; i < table->count; i++) {
+        if (strcmp(table->members[i].file->path, path) == 0)
+            return true;
+    }
+    return false;
+}
+
+// gone_read reads what files held that are not there any more.
+static void gone_read(struct table *table, const struct included_parts *in_force)
+{
+    const size_t count = in_force == NULL ? 0 : in_force->count;
+    table->gone = calloc(count + 1, sizeof *table->gone);
+    if (table->gone == NULL) {
+        reader_no_memory(table->reader);
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (!is_listed(table, in_force->items[i].path))
+            held_read(table, &in_force->items[i], &table->gone[table->gone_count++]);
+    }
+}
+
+// raise_number makes the number of what is new higher than that of what is held.
+static void raise_number(struct table *table, const struct held *held)
+{
+    size_t count = 0;
+    for (size_t i = 0; held->ages != NULL && i < held->reading.part.client_count; i++)
+        count += held->reading.part.clients[i].match_count;
+    for (size_t i = 0; i < count; i++) {
+        if (held->ages[i].since >= table->number)
+            table->number = held->ages[i].since + 1;
+    }
+}
+
+static int compare_names(const void *left, const void *right)
+{
+    return strcmp(((const struct named_place *)left)->name,
+                  ((const struct named_place *)right)->name);
+}
+
+static bool has_name(const struct client_part *part, const char *name)
+{
+    const struct named_places *names = &part->client_names;
+    const struct named_place like = {.name = name};
+    return names->count > 0 &&
+           bsearch(&like, names->items, names->count, sizeof *names->items, compare_names) != NULL;
+}
+
+// has_client_of tells whether a file has a client that is held. The names of both are sorted.
+static bool has_client_of(const struct client_part *part, const struct client_part *held)
+{
+    bool has = false;
+    for (size_t i = 0; i < part->client_count && !has; i++) {
+        char unnamed[HOLDINGS_NAME_CAP];
+        const char *name = part->clients[i].name;
+        has = has_name(held, name) || has_name(held, holdings_unnamed(name, unnamed));
+    }
+    return has;
+}
+
+// inherit finds the file that is gone of which a new one has a client: it was renamed, or divided.
+static void inherit(const struct table *table, struct member *member)
+{
+    for (size_t i = 0; i < table->gone_count && member->held == NULL; i++) {
+        const struct held *gone = &table->gone[i];
+        if (gone->ages != NULL && has_client_of(&member->chosen->part, &gone->reading.part))
+            member->held = gone;
+    }
+}
+
 // ---- which text counts --------------------------------------------------------------------------
 
-// is_established tells whether a text is in force already.
-static bool is_established(const struct member *member, const struct reading *reading)
+// former_read reads what the file said before. What is on the disk, too, is no better for having been in force.
+static bool former_read(const struct table *table, struct member *member)
 {
-    return member->old.data == NULL ? member->is_recorded && reading == &member->fresh
-                                    : slice_equal(reading->text, member->old);
+    const struct included_part *known = member->own.known;
+    if (known == NULL || known->is_bare || known->text.data == NULL ||
+        (member->file->is_read && slice_equal(known->text, member->file->content.bytes)))
+        return false;
+    text_read(table, member->file->path, known->text, false, &member->former);
+    return member->former.is_good;
 }
 
-// fall_back takes what the file said before, or nothing.
-static void fall_back(const struct table *table, struct member *member)
-{
-    const bool has_other = member->chosen != &member->former && member->old.data != NULL &&
-                           !(member->file->is_read && is_established(member, &member->fresh));
-    member->chosen = NULL;
-    if (!has_other)
-        return;
-    text_read(table, member->file->path, member->old, &member->former);
-    if (member->former.is_good)
-        member->chosen = &member->former;
-}
-
+// choose takes the new text, that of before, or what is held.
 static void choose(const struct table *table, struct member *member)
 {
     const struct included_file *file = member->file;
     if (file->is_read) {
-        text_read(table, file->path, file->content.bytes, &member->fresh);
+        text_read(table, file->path, file->content.bytes, false, &member->fresh);
     } else {
-        diagnostics_init(&member->fresh.findings);
+        reading_init(table, file->path, &member->fresh);
         (void)diagnostics_add(&member->fresh.findings, SEVERITY_ERROR, file->path, 0, 0, "%s",
                               file->problem.text);
     }
+    member->held = member->own.ages == NULL ? NULL : &member->own;
     if (member->fresh.is_good)
         member->chosen = &member->fresh;
-    else
-        fall_back(table, member);
+    else if (former_read(table, member))
+        member->chosen = &member->former;
+    else if (member->held != NULL)
+        member->chosen = &member->own.reading;
 }
 
-// give_up_new lets no text count that was not in force before.
-static void give_up_new(const struct table *table)
+// compare compares what a file says with what it held.
+static enum err compare(const struct table *table, struct member *member)
 {
-    for (size_t i = 0; i < table->count; i++) {
-        struct member *member = &table->members[i];
-        if (member->chosen != &member->fresh || is_established(member, &member->fresh))
-            continue;
-        reader_error(&member->fresh.reader, NULL,
-                     "too many included files changed and were refused at once"
-                     "\nsee what the other files are refused for, and reload");
-        fall_back(table, member);
+    if (member->chosen != NULL && member->own.known == NULL)
+        inherit(table, member);
+    if (member->chosen == NULL || member->held == NULL)
+        return ERR_OK;
+    const struct held_part held = {.part = &member->held->reading.part,
+                                   .root = yaml_document_root(member->held->reading.document),
+                                   .ages = member->held->ages};
+    TRY(standing_make(&member->chosen->part, &held, table->arena, &member->standing));
+    member->standing.is_inherited = member->held != &member->own;
+    for (size_t i = 0; i < member->chosen->part.client_count; i++) {
+        if (member->chosen == &member->own.reading &&
+            holdings_is_unnamed(member->chosen->part.clients[i].name))
+            member->standing.clients[i].is_contested = true;
     }
+    return ERR_OK;
 }
 
-// settle_once lets those that lose fall back. False when nobody has lost.
-static bool settle_once(const struct table *table, struct rival *rivals, struct member **owners)
-{
-    size_t count = 1;
-    bool has_loser = false;
-    rivals[0] = (struct rival){.part = &table->main, .rank = RIVAL_MAIN, .reader = table->reader};
-    for (size_t i = 0; i < table->count; i++) {
-        struct member *member = &table->members[i];
-        if (member->chosen == NULL)
-            continue;
-        owners[count] = member;
-        rivals[count++] = (struct rival){
-            .part = &member->chosen->part,
-            .rank = is_established(member, member->chosen) ? RIVAL_ESTABLISHED : RIVAL_CHANGED,
-            .reader = &member->chosen->reader};
-    }
-    if (rivals_find(rivals, count) != ERR_OK)
-        return !reader_no_memory(table->reader);
-    for (size_t i = 1; i < count; i++) {
-        has_loser |= rivals[i].loses;
-        if (rivals[i].loses)
-            fall_back(table, owners[i]);
-    }
-    return has_loser;
-}
-
-static void settle(const struct table *table)
+// settle finds what of which file is another one's. A new file that does has no clients.
+static enum err settle(const struct table *table)
 {
     struct rival *rivals = calloc(table->count + 1, sizeof *rivals);
     struct member **owners = calloc(table->count + 1, sizeof *owners);
-    if (rivals == NULL || owners == NULL) {
-        reader_no_memory(table->reader);
-    } else {
-        int round = 0;
-        while (settle_once(table, rivals, owners) && !table->reader->is_out_of_memory) {
-            if (++round == ROUNDS_MAX)
-                give_up_new(table);
-        }
+    size_t count = 1;
+    enum err error = rivals == NULL || owners == NULL ? ERR_MEMORY : ERR_OK;
+    if (error == ERR_OK)
+        rivals[0] = (struct rival){.part = &table->main, .is_main = true, .reader = table->reader};
+    for (size_t i = 0; i < table->count && error == ERR_OK; i++) {
+        struct member *member = &table->members[i];
+        error = compare(table, member);
+        if (member->chosen == NULL)
+            continue;
+        owners[count] = member;
+        rivals[count++] =
+            (struct rival){.part = &member->chosen->part,
+                           .standing = member->held == NULL ? NULL : &member->standing,
+                           .reader = &member->fresh.reader};
+    }
+    if (error == ERR_OK)
+        error = rivals_find(rivals, count);
+    for (size_t i = 1; i < count && error == ERR_OK; i++) {
+        owners[i]->is_contested = rivals[i].has_contested;
+        if (rivals[i].loses)
+            owners[i]->chosen = NULL;
     }
     free(rivals);
     free(owners);
+    return error;
 }
 
 // ---- the result ---------------------------------------------------------------------------------
 
 static enum included_state state_of(const struct member *member)
 {
-    if (member->chosen == NULL)
+    if (member->chosen == NULL || member->chosen == &member->own.reading)
         return INCLUDED_REFUSED;
-    return member->chosen == &member->fresh ? INCLUDED_GOOD : INCLUDED_HELD;
+    if (member->chosen == &member->former)
+        return INCLUDED_HELD;
+    return member->is_contested ? INCLUDED_CONTESTED : INCLUDED_GOOD;
 }
 
 // withhold keeps what was found in a file that a link out of its folder leads to: findings quote it, and who made the link
@@ -254,56 +361,92 @@ static void withhold(const struct member *member, struct diagnostics *findings)
             "has a path");
 }
 
+// outcome tells what becomes of a file that is not good; NULL: it is.
+static const char *outcome(const struct member *member)
+{
+    switch (state_of(member)) {
+    case INCLUDED_CONTESTED:
+        return "this file is in force, but for what another file had first: such an entry comes after "
+               "the older one, a client with such a name may do nothing, and a rule has another name";
+    case INCLUDED_HELD:
+        return "this file is refused as a whole: what it said before stays in force";
+    case INCLUDED_REFUSED:
+        return member->chosen != NULL
+                   ? "this file is refused as a whole, and what it said before is not known or no good: "
+                     "its clients may do nothing, and nobody else has their certificates"
+                   : "this file is refused as a whole, and nothing of it was in force before: its "
+                     "clients do not exist";
+    case INCLUDED_GOOD:
+    case INCLUDED_STATES:
+        break;
+    }
+    return NULL;
+}
+
 // tell passes on what was found in a file, and what becomes of it.
 static void tell(const struct table *table, struct member *member)
 {
     struct diagnostics *findings = &member->fresh.findings;
     const char *path = member->file->path;
     withhold(member, findings);
-    if (state_of(member) == INCLUDED_HELD)
-        (void)diagnostics_add(
-            findings, SEVERITY_ERROR, path, 0, 0,
-            "this file is refused as a whole: what it said before stays in force");
-    if (state_of(member) == INCLUDED_REFUSED)
-        (void)diagnostics_add(findings, SEVERITY_ERROR, path, 0, 0,
-                              "this file is refused as a whole, %s: its clients do not exist",
-                              member->old.data == NULL ? "and nothing of it was in force before"
-                                                       : "and so is what it said before");
+    if (outcome(member) != NULL)
+        (void)diagnostics_add(findings, SEVERITY_ERROR, path, 0, 0, "%s", outcome(member));
     table->reader->diagnostics->included_count += findings->error_count;
     diagnostics_append(table->reader->diagnostics, findings, FINDINGS_MAX);
 }
 
-static bool keep_part(const struct member *member, struct arena *arena, struct included_part *out)
+static const struct standing *standing_of(const struct member *member)
+{
+    return member->held == NULL ? NULL : &member->standing;
+}
+
+// keep_holdings notes what a file holds from now on. What cannot be used now, because of the main file, may be used later.
+static enum err keep_holdings(const struct member *member, struct arena *arena, struct slice *out)
+{
+    const struct included_part *known = member->own.known;
+    const struct reading *chosen = member->chosen;
+    if (chosen != NULL && chosen != &member->own.reading)
+        return holdings_write(&chosen->part, yaml_document_root(chosen->document),
+                              standing_of(member), member->number, arena, out);
+    if (known == NULL || known->holdings.data == NULL)
+        return ERR_OK;
+    const char *copy = arena_copy_string(arena, known->holdings);
+    *out = slice_of(copy, copy == NULL ? 0 : known->holdings.len);
+    return copy == NULL ? ERR_MEMORY : ERR_OK;
+}
+
+static enum err keep_part(const struct member *member, struct arena *arena,
+                          struct included_part *out)
 {
     const struct reading *chosen = member->chosen;
     out->path = arena_copy_string(arena, slice_of_string(member->file->path));
     out->state = state_of(member);
-    if (chosen == NULL)
-        return out->path != NULL;
+    if (out->path == NULL)
+        return ERR_MEMORY;
+    const enum err error = keep_holdings(member, arena, &out->holdings);
+    if (error == ERR_MEMORY || chosen == NULL)
+        return error; // without room nothing is held
     const char *text = arena_copy_string(arena, chosen->text);
-    uint8_t *digest = arena_alloc_bytes(arena, INCLUDED_DIGEST_LEN);
-    if (digest != NULL)
-        (void)SHA256(chosen->text.data, chosen->text.len, digest);
     out->text = slice_of(text, text == NULL ? 0 : chosen->text.len);
-    out->digest = digest;
+    out->is_bare = chosen == &member->own.reading;
     out->client_count = chosen->part.client_count;
-    return out->path != NULL && text != NULL && digest != NULL;
+    return text == NULL ? ERR_MEMORY : ERR_OK;
 }
 
 // keep_parts notes what counts of each file.
 static void keep_parts(const struct table *table, struct assembly *assembly)
 {
     struct included_part *items = arena_alloc(assembly->arena, table->count, sizeof *items);
-    bool is_whole = items != NULL;
-    for (size_t i = 0; i < table->count && is_whole; i++)
-        is_whole = keep_part(&table->members[i], assembly->arena, &items[i]);
+    enum err error = items == NULL ? ERR_MEMORY : ERR_OK;
+    for (size_t i = 0; i < table->count && error != ERR_MEMORY; i++)
+        error = keep_part(&table->members[i], assembly->arena, &items[i]);
     const struct errinfo *problem = &assembly->included->problem;
     const char *why = NULL;
-    if (problem->text[0] != '\0') {
+    if (problem->text[0] != '\0' && error != ERR_MEMORY) {
         why = arena_copy_string(assembly->arena, slice_of_string(problem->text));
-        is_whole &= why != NULL;
+        error = why == NULL ? ERR_MEMORY : ERR_OK;
     }
-    if (!is_whole)
+    if (error == ERR_MEMORY)
         reader_no_memory(table->reader);
     else
         assembly->parts =
@@ -315,6 +458,17 @@ static void append(struct client *clients, size_t *count, const struct client_pa
 {
     for (size_t i = 0; i < part->client_count; i++)
         clients[(*count)++] = part->clients[i];
+}
+
+// append_member does that for an included file, and finishes them.
+static void append_member(const struct table *table, const struct member *member,
+                          struct client *clients, size_t *count)
+{
+    struct client *first = clients + *count;
+    append(clients, count, &member->chosen->part);
+    if (part_finish(&member->chosen->part, standing_of(member), member->number,
+                    table->reader->arena, first) != ERR_OK)
+        reader_no_memory(table->reader);
 }
 
 // gather makes one list of all clients.
@@ -335,30 +489,11 @@ static void gather(const struct table *table, struct policy *policy)
     append(all, &policy->client_count, &table->main);
     for (size_t i = 0; i < table->count; i++) {
         if (table->members[i].chosen != NULL)
-            append(all, &policy->client_count, &table->members[i].chosen->part);
+            append_member(table, &table->members[i], all, &policy->client_count);
     }
 }
 
 // ---- all files ----------------------------------------------------------------------------------
-
-// recall finds what is in force of a file: its text, or whether the one on the disk is it.
-static void recall(const struct included_parts *in_force, struct member *member)
-{
-    const struct included_file *file = member->file;
-    const struct slice bytes = file->content.bytes;
-    for (size_t i = 0; in_force != NULL && i < in_force->count; i++) {
-        const struct included_part *part = &in_force->items[i];
-        uint8_t digest[SHA256_DIGEST_LENGTH];
-        if (strcmp(part->path, file->path) != 0)
-            continue;
-        member->old = part->text;
-        if (part->digest == NULL || !file->is_read)
-            return;
-        (void)SHA256(bytes.data, bytes.len, digest);
-        member->is_recorded = memcmp(digest, part->digest, sizeof digest) == 0;
-        return;
-    }
-}
 
 // members_read reads the included files. When the main file is bad nothing comes into force, and their findings are still
 // worth to be told.
@@ -367,7 +502,8 @@ static void members_read(struct table *table, struct assembly *assembly)
     const struct include_list *included = assembly->included;
     table->members = calloc(included->count + 1, sizeof *table->members);
     table->ownership = calloc(1, sizeof *table->ownership);
-    if (table->members == NULL || table->ownership == NULL) {
+    table->arena = arena_create();
+    if (table->members == NULL || table->ownership == NULL || table->arena == NULL) {
         reader_no_memory(table->reader);
         return;
     }
@@ -379,14 +515,24 @@ static void members_read(struct table *table, struct assembly *assembly)
                                          .main = &table->main,
                                          .is_shared = table->is_shared};
     table->count = included->count;
+    table->number = 1;
     for (size_t i = 0; i < table->count; i++) {
+        const struct included_part *known = find_known(assembly->in_force, included->files[i].path);
         struct member *member = &table->members[i];
         member->file = &included->files[i];
-        recall(assembly->in_force, member);
+        if (known != NULL)
+            held_read(table, known, &member->own);
         choose(table, member);
+        raise_number(table, &member->own);
     }
-    if (table->count > 0)
-        settle(table);
+    gone_read(table, assembly->in_force);
+    for (size_t i = 0; i < table->gone_count; i++)
+        raise_number(table, &table->gone[i]);
+    // Each its own, so that a file that is renamed stays where it is among those that came with it.
+    for (size_t i = 0; i < table->count; i++)
+        table->members[i].number = table->number + i;
+    if (table->count > 0 && settle(table) != ERR_OK)
+        reader_no_memory(table->reader);
     for (size_t i = 0; i < table->count; i++)
         tell(table, &table->members[i]);
     keep_parts(table, assembly);
@@ -397,8 +543,13 @@ static void table_deinit(struct table *table)
     for (size_t i = 0; i < table->count; i++) {
         reading_deinit(&table->members[i].fresh);
         reading_deinit(&table->members[i].former);
+        reading_deinit(&table->members[i].own.reading);
     }
+    for (size_t i = 0; i < table->gone_count; i++)
+        reading_deinit(&table->gone[i].reading);
     free(table->members);
+    free(table->gone);
+    arena_destroy(table->arena);
     free(table->ownership);
     client_part_deinit(&table->main);
 }

@@ -1,9 +1,11 @@
 // assembly: the policy that the main file and the included files make together, and what counts of each included file.
 //
-// An included file is good or refused as a whole. One that is refused keeps what it said when it was good last, as long as
-// that fits the others; otherwise it has no clients. Nothing that it says can refuse the configuration, or another file that
-// is in force. Of a text of which only the digest is known (included_record.h) the same bytes are in force, and there is nothing to go
-// back to. The main file's clients come first, then those of the files in order. Opens no files.
+// An included file that is wrong by itself is refused as a whole. It keeps what it said when it was good last, as long as that is
+// known and good still; otherwise its clients may do nothing, and what it held stays its own (holdings.h). Of two files that
+// want the same the one that held it first has it (rivals.h). A new file that wants what is another one's is refused; in any other
+// such an entry comes after the older one, a client whose name another file has may do nothing, a rule gets another name,
+// and the rest counts at once: so nobody has to wait for another file to take something away. Nothing that an included file says
+// can refuse the configuration. The main file's clients come first, then those of the files in order. Opens no files.
 #pragma once
 
 #include "auth/policy.h"
@@ -16,7 +18,7 @@ struct assembly {
     const struct name_list *trusts;
     const struct parent_names *parents;    // that a `via` may name
     const struct include_list *included;   // NULL: none
-    const struct included_parts *in_force; // what to go back to; NULL: nothing
+    const struct included_parts *in_force; // what files said and hold; NULL: nothing
     struct arena *arena;                   // borrowed; of `parts` and their texts
     struct included_parts parts;           // out
 };

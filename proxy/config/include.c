@@ -301,7 +301,8 @@ static bool is_known(const struct listing *listing, const char *path)
 {
     for (size_t i = 0; listing->in_force != NULL && i < listing->in_force->count; i++) {
         const struct included_part *part = &listing->in_force->items[i];
-        if ((part->text.data != NULL || part->digest != NULL) && strcmp(part->path, path) == 0)
+        if ((part->text.data != NULL || part->holdings.data != NULL) &&
+            strcmp(part->path, path) == 0)
             return true;
     }
     return false;

@@ -43,7 +43,7 @@ struct include_list {
 // include_read lists and reads the files that the list `node` of patterns names (NULL: none). Each is noted in the reader, and
 // so is each folder. A folder that is not there has no files, and is a warning; so
 // is a pattern that fits no file, where it names one, or there are others. Those of which `in_force` (NULL: none) has a
-// text or a digest come first where there is more than the bounds allow, and stay listed, without content, where their folder cannot
+// text or holdings come first where there is more than the bounds allow, and stay listed, without content, where their folder cannot
 // be read. A bad pattern is an error of the configuration. include_list_deinit frees what is in `out`.
 void include_read(struct reader *reader, const struct node *node,
                   const struct included_parts *in_force, struct include_list *out);

@@ -5,10 +5,9 @@
 
 #define INCLUDED_STATE_TABLE(X)                                                                    \
     X(INCLUDED_GOOD, "good")                                                                       \
-    X(INCLUDED_HELD, "held")       /* refused; what it said before is in force */                  \
-    X(INCLUDED_REFUSED, "refused") /* refused; it has no clients */
-
-enum { INCLUDED_DIGEST_LEN = 32 };
+    X(INCLUDED_CONTESTED, "contested") /* in force, but for what another file had first */         \
+    X(INCLUDED_HELD, "held")           /* refused; what it said before is in force */              \
+    X(INCLUDED_REFUSED, "refused")     /* refused; its clients may do nothing */
 
 enum included_state {
 #define X(symbol, name) symbol,
@@ -24,8 +23,9 @@ const char *included_state_name(enum included_state state);
 struct included_part {
     const char *path;
     enum included_state state;
-    struct slice text;     // in force; `data` NULL: none, or only its digest is known
-    const uint8_t *digest; // SHA-256 of the text in force; NULL: there is none
+    struct slice text;     // in force; `data` NULL: none, or it is not known
+    bool is_bare;          // `text` is what it holds, and not what it said
+    struct slice holdings; // what it holds (holdings.h); `data` NULL: nothing
     size_t client_count;
 };
 

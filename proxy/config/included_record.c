@@ -1,12 +1,11 @@
 // Lines, read strictly: half a record could let a newcomer win against whom it does not name.
 #include "proxy/config/included_record.h"
 
-#include "auth/base/hex.h"
 #include "proxy/config/file.h"
 
-enum { DIGITS = 2 * INCLUDED_DIGEST_LEN, PIECE_CAP = 8192 };
+enum { PIECE_CAP = 8192 };
 
-static const char header[] = "sallyport included 1\n";
+static const char header[] = "sallyport included 2\n";
 
 bool included_record_path(const char *state_path, char out[INCLUDED_RECORD_PATH_CAP])
 {
@@ -24,31 +23,34 @@ static bool is_path(struct slice path)
     return is_good;
 }
 
-// is_digest tells whether these are lower-case digits alone.
-static bool is_digest(struct slice text)
+// take_line gives the next line, without its end, in the arena. ERR_INPUT: it is empty.
+static enum err take_line(struct slice *rest, struct arena *arena, const char **out,
+                          size_t *out_len)
 {
-    bool is_good = text.len == DIGITS;
-    for (size_t i = 0; i < text.len && is_good; i++)
-        is_good = hex_digit(text.data[i]) >= 0 && ascii_lower(text.data[i]) == text.data[i];
-    return is_good;
+    const size_t end = slice_find(*rest, '\n');
+    if (end == 0 || end == rest->len)
+        return ERR_INPUT;
+    *out = arena_copy_string(arena, slice_first(*rest, end));
+    *out_len = end;
+    *rest = slice_from(*rest, end + 1);
+    return *out == NULL ? ERR_MEMORY : ERR_OK;
 }
 
-static enum err line_parse(struct slice line, struct arena *arena, struct included_part *out)
+static enum err part_parse(struct slice *rest, struct arena *arena, struct included_part *out)
 {
-    const struct slice path = slice_from(line, DIGITS + 1);
-    uint8_t *digest = NULL;
-    size_t digits = 0;
-    if (!is_digest(slice_first(line, DIGITS)) || line.data[DIGITS] != ' ' || !is_path(path))
-        return ERR_INPUT;
-    if (path.len > CONFIG_PATH_MAX)
+    const char *holdings = NULL;
+    size_t path_len = 0;
+    size_t len = 0;
+    TRY(take_line(rest, arena, &out->path, &path_len));
+    if (path_len > CONFIG_PATH_MAX)
         return ERR_LIMIT;
-    digest = arena_alloc_bytes(arena, INCLUDED_DIGEST_LEN);
-    out->path = arena_copy_string(arena, path);
-    out->digest = digest;
-    if (digest == NULL || out->path == NULL)
-        return ERR_MEMORY;
-    return hex_read(slice_first(line, DIGITS), digest, INCLUDED_DIGEST_LEN, &digits) ? ERR_OK
-                                                                                     : ERR_INPUT;
+    if (!is_path(slice_of(out->path, path_len)))
+        return ERR_INPUT;
+    TRY(take_line(rest, arena, &holdings, &len));
+    if (holdings[0] != '{')
+        return ERR_INPUT;
+    out->holdings = slice_of(holdings, len);
+    return ERR_OK;
 }
 
 enum err included_record_parse(struct slice bytes, struct arena *arena, struct included_parts *out)
@@ -61,20 +63,16 @@ enum err included_record_parse(struct slice bytes, struct arena *arena, struct i
         return ERR_INPUT;
     for (size_t i = 0; i < rest.len; i++)
         lines += rest.data[i] == '\n';
-    if (lines > INCLUDED_RECORD_FILES_MAX)
+    if (lines > 2 * INCLUDED_RECORD_FILES_MAX)
         return ERR_LIMIT;
-    struct included_part *items = arena_alloc(arena, lines + 1, sizeof *items);
+    struct included_part *items = arena_alloc(arena, lines / 2 + 1, sizeof *items);
     if (items == NULL)
         return ERR_MEMORY;
     while (rest.len > 0) {
-        const size_t end = slice_find(rest, '\n');
-        if (end <= DIGITS)
-            return ERR_INPUT;
-        TRY(line_parse(slice_first(rest, end), arena, &items[count]));
+        TRY(part_parse(&rest, arena, &items[count]));
         if (count > 0 && strcmp(items[count - 1].path, items[count].path) >= 0)
             return ERR_INPUT;
         count++;
-        rest = slice_from(rest, end + 1);
     }
     *out = (struct included_parts){.items = items, .count = count};
     return ERR_OK;
@@ -88,10 +86,12 @@ void included_record_format(const struct included_parts *parts, text_sink_fn sin
     text_append_string(&text, header);
     for (size_t i = 0; i < parts->count; i++) {
         const struct included_part *part = &parts->items[i];
-        if (part->digest == NULL || !is_path(slice_of_string(part->path)))
+        if (part->holdings.data == NULL || !is_path(slice_of_string(part->path)))
             continue;
-        text_append_hex(&text, slice_of(part->digest, INCLUDED_DIGEST_LEN));
-        text_append_format(&text, " %s\n", part->path);
+        text_append_format(&text, "%s\n", part->path);
+        text_flush(&text);
+        sink(arg, part->holdings); // it may be longer than a piece
+        text_append_string(&text, "\n");
     }
     text_flush(&text);
 }
@@ -112,10 +112,9 @@ void included_record_read(struct reader *reader, const struct node *node, const 
     if (error == ERR_MEMORY)
         reader_no_memory(reader);
     else if (error != ERR_OK)
-        reader_warning(
-            reader, node,
-            "which included files are in force is not known, so that of those which want the "
-            "same none counts: %s: %s"
-            "\nsee which are refused; the proxy writes the record again",
-            path, why.text);
+        reader_warning(reader, node,
+                       "what included files hold is not known, so that of those which want the "
+                       "same none counts: %s: %s"
+                       "\nsee which are refused; the proxy writes the record again",
+                       path, why.text);
 }

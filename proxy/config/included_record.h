@@ -1,7 +1,7 @@
-// included_record: which text of each included file is in force, written down, so that a restart and an upgrade know it.
+// included_record: what each included file holds, written down, so that a restart and an upgrade know it.
 //
-// A text: the line `sallyport included 1`, and a line for each file: the SHA-256 of its text in 64 lower-case digits, a space, and its
-// path. In order of the paths, byte by byte, and whole: each line ends. It stands beside the file of blocks (`control.state`), is
+// A text: the line `sallyport included 2`, and two lines for each file: its path, and what it holds (holdings.h). In order of the
+// paths, byte by byte, and whole: each line ends. It stands beside the file of blocks (`control.state`), is
 // written by main alone, and is as private as that. The number changes whenever files that fit together do not any more.
 #pragma once
 
@@ -12,19 +12,19 @@
 
 enum {
     INCLUDED_RECORD_FILES_MAX = 1000,
-    INCLUDED_RECORD_BYTES_MAX = 5 * 1024 * 1024,
+    INCLUDED_RECORD_BYTES_MAX = 96 * 1024 * 1024, // three times as many as of all included files
     INCLUDED_RECORD_PATH_CAP = CONFIG_PATH_MAX + 16,
 };
 
 // included_record_path writes where the record is: the path of the file of blocks, and `.included`. False: it is too long.
 bool included_record_path(const char *state_path, char out[INCLUDED_RECORD_PATH_CAP]);
 
-// included_record_parse reads a record: parts with `path` and `digest`, in the arena. ERR_INPUT: it is none, and nothing is
-// known; ERR_LIMIT: it has too many files, or one too long; ERR_MEMORY. Pure.
+// included_record_parse reads a record: parts with `path` and `holdings`, in the arena. What a file holds is not looked into.
+// ERR_INPUT: it is none, and nothing is known; ERR_LIMIT: it has too many files, or a path too long; ERR_MEMORY. Pure.
 enum err included_record_parse(struct slice bytes, struct arena *arena,
                                struct included_parts *out) MUST_USE;
 
-// included_record_format gives the record of the parts that have a text in force to `sink`, piece by piece. A path that has a
+// included_record_format gives the record of the parts that hold something to `sink`, piece by piece. A path that has a
 // byte below 0x20 is left out.
 void included_record_format(const struct included_parts *parts, text_sink_fn sink, void *arg);
 

@@ -61,16 +61,16 @@ static void check_entry(struct reader *reader, const struct node *node, const st
         reader_error(
             reader, node,
             "match[%zu] of client `%s` names nobody: others have the same profile, issuer, "
-            "OU, O, policies, or extension that is not written out"
+            "OU, O, subject without a CN, policies, or extension that is not written out"
             "\nadd `uri`, `dns`, `cn` or another name to it",
             number, client->name);
     else if (!match_entry_names_few(entry))
         reader_error(
             reader, node,
-            "match[%zu] of client `%s` is for everybody of a domain, which only the main file may "
-            "say"
-            "\nadd what is this file's own: a first part of the path (spiffe://example.org/TEAM/*), a "
-            "second label (*.TEAM.org), or another name beside it",
+            "match[%zu] of client `%s` is for everybody of a domain, or all of its namespaces, which "
+            "only the main file may say"
+            "\nadd what is this file's own: the next part of the path (spiffe://example.org/TEAM/*, "
+            "spiffe://example.org/ns/TEAM/*), a second label (*.TEAM.org), or another name beside it",
             number, client->name);
 }
 

@@ -28,12 +28,14 @@ struct claim {
     bool is_pattern;
     bool is_probe; // compared with patterns only
     struct rival *rival;
+    enum claim_rank rank;
+    size_t number;                   // in its standing: of the entry, the client or the rule's name
     const struct client *client;     // NULL: of a rule's name
     const struct match_entry *entry; // NULL: of a name
     const struct node *node;         // of a rule's name
 };
 
-// run is claims of one file on one thing, which stand beside each other.
+// run is claims of one rank of one file on one thing, which stand beside each other.
 struct run {
     size_t start;
     size_t end;
@@ -48,7 +50,7 @@ struct claims {
     size_t open_count;
     size_t open_cap;
     bool has_wide; // some entry names nobody
-    bool is_tie;   // files of one rank are compared now, and else those of different ranks
+    bool is_tie;   // claims of one rank are compared now, and else those of different ranks
 };
 
 // ---- making them --------------------------------------------------------------------------------
@@ -169,7 +171,7 @@ static enum err add_wide(struct claims *claims, const struct claim *owner, bool 
     claim.is_probe = is_probe;
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         claim.kind = (unsigned)CLAIM_WIDE + parts[i];
-        claim.bytes = match_wanted(owner->entry, parts[i]);
+        claim.bytes = match_implied(owner->entry, parts[i]);
         if (claim.bytes.data == NULL)
             continue;
         TRY(add(claims, &claim));
@@ -189,7 +191,7 @@ static enum err add_entry(struct claims *claims, const struct claim *owner)
     for (enum entry_part part = ENTRY_TRUST; part < ENTRY_PART_COUNT; part++) {
         struct claim claim = *owner;
         claim.kind = part;
-        claim.bytes = match_wanted(owner->entry, part);
+        claim.bytes = match_implied(owner->entry, part);
         if (claim.bytes.data == NULL || !match_part_names(part))
             continue;
         if (part == ENTRY_EXTENSION) {
@@ -203,15 +205,36 @@ static enum err add_entry(struct claims *claims, const struct claim *owner)
     return claims->has_wide ? add_wide(claims, owner, true) : ERR_OK;
 }
 
-static enum err add_client(struct claims *claims, struct rival *rival, const struct client *client)
+// rank_of gives the rank of a claim that the file held before, or did not.
+static enum claim_rank rank_of(const struct rival *rival, bool is_held)
 {
+    if (rival->is_main)
+        return CLAIM_OF_MAIN;
+    if (rival->standing == NULL)
+        return CLAIM_OF_NEWCOMER;
+    if (!is_held)
+        return CLAIM_NEW;
+    return rival->standing->is_inherited ? CLAIM_INHERITED : CLAIM_HELD;
+}
+
+// add_client claims the name and the entries of the client `number`; the first entry is `*entry_number` in the standing.
+static enum err add_client(struct claims *claims, struct rival *rival, size_t number,
+                           size_t *entry_number)
+{
+    const struct standing *standing = rival->standing;
+    const struct client *client = &rival->part->clients[number];
     struct claim claim = {.bytes = slice_of_string(client->name),
                           .kind = CLAIM_CLIENT_NAME,
                           .rival = rival,
+                          .rank =
+                              rank_of(rival, standing != NULL && standing->clients[number].is_held),
+                          .number = number,
                           .client = client};
     TRY(add(claims, &claim));
     for (size_t j = 0; j < client->match_count; j++) {
         claim.entry = &client->matches[j];
+        claim.number = (*entry_number)++;
+        claim.rank = rank_of(rival, standing != NULL && standing->entries[claim.number].is_held);
         TRY(add_entry(claims, &claim));
     }
     return ERR_OK;
@@ -219,14 +242,19 @@ static enum err add_client(struct claims *claims, struct rival *rival, const str
 
 static enum err add_file(struct claims *claims, struct rival *rival)
 {
+    const struct standing *standing = rival->standing;
     const struct named_places *rules = &rival->part->rule_names;
+    size_t entry_number = 0;
     for (size_t i = 0; i < rival->part->client_count; i++)
-        TRY(add_client(claims, rival, &rival->part->clients[i]));
+        TRY(add_client(claims, rival, i, &entry_number));
     for (size_t i = 0; i < rules->count; i++) {
-        const struct claim claim = {.bytes = slice_of_string(rules->items[i].name),
-                                    .kind = CLAIM_RULE_NAME,
-                                    .rival = rival,
-                                    .node = rules->items[i].node};
+        const struct claim claim = {
+            .bytes = slice_of_string(rules->items[i].name),
+            .kind = CLAIM_RULE_NAME,
+            .rival = rival,
+            .rank = rank_of(rival, standing != NULL && standing->rules[i].is_held),
+            .number = i,
+            .node = rules->items[i].node};
         TRY(add(claims, &claim));
     }
     return ERR_OK;
@@ -251,7 +279,7 @@ static int compare_bytes(struct slice a, struct slice b)
     return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
 }
 
-// compare_claims: by kind, bytes, patterns first, and file.
+// compare_claims: by kind, bytes, patterns first, file, and rank.
 static int compare_claims(const void *left, const void *right)
 {
     const struct claim *a = left;
@@ -263,7 +291,9 @@ static int compare_claims(const void *left, const void *right)
         return order;
     if (a->is_pattern != b->is_pattern)
         return a->is_pattern ? -1 : 1;
-    return (a->rival > b->rival) - (a->rival < b->rival);
+    if (a->rival != b->rival)
+        return a->rival < b->rival ? -1 : 1;
+    return (a->rank > b->rank) - (a->rank < b->rank);
 }
 
 // ---- who loses ----------------------------------------------------------------------------------
@@ -283,15 +313,15 @@ static void report(const struct claim *loser, const struct claim *other)
 {
     struct reader *reader = loser->rival->reader;
     const struct node at = {.line = place_line(loser), .column = 1};
-    if (loser->rival->loses)
-        return; // the first finding is enough to see whose it is
     if (loser->entry != NULL && other->entry != NULL)
-        reader_error(reader, &at,
-                     "match[%zu] of client `%s` can fit certificates of the client `%s` of another "
-                     "file (%s:%" PRIu32 ")"
-                     "\neach certificate belongs to one file: narrow one of the two",
-                     (size_t)(loser->entry - loser->client->matches), loser->client->name,
-                     other->client->name, place_name(other), place_line(other));
+        reader_error(
+            reader, &at,
+            "match[%zu] of client `%s` can fit certificates of the client `%s` of another "
+            "file (%s:%" PRIu32 ")"
+            "\neach certificate belongs to one file, the one that was first: narrow one of "
+            "the two",
+            (size_t)(loser->entry - loser->client->matches), loser->client->name,
+            other->client->name, place_name(other), place_line(other));
     else if (!slice_equal(loser->bytes, other->bytes))
         reader_error(reader, &at,
                      "the client name `%s` and the name `%s` of another file (%s:%" PRIu32
@@ -307,73 +337,95 @@ static void report(const struct claim *loser, const struct claim *other)
                      (const char *)loser->bytes.data, place_name(other), place_line(other));
 }
 
-static void lose(const struct claim *loser, const struct claim *other)
+// mark gives the mark of a claim of a file that is not new.
+static bool *mark(const struct claim *claim)
 {
-    report(loser, other);
-    loser->rival->loses = true;
+    const struct standing *standing = claim->rival->standing;
+    if (claim->entry != NULL)
+        return &standing->entries[claim->number].is_contested;
+    return claim->kind == CLAIM_RULE_NAME ? &standing->rules[claim->number].is_contested
+                                          : &standing->clients[claim->number].is_contested;
 }
 
-// judge lets the file of the lower rank lose, or both of one rank.
+// lose lets a claim give way, and with it a file that is new: there the first finding is enough to see whose it is.
+static void lose(const struct claim *loser, const struct claim *other)
+{
+    struct rival *rival = loser->rival;
+    if (rival->standing == NULL ? rival->loses : *mark(loser))
+        return;
+    if (rival->report_count++ < RIVAL_FINDINGS_MAX)
+        report(loser, other);
+    if (rival->standing == NULL) {
+        rival->loses = true;
+        return;
+    }
+    *mark(loser) = true;
+    rival->has_contested = true;
+}
+
+// judge lets the claim of the lower rank give way, or both of one rank.
 static void judge(const struct claims *claims, const struct claim *a, const struct claim *b)
 {
-    const enum rival_rank rank_a = a->rival->rank;
-    const enum rival_rank rank_b = b->rival->rank;
-    if ((rank_a == rank_b) != claims->is_tie)
+    if ((a->rank == b->rank) != claims->is_tie)
         return;
-    if (rank_a <= rank_b)
+    if (a->rank <= b->rank)
         lose(a, b);
-    if (rank_b <= rank_a)
+    if (b->rank <= a->rank)
         lose(b, a);
 }
 
-// limit_of gives how much a file may be compared: more where it would lose what is in force, now or after a restart.
+// limit_of gives how much a file may be compared: more where it is in force, now or after a restart.
 static size_t limit_of(const struct claims *claims, const struct rival *rival)
 {
-    const bool is_new = rival->rank == RIVAL_CHANGED && !claims->is_tie;
+    const bool is_new = rival->standing == NULL && !claims->is_tie;
     return (size_t)RIVAL_WORK_MAX * COST_FULL * (is_new ? 1 : RIVAL_WORK_KNOWN);
 }
 
 // spend counts work for a file. False: it has had its share.
 static bool spend(const struct claims *claims, struct rival *rival, size_t cost)
 {
-    if (rival->rank == RIVAL_MAIN)
+    if (rival->is_main)
         return true;
     rival->work += cost;
     if (rival->work <= limit_of(claims, rival))
         return true;
-    if (!rival->loses)
+    if (!rival->is_spent)
         reader_error(rival->reader, NULL,
                      "the entries of `match` in this file are so much alike, or so like those of "
                      "other files, that they cannot be compared in reasonable time"
                      "\nlet each entry name something that is its own, such as a `uri`");
-    rival->loses = true;
+    rival->loses |= rival->standing == NULL;
     rival->is_spent = true;
     return false;
 }
 
-// is_out tells whether nothing more is to be learned about a file in this turn: it has had its share, or is new and has lost.
-// A file that was in force, or lost to an equal one, still counts against others.
+// is_out tells whether nothing more is to be learned about a file: it is new and has lost. One that lost to another new one
+// still counts against others.
 static bool is_out(const struct claims *claims, const struct rival *rival)
 {
-    return rival->is_spent || (!claims->is_tie && rival->loses && rival->rank == RIVAL_CHANGED);
+    return rival->standing == NULL && rival->loses &&
+           (!claims->is_tie || rival->is_dropped || rival->is_spent);
 }
 
-// payer gives the file that pays for comparisons of two: that of the lower rank, and of equals the larger one.
-static struct rival *payer(struct rival *a, struct rival *b)
+// payer gives the claim whose file pays for a comparison: that of the lower rank, and of equals that of the larger file.
+static const struct claim *payer(const struct claim *a, const struct claim *b)
 {
     if (a->rank != b->rank)
         return a->rank < b->rank ? a : b;
-    return a->claim_count > b->claim_count ? a : b;
+    return a->rival->claim_count > b->rival->claim_count ? a : b;
 }
 
-// is_settled tells whether two files need not be compared, or not any more. What is in force together was compared before.
-static bool is_settled(const struct claims *claims, const struct rival *a, const struct rival *b)
+// is_settled tells whether claims of two files need not be compared, or not any more.
+static bool is_settled(const struct claims *claims, const struct claim *a, const struct claim *b)
 {
-    if (a == b || is_out(claims, a) || is_out(claims, b) || (a->rank == b->rank) != claims->is_tie)
+    const struct claim *pays = payer(a, b);
+    if (a->rival == b->rival || is_out(claims, a->rival) || is_out(claims, b->rival) ||
+        (a->rank == b->rank) != claims->is_tie || (pays->entry != NULL && pays->rival->is_spent))
         return true;
     if (a->rank == b->rank)
-        return a->rank != RIVAL_CHANGED || (a->loses && b->loses);
-    return a->rank < b->rank ? a->loses : b->loses;
+        return a->rank >= CLAIM_HELD ||
+               (a->rank == CLAIM_OF_NEWCOMER && a->rival->loses && b->rival->loses);
+    return pays->rank == CLAIM_OF_NEWCOMER && pays->rival->loses;
 }
 
 // differ_in_trust tells whether two entries are for two profiles, which is seen at once.
@@ -388,15 +440,18 @@ static bool differ_in_trust(const struct match_entry *a, const struct match_entr
 // compare_runs compares each claim of one run with each of another one, until that decides nothing more.
 static void compare_runs(const struct claims *claims, struct run left, struct run right)
 {
-    struct rival *a = claims->items[left.start].rival;
-    struct rival *b = claims->items[right.start].rival;
-    struct rival *pays = payer(a, b);
+    const struct claim *a = &claims->items[left.start];
+    const struct claim *b = &claims->items[right.start];
+    struct rival *pays = payer(a, b)->rival;
     for (size_t i = left.start; i < left.end; i++) {
         for (size_t j = right.start; j < right.end; j++) {
             const struct claim *one = &claims->items[i];
             const struct claim *other = &claims->items[j];
             const bool differs = differ_in_trust(one->entry, other->entry);
-            if (is_settled(claims, a, b) || !spend(claims, pays, differs ? 1 : COST_FULL))
+            if (is_settled(claims, a, b))
+                return;
+            // That names are the same costs nothing to see.
+            if (one->entry != NULL && !spend(claims, pays, differs ? 1 : COST_FULL))
                 return;
             if (!differs && (one->entry == NULL || match_entry_meets(one->entry, other->entry)))
                 judge(claims, one, other);
@@ -420,7 +475,7 @@ static struct run run_from(const struct claims *claims, size_t start)
     const struct claim *first = &claims->items[start];
     size_t end = start + 1;
     while (end < claims->count && claims->items[end].rival == first->rival &&
-           is_on_same(first, &claims->items[end]))
+           claims->items[end].rank == first->rank && is_on_same(first, &claims->items[end]))
         end++;
     return (struct run){start, end};
 }
@@ -491,8 +546,8 @@ static void compare_names(const struct claims *claims, const struct claim *made,
     const struct name_template *other = name->client->name_template;
     if (made->rival == name->rival)
         (void)spend(claims, made->rival, 1);
-    if (is_settled(claims, made->rival, name->rival) ||
-        !spend(claims, payer(made->rival, name->rival), COST_FULL))
+    if (is_settled(claims, made, name) || payer(made, name)->rival->is_spent ||
+        !spend(claims, payer(made, name)->rival, COST_FULL))
         return;
     if (other != NULL ? name_template_may_agree(template, other)
                       : name_template_can_give(template, name->bytes))
@@ -517,7 +572,7 @@ static void compare_templates(const struct claims *claims)
     }
 }
 
-// find judges files of different ranks, or of one.
+// find judges claims of different ranks, or of one.
 static enum err find(struct claims *claims, struct rival *rivals, size_t count, bool is_tie)
 {
     claims->is_tie = is_tie;
@@ -529,17 +584,27 @@ static enum err find(struct claims *claims, struct rival *rivals, size_t count, 
     return ERR_OK;
 }
 
+// mark_new marks every new claim of a file that could not be compared.
+static void mark_new(struct rival *rival)
+{
+    const struct standing *standing = rival->standing;
+    rival->has_contested = true;
+    for (size_t i = 0; i < standing->entry_count; i++)
+        standing->entries[i].is_contested |= !standing->entries[i].is_held;
+    for (size_t i = 0; i < rival->part->client_count; i++)
+        standing->clients[i].is_contested |= !standing->clients[i].is_held;
+    for (size_t i = 0; i < rival->part->rule_names.count; i++)
+        standing->rules[i].is_contested |= !standing->rules[i].is_held;
+}
+
 enum err rivals_find(struct rival *rivals, size_t count)
 {
     struct claims claims = {.arena = arena_create()};
     enum err error = claims.arena == NULL ? ERR_MEMORY : ERR_OK;
-    bool has_loser = false;
     for (size_t i = 0; i < count; i++)
         claims.has_wide |= has_wide(rivals[i].part);
     for (size_t i = 0; i < count && error == ERR_OK; i++) {
         const size_t before = claims.count;
-        rivals[i].loses = false;
-        rivals[i].is_spent = false;
         error = add_file(&claims, &rivals[i]);
         rivals[i].claim_count = claims.count - before;
     }
@@ -548,9 +613,13 @@ enum err rivals_find(struct rival *rivals, size_t count)
     if (error == ERR_OK)
         error = find(&claims, rivals, count, false);
     for (size_t i = 0; i < count; i++)
-        has_loser |= rivals[i].loses;
-    if (error == ERR_OK && !has_loser)
+        rivals[i].is_dropped = rivals[i].loses;
+    if (error == ERR_OK)
         error = find(&claims, rivals, count, true);
+    for (size_t i = 0; i < count; i++) {
+        if (rivals[i].is_spent && rivals[i].standing != NULL)
+            mark_new(&rivals[i]);
+    }
     arena_destroy(claims.arena);
     free(claims.items);
     free(claims.open);

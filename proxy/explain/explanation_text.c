@@ -23,6 +23,7 @@ static const char *meaning(const char *word)
         {"anonymous", "is for clients without certificate"},
         {"certificate", "wants a certificate"},
         {"unverified", "wants a certificate that a trust profile has verified"},
+        {"later", "fits, too, but the file of the client above had this certificate first"},
     };
     for (size_t i = 0; i < sizeof WORDS / sizeof *WORDS; i++) {
         if (strcmp(WORDS[i].word, word) == 0)
@@ -69,6 +70,21 @@ static void print_edge(const struct explanation *explanation, FILE *out)
         (void)fprintf(out, "           what it says is removed: the request is its own\n");
 }
 
+// print_other tells which client of another included file fits, too.
+static void print_other(const struct explanation *explanation, FILE *out)
+{
+    const struct question *question = explanation->question;
+    const struct client *other =
+        question->edge != NULL
+            ? NULL
+            : policy_find_other(explanation->policy, question->identity, explanation->client);
+    if (other != NULL)
+        (void)fprintf(out,
+                      "           ! client `%s` of another file (%s:%" PRIu32
+                      ") fits, too: the certificate belongs to the file that had it first\n",
+                      other->name, other->file->name, other->line);
+}
+
 static void print_client(const struct explanation *explanation, FILE *out)
 {
     const struct client *client = explanation->client;
@@ -85,6 +101,7 @@ static void print_client(const struct explanation *explanation, FILE *out)
                       client->name, explanation->entry, policy_mode_name(client->mode));
     if (client != NULL && client->file != NULL)
         (void)fprintf(out, "           %s:%" PRIu32 "\n", client->file->name, client->line);
+    print_other(explanation, out);
     print_misfits(explanation, out);
     if (explanation->account.why != NULL)
         (void)fprintf(out, "account    none: %s\n", explanation->account.why);

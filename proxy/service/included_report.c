@@ -24,11 +24,14 @@ void included_format(const struct snapshot *snapshot, struct text *out)
         const struct included_part *part = &snapshot->included.items[i];
         if (part->state == INCLUDED_GOOD || ++count > NAMED_MAX)
             continue;
-        text_append_format(out, "%s%.100s is refused and %s", count == 1 ? "" : ", ", part->path,
-                           part->state == INCLUDED_HELD ? "stays as it was" : "has no clients");
+        text_append_format(
+            out, "%s%.100s %s", count == 1 ? "" : ", ", part->path,
+            part->state == INCLUDED_CONTESTED ? "is in force, but for what another file had first"
+            : part->state == INCLUDED_HELD    ? "is refused and stays as it was"
+                                              : "is refused: its clients may do nothing");
     }
     if (count > NAMED_MAX)
-        text_append_format(out, ", and %zu more files are refused", count - NAMED_MAX);
+        text_append_format(out, ", and %zu more files are not good", count - NAMED_MAX);
 }
 
 void included_append_json(const struct snapshot *snapshot, struct text *out)

@@ -63,9 +63,10 @@ class Teams:
             lambda: f"{wanted}, not {self.states()}: {self.proxy.stderr.text()}",
         )
 
-    def restart(self, start):
+    def restart(self, start, meanwhile=lambda: None):
         """The same proxy after its end, in the same folder."""
         self.proxy.stop()
+        meanwhile()
         kept = {key: self.proxy.config[key] for key in ("include", "control", "trust")}
         self.proxy = start(*self.proxy.config["clients"], folder=self.proxy.folder, **kept)
         self.control = Control(self.proxy)
@@ -197,24 +198,72 @@ def test_findings_show_nothing_of_what_a_link_out_of_the_folder_leads_to(teams):
     t.wait(a="good", b="good")
 
 
-def test_a_refused_file_takes_nobody_out_at_an_upgrade_or_a_restart(teams, start):
-    t = teams(lambda t: {f"{name[0]}.yaml": {"clients": [t.client(name)]} for name in ("alpha", "beta", "gamma")})
-    t.write("a.yaml", {"clients": [t.client("alpha") | {"match": [{"cn": "beta"}, {"cn": "gamma"}]}]})
-    t.wait(a="held", b="good", g="good")
+def upgrade(t):
     said = t.control.run("upgrade").stderr
     t.proxy.pid = int(re.search(r"process (\d+) serves now", said).group(1))
-    t.wait(a="refused", b="good", g="good")
+
+
+def test_what_a_file_held_stays_its_own_over_edits_renames_upgrades_and_restarts(teams, start):
+    t = teams(lambda t: {f"{name[0]}.yaml": {"clients": [t.client(name)]} for name in ("alpha", "beta", "gamma")})
+    t.write("a.yaml", {"clients": [t.client("alpha") | {"match": [{"cn": "beta"}, {"cn": "gamma"}]}]})
+    t.wait(a="contested", b="good", g="good")
+    t.proxy.stderr.wait("can fit certificates of the client `beta` of another file")
+    upgrade(t)
+    t.wait(a="contested", b="good", g="good")
     t.tunnel("beta").echo(b"after the upgrade")
-    t.restart(start)
-    t.wait(a="refused", b="good", g="good")
-    t.tunnel("gamma").echo(b"after the restart")
+    # The other team edits and renames while somebody claims its clients, and takes a right away.
+    beta = t.tunnel("beta")
+    t.write("b.yaml", {"clients": [t.client("beta", allow=[])]})
+    t.proxy.assert_closed(beta.id, "policy_changed")
+    assert t.reason("beta") == "no_rule"
+    t.write("b.yaml", {"clients": [t.client("beta")], "deny": [{"ports": [25]}]})
+    os.rename(t.folder / "b.yaml", t.folder / "z.yaml")
+    t.wait(a="contested", z="good", g="good")
+    t.tunnel("beta").echo(b"under another name")
+    # Edited while the proxy is down, one of them to a mistake: then its clients may do nothing, and nobody else has them.
+    def edit():
+        t.write("z.yaml", {"clients": [t.client("beta"), t.client("delta")]})
+        t.write("g.yaml", "clients: [")
+
+    t.restart(start, edit)
+    t.wait(a="contested", z="good", g="refused")
+    t.tunnel("beta").echo(b"after the restart")
+    assert t.proxy.decision(t.ask("gamma").id)["client"]["name"] == "gamma"
+    assert t.reason("gamma") == "no_rule"
+    t.write("g.yaml", {"clients": [t.client("gamma")]})
+    t.wait(a="contested", z="good", g="good")
     # What cannot be read is no history: nobody is right.
-    (t.proxy.folder / "state.json.included").write_text("sallyport included 1\nno digest\n")
-    t.restart(start)
-    t.wait(a="refused", b="refused", g="refused")
+    record = t.proxy.folder / "state.json.included"
+    t.restart(start, lambda: record.write_text("sallyport included 2\nno holdings\n"))
+    t.wait(a="refused", z="refused", g="refused")
     t.proxy.stderr.wait("is not known.*state.json.included")
     t.write("a.yaml", {"clients": [t.client("alpha")]})
-    t.wait(a="good", b="good", g="good")
+    t.wait(a="good", z="good", g="good")
+
+
+def test_a_certificate_belongs_to_the_file_that_had_it_first_by_whatever_it_is_named(teams):
+    t = teams(lambda t: {"b.yaml": {"clients": [t.client("beta")]}})
+    beta = t.tunnel("beta")
+    leaf = t.leaf("beta")
+    for named in ({"sha256": leaf.sha256}, {"serial": leaf.serial}, {"spki_sha256": leaf.spki_sha256}):
+        t.write("a.yaml", {"clients": [t.client("alpha", match=[named])]})
+        t.control.run("reload")
+        t.wait(a="good", b="good")
+        beta.echo(b"untouched")
+        assert t.proxy.decision(t.ask("beta").id)["client"]["name"] == "beta"
+    told = run("explain", "-c", t.proxy.config_path, "--cert", leaf.chain, "--from", "127.0.0.1", "--address", "127.0.0.1", "--to", "origin.test:443").stdout
+    assert "beta: its match[0]" in told, told
+    # Given up, it is the other one's.
+    t.write("a.yaml", {"clients": [t.client("alpha", match=[{"sha256": leaf.sha256}])]})
+    t.write("b.yaml", {"clients": [t.client("beta", match=[{"cn": "other"}])]})
+    t.control.run("reload")
+    assert t.proxy.decision(t.ask("beta").id)["client"]["name"] == "alpha"
+    t.write("b.yaml", {"clients": [t.client("beta")]})
+    t.control.run("reload")
+    t.wait(a="good", b="good")
+    assert t.proxy.decision(t.ask("beta").id)["client"]["name"] == "alpha"
+    told = run("explain", "-c", t.proxy.config_path, "--cert", leaf.chain, "--from", "127.0.0.1", "--address", "127.0.0.1", "--to", "origin.test:443").stdout
+    assert "client `beta` of another file" in told, told
 
 
 def test_a_folder_that_cannot_be_read_is_as_loud_as_a_file(teams):

@@ -62,6 +62,21 @@ static void check_policy(const struct policy *policy)
     check_rules(policy->deny, policy->deny_count);
 }
 
+// check_holdings reads what files hold as what an included file may say.
+static void check_holdings(const struct included_parts *parts)
+{
+    for (size_t i = 0; i < parts->count; i++) {
+        struct diagnostics diagnostics;
+        struct yaml_document *document = NULL;
+        diagnostics_init(&diagnostics);
+        const enum err error =
+            yaml_document_parse(parts->items[i].holdings, "held", &diagnostics, &document);
+        ASSERT(parts->items[i].holdings.data == NULL || error == ERR_OK || error == ERR_MEMORY);
+        yaml_document_destroy(document);
+        diagnostics_deinit(&diagnostics);
+    }
+}
+
 // read_included reads the input as an included file beside a main file, and as the text that it falls back to: whatever it says,
 // the main file's client stays, and an error of it is one of the included file alone.
 static void read_included(struct slice input)
@@ -98,6 +113,7 @@ static void read_included(struct slice input)
         ASSERT(reader.is_out_of_memory || assembly.parts.count == 2);
         ASSERT(policy->client_count >= 1 && strcmp(policy->clients[0].name, "main") == 0);
         check_policy(policy);
+        check_holdings(&assembly.parts);
     }
     yaml_document_destroy(document);
     policy_destroy(policy);

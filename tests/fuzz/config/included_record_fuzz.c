@@ -23,7 +23,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (arena != NULL && included_record_parse(input, arena, &parts) == ERR_OK) {
         ASSERT(parts.count <= INCLUDED_RECORD_FILES_MAX);
         for (size_t i = 0; i < parts.count; i++)
-            ASSERT(parts.items[i].digest != NULL && parts.items[i].path[0] != '\0');
+            ASSERT(parts.items[i].holdings.len > 0 && parts.items[i].path[0] != '\0');
         included_record_format(&parts, compare, &input);
         ASSERT(input.len == 0);
     } else if (arena != NULL) {

@@ -8,7 +8,6 @@
 #include <stdlib.h>
 
 #include <cmocka.h>
-#include <openssl/sha.h>
 
 #include "tests/unit/config/findings.h"
 
@@ -37,16 +36,29 @@ struct fixture {
     struct assembly assembly;
 };
 
-// read_after reads `main_text` and the files; with `is_start` only the digests of what is in force are known.
-static void read_after(struct fixture *fixture, const char *main_text, const struct file *files,
-                       bool is_start)
+// assert_states compares what counts of each file with a letter for it: g(ood), c(ontested), h(eld), r(efused).
+static void assert_states(const struct fixture *fixture, const char *wanted, const char *what)
 {
-    static uint8_t digests[FILES_MAX][INCLUDED_DIGEST_LEN];
+    const struct included_parts *parts = &fixture->assembly.parts;
+    char found[FILES_MAX + 1] = "";
+    for (size_t i = 0; i < parts->count; i++)
+        found[i] = included_state_name(parts->items[i].state)[0];
+    if (strcmp(found, wanted) == 0)
+        return;
+    for (size_t i = 0; i < fixture->diagnostics.count; i++)
+        (void)fprintf(stderr, "%s:%u %s\n", fixture->diagnostics.items[i].file,
+                      fixture->diagnostics.items[i].line, fixture->diagnostics.items[i].message);
+    fail_msg("%s: %s and not %s", what, found, wanted);
+}
+
+// read_parts reads `main_text` and the files, after what `before` says.
+static void read_parts(struct fixture *fixture, const char *main_text, const struct file *files,
+                       const struct included_parts *before)
+{
     static const char *const trusts[] = {"staff"};
     static const struct name_list names = {.names = trusts, .count = 1};
     static const struct parent_names no_parents = {0};
     struct included_file included[FILES_MAX] = {0};
-    struct included_part before[FILES_MAX] = {0};
     struct include_list list = {.files = included};
     struct yaml_document *document = NULL;
     *fixture = (struct fixture){0};
@@ -60,19 +72,11 @@ static void read_after(struct fixture *fixture, const char *main_text, const str
         (void)errinfo_set(&included[list.count].problem, ERR_SYSTEM, "it cannot be read");
         if (file->text != NULL)
             included[list.count].content.bytes = slice_of_string(file->text);
-        before[list.count].path = file->path;
-        if (file->old == NULL)
-            continue;
-        const struct slice old = slice_of_string(file->old);
-        before[list.count].digest = SHA256(old.data, old.len, digests[list.count]);
-        if (!is_start)
-            before[list.count].text = old;
     }
-    const struct included_parts in_force = {.items = before, .count = list.count};
     fixture->assembly = (struct assembly){.trusts = &names,
                                           .parents = &no_parents,
                                           .included = &list,
-                                          .in_force = &in_force,
+                                          .in_force = before,
                                           .arena = fixture->policy->arena};
     struct reader reader = {.diagnostics = &fixture->diagnostics,
                             .file = "main.yaml",
@@ -86,30 +90,43 @@ static void read_after(struct fixture *fixture, const char *main_text, const str
     assert_false(reader.is_out_of_memory);
 }
 
-static void read_all(struct fixture *fixture, const char *main_text, const struct file *files)
-{
-    read_after(fixture, main_text, files, false);
-}
-
 static void fixture_deinit(struct fixture *fixture)
 {
     policy_destroy(fixture->policy);
     diagnostics_deinit(&fixture->diagnostics);
 }
 
-// assert_states compares what counts of each file with a letter for it: g(ood), h(eld), r(efused).
-static void assert_states(const struct fixture *fixture, const char *wanted, const char *what)
+// read_after reads them after what each file said before; with `is_start` only what that holds is known.
+static void read_after(struct fixture *fixture, const char *main_text, const struct file *files,
+                       bool is_start)
 {
-    const struct included_parts *parts = &fixture->assembly.parts;
-    char found[FILES_MAX + 1] = "";
-    for (size_t i = 0; i < parts->count; i++)
-        found[i] = included_state_name(parts->items[i].state)[0];
-    if (strcmp(found, wanted) == 0)
-        return;
-    for (size_t i = 0; i < fixture->diagnostics.count; i++)
-        (void)fprintf(stderr, "%s:%u %s\n", fixture->diagnostics.items[i].file,
-                      fixture->diagnostics.items[i].line, fixture->diagnostics.items[i].message);
-    fail_msg("%s: %s and not %s", what, found, wanted);
+    struct fixture former[FILES_MAX];
+    struct included_part items[FILES_MAX] = {0};
+    struct included_parts before = {.items = items};
+    for (; before.count < FILES_MAX && files[before.count].path != NULL; before.count++) {
+        const struct file *file = &files[before.count];
+        const struct file alone[FILES_MAX] = {{file->path, file->old, NULL}};
+        struct included_part *item = &items[before.count];
+        read_parts(&former[before.count],
+                   "clients: []\n"
+                   "deny: [{hosts: [evil.example]}]\n",
+                   alone, NULL);
+        *item = (struct included_part){.path = file->path};
+        if (file->old == NULL)
+            continue;
+        assert_states(&former[before.count], "g", "what was said before");
+        *item = former[before.count].assembly.parts.items[0];
+        if (is_start)
+            item->text = (struct slice){0};
+    }
+    read_parts(fixture, main_text, files, &before);
+    for (size_t i = 0; i < before.count; i++)
+        fixture_deinit(&former[i]);
+}
+
+static void read_all(struct fixture *fixture, const char *main_text, const struct file *files)
+{
+    read_after(fixture, main_text, files, false);
 }
 
 static const struct client *find(const struct fixture *fixture, const char *name)
@@ -177,6 +194,12 @@ static void refuses_what_concerns_others(void **state)
         {"clients: [{name: a, match: [{o: Example}], allow: [{hosts: [x]}]}]", "names nobody"},
         {"clients: [{name: a, match: [{ou: x, o: y, issuer: 'CN=c'}], allow: [{hosts: [x]}]}]",
          "names nobody"},
+        {"clients: [{name: a, match: [{subject: 'O=SPIRE,C=US'}], allow: [{hosts: [x]}]}]",
+         "names nobody"},
+        {"clients: [{name: a, match: [{uri: 'spiffe://x/ns/*'}], allow: [{hosts: [x]}]}]",
+         "all of its namespaces"},
+        {"clients: [{name: a, match: [{uri: 'spiffe://x/spire/agent/*'}], allow: [{hosts: [x]}]}]",
+         "all of its namespaces"},
         {"clients: [{name: a, match: [{cn: a}, {ou: x}], allow: [{hosts: [x]}]}]",
          "match[1] of client `a` names nobody"},
         {"clients: [{name: a, match: [{cn: a}], mode: open, allow: [{hosts: [x]}]}]",
@@ -258,7 +281,7 @@ static void refuses_what_concerns_others(void **state)
 #define ONE(name, match) "clients: [{name: " name ", match: [" match "], allow: [{hosts: [x]}]}]\n"
 
 // Which of several files lose.
-static void the_file_that_says_something_new_loses(void **state)
+static void what_is_new_gives_way(void **state)
 {
     static const struct {
         const char *states;
@@ -274,12 +297,12 @@ static void the_file_that_says_something_new_loses(void **state)
         {"gr",
          "a",
          {{"a", ONE("a", "{cn: x}"), ONE("a", "{cn: x}")}, {"b", ONE("b", "{cn: x}"), NULL}}},
-        // A file goes back to what it said.
-        {"hg",
+        // What a file in force says new comes after what another one held.
+        {"cg",
          "ab",
          {{"a", ONE("a", "{cn: x}"), ONE("a", "{cn: y}")},
           {"b", ONE("b", "{cn: x}"), ONE("b", "{cn: x}")}}},
-        {"hh",
+        {"cc",
          "ab",
          {{"a", ONE("a", "{cn: x}"), ONE("a", "{cn: 1}")},
           {"b", ONE("b", "{cn: x}"), ONE("b", "{cn: 2}")}}},
@@ -294,17 +317,17 @@ static void the_file_that_says_something_new_loses(void **state)
          {{"a", ONE("a", "{cn: x}, {cn: y}"), NULL},
           {"b", ONE("b", "{cn: x}"), ONE("b", "{cn: x}")},
           {"c", ONE("c", "{cn: y}"), NULL}}},
-        // Going back may be in the way of a third one.
-        {"hgr",
-         "ab",
+        // What a file gives up is free, also when it does not get what it wants.
+        {"cgg",
+         "abc",
          {{"a", ONE("a", "{cn: x}"), ONE("a", "{cn: y}")},
           {"b", ONE("b", "{cn: x}"), ONE("b", "{cn: x}")},
           {"c", ONE("c", "{cn: y}"), NULL}}},
         // One that cannot be read keeps what it said, or has nothing to keep.
         {"hr", "a", {{"a", NULL, ONE("a", "{cn: x}")}, {"b", NULL, NULL}}},
         // The main file may take what is in force.
-        {"r", "", {{"a", ONE("a", "{cn: boss}"), ONE("a", "{cn: boss}")}}},
-        {"r", "", {{"a", "clients: [", ONE("a", "{cn: boss}")}}},
+        {"c", "a", {{"a", ONE("a", "{cn: boss}"), ONE("a", "{cn: boss}")}}},
+        {"h", "a", {{"a", "clients: [", ONE("a", "{cn: boss}")}}},
         // Different things may fit one certificate, which nobody can know.
         {"gg", "ab", {{"a", ONE("a", "{cn: x}"), NULL}, {"b", ONE("b", "{dns: x}"), NULL}}},
         {"gg",
@@ -341,6 +364,25 @@ static void the_file_that_says_something_new_loses(void **state)
         {"gg",
          "ab",
          {{"a", ONE("a", "{uri: 'h://x/a/*'}"), NULL}, {"b", ONE("b", "{uri: 'h://x/ab'}"), NULL}}},
+        // A subject says what its CN and O are.
+        {"rr",
+         "",
+         {{"a", ONE("a", "{subject: 'CN=x,O=p'}"), NULL}, {"b", ONE("b", "{cn: x}"), NULL}}},
+        {"rg",
+         "b",
+         {{"a", ONE("a", "{subject: 'CN=x,O=p'}"), NULL},
+          {"b", ONE("b", "{cn: x, dns: y}"), ONE("b", "{cn: x, dns: y}")}}},
+        {"gg",
+         "ab",
+         {{"a", ONE("a", "{subject: 'CN=x,O=p'}"), NULL}, {"b", ONE("b", "{cn: x, o: q}"), NULL}}},
+        {"gg",
+         "ab",
+         {{"a", ONE("a", "{subject: 'O=SPIRE', dns: p}"), NULL},
+          {"b", ONE("b", "{subject: 'O=SPIRE', dns: q}"), NULL}}},
+        {"gg",
+         "ab",
+         {{"a", ONE("a", "{uri: 'spiffe://x/ns/a/*'}"), NULL},
+          {"b", ONE("b", "{uri: 'spiffe://x/ns/b/*'}"), NULL}}},
         // A pattern for a whole domain, beside a name.
         {"g", "a", {{"a", ONE("a", "{uri: 'h://x/*', cn: a}"), NULL}}},
         // A pattern between an entry and the pattern that fits it.
@@ -366,23 +408,23 @@ static void the_file_that_says_something_new_loses(void **state)
     }
 }
 
-// At a start, what is on the disk as it was in force is right, and what was in force otherwise is gone.
-static void at_a_start_the_bytes_that_were_in_force_win(void **state)
+// At a start, what each file held is its own, whatever it says now, and also while it is refused.
+static void at_a_start_what_was_held_stays_held(void **state)
 {
     static const struct {
         const char *states;
         struct file files[FILES_MAX];
     } cases[] = {
-        {"rgg",
+        {"cgg",
          {{"a", ONE("a", "{cn: x}, {cn: y}"), ONE("a", "{cn: z}")},
           {"b", ONE("b", "{cn: x}"), ONE("b", "{cn: x}")},
           {"c", ONE("c", "{cn: y}"), ONE("c", "{cn: y}")}}},
         {"rg", {{"a", ONE("a", "{cn: x}"), NULL}, {"b", ONE("b", "{cn: x}"), ONE("b", "{cn: x}")}}},
-        {"rr", {{"a", ONE("a", "{cn: x}"), NULL}, {"b", ONE("b", "{cn: x}"), ONE("b", "{cn: z}")}}},
+        {"rg", {{"a", ONE("a", "{cn: x}"), NULL}, {"b", ONE("b", "{cn: x}"), ONE("b", "{cn: z}")}}},
         {"rr", {{"a", ONE("a", "{cn: x}"), NULL}, {"b", ONE("b", "{cn: x}"), NULL}}},
-        {"rg", {{"a", "clients: [", ONE("a", "{cn: x}")}, {"b", ONE("b", "{cn: x}"), NULL}}},
+        {"rr", {{"a", "clients: [", ONE("a", "{cn: x}")}, {"b", ONE("b", "{cn: x}"), NULL}}},
         {"r", {{"a", NULL, ONE("a", "{cn: x}")}}},
-        {"r", {{"a", ONE("a", "{cn: boss}"), ONE("a", "{cn: boss}")}}},
+        {"c", {{"a", ONE("a", "{cn: boss}"), ONE("a", "{cn: boss}")}}},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -393,7 +435,8 @@ static void at_a_start_the_bytes_that_were_in_force_win(void **state)
         assert_states(&fixture, cases[i].states, what);
         for (size_t p = 0; p < fixture.assembly.parts.count; p++) {
             const struct included_part *part = &fixture.assembly.parts.items[p];
-            assert_int_equal(part->digest != NULL, part->state != INCLUDED_REFUSED);
+            assert_int_equal(part->holdings.data != NULL,
+                             part->state != INCLUDED_REFUSED || cases[i].files[p].old != NULL);
         }
         fixture_deinit(&fixture);
     }
@@ -556,9 +599,8 @@ static void a_file_may_have_many_entries_under_one_pattern(void **state)
     free(text);
 }
 
-// Each file wants what the next one gives up, and the first one is refused: so all go back, one after the other. A change
-// that has nothing to do with them counts all the same.
-static void a_long_row_of_files_that_go_back_holds_up_no_other_one(void **state)
+// Each file wants what the next one gives up, and the first one does not get what it wants. That is nothing to the others.
+static void a_row_of_files_that_pass_things_on_waits_for_nobody(void **state)
 {
     enum { ROW = 20 };
     (void)state;
@@ -575,7 +617,7 @@ static void a_long_row_of_files_that_go_back_holds_up_no_other_one(void **state)
     }
     files[ROW] = (struct file){"z", ONE("z", "{cn: new}"), ONE("z", "{cn: old}")};
     read_all(&fixture, ONE("boss", "{cn: boss}"), files);
-    assert_states(&fixture, "hhhhhhhhhhhhhhhhhhhhg", "a row of twenty, and one more");
+    assert_states(&fixture, "cgggggggggggggggggggg", "a row of twenty, and one more");
     fixture_deinit(&fixture);
 }
 
@@ -584,13 +626,13 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(clients_of_the_main_file_come_first_and_then_file_by_file),
         cmocka_unit_test(refuses_what_concerns_others),
-        cmocka_unit_test(the_file_that_says_something_new_loses),
-        cmocka_unit_test(at_a_start_the_bytes_that_were_in_force_win),
+        cmocka_unit_test(what_is_new_gives_way),
+        cmocka_unit_test(at_a_start_what_was_held_stays_held),
         cmocka_unit_test(one_extension_belongs_to_one_file_however_it_is_written),
         cmocka_unit_test(everybody_of_the_main_file_leaves_nobody_to_other_files),
         cmocka_unit_test(a_mistake_of_the_main_file_refuses_everything),
         cmocka_unit_test(a_file_of_entries_that_are_all_alike_is_refused),
-        cmocka_unit_test(a_long_row_of_files_that_go_back_holds_up_no_other_one),
+        cmocka_unit_test(a_row_of_files_that_pass_things_on_waits_for_nobody),
         cmocka_unit_test(a_new_file_cannot_use_up_the_share_of_one_in_force),
         cmocka_unit_test(a_file_may_have_many_entries_under_one_pattern),
     };
