@@ -414,6 +414,14 @@ static void entries_meet_where_one_certificate_could_fit_both(void **state)
     }
 }
 
+// subject_of gives the bytes of a name, which are in `dn`.
+static struct slice subject_of(const char *text, struct dn *dn)
+{
+    struct errinfo info;
+    assert_int_equal(dn_parse(slice_of_string(text), dn, &info), ERR_OK);
+    return slice_of(dn->bytes, dn->len);
+}
+
 static void an_entry_names_somebody_by_what_few_have(void **state)
 {
     static const uint8_t digest[IDENTITY_DIGEST_LEN] = {1};
@@ -425,6 +433,8 @@ static void an_entry_names_somebody_by_what_few_have(void **state)
     struct extension_match json = text;
     struct extension_member members[] = {
         {.is_any = true}, {.equals = {.part_count = 1}}, {.is_any = false}};
+    static struct dn person;
+    static struct dn fleet;
     der.kind = EXTENSION_DER;
     equals.kind = EXTENSION_EQUALS;
     json.kind = EXTENSION_JSON;
@@ -432,7 +442,7 @@ static void an_entry_names_somebody_by_what_few_have(void **state)
     const struct match_entry yes[] = {
         {.cn = "x"},         {.uri = "u"},
         {.dns = "d"},        {.email = "e"},
-        {.ip = &address},    {.subject = SLICE_LITERAL("s")},
+        {.ip = &address},    {.subject = subject_of("CN=s,O=o", &person)},
         {.sha256 = digest},  {.spki_sha256 = digest},
         {.extension = &der}, {.serial = SLICE_LITERAL("n"), .issuer = SLICE_LITERAL("i")},
         {.extension = &text}};
@@ -441,6 +451,7 @@ static void an_entry_names_somebody_by_what_few_have(void **state)
                                      {.anonymous = true},
                                      {.trust = "t"},
                                      {.issuer = SLICE_LITERAL("i")},
+                                     {.subject = subject_of("O=SPIRE,C=US", &fleet)},
                                      {.ou = "u", .o = "o"},
                                      {.policies = SLICE_LITERAL("\1p")},
                                      {.qc = SLICE_LITERAL("\1p")},
