@@ -391,6 +391,19 @@ static bool is_named_so(const struct fleet_word *word, const uint8_t name[NAME_L
            word->version <= FLEET_VERSION_MAX;
 }
 
+// insist makes a block newer than an end that its author did not know of: it was given while the store was away, and nobody who
+// ended the block can have meant this one.
+static enum fleet_finding insist(struct fleet_blocks *blocks, struct entry *entry,
+                                 const struct fleet_word *end)
+{
+    const bool is_last = end->version >= FLEET_VERSION_MAX; // then the block wins as it is
+    entry->word.version = is_last ? FLEET_VERSION_MAX : end->version + 1;
+    entry->standing = STANDING_DUE;
+    if (entry->word.version > blocks->newest)
+        blocks->newest = entry->word.version;
+    return FLEET_BEHIND;
+}
+
 enum fleet_finding fleet_blocks_meet(struct fleet_blocks *blocks, struct slice name,
                                      const struct fleet_word *word,
                                      const uint8_t seal[FLEET_SEAL_LEN], int64_t now_s)
@@ -410,6 +423,10 @@ enum fleet_finding fleet_blocks_meet(struct fleet_blocks *blocks, struct slice n
     if (entry == NULL && is_old(word, now_s))
         return FLEET_OLD;
     const int order = entry == NULL ? 1 : compare(word, &entry->word);
+    const bool is_unheard =
+        entry != NULL && entry->word.op == FLEET_BLOCK && !entry->word.is_shared;
+    if (order > 0 && is_unheard && word->op == FLEET_UNBLOCK)
+        return insist(blocks, entry, word);
     if (order > 0)
         return take(blocks, word, seal);
     entry->standing = order == 0 ? STANDING_SAME : STANDING_DUE;

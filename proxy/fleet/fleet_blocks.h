@@ -4,7 +4,8 @@
 // A word is a block or its end (a tombstone), and has a version, one higher than every version that its author had seen (a
 // Lamport clock). The higher version wins. Of the same version the block wins over its end, then fixed rules decide, so that
 // all proxies come to the same result in any order. Words are never lost by merging: a store that has less, or something
-// older, is repaired with ours.
+// older, is repaired with ours. A block that no store has had yet is not ended by an end in the store, whatever its version: who
+// gave the end did not know of the block. It becomes newer than the end.
 //
 // A comparison with the store goes over everything that the store has: fleet_blocks_begin, fleet_blocks_meet for each entry,
 // fleet_blocks_end. What the store should have then is given by fleet_blocks_due. Pure; for one thread. Knows no store, no

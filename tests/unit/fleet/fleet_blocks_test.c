@@ -95,6 +95,7 @@ static void an_end_with_a_higher_version_unblocks_and_is_kept(void **state)
     (void)state;
     struct fleet_blocks *blocks = make();
     put(blocks, say("client:a", FLEET_BLOCK, 5, A));
+    assert_true(fleet_blocks_note_shared(blocks, "client:a", 5));
     fleet_blocks_begin(blocks);
     assert_int_equal(FLEET_TAKEN, meet(blocks, say("client:a", FLEET_UNBLOCK, 6, B)));
     assert_false(is_blocked(blocks, "client:a"));
@@ -182,6 +183,50 @@ static void a_store_that_is_behind_is_no_alarm(void **state)
     fleet_blocks_begin(blocks);
     assert_int_equal(FLEET_BEHIND, meet(blocks, say("client:a", FLEET_UNBLOCK, 4, B)));
     assert_true(is_blocked(blocks, "client:a"));
+    fleet_blocks_destroy(blocks);
+}
+
+static void a_block_that_the_store_never_had_outdoes_an_end_of_any_version(void **state)
+{
+    (void)state;
+    const uint64_t versions[] = {9, FLEET_VERSION_MAX};
+    for (size_t i = 0; i < sizeof versions / sizeof *versions; i++) {
+        struct fleet_blocks *blocks = make();
+        struct fleet_blocks *others = make();
+        const struct spoken *end = say("client:a", FLEET_UNBLOCK, versions[i], B);
+        put(others, end);
+        put(blocks, say("client:a", FLEET_BLOCK, 6, A));
+        fleet_blocks_begin(blocks);
+        assert_int_equal(FLEET_BEHIND, meet(blocks, end));
+        assert_int_equal(0, fleet_blocks_end(blocks, NOW));
+        assert_true(is_blocked(blocks, "client:a"));
+        struct fleet_due due;
+        size_t cursor = 0;
+        assert_true(fleet_blocks_due(blocks, &cursor, &due));
+        assert_true(due.has_seal);
+        const struct fleet_word word = *due.word;
+        assert_in_range(word.version, versions[i], FLEET_VERSION_MAX);
+        assert_true(fleet_blocks_next(blocks) > word.version);
+        char name[FLEET_NAME_CAP];
+        fleet_blocks_name("client:a", name);
+        fleet_blocks_begin(others);
+        assert_int_equal(FLEET_TAKEN,
+                         fleet_blocks_meet(others, slice_of_string(name), &word, seal, NOW));
+        assert_true(is_blocked(others, "client:a"));
+        fleet_blocks_destroy(others);
+        fleet_blocks_destroy(blocks);
+    }
+}
+
+static void a_block_that_the_store_has_had_is_ended_by_a_newer_end(void **state)
+{
+    (void)state;
+    struct fleet_blocks *blocks = make();
+    put(blocks, say("client:a", FLEET_BLOCK, 6, A));
+    assert_true(fleet_blocks_note_shared(blocks, "client:a", 6));
+    fleet_blocks_begin(blocks);
+    assert_int_equal(FLEET_TAKEN, meet(blocks, say("client:a", FLEET_UNBLOCK, 9, B)));
+    assert_false(is_blocked(blocks, "client:a"));
     fleet_blocks_destroy(blocks);
 }
 
@@ -385,6 +430,8 @@ int main(void)
         cmocka_unit_test(what_vanished_is_named_kept_and_due),
         cmocka_unit_test(what_is_older_changes_nothing_and_is_due),
         cmocka_unit_test(a_store_that_is_behind_is_no_alarm),
+        cmocka_unit_test(a_block_that_the_store_never_had_outdoes_an_end_of_any_version),
+        cmocka_unit_test(a_block_that_the_store_has_had_is_ended_by_a_newer_end),
         cmocka_unit_test(what_does_not_open_changes_nothing),
         cmocka_unit_test(a_word_under_another_name_or_with_an_impossible_version_is_forged),
         cmocka_unit_test(old_ends_go_and_are_not_taken_again),
