@@ -547,8 +547,8 @@ static void add_gauge(struct exposition *out, const char *name, const char *help
         exposition_add_count(out, NULL, 0, value);
 }
 
-// add_link adds what is known of the connection.
-static void add_link(const struct fleet *fleet, struct exposition *out)
+// add_link adds what is known of the connection. NULL: nothing is shared.
+static void add_link(const struct store_facts *facts, struct exposition *out)
 {
     static const struct family calls = {.name = "sallyport_store_calls",
                                         .kind = FAMILY_COUNTER,
@@ -561,13 +561,15 @@ static void add_link(const struct fleet *fleet, struct exposition *out)
                                           .kind = FAMILY_HISTOGRAM,
                                           .unit = "seconds",
                                           .help = "How long the store's answers took."};
-    const struct store_facts *facts = store_link_facts(fleet->store.link);
     exposition_add_family(out, &calls);
-    exposition_add_count(out, NULL, 0, facts->calls);
+    if (facts != NULL)
+        exposition_add_count(out, NULL, 0, facts->calls);
     exposition_add_family(out, &failures);
-    exposition_add_count(out, NULL, 0, facts->failures);
+    if (facts != NULL)
+        exposition_add_count(out, NULL, 0, facts->failures);
     exposition_add_family(out, &seconds);
-    exposition_add_histogram(out, &histogram_waits, &facts->latency);
+    if (facts != NULL)
+        exposition_add_histogram(out, &histogram_waits, &facts->latency);
 }
 
 void fleet_metrics(const struct fleet *fleet, struct exposition *out)
@@ -586,11 +588,9 @@ void fleet_metrics(const struct fleet *fleet, struct exposition *out)
               "1 when configurations have differed for more than a minute.", is_shared,
               is_shared && fleet_presence_differs(fleet->presence));
     fleet_blocking_metrics(is_shared ? fleet->blocking : NULL, out);
-    if (!is_shared)
-        return;
-    add_link(fleet, out);
-    fleet_presence_metrics(fleet->presence, out);
-    fleet_obedience_metrics(fleet->obedience, out);
+    add_link(is_shared ? store_link_facts(fleet->store.link) : NULL, out);
+    fleet_presence_metrics(is_shared ? fleet->presence : NULL, out);
+    fleet_obedience_metrics(is_shared ? fleet->obedience : NULL, out);
 }
 
 static void add_store(const struct fleet *fleet, struct text *out)

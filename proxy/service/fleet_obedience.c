@@ -276,12 +276,14 @@ void fleet_obedience_metrics(const struct fleet_obedience *obedience, struct exp
     static const struct family orders = {.name = "sallyport_fleet_orders",
                                          .kind = FAMILY_COUNTER,
                                          .help = "Orders of other proxies, by what came of them."};
+    exposition_add_family(out, &orders);
+    if (obedience == NULL)
+        return;
     const struct {
         const char *result;
         uint64_t count;
     } rows[] = {
         {"done", obedience->done}, {"failed", obedience->refused}, {"forged", obedience->forged}};
-    exposition_add_family(out, &orders);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         const struct label label = {"result", rows[i].result};
         exposition_add_count(out, &label, 1, rows[i].count);

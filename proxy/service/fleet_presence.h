@@ -28,7 +28,7 @@ const struct members *fleet_presence_members(const struct fleet_presence *presen
 // fleet_presence_differs tells whether configurations have differed for longer than a minute.
 bool fleet_presence_differs(const struct fleet_presence *presence);
 
-// fleet_presence_metrics adds families.
+// fleet_presence_metrics adds families; without samples where it is NULL, so nothing is shared.
 void fleet_presence_metrics(const struct fleet_presence *presence, struct exposition *out);
 
 // fleet_presence_status adds members of an object to `out`; `with_members`: also the array of all.
