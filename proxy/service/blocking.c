@@ -62,13 +62,13 @@ enum err blocking_begin(struct service *service, struct errinfo *info)
     return ERR_OK;
 }
 
-void blocking_adopt(struct service *service)
+bool blocking_adopt(struct service *service)
 {
     struct blocklist *blocks = NULL;
     if (fleet_blocks_list(service->kept.words, &blocks) != ERR_OK) {
         log_error(LOG_NO_MEMORY, "fleet: no memory for the blocks of other proxies: they do not "
-                                 "hold here until the next change");
-        return;
+                                 "hold here yet; it is tried again");
+        return false;
     }
     blocklist_unref(service->blocks);
     service->blocks = blocks;
@@ -81,6 +81,7 @@ void blocking_adopt(struct service *service)
         (void)predecessors_obey(&service->succession.predecessors, service->blocks);
     }
     (void)blocking_keep(service);
+    return true;
 }
 
 // note_word keeps what was said about a block: what others have said before it, it outdoes. Without a store only blocks are kept.

@@ -33,7 +33,8 @@ void blocking_remove(struct service *service, const char *argument, uid_t uid,
 enum err blocking_begin(struct service *service, struct errinfo *info) MUST_USE;
 
 // blocking_adopt brings into force, here and in old processes, what other proxies have changed in the words that are kept.
-void blocking_adopt(struct service *service);
+// False without memory: then nothing has changed.
+bool blocking_adopt(struct service *service);
 
 // blocking_keep writes the blocks down; false when they will not be known after a restart: service->blocks_problem says why.
 bool blocking_keep(struct service *service);

@@ -54,6 +54,8 @@ struct fleet_blocking {
     enum work work;
     bool must_compare;
     bool has_compared;
+    bool
+        must_adopt; // words were taken, or all were compared for the first time, and that is not in force yet
     int64_t revision;                    // of the store at the last comparison
     int64_t beat_revision;               // as it said last
     int64_t compared_ms;                 // monotonic; when the last one ended
@@ -162,15 +164,25 @@ static void meet(struct fleet_blocking *blocking, struct slice name, struct slic
     const enum fleet_finding finding = fleet_blocks_meet(
         words_of(blocking), name, is_good ? &word : NULL, seal, (int64_t)time(NULL));
     blocking->found[finding]++;
-    if (finding == FLEET_TAKEN)
+    if (finding == FLEET_TAKEN) {
+        blocking->must_adopt = true;
         say_taken(blocking, &word);
+    }
     free(plain);
+}
+
+// adopt brings into force what was taken. Before the first comparison is complete nothing is: it says that who is blocked is known.
+// Without memory it is tried again with the next beat.
+static void adopt(struct fleet_blocking *blocking)
+{
+    const struct fleet_store *store = blocking->store;
+    if (blocking->must_adopt && blocking->has_compared)
+        blocking->must_adopt = !store->events.adopt_blocks(store->service);
 }
 
 // end_compare ends a comparison that has come to its end.
 static void end_compare(struct fleet_blocking *blocking)
 {
-    struct service *service = blocking->store->service;
     const int64_t now_s = (int64_t)time(NULL);
     const bool is_first = !blocking->has_compared;
     blocking->found[FLEET_VANISHED] = fleet_blocks_end(words_of(blocking), now_s);
@@ -184,8 +196,9 @@ static void end_compare(struct fleet_blocking *blocking)
     say_alarm(blocking);
     if (blocking->found[FLEET_NO_MEMORY] != 0)
         blocking->must_compare = true; // with the next beat
-    if (blocking->taken != 0 || expired != 0 || is_first)
-        blocking->store->events.adopt_blocks(service);
+    if (expired != 0 || is_first)
+        blocking->must_adopt = true;
+    adopt(blocking);
     advance(blocking);
 }
 
@@ -247,10 +260,12 @@ static void on_page(void *owner, const struct resp *answer)
     }
     for (size_t i = 0; i < pairs->count; i += 2)
         meet(blocking, pairs->items[i].text, pairs->items[i + 1].text);
-    if (slice_equal(answer->items[0].text, SLICE_LITERAL("0")))
+    if (slice_equal(answer->items[0].text, SLICE_LITERAL("0"))) {
         end_compare(blocking);
-    else if (!ask_page(blocking, answer->items[0].text))
+    } else if (!ask_page(blocking, answer->items[0].text)) {
         blocking->work = WORK_NONE;
+        blocking->must_compare = true;
+    }
 }
 
 static void begin_compare(struct fleet_blocking *blocking)
@@ -413,6 +428,7 @@ void fleet_blocking_on_beat(struct fleet_blocking *blocking, int64_t revision)
     if (revision != blocking->revision ||
         monotonic_ms() - blocking->compared_ms >= COMPARE_EVERY_MS)
         blocking->must_compare = true;
+    adopt(blocking);
     advance(blocking);
 }
 

@@ -16,8 +16,8 @@ enum {
 
 // fleet_events is what the fleet has the process do.
 struct fleet_events {
-    // adopt_blocks: other proxies have changed blocks, or all were compared for the first time.
-    void (*adopt_blocks)(struct service *service);
+    // adopt_blocks: other proxies have changed blocks, or all were compared for the first time. False: no memory, not in force.
+    bool (*adopt_blocks)(struct service *service);
     // keep_state: what outlives a restart has changed.
     bool (*keep_state)(struct service *service);
 };

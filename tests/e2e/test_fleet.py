@@ -6,6 +6,7 @@ from support.clocks import Clock
 from support.fleet import Fleet, fleet_of, state_of, wait_blocks, wait_members
 from support.proxy import run
 from support.scale import IS_SMALL, eventually
+from support.store import Meddler
 from support.wire import Ending
 
 DENIED = "nowhere.test:443"
@@ -74,6 +75,32 @@ def test_what_is_changed_while_the_store_is_away_is_merged_and_an_empty_store_lo
     assert sum(fleet_of(proxy)["blocks"]["vanished"] for proxy in (one, two)) >= 1
     later = fleet.proxy()
     wait_blocks(["client:before", "client:elsewhere", "client:guests"], later)
+
+
+def test_what_an_interrupted_comparison_has_brought_holds_after_the_next(fleet, guest):
+    between = Meddler(fleet.store)
+    one, two = fleet.proxy(), fleet.proxy(shared=fleet.shared(valkey=between.address_and_port))
+    tunnel = two.tunnel(fleet.target, guest)
+    pages = []
+
+    def interrupt(words, raw):
+        """The first page is followed by one that never comes."""
+        if words[0] != b"HSCAN":
+            return raw
+        if words[2] == b"0":
+            if not pages and raw.startswith(b"*2\r\n$1\r\n0\r\n*2\r\n"):
+                pages.append(raw)
+                return raw.replace(b"$1\r\n0", b"$1\r\n7", 1)
+            return raw
+        between.spoil = None
+        return None
+
+    between.spoil = interrupt
+    one.control.block("guests")
+    two.assert_closed(tunnel.id, "blocked")
+    assert pages and between.spoil is None
+    wait_blocks(["client:guests"], two)
+    assert_shut_out(two, guest)
 
 
 def test_what_is_forged_or_older_in_the_store_changes_nothing_and_is_said(fleet, guest):
