@@ -147,10 +147,19 @@ static bool read_block(const char *argument, char text[BLOCK_TEXT_CAP], struct b
     return false;
 }
 
-// confirm answers for what is blocked already: it may have to be kept still.
-static void confirm(struct service *service, struct blocking *out)
+// confirm answers for what is blocked already: it may have to be kept still. Where blocks are shared it is said once more, so that
+// it outdoes an end that another proxy has given and that is not known here yet.
+static void confirm(struct service *service, const struct block *block, struct blocking *out)
 {
-    const bool is_kept = service->blocks_problem.text[0] == '\0' || blocking_keep(service);
+    const bool is_shared = fleet_is_shared(service->fleet);
+    if (is_shared && note_word(service, block, FLEET_BLOCK) != ERR_OK) {
+        end(out, BLOCKING_FAILED,
+            "it is blocked already, and there is no memory to say so once more to other proxies");
+        return;
+    }
+    const bool must_keep = is_shared || service->blocks_problem.text[0] != '\0';
+    const bool is_kept = !must_keep || blocking_keep(service);
+    fleet_push(service->fleet);
     end(out, is_kept ? BLOCKING_DONE : BLOCKING_FAILED,
         is_kept ? "it is blocked already" : service->blocks_problem.text);
 }
@@ -164,8 +173,9 @@ void blocking_add(struct service *service, const char *argument, bool is_forced,
     struct blocklist *blocks = NULL;
     if (!read_block(argument, text, &block, out))
         return;
-    if (blocklist_find(service->blocks, &block) != NULL) {
-        confirm(service, out);
+    const struct block *known = blocklist_find(service->blocks, &block);
+    if (known != NULL) {
+        confirm(service, known, out);
         warn_of_namer(namer(service, &block), out);
         return;
     }

@@ -77,6 +77,23 @@ def test_what_is_changed_while_the_store_is_away_is_merged_and_an_empty_store_lo
     wait_blocks(["client:before", "client:elsewhere", "client:guests"], later)
 
 
+def test_a_block_that_is_confirmed_outdoes_an_end_that_was_given_elsewhere_meanwhile(fleet, guest):
+    one, two = fleet.proxy(), fleet.proxy()
+    one.control.block("guests")
+    wait_blocks(["client:guests"], two)
+    eventually(lambda: all(each["shared"] == 1 for each in state_of(one)["blocks"]), "it to be kept")
+    fleet.store.stop()
+    for proxy in one, two:
+        proxy.stderr.wait("the store does not answer")
+    two.control.unblock("guests")
+    assert "already" in one.control.block("guests").stderr
+    wait_blocks([], two)
+    fleet.store.start()
+    wait_blocks(["client:guests"], two)
+    assert_shut_out(one, guest)
+    assert_shut_out(two, guest)
+
+
 def test_what_an_interrupted_comparison_has_brought_holds_after_the_next(fleet, guest):
     between = Meddler(fleet.store)
     one, two = fleet.proxy(), fleet.proxy(shared=fleet.shared(valkey=between.address_and_port))
