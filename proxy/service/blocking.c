@@ -21,6 +21,8 @@ bool blocking_keep(struct service *service)
 {
     struct errinfo info;
     const char *path = service->snapshot->state_path;
+    if (fleet_has_left(service->fleet))
+        return true;
     service->blocks_problem.text[0] = '\0';
     if (path == NULL || block_state_save(path, &service->kept, &info) == ERR_OK)
         return true;

@@ -37,4 +37,5 @@ enum err blocking_begin(struct service *service, struct errinfo *info) MUST_USE;
 bool blocking_adopt(struct service *service);
 
 // blocking_keep writes the blocks down; false when they will not be known after a restart: service->blocks_problem says why.
+// Where another process serves now, or is about to, it writes nothing: the file is that one's.
 bool blocking_keep(struct service *service);

@@ -353,7 +353,8 @@ static enum err begin_sharing(struct fleet *fleet, const struct snapshot *snapsh
     fleet->settings.tls = server_trust_ref(shared->store.tls);
     if (service->kept.words == NULL && block_state_init(&service->kept) != ERR_OK)
         return errinfo_set(info, ERR_MEMORY, "no memory to share");
-    fleet_blocks_version_all(service->kept.words, fleet->store.instance);
+    if (!fleet->has_left)
+        fleet_blocks_version_all(service->kept.words, fleet->store.instance);
     return connect_store(fleet, snapshot, info);
 }
 
@@ -437,11 +438,13 @@ void fleet_await(struct fleet *fleet, int64_t patience_ms)
                     "fleet: the store has not answered yet: blocks are as last known");
 }
 
-// end_sharing keeps the blocks, for this proxy alone.
+// end_sharing keeps the blocks, for this proxy alone. What is kept is the business of the process that serves.
 static void end_sharing(struct fleet *fleet)
 {
     struct service *service = fleet->store.service;
     disconnect(fleet);
+    if (fleet->has_left)
+        return;
     fleet_blocking_forget(fleet->blocking);
     fleet_blocks_localize(service->kept.words);
     service->kept.store[0] = '\0';
@@ -464,7 +467,7 @@ void fleet_adopt(struct fleet *fleet, const struct snapshot *snapshot)
     }
     if (begin_sharing(fleet, snapshot, &info) != ERR_OK)
         log_error(LOG_STORE_LOST, "fleet: %s", info.text);
-    if (!was_shared)
+    if (!was_shared && !fleet->has_left)
         service->are_blocks_unknown = !is_known(fleet);
 }
 
@@ -477,6 +480,22 @@ void fleet_leave(struct fleet *fleet)
     fleet_tickets_on_lost(fleet->tickets);
     fleet_commands_on_lost(fleet->commands);
     fleet_obedience_on_lost(fleet->obedience);
+}
+
+void fleet_return(struct fleet *fleet)
+{
+    if (fleet == NULL || !fleet->has_left)
+        return;
+    fleet->has_left = false;
+    if (!fleet->store.is_ready)
+        return;
+    fleet_blocking_on_ready(fleet->blocking);
+    fleet_tickets_on_ready(fleet->tickets);
+}
+
+bool fleet_has_left(const struct fleet *fleet)
+{
+    return fleet != NULL && fleet->has_left;
 }
 
 bool fleet_is_shared(const struct fleet *fleet)

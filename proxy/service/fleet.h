@@ -24,8 +24,11 @@ void fleet_await(struct fleet *fleet, int64_t patience_ms);
 // fleet_adopt goes by `snapshot` from now on, before it is handed to workers: so it may say that it is not known who is blocked.
 void fleet_adopt(struct fleet *fleet, const struct snapshot *snapshot);
 
-// fleet_leave leaves blocks, orders and tickets to the process that serves now.
+// fleet_leave leaves blocks, orders, tickets and the file of state to the process that serves now, or is about to. fleet_return
+// undoes it: that process does not serve. fleet_has_left tells whether it is so. NULL is a fleet that has not left.
 void fleet_leave(struct fleet *fleet);
+void fleet_return(struct fleet *fleet);
+bool fleet_has_left(const struct fleet *fleet);
 
 // For all of these NULL is a fleet that shares nothing.
 

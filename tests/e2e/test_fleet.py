@@ -1,8 +1,12 @@
 """Proxies that share a store act as one: blocks, orders and tickets; and whatever the store does, nothing is lost or believed."""
 
+import os
+import signal
+
 import pytest
 
 from support.clocks import Clock
+from support.config import write_config
 from support.fleet import Fleet, fleet_of, state_of, wait_blocks, wait_members
 from support.proxy import run
 from support.scale import IS_SMALL, eventually
@@ -282,3 +286,22 @@ def test_blocks_of_the_fleet_go_over_an_upgrade_and_hold_in_the_old_process(flee
     wait_blocks(["client:earlier", "client:guests"], two)
     two.control.unblock("earlier")
     wait_blocks(["client:guests"], one)
+
+
+def test_an_old_process_does_not_write_the_file_of_the_one_that_serves(fleet, guest):
+    one = fleet.proxy()
+    tunnel = one.tunnel(fleet.target)
+    old = one.pid
+    one.control.run("upgrade")
+    one.pid = one.control.status()["pid"]
+    eventually(lambda: state_of(one)["store"], "the file of the new process")
+    one.control.block("guests")
+    assert [each["block"] for each in state_of(one)["blocks"]] == ["client:guests"]
+    write_config(one.config_path, {name: value for name, value in one.config.items() if name != "shared"})
+    said = one.stderr.count()
+    os.kill(old, signal.SIGHUP)
+    one.stderr.wait("reloaded: ", after=said)
+    assert [each["block"] for each in state_of(one)["blocks"]] == ["client:guests"]
+    assert state_of(one)["v"] == 2
+    assert_shut_out(one, guest)
+    tunnel.echo(b"it goes on")
