@@ -263,19 +263,29 @@ struct fetch_connection *fetch_connection_create(const struct fetch_path *path,
     return connection;
 }
 
-void fetch_connection_destroy(struct fetch_connection *connection)
+static void end(struct fetch_connection *connection, bool is_reset)
 {
     if (connection == NULL)
         return;
     resolver_cancel(connection->query);
     dialer_destroy(connection->dialer);
     if (connection->tls != NULL) {
-        stream_close(&connection->tls->stream, false);
+        stream_close(&connection->tls->stream, is_reset);
     } else if (connection->tcp.is_open) {
-        stream_close(&connection->tcp.stream, false);
+        stream_close(&connection->tcp.stream, is_reset);
     }
     tls_stream_destroy(connection->tls);
     server_trust_unref(connection->trusted);
     connection->magic = 0;
     free(connection);
+}
+
+void fetch_connection_destroy(struct fetch_connection *connection)
+{
+    end(connection, false);
+}
+
+void fetch_connection_reset(struct fetch_connection *connection)
+{
+    end(connection, true);
 }

@@ -43,6 +43,9 @@ struct fetch_connection *fetch_connection_create(const struct fetch_path *path,
 // fetch_connection_destroy closes and frees it, and does not call back. NULL is allowed.
 void fetch_connection_destroy(struct fetch_connection *connection);
 
+// fetch_connection_reset likewise frees it, and closes with a reset: what the server has not read yet it is not to read any more.
+void fetch_connection_reset(struct fetch_connection *connection);
+
 // fetch_connection_set_owner has another owner woken from now on.
 void fetch_connection_set_owner(struct fetch_connection *connection, void (*wake)(void *owner),
                                 void *owner);

@@ -9,7 +9,8 @@
 
 // Who is dead is told by the fleet's time, which goes on by a second at most from one beat of anybody to the next: where the
 // store was stopped, or its clock has jumped, nobody is taken for dead by a time in which nobody could beat. One that is being
-// taken for dead has the score 0: if it beats meanwhile it learns that its leases are gone.
+// taken for dead has the score 0: if it beats meanwhile it learns that its leases are gone. Of a connection that its proxy has
+// given up, which the number of the connection shows, nothing counts that comes after the first beat over the next one.
 static const char beat[] =
     "local t = redis.call('TIME')\n"
     "local now = t[1] * 1000 + math.floor(t[2] / 1000)\n"
@@ -31,6 +32,7 @@ static const char beat[] =
     "      local account = redis.call('SPOP', held)\n"
     "      if not account then\n"
     "        redis.call('ZREM', KEYS[1], instance)\n"
+    "        redis.call('HDEL', KEYS[5], instance)\n"
     "        break\n"
     "      end\n"
     "      left = left - 1\n"
@@ -42,7 +44,10 @@ static const char beat[] =
     "    end\n"
     "  end\n"
     "end\n"
-    "redis.call('ZADD', KEYS[1], string.format('%.0f', fleet + ARGV[3]), ARGV[1])\n"
+    "if tonumber(ARGV[4]) >= tonumber(redis.call('HGET', KEYS[5], ARGV[1]) or 0) then\n"
+    "  redis.call('ZADD', KEYS[1], string.format('%.0f', fleet + ARGV[3]), ARGV[1])\n"
+    "  redis.call('HSET', KEYS[5], ARGV[1], ARGV[4])\n"
+    "end\n"
     "redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', string.format('%.0f', now - 2000))\n"
     "redis.call('ZREMRANGEBYSCORE', KEYS[4], string.format('%.0f', now + 2000), '+inf')\n"
     "return {now, known, redis.call('ZCARD', KEYS[1]), tonumber(redis.call('GET', KEYS[2]) or 0),\n"
@@ -53,7 +58,7 @@ static const char beat[] =
 // wanted ahead of need gets a part of what is free then, so that all proxies together leave about half of that to those in need.
 static const char lease[] =
     "local score = redis.call('ZSCORE', KEYS[3], ARGV[1])\n"
-    "if not score or tonumber(score) <= 0 then\n"
+    "if not score or tonumber(score) <= 0 or redis.call('HGET', KEYS[5], ARGV[1]) ~= ARGV[7] then\n"
     "  return redis.error_reply('NOTALIVE the instance must beat before it asks for a lease')\n"
     "end\n"
     "local n, keep, need, want =\n"

@@ -6,12 +6,12 @@
 // tests/fleet/store_model.c says the same in C, and a test compares the two.
 //
 // KEYS and ARGV of each, and its answer:
-//   beat   alive, rev, orders:n, scarce; instance, prefix, time to live in ms
+//   beat   alive, rev, orders:n, scarce, epochs; instance, prefix, time to live in ms, number of the connection
 //          -> {store's time in ms, was known (1, 0), instances alive, revision of blocks, number of the last order,
 //              {accounts that are scarce, at most FLEET_SCARCE_MAX}}
 //          `was known` is 0 for one that the store has never heard of, or has taken for dead: its leases are gone.
-//   lease  t:ACCOUNT, held:INSTANCE, alive, scarce; instance, account, N, keep, need, want
-//          -> {granted, held by others}; an error NOTALIVE where the instance must beat first
+//   lease  t:ACCOUNT, held:INSTANCE, alive, scarce, epochs; instance, account, N, keep, need, want, number of the connection
+//          -> {granted, held by others}; an error NOTALIVE where the instance must beat first, over this connection
 //   rate   r:ACCOUNT or q:ACCOUNT; events a second, burst, want -> {granted, us until there is room for one more}
 //   share  b:ACCOUNT:DIRECTION; instance, limit, demand (0: none) -> {instances, sum of the modest demands, hungry instances}
 #pragma once

@@ -161,22 +161,26 @@ static void on_beat(void *owner, const struct resp *answer)
 
 static void beat(struct fleet *fleet)
 {
-    char names[4][FLEET_KEY_CAP];
-    char life_data[16];
-    struct text life;
+    char names[5][FLEET_KEY_CAP];
+    char life_data[16], epoch_data[24];
+    struct text life, epoch;
     text_init(&life, life_data, sizeof life_data);
     text_append_format(&life, "%d", (int)FLEET_ALIVE_MS);
+    text_init(&epoch, epoch_data, sizeof epoch_data);
+    text_append_format(&epoch, "%llu", (unsigned long long)fleet_limits_epoch(fleet->limits));
     const struct slice keys[] = {fleet_store_key(&fleet->store, "alive", "", names[0]),
                                  fleet_store_key(&fleet->store, "rev", "", names[1]),
                                  fleet_store_key(&fleet->store, "orders:n", "", names[2]),
-                                 fleet_store_key(&fleet->store, "scarce", "", names[3])};
+                                 fleet_store_key(&fleet->store, "scarce", "", names[3]),
+                                 fleet_store_key(&fleet->store, "epochs", "", names[4])};
     const struct slice arguments[] = {slice_of_string(fleet->store.instance),
-                                      slice_of_string(fleet->store.prefix), text_slice(&life)};
+                                      slice_of_string(fleet->store.prefix), text_slice(&life),
+                                      text_slice(&epoch)};
     const struct store_script_call call = {.script = &fleet->beat,
                                            .keys = keys,
-                                           .key_count = 4,
+                                           .key_count = 5,
                                            .arguments = arguments,
-                                           .argument_count = 3};
+                                           .argument_count = 4};
     if (fleet->is_beating)
         return;
     fleet->beat_ms = monotonic_ms();

@@ -79,6 +79,7 @@ struct fleet_limits {
     struct wakeup asked;
     ev_timer retry;
     struct held_list held;
+    uint64_t epoch;     // number of the connection, as the beat says it
     uint32_t members;   // seen last; 0: never any
     int64_t expires_ms; // monotonic; of all leases; 0: there are none
     unsigned beats;
@@ -181,19 +182,21 @@ static bool send_lease(struct question *question, int64_t now_ms)
 {
     struct held *held = question->held;
     const struct fleet_limits *limits = held->owner;
-    char keys_data[4][KEY_CAP], numbers[4][NUMBER_CAP];
+    char keys_data[5][KEY_CAP], numbers[5][NUMBER_CAP];
     const struct slice keys[] = {
         key_of(held, "t:", "", keys_data[0]),
         plain_key(limits, "held:", limits->instance, keys_data[1]),
         plain_key(limits, "alive", "", keys_data[2]),
         plain_key(limits, "scarce", "", keys_data[3]),
+        plain_key(limits, "epochs", "", keys_data[4]),
     };
     const struct slice arguments[] = {
         slice_of_string(limits->instance),        slice_of_string(held->account->name),
         number(held->limits.tunnels, numbers[0]), number(question->lease.keep, numbers[1]),
         number(question->lease.need, numbers[2]), number(question->lease.want, numbers[3]),
+        number(limits->epoch, numbers[4]),
     };
-    return call(question, FLEET_LEASE, keys, 4, arguments, 6, now_ms);
+    return call(question, FLEET_LEASE, keys, 5, arguments, 7, now_ms);
 }
 
 static bool send_rate(struct question *question, uint32_t per_second, uint32_t burst,
@@ -705,10 +708,16 @@ void fleet_limits_set_link(struct fleet_limits *limits, struct store_link *link)
     fleet_limits_note_state(limits, false);
 }
 
+uint64_t fleet_limits_epoch(const struct fleet_limits *limits)
+{
+    return limits->epoch;
+}
+
 void fleet_limits_note_state(struct fleet_limits *limits, bool is_ready)
 {
     struct held *held = NULL;
     limits->is_ready = is_ready;
+    limits->epoch += is_ready;
     tell_ledger(limits, monotonic_ms());
     TAILQ_FOREACH(held, &limits->held, link)
     {

@@ -60,6 +60,9 @@ void fleet_limits_set_link(struct fleet_limits *limits, struct store_link *link)
 // may be another one.
 void fleet_limits_note_state(struct fleet_limits *limits, bool is_ready);
 
+// fleet_limits_epoch gives the number of the connection to the store, for the beat: each has a higher one.
+uint64_t fleet_limits_epoch(const struct fleet_limits *limits);
+
 // fleet_limits_note_beat takes the answer to a beat that was sent at `sent_ms`, monotonic.
 void fleet_limits_note_beat(struct fleet_limits *limits, const struct fleet_beat *beat,
                             int64_t sent_ms);

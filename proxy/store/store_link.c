@@ -117,10 +117,11 @@ static void answer_with_nothing(struct store_link *link)
     store_calls_deinit(&link->calls);
 }
 
-// lose ends the connection. The sentence was said.
+// lose ends the connection, with a reset: questions that are still on their way are not to arrive after those of the next one. The
+// sentence was said.
 static void lose(struct store_link *link)
 {
-    fetch_connection_destroy(link->connection);
+    fetch_connection_reset(link->connection);
     link->connection = NULL;
     resp_reader_destroy(link->reader);
     link->reader = NULL;

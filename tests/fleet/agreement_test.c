@@ -188,19 +188,23 @@ static int64_t number_of(const struct resp *answer, size_t i)
     return number;
 }
 
-static void compare_beat(struct store *store, struct store_model *model, uint32_t instance)
+static void compare_beat(struct store *store, struct store_model *model, struct random *random,
+                         uint32_t instance)
 {
+    const uint64_t epoch = 1 + random_below(random, 4);
     struct command command;
-    begin(&command, store, FLEET_BEAT, 4);
+    begin(&command, store, FLEET_BEAT, 5);
     add(&command, "p:alive");
     add(&command, "p:rev");
     add(&command, "p:orders:n");
     add(&command, "p:scarce");
+    add(&command, "p:epochs");
     add(&command, "i%03u", instance);
     add(&command, "p:");
     add(&command, "%d", TTL_MS);
+    add(&command, "%llu", (unsigned long long)epoch);
     struct resp *answer = ask(store, command.words, command.count);
-    const struct model_beat beat = store_model_beat(model, instance, TTL_MS);
+    const struct model_beat beat = store_model_beat(model, instance, epoch, TTL_MS);
     assert_int_equal(number_of(answer, 0), model->now_us / 1000);
     assert_int_equal(number_of(answer, 1), beat.was_known);
     assert_int_equal(number_of(answer, 2), beat.members);
@@ -215,25 +219,31 @@ static void compare_beat(struct store *store, struct store_model *model, uint32_
 static void compare_lease(struct store *store, struct store_model *model, struct random *random,
                           uint32_t instance, uint32_t account)
 {
+    // Mostly that of the last beat: one from before it, or from after it, gets nothing.
+    const uint64_t epoch =
+        random_below(random, 4) == 0 ? 1 + random_below(random, 4) : model->epoch[instance];
     const uint32_t n = 20 + 10 * account;
     const uint32_t keep = (uint32_t)random_below(random, 1 + n / 3);
     const uint32_t need = (uint32_t)random_below(random, 5);
     const uint32_t want = (uint32_t)random_below(random, 2) * (keep + need + 6);
     uint32_t granted = 0, others = 0;
     struct command command;
-    begin(&command, store, FLEET_LEASE, 4);
+    begin(&command, store, FLEET_LEASE, 5);
     add(&command, "p:t:a%u", account);
     add(&command, "p:held:i%03u", instance);
     add(&command, "p:alive");
     add(&command, "p:scarce");
+    add(&command, "p:epochs");
     add(&command, "i%03u", instance);
     add(&command, "a%u", account);
     add(&command, "%u", n);
     add(&command, "%u", keep);
     add(&command, "%u", need);
     add(&command, "%u", want);
+    add(&command, "%llu", (unsigned long long)epoch);
     struct resp *answer = ask(store, command.words, command.count);
-    if (store_model_lease(model, account, instance, n, keep, need, want, &granted, &others)) {
+    if (store_model_lease(model, account, instance, epoch, n, keep, need, want, &granted,
+                          &others)) {
         assert_int_equal(number_of(answer, 0), granted);
         assert_int_equal(number_of(answer, 1), others);
     } else {
@@ -293,7 +303,7 @@ static void turn(struct store *store, struct store_model *model, struct random *
     set_clock(store, model->now_us);
     switch (random_below(random, 6)) {
     case 0:
-        compare_beat(store, model, instance);
+        compare_beat(store, model, random, instance);
         break;
     case 1:
     case 2:

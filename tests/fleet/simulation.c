@@ -52,6 +52,9 @@ struct event {
     uint32_t proxy;
     uint32_t ask;
     uint64_t number; // of the question, or of the process
+    // Of a question to the store, as it was sent: what comes late finds others in the proxy.
+    uint64_t epoch;
+    struct lease_question lease;
 };
 
 // What is on its way to the store and back.
@@ -77,7 +80,8 @@ struct proxy {
     bool is_retired; // takes no requests
     bool is_cut;     // does not reach the store
     uint64_t process;
-    uint32_t open; // in truth
+    uint64_t epoch; // of the connection to the store
+    uint32_t open;  // in truth
     int32_t spare;
     struct lease lease;
     struct token_lease tokens;
@@ -217,8 +221,13 @@ static void send(struct simulation *simulation, uint32_t index, enum ask ask)
     message->has_answer = false;
     if (arrives_ms > proxy->to_store_ms)
         proxy->to_store_ms = arrives_ms;
-    later(simulation, proxy->to_store_ms - simulation->now_ms, AT_STORE, index, ask,
-          message->number);
+    add(simulation, (struct event){.at_ms = proxy->to_store_ms,
+                                   .kind = AT_STORE,
+                                   .proxy = index,
+                                   .ask = ask,
+                                   .number = message->number,
+                                   .epoch = proxy->epoch,
+                                   .lease = message->lease});
     later(simulation, ANSWER_MS, NO_ANSWER, index, ask, message->number);
     simulation->report.questions += ask == ASK_LEASE;
 }
@@ -433,27 +442,54 @@ static bool is_reachable(const struct simulation *simulation, const struct proxy
     return proxy->is_up && !proxy->is_cut && !simulation->is_down;
 }
 
+// at_store_late does what arrives over a connection that its proxy has given up: the answer reaches nobody.
+static void at_store_late(struct simulation *simulation, const struct event *event)
+{
+    uint32_t granted = 0, others = 0;
+    if (event->ask == ASK_BEAT)
+        (void)store_model_beat(simulation->store, event->proxy, event->epoch, ALIVE_MS);
+    else if (event->ask == ASK_LEASE)
+        (void)store_model_lease(simulation->store, 0, event->proxy, event->epoch, simulation->limit,
+                                event->lease.keep, event->lease.need, event->lease.want, &granted,
+                                &others);
+}
+
+// arrives_later sends once more what the network has not brought. It may come after what the next connection brings.
+static void arrives_later(struct simulation *simulation, const struct event *event)
+{
+    const struct proxy *proxy = &simulation->proxies[event->proxy];
+    struct event again = *event;
+    if (!proxy->is_up || simulation->is_over)
+        return;
+    again.at_ms = simulation->now_ms + 1 + below(simulation, 1000);
+    add(simulation, again);
+}
+
 // at_store does what was asked, if it arrives.
 static void at_store(struct simulation *simulation, const struct event *event)
 {
     struct proxy *proxy = &simulation->proxies[event->proxy];
     struct message *message = &proxy->asked[event->ask];
-    if (!is_reachable(simulation, proxy))
+    if (!is_reachable(simulation, proxy)) {
+        arrives_later(simulation, event);
         return;
+    }
     simulation->store->now_us = (simulation->now_ms + simulation->skew_ms) * 1000;
-    // What comes late is done nevertheless, for nobody: of a lease the words of today's question would be others.
-    if (message->number != event->number)
+    if (message->number != event->number) {
+        at_store_late(simulation, event);
         return;
+    }
     uint32_t others = 0;
     const uint32_t before = simulation->store->accounts[0].held[event->proxy];
     switch ((enum ask)event->ask) {
     case ASK_BEAT:
-        message->beat = store_model_beat(simulation->store, event->proxy, ALIVE_MS);
+        message->beat = store_model_beat(simulation->store, event->proxy, event->epoch, ALIVE_MS);
         break;
     case ASK_LEASE:
-        message->is_alive = store_model_lease(simulation->store, 0, event->proxy, simulation->limit,
-                                              message->lease.keep, message->lease.need,
-                                              message->lease.want, &message->granted, &others);
+        message->is_alive =
+            store_model_lease(simulation->store, 0, event->proxy, event->epoch, simulation->limit,
+                              message->lease.keep, message->lease.need, message->lease.want,
+                              &message->granted, &others);
         if (simulation->has_replica && message->is_alive && message->granted > before)
             simulation->lost_grants += message->granted - before;
         break;
@@ -548,25 +584,20 @@ static void at_proxy(struct simulation *simulation, const struct event *event)
     drive(simulation, event->proxy);
 }
 
+// no_answer ends the connection, and all that was asked over it. The next question goes over a new one.
 static void no_answer(struct simulation *simulation, const struct event *event)
 {
     struct proxy *proxy = &simulation->proxies[event->proxy];
     if (!proxy->is_up || proxy->asked[event->ask].number != event->number)
         return;
-    proxy->asked[event->ask].number = 0;
-    switch ((enum ask)event->ask) {
-    case ASK_BEAT:
-        proxy->is_ready = false;
-        break;
-    case ASK_LEASE:
-        lease_unanswered(&proxy->lease);
-        break;
-    case ASK_TOKENS:
-        token_lease_unanswered(&proxy->tokens);
-        break;
-    case ASK_COUNT:
-        break;
-    }
+    for (size_t ask = 0; ask < ASK_COUNT; ask++)
+        proxy->asked[ask].number = 0;
+    proxy->is_ready = false;
+    proxy->epoch++;
+    proxy->to_store_ms = 0;
+    proxy->to_proxy_ms = 0;
+    lease_unanswered(&proxy->lease);
+    token_lease_unanswered(&proxy->tokens);
     look_again(simulation, event->proxy);
 }
 
@@ -579,6 +610,7 @@ static void start(struct simulation *simulation, uint32_t index)
     memset(proxy, 0, sizeof *proxy);
     proxy->is_up = true;
     proxy->process = ++simulation->number;
+    proxy->epoch = 1;
     later(simulation, below(simulation, BEAT_MS), BEAT, index, 0, 0);
     later(simulation, BEAT_MS + below(simulation, 2 * simulation->pause_ms), REQUEST, index, 0, 0);
 }

@@ -30,6 +30,7 @@ static void reap(struct store_model *model, uint32_t instance, uint32_t *left)
     if (*left == 0)
         return; // it has not been looked whether that was all
     model->is_alive[instance] = false;
+    model->epoch[instance] = 0;
     model->alive_count--;
 }
 
@@ -45,7 +46,8 @@ static uint32_t next_dead(const struct store_model *model, const bool *is_done)
     return found;
 }
 
-struct model_beat store_model_beat(struct store_model *model, uint32_t instance, int64_t ttl_ms)
+struct model_beat store_model_beat(struct store_model *model, uint32_t instance, uint64_t epoch,
+                                   int64_t ttl_ms)
 {
     const int64_t now_ms = now_ms_of(model);
     bool is_done[MODEL_INSTANCES] = {0};
@@ -53,6 +55,7 @@ struct model_beat store_model_beat(struct store_model *model, uint32_t instance,
     model->fleet_ms += passed_ms < 0 ? 0 : passed_ms > FLEET_STEP_MS ? FLEET_STEP_MS : passed_ms;
     model->fleet_ms += model->last_ms == 0 && model->fleet_ms == 0;
     model->last_ms = now_ms;
+    const bool is_late = epoch < model->epoch[instance];
     struct model_beat beat = {.was_known =
                                   model->is_alive[instance] && model->alive_ms[instance] > 0};
     uint32_t left = FLEET_REAP_MAX;
@@ -64,9 +67,12 @@ struct model_beat store_model_beat(struct store_model *model, uint32_t instance,
         if (dead != instance)
             reap(model, dead, &left);
     }
-    model->alive_count += !model->is_alive[instance];
-    model->is_alive[instance] = true;
-    model->alive_ms[instance] = (double)(model->fleet_ms + ttl_ms);
+    if (!is_late) {
+        model->alive_count += !model->is_alive[instance];
+        model->is_alive[instance] = true;
+        model->alive_ms[instance] = (double)(model->fleet_ms + ttl_ms);
+        model->epoch[instance] = epoch;
+    }
     for (uint32_t i = 0; i < MODEL_ACCOUNTS; i++) {
         int64_t *scarce_ms = &model->accounts[i].scarce_ms;
         if (*scarce_ms <= now_ms - FLEET_SCARCE_MS || *scarce_ms >= now_ms + FLEET_SCARCE_MS)
@@ -87,12 +93,13 @@ static uint32_t max_of(uint32_t a, uint32_t b)
     return a > b ? a : b;
 }
 
-bool store_model_lease(struct store_model *model, uint32_t account, uint32_t instance, uint32_t n,
-                       uint32_t keep, uint32_t need, uint32_t want, uint32_t *out_granted,
-                       uint32_t *out_others)
+bool store_model_lease(struct store_model *model, uint32_t account, uint32_t instance,
+                       uint64_t epoch, uint32_t n, uint32_t keep, uint32_t need, uint32_t want,
+                       uint32_t *out_granted, uint32_t *out_others)
 {
     struct model_account *at = &model->accounts[account];
-    if (!model->is_alive[instance] || model->alive_ms[instance] <= 0)
+    if (!model->is_alive[instance] || model->alive_ms[instance] <= 0 ||
+        epoch != model->epoch[instance])
         return false;
     const uint32_t mine = at->held[instance];
     const uint32_t others = at->total > mine ? at->total - mine : 0;

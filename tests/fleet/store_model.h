@@ -31,6 +31,7 @@ struct store_model {
     int64_t fleet_ms;                 // the fleet's time
     double alive_ms[MODEL_INSTANCES]; // when it is dead; 0: being reaped
     bool is_alive[MODEL_INSTANCES];   // the store knows it
+    uint64_t epoch[MODEL_INSTANCES];  // of its last beat; 0: none
     uint32_t alive_count;
     struct model_account accounts[MODEL_ACCOUNTS];
 };
@@ -41,12 +42,13 @@ struct model_beat {
     bool is_scarce[MODEL_ACCOUNTS];
 };
 
-struct model_beat store_model_beat(struct store_model *model, uint32_t instance, int64_t ttl_ms);
+struct model_beat store_model_beat(struct store_model *model, uint32_t instance, uint64_t epoch,
+                                   int64_t ttl_ms);
 
 // store_model_lease gives what is granted; false: NOTALIVE.
-bool store_model_lease(struct store_model *model, uint32_t account, uint32_t instance, uint32_t n,
-                       uint32_t keep, uint32_t need, uint32_t want, uint32_t *out_granted,
-                       uint32_t *out_others);
+bool store_model_lease(struct store_model *model, uint32_t account, uint32_t instance,
+                       uint64_t epoch, uint32_t n, uint32_t keep, uint32_t need, uint32_t want,
+                       uint32_t *out_granted, uint32_t *out_others);
 
 uint32_t store_model_rate(struct store_model *model, uint32_t account, uint32_t which,
                           uint32_t per_second, uint32_t burst, uint32_t want, int64_t *out_wait_us);

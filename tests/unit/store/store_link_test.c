@@ -348,6 +348,18 @@ static void silence_is_a_loss(void **state)
     assert_int_equal(store_link_facts(bench->link)->failures, 2);
 }
 
+static void a_connection_that_is_given_up_is_reset(void **state)
+{
+    struct bench *bench = *state;
+    start(bench);
+    wait_for(bench, STORE_READY);
+    bench->other = NULL;
+    bench->pong = NULL;
+    assert_true(ask(bench, "ONE", FAR_MS));
+    wait_for(bench, STORE_LOST);
+    loop_rig_run(bench->loop, &bench->first.is_reset); // what was not delivered never will be
+}
+
 static void an_idle_store_that_hangs_is_noticed(void **state)
 {
     struct bench *bench = *state;
@@ -455,6 +467,7 @@ int main(void)
         LINK_TEST(bad_answers_end_the_connection),
         LINK_TEST(what_answers_ping_or_role_otherwise_is_no_store),
         LINK_TEST(silence_is_a_loss),
+        LINK_TEST(a_connection_that_is_given_up_is_reset),
         LINK_TEST(an_idle_store_that_hangs_is_noticed),
         LINK_TEST(a_late_answer_is_not_given_to_the_next_call),
         LINK_TEST(forgotten_calls_are_not_answered),

@@ -77,10 +77,12 @@ static void on_ready(void *owner)
         resp_reader_feed(conn->reader, slice_of(bytes, len));
         take_commands(conn);
     }
-    if (error == ERR_AGAIN)
+    if (error == ERR_AGAIN) {
         stream_want(&conn->tcp.stream, true, false);
-    else
-        end_conn(conn);
+        return;
+    }
+    conn->peer->is_reset |= error == ERR_SYSTEM;
+    end_conn(conn);
 }
 
 static void on_accept(struct ev_loop *loop, ev_io *io, int events)
