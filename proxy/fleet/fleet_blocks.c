@@ -242,9 +242,10 @@ static int compare_times(const void *a, const void *b)
     return left < right ? 1 : left > right ? -1 : 0;
 }
 
-// oldest_kept gives the time of the oldest end that there is room for.
-static int64_t oldest_kept(const struct fleet_blocks *blocks)
+// oldest_kept gives the time of the oldest end that there is room for; `*room` for how many of that very time.
+static int64_t oldest_kept(const struct fleet_blocks *blocks, size_t *room)
 {
+    *room = SIZE_MAX;
     const size_t end_count = blocks->count - blocks->block_count;
     if (end_count <= FLEET_ENDS_MAX)
         return INT64_MIN;
@@ -258,17 +259,26 @@ static int64_t oldest_kept(const struct fleet_blocks *blocks)
     }
     qsort(times, count, sizeof *times, compare_times);
     const int64_t oldest = times[FLEET_ENDS_MAX - 1];
+    for (*room = 0; *room < FLEET_ENDS_MAX && times[FLEET_ENDS_MAX - 1 - *room] == oldest;)
+        ++*room;
     free(times);
     return oldest;
 }
 
 size_t fleet_blocks_expire(struct fleet_blocks *blocks, int64_t now_s)
 {
-    const int64_t oldest_s = oldest_kept(blocks);
+    size_t room = 0;
+    const int64_t oldest_s = oldest_kept(blocks, &room);
     size_t kept = 0;
     for (size_t i = 0; i < blocks->count; i++) {
         struct entry *entry = blocks->entries[i];
-        if (is_old(&entry->word, now_s) || (is_end(entry) && entry->word.block.since_s < oldest_s))
+        const int64_t since_s = entry->word.block.since_s;
+        bool is_surplus = is_end(entry) && since_s < oldest_s;
+        if (is_end(entry) && since_s == oldest_s)
+            is_surplus = room == 0;
+        if (is_end(entry) && since_s == oldest_s && room > 0)
+            room--;
+        if (is_old(&entry->word, now_s) || is_surplus)
             free(entry);
         else
             blocks->entries[kept++] = entry;

@@ -24,6 +24,8 @@ bool blocking_keep(struct service *service)
     if (fleet_has_left(service->fleet))
         return true;
     service->blocks_problem.text[0] = '\0';
+    if (service->kept.words != NULL) // more than it may hold would not be read again
+        (void)fleet_blocks_expire(service->kept.words, (int64_t)time(NULL));
     if (path == NULL || block_state_save(path, &service->kept, &info) == ERR_OK)
         return true;
     service->blocks_problem = info;

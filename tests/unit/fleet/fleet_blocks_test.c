@@ -314,6 +314,26 @@ static void beyond_the_most_the_oldest_ends_go_and_blocks_stay(void **state)
     fleet_blocks_destroy(blocks);
 }
 
+static void of_ends_of_the_same_second_no_more_are_kept_than_fit(void **state)
+{
+    (void)state;
+    struct fleet_blocks *blocks = make();
+    char text[64];
+    for (int i = 0; i < FLEET_ENDS_MAX + 5; i++) {
+        (void)snprintf(text, sizeof text, "client:c%d", i);
+        struct spoken *end = say(text, FLEET_UNBLOCK, 1, A);
+        end->word.block.since_s = i < 100 ? NOW : NOW - 1;
+        put(blocks, end);
+    }
+    assert_int_equal(5, fleet_blocks_expire(blocks, NOW));
+    assert_int_equal(FLEET_ENDS_MAX, fleet_blocks_count(blocks));
+    for (int i = 0; i < 100; i++) {
+        (void)snprintf(text, sizeof text, "client:c%d", i);
+        assert_non_null(fleet_blocks_find(blocks, text));
+    }
+    fleet_blocks_destroy(blocks);
+}
+
 static void one_block_more_than_fits_is_refused_and_ours_stay(void **state)
 {
     (void)state;
@@ -436,6 +456,7 @@ int main(void)
         cmocka_unit_test(a_word_under_another_name_or_with_an_impossible_version_is_forged),
         cmocka_unit_test(old_ends_go_and_are_not_taken_again),
         cmocka_unit_test(beyond_the_most_the_oldest_ends_go_and_blocks_stay),
+        cmocka_unit_test(of_ends_of_the_same_second_no_more_are_kept_than_fit),
         cmocka_unit_test(one_block_more_than_fits_is_refused_and_ours_stay),
         cmocka_unit_test(words_without_a_version_get_one_before_they_are_shared),
         cmocka_unit_test(without_a_store_blocks_stay_and_ends_go),
