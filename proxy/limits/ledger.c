@@ -43,6 +43,7 @@ struct ledger {
     void *watcher;                       // borrowed; its argument; written before it
     _Atomic uint32_t fleet;              // enum ledger_fleet
     _Atomic uint32_t fleet_members;
+    _Atomic int64_t fleet_until_ms;        // monotonic; 0: nothing is granted
     _Atomic(struct account *) listed;      // accounts that main is to look at, with references
     _Atomic(void (*)(void *)) on_ask;      // NULL: nobody keeps the fleet's limits
     void *keeper;                          // borrowed; its argument; written before it
@@ -525,14 +526,23 @@ static enum ledger_turn wait_for(struct ledger *ledger, struct account *account,
     return refuse_turn(out, REASON_STORE_LOST, 0);
 }
 
+// may_fill tells whether spare places may be filled: those that were granted until the grant ends, and after main has taken these
+// back those of tunnels that have ended, unless nothing new is to be opened.
+static bool may_fill(const struct ledger *ledger, int64_t now_ms)
+{
+    const int64_t until_ms = ledger->fleet_until_ms;
+    return until_ms > now_ms || (until_ms == 0 && ledger->fleet != LEDGER_FLEET_REFUSES);
+}
+
 // take_place takes one of the account's places, or makes the request wait for one.
 static enum ledger_turn take_place(struct ledger *ledger, struct account *account, uint32_t limit,
-                                   struct ledger_ticket *ticket, struct limit_refusal *out)
+                                   int64_t now_ms, struct ledger_ticket *ticket,
+                                   struct limit_refusal *out)
 {
     struct fleet_account *fleet = &account->fleet;
-    if (fleet_account_take_place(fleet)) {
+    if (may_fill(ledger, now_ms) && fleet_account_take_place(fleet)) {
         account->tunnels++;
-        if (fleet->spare == fleet->low)
+        if (fleet->spare <= fleet->low)
             list(ledger, account);
         return LEDGER_TAKEN;
     }
@@ -583,7 +593,7 @@ enum ledger_turn ledger_take_tunnel_of_fleet(struct ledger *ledger, struct accou
         account->tunnels++;
         account->fleet.spare--;
     } else {
-        turn = take_place(ledger, account, limits->tunnels, ticket, out);
+        turn = take_place(ledger, account, limits->tunnels, now_ms, ticket, out);
     }
     if (turn == LEDGER_TAKEN && !take_for_process(ledger, account, out))
         turn = LEDGER_REFUSED;
@@ -671,6 +681,11 @@ void ledger_set_fleet(struct ledger *ledger, enum ledger_fleet fleet, uint32_t m
 {
     ledger->fleet_members = members;
     ledger->fleet = fleet;
+}
+
+void ledger_set_fleet_end(struct ledger *ledger, int64_t until_ms)
+{
+    ledger->fleet_until_ms = until_ms;
 }
 
 void ledger_keep_fleet(struct ledger *ledger, void (*on_ask)(void *arg), void *arg)

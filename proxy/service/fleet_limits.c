@@ -664,6 +664,7 @@ void fleet_limits_destroy(struct fleet_limits *limits)
         return;
     ledger_keep_fleet(limits->options.ledger, NULL, NULL);
     limits->is_ready = false;
+    ledger_set_fleet_end(limits->options.ledger, 0);
     tell_ledger(limits, monotonic_ms());
     ledger_take_listed(limits->options.ledger, take_account, limits);
     forget_calls(limits);
@@ -688,6 +689,7 @@ static void lose(struct fleet_limits *limits)
         lease_unclaim(&held->lease);
     }
     limits->expires_ms = 0;
+    ledger_set_fleet_end(limits->options.ledger, 0);
 }
 
 void fleet_limits_set_policy(struct fleet_limits *limits, const char *prefix, bool refuses)
@@ -750,6 +752,7 @@ void fleet_limits_note_beat(struct fleet_limits *limits, const struct fleet_beat
     }
     limits->members = beat->members;
     limits->expires_ms = sent_ms + FLEET_LEASE_MS;
+    ledger_set_fleet_end(limits->options.ledger, limits->expires_ms);
     tell_ledger(limits, now_ms);
     TAILQ_FOREACH(held, &limits->held, link)
     {

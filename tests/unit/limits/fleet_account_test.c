@@ -173,6 +173,42 @@ static void without_a_store_there_is_a_share_or_nothing(void **state)
         ledger_give_tunnel(rig->ledger, rig->account, 1000);
 }
 
+static void what_was_granted_is_good_until_its_end_only(void **state)
+{
+    struct rig *rig = *state;
+    struct ledger_ticket ticket = {0};
+    rig->account->fleet.spare = 2;
+    ledger_set_fleet_end(rig->ledger, 1001);
+    ledger_set_fleet(rig->ledger, LEDGER_FLEET_REFUSES,
+                     4); // the store is away, the grant is not over
+    assert_int_equal(take(rig, &ticket), LEDGER_TAKEN);
+    ledger_set_fleet_end(rig->ledger, 1000);
+    assert_int_equal(take(rig, &ticket), LEDGER_REFUSED);
+    assert_int_equal(rig->refusal.reason, REASON_STORE_LOST);
+    ledger_set_fleet(rig->ledger, LEDGER_FLEET_ASKS, 4); // main has not looked yet
+    assert_int_equal(take(rig, &ticket), LEDGER_WAITS);
+    ledger_end_wait(rig->ledger, &ticket, 1000);
+    assert_int_equal(rig->account->fleet.spare, 1);
+    ledger_give_tunnel(rig->ledger, rig->account, 1000);
+}
+
+static void
+the_place_of_a_tunnel_that_has_ended_is_not_filled_where_nothing_new_is_to_be(void **state)
+{
+    struct rig *rig = *state;
+    struct ledger_ticket ticket = {0};
+    rig->account->fleet.spare = 1;
+    assert_int_equal(take(rig, &ticket), LEDGER_TAKEN);
+    ledger_set_fleet_end(rig->ledger, 0); // main has taken back what was spare
+    ledger_give_tunnel(rig->ledger, rig->account, 1000);
+    ledger_set_fleet(rig->ledger, LEDGER_FLEET_REFUSES, 4);
+    assert_int_equal(take(rig, &ticket), LEDGER_REFUSED);
+    assert_int_equal(rig->refusal.reason, REASON_STORE_LOST);
+    ledger_set_fleet(rig->ledger, LEDGER_FLEET_SHARES, 4);
+    assert_int_equal(take(rig, &ticket), LEDGER_TAKEN);
+    ledger_give_tunnel(rig->ledger, rig->account, 1000);
+}
+
 static void tunnels_of_the_other_process_count_in_a_share_only(void **state)
 {
     struct rig *rig = *state;
@@ -320,6 +356,8 @@ int main(void)
         TEST(one_to_whom_others_came_first_waits_for_the_next_question),
         TEST(what_the_process_refuses_gives_the_place_back),
         TEST(without_a_store_there_is_a_share_or_nothing),
+        TEST(what_was_granted_is_good_until_its_end_only),
+        TEST(the_place_of_a_tunnel_that_has_ended_is_not_filled_where_nothing_new_is_to_be),
         TEST(tunnels_of_the_other_process_count_in_a_share_only),
         TEST(tokens_end_run_out_and_say_when_there_are_more),
         TEST(a_rate_of_requests_holds_in_either_scope),
