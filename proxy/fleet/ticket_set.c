@@ -100,7 +100,8 @@ enum ticket_set_step ticket_set_next(const struct ticket_set *set, int64_t now_s
 {
     if (set->has_next)
         return seen_s >= TICKET_SET_READY_S ? TICKET_SET_PROMOTE : TICKET_SET_KEEP;
-    return now_s - set->since_s >= rotate_s ? TICKET_SET_ADD : TICKET_SET_KEEP;
+    const bool is_due = now_s - set->since_s >= rotate_s || seen_s >= rotate_s;
+    return is_due ? TICKET_SET_ADD : TICKET_SET_KEEP;
 }
 
 static void put(struct ticket_set *set, const uint8_t *secret)

@@ -38,7 +38,8 @@ enum ticket_set_step {
 };
 
 // ticket_set_next tells what is due at `now_s`, where secrets change every `rotate_s`. `seen_s`: for how many seconds we know
-// this set. A clock that goes backwards changes nothing.
+// this set. A clock that goes backwards changes nothing too early; a set whose time is ahead is changed
+// when it was seen for `rotate_s`.
 enum ticket_set_step ticket_set_next(const struct ticket_set *set, int64_t now_s, int64_t rotate_s,
                                      int64_t seen_s);
 

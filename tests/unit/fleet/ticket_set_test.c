@@ -47,8 +47,16 @@ static void a_clock_that_is_behind_changes_nothing(void **state)
     (void)state;
     struct ticket_set set;
     ticket_set_begin(0, one, 100000, &set);
-    assert_int_equal(TICKET_SET_KEEP, ticket_set_next(&set, 0, ROTATE, 100000));
-    assert_int_equal(TICKET_SET_KEEP, ticket_set_next(&set, 96400, ROTATE, 100000));
+    assert_int_equal(TICKET_SET_KEEP, ticket_set_next(&set, 0, ROTATE, ROTATE - 1));
+    assert_int_equal(TICKET_SET_KEEP, ticket_set_next(&set, 96400, ROTATE, ROTATE - 1));
+}
+
+static void a_set_with_a_time_ahead_is_changed_when_it_was_seen_for_long(void **state)
+{
+    (void)state;
+    const struct ticket_set set = {.number = 1, .since_s = 5000000, .count = 1};
+    assert_int_equal(TICKET_SET_KEEP, ticket_set_next(&set, 1000, 3600, 3599));
+    assert_int_equal(TICKET_SET_ADD, ticket_set_next(&set, 1000, 3600, 3600));
 }
 
 static void the_higher_number_holds_and_of_the_same_one_always_the_same_set(void **state)
@@ -74,6 +82,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_new_secret_opens_before_it_seals_and_the_last_one_opens_after),
         cmocka_unit_test(a_clock_that_is_behind_changes_nothing),
+        cmocka_unit_test(a_set_with_a_time_ahead_is_changed_when_it_was_seen_for_long),
         cmocka_unit_test(the_higher_number_holds_and_of_the_same_one_always_the_same_set),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
