@@ -107,6 +107,11 @@ bool lease_ask(struct lease *lease, const struct lease_view *view, struct lease_
     return true;
 }
 
+bool lease_wakes(const struct lease *lease, const struct lease_view *view)
+{
+    return !lease->is_asked && view->waiting > 0 && view->spare > 0;
+}
+
 int32_t lease_answer(struct lease *lease, const struct lease_question *question, uint32_t granted,
                      int64_t now_ms, bool *out_is_full)
 {

@@ -71,6 +71,9 @@ void lease_shrink(struct lease *lease, uint32_t taken);
 // lease_ask tells whether the store is to be asked now, and what. From then on a question is under way.
 bool lease_ask(struct lease *lease, const struct lease_view *view, struct lease_question *out);
 
+// lease_wakes tells, where nothing is to be asked, whether those who wait are to look again: a place has become free here.
+bool lease_wakes(const struct lease *lease, const struct lease_view *view);
+
 // lease_answer takes the store's answer, and gives how many spare places the workers get more (fewer, where the store has
 // granted less: never below what was kept). `out_is_full`: there was less than was needed.
 int32_t lease_answer(struct lease *lease, const struct lease_question *question, uint32_t granted,

@@ -263,14 +263,25 @@ static void ask_nothing(struct held *held, int64_t now_ms)
         lease_unanswered(&held->lease);
 }
 
+// wake_for_spare has those who wait look again where nothing is to be asked: a place has become free here.
+static void wake_for_spare(struct held *held, const struct lease_view *view)
+{
+    if (!lease_wakes(&held->lease, view))
+        return;
+    held->account->fleet.queues[FLEET_TUNNELS].round++;
+    answer(held, FLEET_TUNNELS, FLEET_GRANTED, 0);
+}
+
 static void ask_lease(struct held *held, int64_t now_ms)
 {
     struct question *question = &held->questions[ASK_TUNNELS];
     struct fleet_account *fleet = &held->account->fleet;
     const struct lease_view view = view_of(held, now_ms);
     fleet->low = lease_low(&held->lease, &view);
-    if (!lease_ask(&held->lease, &view, &question->lease))
+    if (!lease_ask(&held->lease, &view, &question->lease)) {
+        wake_for_spare(held, &view);
         return;
+    }
     // Those who have come since count in this question: its number comes first.
     fleet->queues[FLEET_TUNNELS].round++;
     const uint32_t waiting = fleet->queues[FLEET_TUNNELS].waiting;

@@ -243,9 +243,28 @@ static void a_share_is_rounded_up_so_that_nobody_has_none(void **state)
     assert_int_equal(lease_share(500, 1), 500);
 }
 
+static void who_waits_is_woken_where_a_place_becomes_free_here(void **state)
+{
+    (void)state;
+    struct lease lease = {.granted = 5, .is_claimed = true, .ahead_from_ms = 2000};
+    struct lease_view view = {.limit = 5, .spare = 1, .waiting = 1, .members = 1, .now_ms = 1000};
+    struct lease_question question;
+    assert_false(lease_ask(&lease, &view, &question)); // so no answer will wake it
+    assert_true(lease_wakes(&lease, &view));
+    view.spare = 0;
+    assert_false(lease_wakes(&lease, &view));
+    view.spare = 1;
+    view.waiting = 0;
+    assert_false(lease_wakes(&lease, &view));
+    view.waiting = 2;
+    assert_true(lease_ask(&lease, &view, &question));
+    assert_false(lease_wakes(&lease, &view)); // the answer will
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(who_waits_is_woken_where_a_place_becomes_free_here),
         cmocka_unit_test(asks_for_nothing_when_nobody_waits),
         cmocka_unit_test(asks_for_those_who_wait_and_some_ahead),
         cmocka_unit_test(asks_one_question_at_a_time),
