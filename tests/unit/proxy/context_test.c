@@ -183,7 +183,7 @@ static void an_encrypted_key_is_refused_without_asking_for_a_passphrase(void **s
     size_t len = 0;
     assert_true(BIO_mem_contents(bio, &bytes, &len));
     assert_refused(bench, pem_slice(&bench->server.cert_pem), slice_of(bytes, len),
-                   "without a passphrase");
+                   "no passphrase can be asked for here");
     BIO_free(bio);
 }
 
