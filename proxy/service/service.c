@@ -507,6 +507,14 @@ static void pause_control(struct service *service, bool is_paused)
         control_resume(service->control);
 }
 
+static void leave_fleet(struct service *service, bool is_left)
+{
+    if (is_left)
+        fleet_leave(service->fleet);
+    else
+        fleet_return(service->fleet);
+}
+
 static bool is_control_quiet(const struct service *service)
 {
     return control_is_quiet(service->control);
@@ -549,6 +557,7 @@ static void retire(struct service *service, struct handover_link *link)
 
 static const struct upgrade_events upgrade_events = {
     .pause = pause_control,
+    .leave = leave_fleet,
     .is_quiet = is_control_quiet,
     .control_fd = control_fd,
     .admin_fd = admin_fd,

@@ -16,7 +16,6 @@
 #include "proxy/log/log.h"
 #include "proxy/service/blocks_message.h"
 #include "proxy/service/counts_message.h"
-#include "proxy/service/fleet.h"
 #include "proxy/service/ocsp_message.h"
 #include "proxy/service/state.h"
 
@@ -130,7 +129,7 @@ static void go_on_serving(struct upgrade *upgrade)
     predecessors_pause(&service->succession.predecessors, false);
     audit_log_share(service->shared.audit, service->succession.predecessors.count > 0);
     upgrade->events.pause(service, false);
-    fleet_return(service->fleet);
+    upgrade->events.leave(service, false);
     if (service->stopping_at_s != 0)
         return;
     keeper_link_notify(&service->keeper, "READY=1");
@@ -366,7 +365,7 @@ static void on_turn(struct ev_loop *loop, ev_prepare *turn, int events)
         return;
     ev_prepare_stop(loop, turn);
     predecessors_pause(&service->succession.predecessors, true);
-    fleet_leave(service->fleet);
+    upgrade->events.leave(service, true);
     upgrade->state = UPGRADE_COMMITTED;
     if (!send_rest(upgrade))
         fail(upgrade, "no memory, or no descriptors, to hand over", true);

@@ -27,6 +27,8 @@ struct upgrade_outcome {
 struct upgrade_events {
     // pause lets nobody begin a command at the control socket any more, or again.
     void (*pause)(struct service *service, bool is_paused);
+    // leave leaves what the fleet shares, and the file of state, to the next process, or takes them back.
+    void (*leave)(struct service *service, bool is_left);
     // is_quiet tells whether no command is under way that must have ended first.
     bool (*is_quiet)(const struct service *service);
     // control_fd gives the control socket; -1: there is none.
