@@ -636,8 +636,10 @@ static void cut_some(struct simulation *simulation)
     }
 }
 
+// crash_some ends some processes. Their clients go to those that are left, so that use stays what it was.
 static void crash_some(struct simulation *simulation)
 {
+    uint32_t left = simulation->proxy_count;
     simulation->crashed_ms = simulation->now_ms;
     simulation->healed_ms = simulation->now_ms; // nothing is to be healed
     for (uint32_t i = 0; i < simulation->proxy_count; i++) {
@@ -647,8 +649,10 @@ static void crash_some(struct simulation *simulation)
         simulation->open -= proxy->open;
         proxy->is_up = false;
         proxy->open = 0;
+        left--;
         simulation->crashed_held += simulation->store->accounts[0].held[i];
     }
+    simulation->pause_ms = 1 + simulation->pause_ms * left / simulation->proxy_count;
 }
 
 static void upgrade_some(struct simulation *simulation)
@@ -808,7 +812,8 @@ static void look(struct simulation *simulation)
 static void check_end(struct simulation *simulation)
 {
     const struct simulation_report *report = &simulation->report;
-    const int64_t may_last_ms = simulation->options.fault == FAULT_CRASH ? 10000 : 2000;
+    // A connection is given up a second after a question that was lost, and the next one begins with a beat.
+    const int64_t may_last_ms = simulation->options.fault == FAULT_CRASH ? 10000 : 3000;
     if (report->reached_ms < 0 || report->reached_ms > may_last_ms)
         fail(simulation, "the limit was not nearly reached again in time");
     if (!simulation->was_full && simulation->options.proxies <= EXACT_PROXIES)
