@@ -704,6 +704,7 @@ static bool stop(struct service *service, uint64_t *out_cut_count)
     service_post(service, WORKER_STOP);
     for (uint32_t w = 0; w < service->worker_count; w++)
         *out_cut_count += worker_join(service->workers[w]);
+    service->worker_count = 0; // nobody is told anything any more
     struct succession *succession = &service->succession;
     ocsp_asker_destroy(service->asker);
     survey_stop(&service->survey);

@@ -581,4 +581,5 @@ def test_all_holders_of_a_keeper_have_the_same_history(start):
     Control(proxy).run("upgrade")
     assert history_of(Control(proxy).status()["keys"]["pid"]) == history
     for each in Path(f"/proc/{proxy.pid}/fd").iterdir():  # who serves has it not
-        assert "sallyport-history" not in os.readlink(each)
+        with contextlib.suppress(FileNotFoundError):  # it was closed meanwhile
+            assert "sallyport-history" not in os.readlink(each)

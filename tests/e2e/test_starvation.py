@@ -410,7 +410,7 @@ def test_a_resolver_that_there_was_no_memory_for_is_made_a_little_later(starved,
         eventually(is_fetched, "the first list")
         reload(0, 0)
         calls = reload(1, 0) + 4  # their number varies with the turns of the threads
-        for number in range(2, 100):  # this is done last
+        for number in range(2, 400):  # this is done near the end
             if not missing:
                 break
             reload(0, 0)
