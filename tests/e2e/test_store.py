@@ -10,7 +10,7 @@ from support.control import CONTROL, Control
 from support.pages import PAGES
 from support.pki import SERVER_AUTH
 from support.proxy import run
-from support.scale import eventually
+from support.scale import count, eventually
 from support.store import Meddler, Store, free_port
 
 MIB = 1024 * 1024
@@ -235,7 +235,7 @@ def test_nonsense_ends_the_connection_is_said_and_does_no_harm(stores, sharing):
         live.echo(name.encode())
         meddler.spoil = None
         wait_ready(proxy)
-    assert proxy.resident() < before + 16 * MIB
+    assert proxy.resident() < before + count(16 * MIB, 512 * MIB)  # a sanitizer keeps what was freed
     meddler.stop()
 
 
