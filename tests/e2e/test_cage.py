@@ -417,6 +417,7 @@ def test_a_key_that_is_apart_and_can_be_read_all_the_same_is_refused_or_a_warnin
 
 
 def test_a_reload_that_opens_a_key_to_the_process_that_serves_is_refused(sandboxed, pki, tmp_path):
+    sandboxed().stop()  # or there is none here
     listeners, tls = keys_alone(pki, tmp_path)
     beside = tmp_path / "beside"
     beside.mkdir()

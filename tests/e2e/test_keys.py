@@ -579,7 +579,8 @@ def test_all_holders_of_a_keeper_have_the_same_history(start):
     eventually(lambda: Control(proxy).status()["keys"]["restarts"] == 1, "another holder")
     assert history_of(Control(proxy).status()["keys"]["pid"]) == history
     Control(proxy).run("upgrade")
-    assert history_of(Control(proxy).status()["keys"]["pid"]) == history
-    for each in Path(f"/proc/{proxy.pid}/fd").iterdir():  # who serves has it not
+    status = Control(proxy).status()
+    assert history_of(status["keys"]["pid"]) == history
+    for each in Path(f"/proc/{status['pid']}/fd").iterdir():  # who serves has it not
         with contextlib.suppress(FileNotFoundError):  # it was closed meanwhile
             assert "sallyport-history" not in os.readlink(each)

@@ -1,6 +1,7 @@
 """Proxies that a proxy goes through: how it is told of them, and one of ours that answers as a test wants."""
 
 import contextlib
+import socket
 import ssl
 
 import h2.config
@@ -74,7 +75,10 @@ class ScriptedParent(Origin):
             conn.recv(1)
             return
         conn.sendall(self.answer)
-        if self.ends:
+        if self.ends:  # nothing that comes now may make a reset of it
+            conn.shutdown(socket.SHUT_WR)
+            while conn.recv(65536):
+                pass
             return
         if early:
             conn.sendall(early)
