@@ -126,7 +126,9 @@ static int revoke_run(const struct revoke_arguments *arguments)
     index_deinit(&index);
     if (error != ERR_OK)
         return cli_fail("ca revoke", &info);
-    cli_say("ca revoke", "noted; `sallyport ca crl` writes the list that the proxy reads");
+    cli_say("ca revoke",
+            "noted; `sallyport ca crl` writes the list; --out says to which file, if the proxy "
+            "reads another one than ca.crl");
     return cli_finish("ca revoke");
 }
 
