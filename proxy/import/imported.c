@@ -358,5 +358,6 @@ void imported_format(const struct imported *imported, struct text *out)
         text_append_format(out, "  %s: %jdms\n", time->key, (intmax_t)time->milliseconds);
     if (imported->tunnels > 0)
         text_append_format(out, "limits: {tunnels: %ju}\n", (uintmax_t)imported->tunnels);
-    text_append_string(out, "audit: {file: audit.jsonl}\n");
+    text_append_string(out, "audit: {file: audit.jsonl}\n"
+                            "control: {socket: control.sock, state: state.json}\n");
 }

@@ -1,8 +1,12 @@
 """Configurations of other programs: what they become is one that `check` takes, and what is left out is said."""
 
+import os
+import subprocess
+
 import pytest
 
-from support.proxy import run
+from support.proxy import BINARY, Lines, run
+from support.scale import PATIENCE
 
 SQUID = """https_port 8443 tls-cert=server.crt tls-key=server.key clientca=ca.crt
 acl scrapers user_cert CN scraper
@@ -52,6 +56,23 @@ def test_what_becomes_of_a_squid_conf_passes_check(gate):
     assert '{hosts: ["bad.example.com"]}    # line 8' in text
     status, said = checked(gate, text)
     assert status == 0, said
+
+
+def test_the_proxy_that_it_describes_can_be_asked_and_told(gate):
+    lines = [line for line in SQUID.splitlines(True) if not line.startswith("include")]
+    (gate / "whole.conf").write_text("".join(lines).replace("https_port 8443", "https_port 127.0.0.1:8443"))
+    (gate / "imported.yaml").write_text(imported(gate, "squid", "whole.conf")[1])
+    process = subprocess.Popen([os.path.abspath(BINARY), "serve", "-c", "imported.yaml"], cwd=gate, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True)
+    stdout, stderr = Lines(process.stdout), Lines(process.stderr)
+    try:
+        assert stdout.wait("^ready "), stderr.text()
+        for command in (["status"], ["block", "scrapers"], ["unblock", "scrapers"]):
+            said = run(*command, "-c", "imported.yaml", cwd=gate)
+            assert said.returncode == 0, said.stderr
+    finally:
+        process.terminate()
+        assert process.wait(PATIENCE) == 0, stderr.text()
 
 
 def test_a_file_that_is_taken_whole_says_so(gate):

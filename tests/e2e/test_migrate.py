@@ -118,6 +118,8 @@ def ours(place, guide):
     checked = run("check", "-c", path, cwd=place.folder)
     assert checked.returncode == 0, checked.stdout + checked.stderr
     with running("sallyport", [os.path.abspath(BINARY), "serve", "-c", path], 8443, cwd=place.folder) as lines:
+        asked = run("status", "-c", path, cwd=place.folder)
+        assert asked.returncode == 0, asked.stderr
         yield lines
 
 
