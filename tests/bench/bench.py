@@ -13,6 +13,7 @@ import platform
 import resource
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -29,6 +30,7 @@ from credentials import Credentials  # noqa: E402
 from load import Origin  # noqa: E402
 
 TIME_LIMIT_S = 3 * 3600
+CONGESTION = "/proc/sys/net/ipv4/tcp_congestion_control"  # of the network that all of this runs in
 
 
 class Timeout(Exception):
@@ -76,6 +78,9 @@ def parse(argv):
     parser.add_argument("--first", action="store_true",
                         help="run before all other programs of the machine (root; nice -20): for "
                         "latencies on one that is not quiet")
+    parser.add_argument("--congestion", metavar="NAME[,NAME]",
+                        help="all of it with this congestion control of the kernel (reno, cubic, bbr), or once with each; "
+                        "without, the machine's")
     parser.add_argument("--json", metavar="FILE", help="all samples")
     parser.add_argument("--svg", metavar="FILE", help="the table as a picture")
     parser.add_argument("--markdown", action="store_true", help="the table as Markdown")
@@ -86,11 +91,31 @@ def parse(argv):
     unknown = set(options.scenario) - set(options.scenarios)
     if unknown:
         parser.error("no such scenario: " + " ".join(sorted(unknown)))
+    options.congestion = options.congestion.split(",") if options.congestion else [read_congestion()]
+    if len(options.congestion) > 1 and (options.json or options.svg):
+        parser.error("--json and --svg take one --congestion")
     options.rounds = options.rounds or (1 if options.quick else 3)
     options.seconds = options.seconds or (1.0 if options.quick else 3.0)
     options.tunnels = 1000 if options.quick else 3000
     options.many = min(3000 if options.quick else 9000, most_tunnels())
     return options
+
+
+def read_congestion():
+    with open(CONGESTION, encoding="ascii") as file:
+        return file.read().strip()
+
+
+def set_congestion(name):
+    """Connections that are made from now on have it, on both ends: the network is ours alone."""
+    if name == read_congestion():
+        return
+    try:
+        with open(CONGESTION, "w", encoding="ascii") as file:
+            file.write(name)
+    except OSError as error:
+        raise SystemExit(f"bench: no congestion control {name!r} here: {error.strerror}; "
+                         "`sysctl net.ipv4.tcp_available_congestion_control` names them, and root may take any") from error
 
 
 def most_tunnels():
@@ -216,6 +241,12 @@ class Run:
             yield [title, meaning.unit, f"{size} {word}", *cells]
 
 
+def library():
+    """What Sallyport is built with, as it says itself."""
+    said = subprocess.run([os.environ["SALLYPORT_BIN"], "version"], capture_output=True, text=True, check=True).stdout
+    return next(line for line in said.splitlines() if line.startswith("BoringSSL"))
+
+
 def about(options, run):
     with open("/proc/cpuinfo", encoding="utf-8") as file:
         models = [line.split(":", 1)[1].strip() for line in file if line.startswith("model name")]
@@ -224,6 +255,8 @@ def about(options, run):
         "cores": os.cpu_count(),
         "cpu": models[0] if models else "?",
         "kernel": platform.release(),
+        "congestion": read_congestion(),
+        "library": library(),
         "rounds": options.rounds,
         "seconds": options.seconds,
         "foreign_cores_median": foreign[len(foreign) // 2],
@@ -237,7 +270,7 @@ def finish(options, run, chosen):
     rows = list(run.results.rows(chosen, is_relative=options.inner or options.observed or options.keys or options.busy_poll or options.parents
                                     or options.parents_beside or options.http2))
     print(report.as_markdown(rows) if options.markdown else report.as_text(rows), end="")
-    print(f"\n{facts['cores']} cores, {facts['cpu']}, kernel {facts['kernel']}; "
+    print(f"\n{facts['cores']} cores, {facts['cpu']}, kernel {facts['kernel']}, {facts['congestion']}; {facts['library']}; "
           f"{facts['rounds']} rounds, {facts['seconds']} s a window; others used "
           f"{facts['foreign_cores_median']:.2f} cores (median; at most "
           f"{facts['foreign_cores_max']:.2f}) meanwhile")
@@ -267,6 +300,18 @@ def on_alarm(_number, _frame):
     raise Timeout("the whole run has taken too long")
 
 
+def measure(options, folder):
+    """All that was asked for, once; what could not be measured."""
+    run = Run(options, tempfile.mkdtemp(dir=folder))
+    os.chmod(run.folder, 0o755)
+    chosen = chosen_peers(options)
+    if options.growth:
+        print(report.as_text(run.growth(chosen)), end="")
+    else:
+        finish(options, run, run.table(chosen))
+    return run.results.problems
+
+
 def main(argv):
     """The command; 0, or 1 when something that was asked for could not be measured."""
     options = parse(argv)
@@ -277,13 +322,11 @@ def main(argv):
     folder = tempfile.mkdtemp(prefix="sallyport-bench.")
     os.chmod(folder, 0o755)
     try:
-        run = Run(options, folder)
-        chosen = chosen_peers(options)
-        if options.growth:
-            print(report.as_text(run.growth(chosen)), end="")
-        else:
-            finish(options, run, run.table(chosen))
-        return 1 if run.results.problems else 0
+        problems = 0
+        for name in options.congestion:
+            set_congestion(name)
+            problems += len(measure(options, folder))
+        return 1 if problems else 0
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
