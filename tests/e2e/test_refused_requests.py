@@ -164,11 +164,16 @@ def test_clients_that_leave_without_an_answer_are_counted_too(start, pki):
 
 @pytest.mark.protocols("h1", "h2")
 def test_an_answer_that_is_held_back_ends_with_the_proxy(start, pki):
-    proxy = start(client(**ALICE), limits={"refused_requests": "1/s"})
+    proxy = start(client(**ALICE), limits={"refused_requests": "1/s"}, control=CONTROL)
     requesters = [proxy.connect(leaf(pki)) for _ in range(5)]
     for requester in requesters:
         requester.send(connect_head(DENIED))
-    eventually(lambda: proxy.audit.records("decision"), "one with a record")
+
+    def are_all_judged():
+        waiting = Control(proxy).status()["requests"]["refuse"]
+        return waiting + len(proxy.audit.records("decision")) >= 5
+
+    eventually(are_all_judged, "one with a record, the others held back")
     proxy.stop()
     own = len(proxy.audit.records("decision"))
     assert own + counted(proxy) == 5
