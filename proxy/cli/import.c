@@ -14,6 +14,7 @@
 enum {
     FILE_MAX = 16 * 1024 * 1024, // bytes of a file
     ALL_MAX = 64 * 1024 * 1024,  // bytes of all of them
+    WHOM_CAP = 800,              // of the clients that a note is about
 };
 
 // opened is the files that have been read, and the pattern that was asked for last.
@@ -81,15 +82,29 @@ static void opened_deinit(struct opened *opened)
         globfree(&opened->found);
 }
 
+// format_whom writes the clients that a note is about; "" where it is about none.
+static void format_whom(const struct import_note *note, char out[WHOM_CAP])
+{
+    out[0] = '\0';
+    if (note->whom != NULL && note->whom_count > IMPORT_WHOM_MAX)
+        (void)snprintf(out, WHOM_CAP, "for %s and %zu more: ", note->whom,
+                       note->whom_count - IMPORT_WHOM_MAX);
+    else if (note->whom != NULL)
+        (void)snprintf(out, WHOM_CAP, "for %s: ", note->whom);
+}
+
 // print_notes writes the notes as FILE:LINE: TEXT.
 static void print_notes(const struct import_notes *notes, const char *path)
 {
     for (const struct import_note *note = notes->first; note != NULL; note = note->next) {
         const char *mark = note->weight == IMPORT_REMARK ? "note: " : "";
+        char whom[WHOM_CAP];
+        format_whom(note, whom);
         if (note->place.file == NULL)
-            cli_line("%s: %s%s", path, mark, note->text);
+            cli_line("%s: %s%s%s", path, mark, whom, note->text);
         else
-            cli_line("%s:%u: %s%s", note->place.file, (unsigned)note->place.line, mark, note->text);
+            cli_line("%s:%u: %s%s%s", note->place.file, (unsigned)note->place.line, mark, whom,
+                     note->text);
     }
     if (notes->dropped_count > 0)
         cli_line("%s: and %zu more", path, notes->dropped_count);
@@ -110,6 +125,8 @@ static int finish(const char *command, const char *path, const struct import_not
     const int status = cli_finish(command);
     if (status != CLI_OK)
         return status;
+    if (imported->clients == NULL)
+        cli_say(command, "no client is left: with this nobody may go anywhere");
     if (notes->left_out_count == 0)
         return CLI_OK;
     cli_say(command, "not everything was taken: %zu things to look at; `note:` needs nothing",

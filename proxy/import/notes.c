@@ -34,15 +34,38 @@ const char *import_copy(struct import_notes *notes, struct slice text)
     return copy == NULL ? "" : copy;
 }
 
-// is_there tells whether a note with this text stands at the place already.
-static bool is_there(const struct import_notes *notes, struct import_place place, const char *text)
+// find gives the note with this text at the place, if it is about clients, or about none; NULL where there is none.
+static struct import_note *find(const struct import_notes *notes, struct import_place place,
+                                const char *text, bool has_whom)
 {
-    for (const struct import_note *note = notes->first; note != NULL; note = note->next) {
-        if (note->place.line == place.line && note->place.file == place.file &&
-            strcmp(note->text, text) == 0)
-            return true;
+    struct import_note *note = notes->first;
+    while (note != NULL && (note->place.line != place.line || note->place.file != place.file ||
+                            (note->whom != NULL) != has_whom || strcmp(note->text, text) != 0))
+        note = note->next;
+    return note;
+}
+
+// add adds a note; NULL where there are too many, and without memory.
+static struct import_note *add(struct import_notes *notes, enum import_weight weight,
+                               struct import_place place, const char *text)
+{
+    notes->left_out_count += weight == IMPORT_LEFT_OUT;
+    if (notes->count >= IMPORT_NOTES_MAX) {
+        notes->dropped_count++;
+        return NULL;
     }
-    return false;
+    struct import_note *note = import_alloc(notes, 1, sizeof *note);
+    if (note == NULL)
+        return NULL;
+    *note = (struct import_note){
+        .weight = weight, .place = place, .text = import_copy(notes, slice_of_string(text))};
+    if (notes->last == NULL)
+        notes->first = note;
+    else
+        notes->last->next = note;
+    notes->last = note;
+    notes->count++;
+    return note;
 }
 
 void import_say(struct import_notes *notes, enum import_weight weight, struct import_place place,
@@ -53,21 +76,27 @@ void import_say(struct import_notes *notes, enum import_weight weight, struct im
     va_start(args, format);
     (void)vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    if (notes->count >= IMPORT_NOTES_MAX || is_there(notes, place, text)) {
-        notes->dropped_count += notes->count >= IMPORT_NOTES_MAX;
-        notes->left_out_count += weight == IMPORT_LEFT_OUT;
+    if (find(notes, place, text, false) == NULL)
+        (void)add(notes, weight, place, text);
+}
+
+void import_tell(struct import_notes *notes, struct import_place place, const char *whom,
+                 const char *text)
+{
+    char names[TEXT_MAX];
+    struct import_note *note = find(notes, place, text, true);
+    if (note == NULL) {
+        note = add(notes, IMPORT_LEFT_OUT, place, text);
+        if (note != NULL)
+            *note = (struct import_note){.weight = note->weight,
+                                         .place = place,
+                                         .text = note->text,
+                                         .whom = import_copy(notes, slice_of_string(whom)),
+                                         .whom_count = 1};
         return;
     }
-    struct import_note *note = import_alloc(notes, 1, sizeof *note);
-    notes->left_out_count += weight == IMPORT_LEFT_OUT;
-    if (note == NULL)
+    if (note->whom_count++ >= IMPORT_WHOM_MAX)
         return;
-    *note = (struct import_note){
-        .weight = weight, .place = place, .text = import_copy(notes, slice_of_string(text))};
-    if (notes->last == NULL)
-        notes->first = note;
-    else
-        notes->last->next = note;
-    notes->last = note;
-    notes->count++;
+    (void)snprintf(names, sizeof names, "%s, %s", note->whom, whom);
+    note->whom = import_copy(notes, slice_of_string(names));
 }

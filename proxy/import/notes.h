@@ -24,10 +24,15 @@ struct import_note {
     enum import_weight weight;
     struct import_place place;
     const char *text; // what, why, and what to write instead; arena
+    const char *whom; // the first clients that it is about, as a list; NULL: about no client; arena
+    size_t whom_count;
     struct import_note *next;
 };
 
-enum { IMPORT_NOTES_MAX = 2000 }; // further ones are counted, not kept
+enum {
+    IMPORT_NOTES_MAX = 2000, // further ones are counted, not kept
+    IMPORT_WHOM_MAX = 4,     // clients that a note names; further ones are counted
+};
 
 // import_notes is a list in the order of its making. A zeroed one with an arena is empty.
 struct import_notes {
@@ -36,13 +41,18 @@ struct import_notes {
     struct import_note *last;
     size_t count;          // kept
     size_t dropped_count;  // not kept
-    size_t left_out_count; // of IMPORT_LEFT_OUT, kept or not
+    size_t left_out_count; // of IMPORT_LEFT_OUT, kept or not, each once
     bool is_out_of_memory;
 };
 
 // import_say adds a note. One that is there already, at the same place and with the same text, is not added again.
 void import_say(struct import_notes *notes, enum import_weight weight, struct import_place place,
                 const char *format, ...) PRINTF_LIKE(4, 5);
+
+// import_tell adds a note that is left out for a client, `whom` as it is shown. Where the same is said for others at the same
+// place, the client is added to these.
+void import_tell(struct import_notes *notes, struct import_place place, const char *whom,
+                 const char *text);
 
 // import_alloc gives zeroed elements of the arena; NULL, and `is_out_of_memory`, without memory.
 void *import_alloc(struct import_notes *notes, size_t count, size_t size) MUST_USE;

@@ -8,7 +8,7 @@
 #include "proxy/import/squid_lines.h"
 #include "proxy/import/squid_ports.h"
 
-enum { CLASSES_MAX = 200, SIGNATURE_ACLS = 64 };
+enum { CLASSES_MAX = 200, SIGNATURE_ACLS = 64, NAME_SHOWN = 60 };
 
 #define DOMAIN "spiffe://sallyport.internal/"
 
@@ -207,12 +207,21 @@ static void say_sources(struct builder *builder, const struct imported_client *c
     }
 }
 
+// quoted writes a name as notes show it.
+static const char *quoted(struct builder *builder, struct slice name)
+{
+    char text[NAME_SHOWN + 3];
+    const struct slice first = slice_first(name, NAME_SHOWN);
+    (void)snprintf(text, sizeof text, "`%.*s`", (int)first.len, (const char *)first.data);
+    return import_copy(builder->config->notes, slice_of_string(text));
+}
+
 static void add_certified(struct builder *builder, const struct group *group)
 {
     const char *key = key_of(builder, group->acl->attribute);
-    const char *name = import_copy(builder->config->notes, group->acl->name);
-    struct squid_class clients = {
-        .identity = group->acl, .value = group->values->text, .name = name};
+    struct squid_class clients = {.identity = group->acl,
+                                  .value = group->values->text,
+                                  .whom = quoted(builder, group->acl->name)};
     if (!may_add(builder))
         return;
     choose_sources(builder, &clients);
@@ -232,7 +241,8 @@ static void add_machines(struct builder *builder, const struct squid_acl *source
     char uri[sizeof DOMAIN + IMPORTED_NAME_MAX];
     struct text text;
     const char *name = import_copy(builder->config->notes, source->name);
-    const struct squid_class clients = {.sources = &source->prefixes, .name = name};
+    const struct squid_class clients = {.sources = &source->prefixes,
+                                        .whom = quoted(builder, source->name)};
     if (source->prefixes.count == 0 || !may_add(builder))
         return;
     struct imported_client *client = add_client(builder, &clients, source->name, clients.sources);
@@ -281,7 +291,8 @@ static void add_clients(struct builder *builder)
         tried[tried_count++] = source;
         add_machines(builder, source);
     }
-    const struct squid_class everybody = {.name = "everybody"};
+    const struct squid_class everybody = {.whom = builder->class_count > 0 ? "everybody else"
+                                                                           : "everybody"};
     struct imported_client *client =
         has_everybody ? add_client(builder, &everybody, SLICE_LITERAL("everybody"), NULL) : NULL;
     if (client != NULL)

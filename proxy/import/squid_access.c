@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "auth/iprange.h"
+#include "proxy/import/squid_lines.h"
 
 enum { SHOWN = 60, TEXT_MAX = 600, WORK_LEAST = 2000 };
 
@@ -41,8 +42,9 @@ struct judgement {
     bool has_addresses;        // only these addresses are left
     struct import_hosts hosts;
     struct import_prefixes addresses;
-    struct imported_rule *denials; // in their order
-    bool has_ended;                // a line has decided about everything
+    struct imported_rule *denials;  // in their order
+    bool has_ended;                 // a line has decided about everything
+    const struct squid_access *end; // that line, where it decides less in Squid; else NULL
 };
 
 const struct squid_acl *squid_access_find(const struct squid_access *line, enum squid_acl_kind kind)
@@ -248,8 +250,7 @@ static PRINTF_LIKE(3, 4) void tell(const struct judgement *judgement,
     va_start(args, format);
     (void)vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    import_say(judgement->config->notes, IMPORT_LEFT_OUT, line->place, "for `%s`: %s",
-               judgement->clients->name, text);
+    import_tell(judgement->config->notes, line->place, judgement->clients->whom, text);
 }
 
 static struct imported_rule *add_rule(struct judgement *judgement, struct imported_rule **list,
@@ -390,6 +391,12 @@ static void write_allow(struct judgement *judgement, const struct squid_access *
     judgement->out->exact_count++;
 }
 
+// is_time: what it says is read by nobody here, though a rule can say it.
+static bool is_time(const struct squid_acl *acl)
+{
+    return squid_word_is(acl->type, "time");
+}
+
 static void judge_allow(struct judgement *judgement, const struct squid_access *line,
                         const struct squid_term *doubt)
 {
@@ -398,9 +405,11 @@ static void judge_allow(struct judgement *judgement, const struct squid_access *
         return;
     if (doubt != NULL) {
         judgement->out->narrowed_count++;
-        tell(judgement, line, "left out: whether `%.*s` (%.*s) fits cannot be told by a rule here",
-             shown(doubt->acl->name), (const char *)doubt->acl->name.data, shown(doubt->acl->type),
-             (const char *)doubt->acl->type.data);
+        tell(judgement, line, "left out: whether `%.*s` (%.*s) fits %s", shown(doubt->acl->name),
+             (const char *)doubt->acl->name.data, shown(doubt->acl->type),
+             (const char *)doubt->acl->type.data,
+             is_time(doubt->acl) ? "is not read here: write the rule with `hours` and a time zone"
+                                 : "cannot be told by a rule here");
         return;
     }
     gather(judgement->config->notes, line, &targets);
@@ -510,10 +519,12 @@ static bool doubt_denial(struct judgement *judgement, const struct squid_access 
     }
     tell(
         judgement, line,
-        "denies as if `%.*s` (%.*s) always fitted, because no rule here can say it. If that is too much, remove the line from a "
+        "denies as if `%.*s` (%.*s) always fitted, because %s. If that is too much, remove the line from a "
         "copy of the file once you know what takes its place",
         shown(doubt->acl->name), (const char *)doubt->acl->name.data, shown(doubt->acl->type),
-        (const char *)doubt->acl->type.data);
+        (const char *)doubt->acl->type.data,
+        is_time(doubt->acl) ? "times are not read here, which `hours` of a rule can say"
+                            : "no rule here can say it");
     return false;
 }
 
@@ -529,6 +540,7 @@ static void judge_deny(struct judgement *judgement, const struct squid_access *l
         tell(judgement, line, "denies everything that no line before it allows: %s",
              "a list in it is not understood, or there are more lists than a rule says");
         judgement->has_ended = true;
+        judgement->end = line;
         return;
     }
     if (targets.has_narrow_negation) {
@@ -542,6 +554,8 @@ static void judge_deny(struct judgement *judgement, const struct squid_access *l
         deny_ports(judgement, line, &targets);
     else
         write_denial(judgement, line, &targets);
+    if (judgement->has_ended && (doubt != NULL || targets.has_narrow_negation))
+        judgement->end = line;
 }
 
 // is_closed_anyway tells whether no name reaches any of these addresses: special ranges need a rule that names them.
@@ -618,31 +632,59 @@ static void keep_denials(struct judgement *judgement)
     }
 }
 
+static void judge_one(struct judgement *judgement, const struct squid_access *line)
+{
+    const struct squid_term *doubt = NULL;
+    const enum truth truth = judge_line(judgement->clients, line, &doubt);
+    if (truth == TRUTH_NO && doubt != NULL)
+        tell(
+            judgement, line, "%s",
+            line->is_allow
+                ? "left out: it allows no CONNECT, and a rule here cannot allow plain requests alone"
+                : "not denied apart: plain http:// requests go where tunnels may go, and reach nothing else");
+    if (truth == TRUTH_NO)
+        return;
+    if (line->is_allow)
+        judge_allow(judgement, line, doubt);
+    else
+        judge_deny(judgement, line, doubt);
+}
+
+// say_lost says that a line allows nothing, because one before it denies all here, but not in Squid. It tells whether others
+// after it can be lost, too.
+static bool say_lost(struct judgement *judgement, const struct squid_access *line)
+{
+    const struct squid_term *doubt = NULL;
+    const struct squid_term *term = line->terms;
+    const enum truth truth = judge_line(judgement->clients, line, &doubt);
+    while (term != NULL && !is_about_target(term->acl))
+        term = term->next;
+    if (!line->is_allow)
+        return truth != TRUTH_YES || term != NULL;
+    if (truth == TRUTH_NO || (doubt != NULL && is_elsewhere(judgement->clients, doubt)))
+        return true;
+    judgement->out->narrowed_count++;
+    tell(judgement, line, "left out: %s:%u, before it, denies everything here",
+         judgement->end->place.file, (unsigned)judgement->end->place.line);
+    return true;
+}
+
 void squid_access_judge(struct squid_config *config, const struct squid_class *clients,
                         struct squid_rules *out)
 {
     struct judgement judgement = {.config = config, .clients = clients, .out = out};
     *out = (struct squid_rules){0};
     import_ports_fill(&judgement.ports);
-    for (const struct squid_access *line = config->first; line != NULL && !judgement.has_ended;
+    bool goes_on = true;
+    for (const struct squid_access *line = config->first; line != NULL && goes_on;
          line = line->next) {
-        const struct squid_term *doubt = NULL;
         const int64_t hosts = (int64_t)judgement.hosts.count + 1;
         if (!spend(config, WORK_LEAST * hosts))
             return;
-        const enum truth truth = judge_line(clients, line, &doubt);
-        if (truth == TRUTH_NO && doubt != NULL)
-            tell(
-                &judgement, line, "%s",
-                line->is_allow
-                    ? "left out: it allows no CONNECT, and a rule here cannot allow plain requests alone"
-                    : "not denied apart: plain http:// requests go where tunnels may go, and reach nothing else");
-        if (truth == TRUTH_NO)
-            continue;
-        if (line->is_allow)
-            judge_allow(&judgement, line, doubt);
+        if (!judgement.has_ended)
+            judge_one(&judgement, line);
         else
-            judge_deny(&judgement, line, doubt);
+            goes_on = judgement.end != NULL && !clients->is_quiet && say_lost(&judgement, line);
     }
     keep_denials(&judgement);
 }

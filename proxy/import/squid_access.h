@@ -15,7 +15,7 @@ struct squid_class {
     const struct squid_acl *identity;      // user_cert; NULL: nothing is known of the certificate
     struct slice value;                    // of its attribute
     const struct import_prefixes *sources; // where they come from; NULL: anywhere
-    const char *name;                      // for notes
+    const char *whom;                      // for notes: the client, as it is shown
     bool is_quiet;                         // adds no notes
 };
 

@@ -260,7 +260,8 @@ bool squid_acl_take(struct squid_acls *acls, struct squid_acl *acl, struct impor
 {
     if (acls->value_count++ >= SQUID_VALUES_MAX)
         return false;
-    if (acl->kind != SQUID_ACL_NEVER && is_flag(acl, notes, place, value))
+    if (acl->kind != SQUID_ACL_NEVER && acl->kind != SQUID_ACL_OTHER &&
+        is_flag(acl, notes, place, value))
         return true;
     switch (acl->kind) {
     case SQUID_ACL_SRC:

@@ -99,7 +99,7 @@ def test_what_squid_would_not_start_with_is_not_imported(gate, text, words):
 def test_nothing_open_becomes_open(gate):
     (gate / "open.conf").write_text("http_access allow all\n")
     status, text, said = imported(gate, "squid", "open.conf")
-    assert status == 1 and "left out: it allows every target" in said
+    assert status == 1 and "left out: it allows every target" in said and "no client is left" in said
     assert "clients:\n  - name" not in text
     status, said = checked(gate, text)
     assert status == 0 and "every request will be denied" in said, said

@@ -55,8 +55,9 @@ char *notes_text(const struct import_notes *notes)
     ASSERT(data != NULL);
     text_init(&text, data, TEXT_CAP);
     for (const struct import_note *note = notes->first; note != NULL; note = note->next)
-        text_append_format(&text, "%s:%u: %s%s\n", note->place.file == NULL ? "" : note->place.file,
-                           (unsigned)note->place.line,
-                           note->weight == IMPORT_REMARK ? "note: " : "", note->text);
+        text_append_format(
+            &text, "%s:%u: %s%s%s%s\n", note->place.file == NULL ? "" : note->place.file,
+            (unsigned)note->place.line, note->weight == IMPORT_REMARK ? "note: " : "",
+            note->whom == NULL ? "" : note->whom, note->whom == NULL ? "" : ": ", note->text);
     return data;
 }
