@@ -25,7 +25,7 @@ PACKAGES_TEST=(
     libcmocka-dev python3-pytest python3-requests python3-cryptography python3-openssl python3-h2
     git iproute2 binutils libnss3-tools nodejs nginx-light libnginx-mod-stream haproxy apache2-bin
     rsyslog tzdata mandoc zsh fish python3-pexpect bubblewrap
-    python3-yaml python3-jsonschema redis-server openssh-client
+    python3-yaml python3-jsonschema redis-server nftables openssh-client
 )
 # What the tests with real client programs need beside that (tools/test --clients).
 PACKAGES_CLIENTS=(wget python3-scrapy python3-pip openjdk-17-jdk-headless python3-aiohttp

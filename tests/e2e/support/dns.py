@@ -137,6 +137,7 @@ class DnsServer:
         self._replies = {}
         self._changed = threading.Condition()
         self._held = []
+        self.address = address
         self._udp, self._tcp = bind_both(address, port)
         self.port = self._udp.getsockname()[1]
         self._is_stopped = False
@@ -145,7 +146,7 @@ class DnsServer:
 
     @property
     def endpoint(self):
-        return f"127.0.0.1:{self.port}"
+        return f"{self.address}:{self.port}"
 
     def reply(self, name, **options):
         """Gives `name` a Reply with these options; `*.name` all names below it."""

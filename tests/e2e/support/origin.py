@@ -48,6 +48,7 @@ class Origin:
         self._open = set()
         self.accepted = 0
         self.finished = 0
+        self.peak = 0  # connections at a time
         self.failures = []
         self._changed = threading.Condition()
         threading.Thread(target=self._accept, daemon=True).start()
@@ -83,6 +84,7 @@ class Origin:
                 return
             with self._changed:
                 self.accepted += 1
+                self.peak = max(self.peak, self.live)
                 self._open.add(conn)
                 self._changed.notify_all()
             threading.Thread(target=self._run, args=(conn,), daemon=True).start()

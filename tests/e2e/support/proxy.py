@@ -106,13 +106,89 @@ def _prepare(limits, sockets, before):
         before()
 
 
-class Proxy:
+class Door:
+    """Where clients come in: an address by each name, and the certificates by which both sides know each other."""
+
+    protocol = "h1"  # what clients speak; the fixture `protocol` sets it for a test
+
+    def __init__(self, pki, addresses=None):
+        self.pki = pki
+        self.addresses = addresses or {}
+        self._clients = []
+        self._contexts = {}
+
+    @property
+    def address(self):
+        return next(iter(self.addresses.values()))
+
+    def context(self, identity, **options):
+        key = (identity, tuple(sorted((name, str(value)) for name, value in options.items())))
+        if key not in self._contexts:
+            self._contexts[key] = client_context(self.pki.server_ca.path, identity, **options)
+        return self._contexts[key]
+
+    def dial(
+        self,
+        identity="worker",
+        listener=None,
+        source=None,
+        server_name="proxy.test",
+        session=None,
+        protocol=None,
+        **options,
+    ):
+        """A client connected by TCP, its handshake not begun. `identity` None: no certificate;
+        `session`: one that it offers to resume, of a client with the same identity and options; `protocol`: that of the
+        test where it is None. With `alpn` among the options it is a wire.Client, whatever the protocol."""
+        speaks_http2 = (protocol or self.protocol) == "h2" and "alpn" not in options
+        if speaks_http2:
+            options["alpn"] = ("h2",)
+        identity = self.pki.worker if identity == "worker" else identity
+        address = self.addresses[listener] if listener else self.address
+        context = self.context(identity, has_name=bool(server_name), **options)
+        client = Client(address, context, server_name, source, session)
+        if speaks_http2:
+            client = Http2Client(client)
+        self._clients.append(client)
+        return client
+
+    def forget(self, client):
+        """Of one that is closed."""
+        self._clients.remove(client)
+
+    def connect(self, identity="worker", **options):
+        """A client with its handshake done."""
+        return self.dial(identity, **options).handshake()
+
+    def ask(self, target, identity="worker", **options):
+        """The answer to one CONNECT on a connection of its own, which is then closed."""
+        client = self.connect(identity, **options)
+        answer = client.ask(target)
+        client.close()
+        return answer
+
+    def send_head(self, head, identity="worker"):
+        """The answer to exactly these bytes, and what came after it."""
+        client = self.connect(identity)
+        client.send(head)
+        answer = client.read_answer()
+        return answer, client.read_to_end()
+
+    def tunnel(self, target, identity="worker", **options):
+        client = self.connect(identity, **options)
+        client.id = client.tunnel(target).id
+        return client
+
+    def close_clients(self):
+        while self._clients:
+            self._clients.pop().close()
+
+
+class Proxy(Door):
     """`sallyport serve` with one configuration in `folder`.
 
     `process` is the keeper, to which signals go; `pid` the number of the process that serves.
     """
-
-    protocol = "h1"  # what clients speak; the fixture `protocol` sets it for a test
 
     def __init__(
         self,
@@ -129,16 +205,13 @@ class Proxy:
         sockets=(),  # that a service manager has opened: they are descriptors 3 and following
         before=None,  # called in the new process, last of all
     ):
+        super().__init__(pki)
         self.folder = folder
-        self.pki = pki
         self.config = config
         self.config_path = folder / "sallyport.yaml"
         configs.write_config(self.config_path, config)
         self.audit = AuditLog(folder / config["audit"]["file"])
         self.workers = config["workers"]
-        self.addresses = {}
-        self._clients = []
-        self._contexts = {}
         self._is_checked = False
         self._pid = None
         self.reloads = 0
@@ -185,10 +258,6 @@ class Proxy:
             self.addresses[name] = (host.strip("[]"), int(port))
         return self
 
-    @property
-    def address(self):
-        return next(iter(self.addresses.values()))
-
     def send_signal(self, number):
         self.process.send_signal(number)
 
@@ -217,8 +286,7 @@ class Proxy:
         if self._is_checked:
             return
         self._is_checked = True
-        for client in self._clients:
-            client.close()
+        self.close_clients()
         if self.process.poll() is None:
             self.send_signal(number)
         try:
@@ -299,66 +367,6 @@ class Proxy:
 
     def cpu_seconds(self):
         return cpu_seconds(self.pid)
-
-    # -- clients ------------------------------------------------------------------------------
-
-    def context(self, identity, **options):
-        key = (identity, tuple(sorted((name, str(value)) for name, value in options.items())))
-        if key not in self._contexts:
-            self._contexts[key] = client_context(self.pki.server_ca.path, identity, **options)
-        return self._contexts[key]
-
-    def dial(
-        self,
-        identity="worker",
-        listener=None,
-        source=None,
-        server_name="proxy.test",
-        session=None,
-        protocol=None,
-        **options,
-    ):
-        """A client connected by TCP, its handshake not begun. `identity` None: no certificate;
-        `session`: one that it offers to resume, of a client with the same identity and options; `protocol`: that of the
-        test where it is None. With `alpn` among the options it is a wire.Client, whatever the protocol."""
-        speaks_http2 = (protocol or self.protocol) == "h2" and "alpn" not in options
-        if speaks_http2:
-            options["alpn"] = ("h2",)
-        identity = self.pki.worker if identity == "worker" else identity
-        address = self.addresses[listener] if listener else self.address
-        context = self.context(identity, has_name=bool(server_name), **options)
-        client = Client(address, context, server_name, source, session)
-        if speaks_http2:
-            client = Http2Client(client)
-        self._clients.append(client)
-        return client
-
-    def forget(self, client):
-        """Of one that is closed."""
-        self._clients.remove(client)
-
-    def connect(self, identity="worker", **options):
-        """A client with its handshake done."""
-        return self.dial(identity, **options).handshake()
-
-    def ask(self, target, identity="worker", **options):
-        """The answer to one CONNECT on a connection of its own, which is then closed."""
-        client = self.connect(identity, **options)
-        answer = client.ask(target)
-        client.close()
-        return answer
-
-    def send_head(self, head, identity="worker"):
-        """The answer to exactly these bytes, and what came after it."""
-        client = self.connect(identity)
-        client.send(head)
-        answer = client.read_answer()
-        return answer, client.read_to_end()
-
-    def tunnel(self, target, identity="worker", **options):
-        client = self.connect(identity, **options)
-        client.id = client.tunnel(target).id
-        return client
 
     # -- records ------------------------------------------------------------------------------
 

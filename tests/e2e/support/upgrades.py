@@ -40,7 +40,11 @@ def listens(pid):
     """Whether a process has a listening socket open."""
     listening = set()
     for table in ("tcp", "tcp6"):
-        with open(f"/proc/net/{table}", encoding="ascii") as file:
+        try:
+            file = open(f"/proc/{pid}/net/{table}", encoding="ascii")  # of its own network
+        except OSError:  # it has ended
+            return False
+        with file:
             file.readline()
             for line in file:
                 row = line.split()
@@ -142,6 +146,7 @@ class Knocking:
         self.proxy = proxy
         self.target = target
         self.served = 0
+        self.ids = []  # of their tunnels
         self.problems = []
         self._must_stop = threading.Event()
         self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(count)]
@@ -165,6 +170,7 @@ class Knocking:
                 client.echo(b"knock")
                 client.close()
                 self.proxy.forget(client)
+                self.ids.append(client.id)
                 self.served += 1
             except Exception as problem:  # every one counts
                 self.problems.append(repr(problem))
