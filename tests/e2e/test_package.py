@@ -161,6 +161,43 @@ def test_the_timer_renews_the_list_that_the_configuration_names(installed):
     assert not (installed.etc / "ca" / "ca.crl").exists()
 
 
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory):
+    """The pages as the package has them, and what they name."""
+    folder = tmp_path_factory.mktemp("pages")
+    subprocess.run([DELIVER / "pages", ROOT, folder / "all"], check=True)
+    subprocess.run([DELIVER / "pages", ROOT, folder / "some", "docs/SIDECAR.md", "docs/DOCTOR.md", "docs/CLIENTS.md"], check=True)
+    return folder
+
+
+@pytest.mark.parametrize("name", ["all", "some"])
+def test_every_link_on_a_packaged_page_leads_to_a_file_of_the_package(pages, name):
+    links = 0
+    for page in (pages / name).rglob("*.md"):
+        for target in re.findall(r"\]\(([^()\s#:]+)(?:#[^()\s]*)?\)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), (page, target)
+            links += 1
+    assert links > (100 if name == "all" else 2)
+
+
+@pytest.mark.parametrize("page", ["OPERATIONS", "KUBERNETES"])
+def test_what_operators_are_sent_to_is_in_the_package(pages, page):
+    text = (ROOT / f"docs/{page}.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"tools/deliver/[\w/.-]*\w", text))
+    assert len(named) >= 4
+    for path in named:
+        there, here = pages / "all" / path, ROOT / path
+        assert there.exists() and os.access(there, os.X_OK) == os.access(here, os.X_OK), path
+
+
+def test_the_packaged_renderer_renders_and_leaves_nothing_behind(pages):
+    deliver = pages / "all/tools/deliver"
+    before = sorted(deliver.rglob("*"))
+    said = subprocess.run([deliver / "kubernetes/render", deliver / "kubernetes/charts/sallyport"], check=True, capture_output=True, text=True)
+    assert "kind: Deployment" in said.stdout
+    assert sorted(deliver.rglob("*")) == before
+
+
 def test_an_installation_that_had_no_list_gets_one_and_its_timer_knows_it(installed):
     (installed.etc / "clients-ca.crl").unlink()
     (installed.etc / "ca" / "renew.conf").write_text('RENEW_OPTIONS="--out /etc/sallyport"\n')
