@@ -8,13 +8,14 @@ import shutil
 import ssl
 import subprocess
 import threading
+from fnmatch import fnmatch
 from types import SimpleNamespace
 
 import pytest
 
 from support.audit import AuditLog
 from support.flights import EVIL, hello
-from support.pages import PAGES, blocks
+from support.pages import PAGES, ROOT, blocks
 from support.proxy import BINARY, Lines
 from support.scale import PATIENCE, eventually
 from support.web import clean_environment
@@ -75,7 +76,13 @@ EXPORT = re.compile(r'^ *export PATH=.*\n', re.M)
 
 @pytest.fixture
 def shell(tmp_path):
-    return Shell(tmp_path)
+    """What the commands of a page leave in the clone, keys of CAs among it, no commit may take up."""
+    yield Shell(tmp_path)
+    patterns = [line for line in (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines() if line.startswith("/")]
+    of_tests = {"left", "early"}
+    for path in tmp_path.iterdir():
+        name = f"/{path.name}/" if path.is_dir() else f"/{path.name}"
+        assert path.name in of_tests or any(fnmatch(name.rstrip("/"), line.rstrip("/")) for line in patterns), name
 
 
 @pytest.fixture
@@ -355,6 +362,8 @@ def test_the_chain_of_three_works_as_its_page_says(shell):
     *before, serve, ask, records, refuse, revoke = blocks(CHAIN)
     shell.beginning = EXPORT.search(before[0]).group()
     said = [shell.good(block) for block in before]
+    checked = [shell.good(f"sallyport check -c chain/{name}.yaml") for name in ("first", "second", "last")]
+    assert "trust domain" not in "".join(checked), checked
     assert "edge       edges, which speaks for clients of the profile staff" in said[-1], said
     assert "answer     allow: rule reader.allow[0]" in said[-1], said
     with contextlib.ExitStack() as stack:
@@ -374,6 +383,9 @@ def test_the_chain_of_three_works_as_its_page_says(shell):
         assert "who        " not in told and "edge       edges" in told, told
         said = shell.run(refuse)[1]
         assert "response 403" in said and "no_rule" in said, said
+        [members] = re.findall(r"^< Proxy-Status: (.*)$", said, re.M | re.I)
+        reasons = re.findall(r'(?:^|, )sallyport; [^,]*details="([a-z_]+)', members)
+        assert reasons == ["no_rule", "parent_refused", "parent_refused"], members
         shell.good(revoke)
         last = AuditLog(shell.folder / "chain" / "last.jsonl")
 
