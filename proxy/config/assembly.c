@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proxy/config/denials.h"
 #include "proxy/config/finishing.h"
 #include "proxy/config/holdings.h"
 #include "proxy/config/rivals.h"
@@ -429,6 +430,7 @@ static enum err keep_part(const struct member *member, struct arena *arena,
     const char *text = arena_copy_string(arena, chosen->text);
     out->text = slice_of(text, text == NULL ? 0 : chosen->text.len);
     out->is_bare = chosen == &member->own.reading;
+    out->has_denied_lists = denials_have_lists(yaml_document_root(chosen->document));
     out->client_count = chosen->part.client_count;
     return text == NULL ? ERR_MEMORY : ERR_OK;
 }

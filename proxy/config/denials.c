@@ -21,10 +21,21 @@ static bool has_file(const struct node *node)
     return has;
 }
 
+bool denials_have_lists(const struct node *root)
+{
+    const struct node *clients = node_get(root, "clients");
+    bool has = has_file(node_get(root, "deny"));
+    for (const struct node *client = clients == NULL ? NULL : clients->child;
+         client != NULL && !has; client = client->next)
+        has = has_file(node_get(client, "deny"));
+    return has;
+}
+
 // source is one file of the configuration in force.
 struct source {
-    const struct node *root;
-    struct yaml_document *document; // owned; NULL: of the main file
+    const struct node *root;        // NULL: nothing in it is read again
+    size_t client_count;            // that are in force
+    struct yaml_document *document; // owned; NULL: of the main file, or not read again
     struct sets sets;
     struct client_file *file; // with its further rules, once it is needed
     bool is_gone;             // it is an included file that is not there any more
@@ -52,16 +63,31 @@ static void sources_deinit(struct sources *sources)
     free(sources->items);
 }
 
-// open_included reads what is in force of an included file, and notes one that is gone.
+// open_included notes an included file that is gone, and reads what is in force of one that has lists: others may be large.
 static enum err open_included(struct reader *reader, const struct included_part *part,
                               struct source *out)
 {
-    TRY(yaml_document_parse(part->text, part->path, reader->diagnostics, &out->document));
-    out->root = yaml_document_root(out->document);
+    out->client_count = part->client_count;
     out->is_gone = is_gone(part->path);
     if (out->is_gone)
         reader_note_file(reader, part->path, (struct slice){0});
+    if (out->is_gone || !part->has_denied_lists)
+        return ERR_OK;
+    TRY(yaml_document_parse(part->text, part->path, reader->diagnostics, &out->document));
+    out->root = yaml_document_root(out->document);
     return ERR_OK;
+}
+
+// takes tells whether a file has something to take away: a `deny` with a list from a file, or all of its clients.
+static bool takes(const struct source *source)
+{
+    return source->is_gone || denials_have_lists(source->root);
+}
+
+// included_clients counts the clients of an included file that are in force.
+static size_t included_clients(const struct included_part *part)
+{
+    return part->text.data == NULL ? 0 : part->client_count;
 }
 
 static enum err sources_open(struct reader *reader, const struct snapshot *current,
@@ -75,7 +101,11 @@ static enum err sources_open(struct reader *reader, const struct snapshot *curre
         out->count = 0;
         return ERR_MEMORY;
     }
-    out->items[0] = (struct source){.root = root};
+    const struct policy *policy = (current->base == NULL ? current : current->base)->policy;
+    size_t count = policy->client_count;
+    for (size_t i = 0; i < current->included.count; i++)
+        count -= included_clients(&current->included.items[i]);
+    out->items[0] = (struct source){.root = root, .client_count = count};
     for (size_t i = 0; i < current->included.count; i++) {
         const struct included_part *part = &current->included.items[i];
         // It was good once, so that nothing else than memory can be missing.
@@ -84,17 +114,6 @@ static enum err sources_open(struct reader *reader, const struct snapshot *curre
             return ERR_MEMORY;
     }
     return ERR_OK;
-}
-
-// takes tells whether a file has something to take away: a `deny` with a list from a file, or all of its clients.
-static bool takes(const struct source *source)
-{
-    const struct node *clients = node_get(source->root, "clients");
-    bool has = source->is_gone || has_file(node_get(source->root, "deny"));
-    for (const struct node *client = clients == NULL ? NULL : clients->child;
-         client != NULL && !has; client = client->next)
-        has = has_file(node_get(client, "deny"));
-    return has;
 }
 
 // further is where rules are read once more.
@@ -166,10 +185,12 @@ static bool fill(struct further *further, struct sources *sources, const struct 
         struct source *source = &sources->items[s];
         const struct node *clients = node_get(source->root, "clients");
         const struct node *node = clients == NULL ? NULL : clients->child;
-        for (; node != NULL && count < in_force->client_count; node = node->next, count++) {
+        for (size_t left = source->client_count; left > 0 && count < in_force->client_count;
+             left--, count++) {
             copies[count] = in_force->clients[count];
             if (!client_read_again(further, source, s == 0, node, &copies[count]))
                 return false;
+            node = node == NULL ? NULL : node->next;
         }
     }
     policy->clients = copies;

@@ -7,6 +7,9 @@
 #include "proxy/config/reader.h"
 #include "proxy/config/snapshot.h"
 
+// denials_have_lists tells whether a `deny` of the file with this root (NULL: of none) could use a list file.
+bool denials_have_lists(const struct node *root);
+
 // denials_read reads the lists of every `deny` in `root`, the configuration in force of `current`, once more.
 // `*out` has one reference; NULL when no `deny` uses a list file and no included file is gone. A list file that is no good,
 // or empty where it may not be, says what it said when it was good last since `current` came into force. ERR_MEMORY.

@@ -26,6 +26,7 @@ struct included_part {
     struct slice text;     // in force; `data` NULL: none, or it is not known
     bool is_bare;          // `text` is what it holds, and not what it said
     struct slice holdings; // what it holds (holdings.h); `data` NULL: nothing
+    bool has_denied_lists; // a `deny` in `text` could use a list file
     size_t client_count;
 };
 

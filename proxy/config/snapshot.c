@@ -93,29 +93,54 @@ void snapshot_unref(struct snapshot *snapshot)
     free(snapshot);
 }
 
+// revise puts what is not the base's into a revision.
+static void revise(struct snapshot *revision, struct snapshot *base, struct blocklist *blocks,
+                   struct taking *taking)
+{
+    revision->base = base;
+    revision->blocks = blocks;
+    revision->taking = taking;
+    if (taking == NULL)
+        return;
+    revision->trusts = taking->trusts;
+    revision->listeners = taking->listeners;
+    if (taking->denials != NULL)
+        revision->policy = taking->denials->policy;
+}
+
+// copy_rest copies everything but the count of references.
+static void copy_rest(const struct snapshot *from, struct snapshot *to)
+{
+    const size_t after_refs = offsetof(struct snapshot, base);
+    const struct slice rest =
+        slice_of((const uint8_t *)from + after_refs, sizeof *from - after_refs);
+    (void)bytes_copy((uint8_t *)to + after_refs, rest.len, rest);
+}
+
 enum err snapshot_revise(struct snapshot *snapshot, struct blocklist *blocks, struct taking *taking,
                          struct snapshot **out)
 {
-    const size_t after_refs = offsetof(struct snapshot, base);
     struct snapshot *revision = calloc(1, sizeof *revision);
     *out = NULL;
     if (revision == NULL)
         return ERR_MEMORY;
-    const struct slice rest =
-        slice_of((const uint8_t *)snapshot + after_refs, sizeof *snapshot - after_refs);
-    (void)bytes_copy((uint8_t *)revision + after_refs, rest.len, rest);
+    copy_rest(snapshot, revision);
     atomic_init(&revision->refs, 1);
-    revision->base = snapshot_ref(snapshot->base == NULL ? snapshot : snapshot->base);
-    revision->blocks = blocklist_ref(blocks);
-    revision->taking = taking_ref(taking);
-    if (taking != NULL) {
-        revision->trusts = taking->trusts;
-        revision->listeners = taking->listeners;
-        if (taking->denials != NULL)
-            revision->policy = taking->denials->policy;
-    }
+    revise(revision, snapshot_ref(snapshot->base == NULL ? snapshot : snapshot->base),
+           blocklist_ref(blocks), taking_ref(taking));
     *out = revision;
     return ERR_OK;
+}
+
+void snapshot_renew(struct snapshot *revision)
+{
+    struct snapshot *base = revision->base;
+    struct blocklist *blocks = revision->blocks;
+    struct taking *taking = revision->taking;
+    copy_rest(base, revision);
+    revise(revision, base, blocks, taking);
+    revision->policy->own = base->policy->own;
+    revision->policy->own_count = base->policy->own_count;
 }
 
 enum err snapshot_set_own_endpoints(struct snapshot *snapshot, const struct endpoint *endpoints,

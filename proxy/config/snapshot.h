@@ -213,6 +213,10 @@ void snapshot_warn_of_lists(const struct snapshot *next, const struct snapshot *
 enum err snapshot_revise(struct snapshot *snapshot, struct blocklist *blocks, struct taking *taking,
                          struct snapshot **out) MUST_USE;
 
+// snapshot_renew has a revision that nobody else has seen yet say what its base says by now, and know where the proxy listens,
+// but for what it revises.
+void snapshot_renew(struct snapshot *revision);
+
 // snapshot_ref takes another reference and returns its argument. Any thread.
 struct snapshot *snapshot_ref(struct snapshot *snapshot);
 

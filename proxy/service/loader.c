@@ -67,15 +67,30 @@ bool loader_start(struct loader *loader, struct snapshot *current, enum loader_s
     loader->snapshot = NULL;
     loader->taking = NULL;
     loader->is_put_off = false;
+    loader->error = ERR_MEMORY;
     diagnostics_init(&loader->diagnostics);
-    if (pthread_create(&loader->thread, NULL, run, loader) == 0)
-        return true;
-    snapshot_unref(current);
-    return false;
+    loader->is_running = pthread_create(&loader->thread, NULL, run, loader) == 0;
+    if (!loader->is_running)
+        snapshot_unref(current);
+    return loader->is_running;
 }
 
 void loader_join(struct loader *loader)
 {
+    if (!loader->is_running)
+        return;
     (void)pthread_join(loader->thread, NULL);
+    loader->is_running = false;
     snapshot_unref(loader->current);
+}
+
+void loader_clear(struct loader *loader)
+{
+    loader_join(loader);
+    snapshot_unref(loader->snapshot);
+    taking_unref(loader->taking);
+    diagnostics_deinit(&loader->diagnostics);
+    loader->snapshot = NULL;
+    loader->taking = NULL;
+    loader->error = ERR_OK;
 }

@@ -25,15 +25,19 @@ struct loader {
     struct diagnostics diagnostics;
     struct snapshot *snapshot; // ref; of LOADER_ALL and LOADER_FILES
     struct taking *taking;     // ref; of the others; NULL: nothing has changed
+    bool is_running;
     pthread_t thread;
     struct snapshot *current; // ref
     enum loader_scope scope;
 };
 
 // loader_start begins to load what comes after `current`, of which it takes a reference of its own. False when there is
-// no thread; then loader_join must not follow.
+// no thread: nothing was loaded, and the error is ERR_MEMORY.
 bool loader_start(struct loader *loader, struct snapshot *current,
                   enum loader_scope scope) MUST_USE;
 
-// loader_join waits for the end. The references and the diagnostics are the caller's then.
+// loader_join waits for the end, if it runs. The references and the diagnostics are the caller's then.
 void loader_join(struct loader *loader);
+
+// loader_clear joins it, and gives back whatever it has loaded that nobody has taken.
+void loader_clear(struct loader *loader);

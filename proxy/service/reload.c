@@ -3,7 +3,7 @@
 // A reload builds a whole new snapshot on a thread of its own. Only when all of it is good, its new sockets are open
 // and its audit log too, does each worker get it. Until then nothing has changed. Blocks make a revision: the snapshot in
 // force with another list, handed over in the same way. So does what takes trust away, which is read by itself when a
-// reload is refused. The order of all this, and what is tried again, is the rollout's.
+// reload is refused, and beside one that takes long. The order of all this, and what is tried again, is the rollout's.
 #include "proxy/service/reload.h"
 
 #include <inttypes.h>
@@ -90,31 +90,24 @@ static void miss_taking(const struct service *service)
                   "denied since is in force; it is tried twice a second");
 }
 
-// begin_load has the loader read what the rollout has decided on.
-static void begin_load(struct service *service)
+// begin_reload has the loader read what the rollout has decided on.
+static void begin_reload(struct service *service)
 {
     struct rollout *rollout = &service->rollout;
-    const bool is_reload = (rollout->scope & ROLLOUT_RELOADS) != 0;
-    if (is_reload && service->stopping_at_s != 0) {
+    if (service->stopping_at_s != 0) {
         rollout_not_loaded(rollout);
         return;
     }
-    if (is_reload) {
-        service->reloads.begun++;
-        // Of an old process the service manager hears nothing.
-        service->reloads.is_told =
-            rollout->scope == LOADER_ALL && service->succession.retirement == NULL;
-        if (service->reloads.is_told)
-            keeper_link_notify_reloading(&service->keeper);
-    }
+    service->reloads.begun++;
+    // Of an old process the service manager hears nothing.
+    service->reloads.is_told =
+        rollout->scope == LOADER_ALL && service->succession.retirement == NULL;
+    if (service->reloads.is_told)
+        keeper_link_notify_reloading(&service->keeper);
     service->loader.is_patient = rollout->is_patient;
     if (loader_start(&service->loader, service->snapshot, rollout->scope))
         return;
-    if (!is_reload)
-        miss_taking(service);
     rollout_not_loaded(rollout);
-    if (!is_reload)
-        return;
     struct diagnostics none;
     diagnostics_init(&none);
     keep_outcome(service, false, true, &none);
@@ -122,6 +115,25 @@ static void begin_load(struct service *service)
                    "no memory; the old configuration stays in force");
     log_error(LOG_RELOAD_FAILED, "reload: %s", service->reloads.message);
     be_done(service);
+}
+
+// begin_taking has the taker read what takes trust away.
+static void begin_taking(struct service *service)
+{
+    if (loader_start(&service->taker, service->snapshot, service->rollout.taking_scope))
+        return;
+    miss_taking(service);
+    rollout_not_taken(&service->rollout);
+}
+
+// begin_comparison has the taker read what takes trust away from what the loader has read, if that is good.
+static void begin_comparison(struct service *service)
+{
+    const struct loader *loader = &service->loader;
+    loader_join(&service->loader);
+    if (loader->error != ERR_OK ||
+        !loader_start(&service->taker, loader->snapshot, service->rollout.taking_scope))
+        rollout_taken(&service->rollout);
 }
 
 const char *reload_refusal(const struct service *service)
@@ -170,6 +182,8 @@ static enum err move_audit(struct service *service, const struct snapshot *snaps
 
 // prepared is what a reload has opened before anything changes.
 struct prepared {
+    struct snapshot
+        *revision; // ref; of what was loaded, where trust was taken away meanwhile; or NULL
     struct sockets sockets;
     struct monitor_place place;
 };
@@ -185,12 +199,27 @@ static enum err open_place(const struct service *service, const struct snapshot 
     return ERR_OK;
 }
 
+// prepare_revision makes a revision of what was loaded if files that it has read take more away by now: before it a newer
+// state of them came into force, of which nothing may be given back.
+static enum err prepare_revision(const struct service *service, struct snapshot *snapshot,
+                                 struct snapshot **out, struct errinfo *info)
+{
+    const struct loader *taker = &service->taker;
+    if (taker->error == ERR_OK && (taker->taking == NULL || !taker->taking->takes_more))
+        return ERR_OK;
+    if (taker->error == ERR_OK &&
+        snapshot_revise(snapshot, service->blocks, taker->taking, out) == ERR_OK)
+        return ERR_OK;
+    return errinfo_set(info, ERR_MEMORY, "no memory for what takes trust away from it");
+}
+
 // prepare does all of a reload that can fail, beside the loading itself.
 static enum err prepare(struct service *service, struct snapshot *snapshot, struct prepared *out,
                         struct errinfo *info)
 {
     const struct snapshot *old = service->snapshot;
-    TRY(snapshot_may_follow(snapshot, old, info));
+    TRY(prepare_revision(service, snapshot, &out->revision, info));
+    TRY(snapshot_may_follow(out->revision == NULL ? snapshot : out->revision, old, info));
     TRY(caging_may_write(&service->caging, snapshot, info));
     if (key_store_source(service->keys)->is_in_use)
         TRY(exposure_judge(snapshot, service->caging.sandbox.landlock > 0, NULL, info));
@@ -248,7 +277,8 @@ static void be_adopted(struct service *service)
     if (rollout->is_adopting_taking && have_all) {
         log_warning(
             LOG_TRUST_TAKEN, "reload: %s; %s, generation %" PRIu64,
-            rollout->is_patient ? "the private keys are waited for"
+            rollout->is_patient        ? "the private keys are waited for"
+            : rollout->is_taken_beside ? "what else has changed is still being read"
             : rollout->is_tried_again
                 ? "a certificate or its key is not whole yet, and is read again for 10 s"
                 : "the files on the disk were rejected as a whole, see above",
@@ -327,7 +357,13 @@ static void take_over(struct service *service, struct snapshot *snapshot, struct
     if (service->succession.retirement == NULL)
         monitor_adopt(service->monitor, &prepared->place);
     parent_checks_adopt(service->parent_checks, snapshot);
-    hand_over(service, snapshot, sockets);
+    if (prepared->revision == NULL) {
+        hand_over(service, snapshot, sockets);
+    } else {
+        snapshot_renew(prepared->revision);
+        hand_over(service, prepared->revision, sockets);
+        snapshot_unref(snapshot);
+    }
     if (is_resolver_new)
         configure_asker(service);
     sockets_close(&service->sockets);
@@ -384,20 +420,23 @@ static void warn_of_taken(const struct service *service, const struct snapshot *
     diagnostics_deinit(&diagnostics);
 }
 
-// finish_taking brings into force what takes trust away, whatever else is wrong.
+// finish_taking brings into force what takes trust away, whatever else is wrong. Beside a reload only what does take some:
+// the rest comes with the reload.
 static void finish_taking(struct service *service)
 {
-    struct taking *taking = service->loader.taking;
+    struct loader *taker = &service->taker;
+    loader_join(taker);
+    struct taking *taking = taker->taking;
     struct snapshot *before = snapshot_ref(service->snapshot);
-    const bool is_whole =
-        service->loader.error == ERR_OK && (taking == NULL || revise(service, taking));
+    if (taking != NULL && !taking->takes_more && service->rollout.state != ROLLOUT_IDLE)
+        taking = NULL;
+    const bool is_whole = taker->error == ERR_OK && (taking == NULL || revise(service, taking));
     if (!is_whole)
         miss_taking(service);
     rollout_took(&service->rollout, is_whole, taking != NULL);
     warn_of_taken(service, before);
     snapshot_unref(before);
-    taking_unref(taking);
-    diagnostics_deinit(&service->loader.diagnostics);
+    loader_clear(taker);
 }
 
 // refuse_reload keeps what is in force, and says so unless it will be tried again soon.
@@ -424,7 +463,8 @@ static void accept_reload(struct service *service, struct snapshot *snapshot,
 {
     rollout_accepted(&service->rollout, true);
     constants_warn(service->snapshot, service->worker_count, snapshot, diagnostics);
-    snapshot_warn_of_lists(snapshot, service->snapshot, diagnostics);
+    snapshot_warn_of_lists(prepared->revision == NULL ? snapshot : prepared->revision,
+                           service->snapshot, diagnostics);
     constants_keep(service->snapshot, snapshot);
     findings_log(diagnostics, "reload: ");
     keep_outcome(service, true, !included_is_whole(snapshot), diagnostics);
@@ -438,7 +478,7 @@ static void finish_reload(struct service *service)
 {
     struct diagnostics *diagnostics = &service->loader.diagnostics;
     struct snapshot *snapshot = service->loader.snapshot;
-    struct prepared prepared;
+    struct prepared prepared = {0};
     struct errinfo info = {.text = "see above"};
     enum err error = service->loader.error;
     // What was taken away meanwhile is given back only by a whole new snapshot.
@@ -458,9 +498,11 @@ static void finish_reload(struct service *service)
         } else {
             refuse_reload(service, diagnostics, &info);
         }
+        snapshot_unref(prepared.revision);
         snapshot_unref(snapshot);
     }
-    diagnostics_deinit(diagnostics);
+    service->loader.snapshot = NULL;
+    loader_clear(&service->loader);
 }
 
 // put_off has what takes trust away go before a reload that waits for the private keys.
@@ -470,18 +512,24 @@ static void put_off(struct service *service)
                 "reload: the process that holds the private keys does not answer; what takes trust "
                 "away does not wait for it, all else does");
     rollout_put_off(&service->rollout);
-    diagnostics_deinit(&service->loader.diagnostics);
+    loader_clear(&service->loader);
 }
 
 static void finish_load(struct service *service)
 {
     loader_join(&service->loader);
-    if ((service->rollout.scope & ROLLOUT_TAKINGS) != 0)
-        finish_taking(service);
-    else if (service->loader.is_put_off)
+    loader_join(&service->taker);
+    if (service->loader.is_put_off)
         put_off(service);
     else
         finish_reload(service);
+    loader_clear(&service->taker);
+}
+
+static bool needs_tick(const struct service *service)
+{
+    return service->rollout.missed != 0 || service->rollout.state == ROLLOUT_LOADING ||
+           service->is_asker_old;
 }
 
 // advance takes every step that can be taken now.
@@ -492,15 +540,23 @@ static void advance(struct service *service)
         case ROLLOUT_REVISE:
             (void)revise(service, service->snapshot->taking);
             break;
+        case ROLLOUT_LOAD:
+            begin_reload(service);
+            break;
         case ROLLOUT_FINISH:
             finish_load(service);
             break;
-        case ROLLOUT_LOAD:
-            begin_load(service);
+        case ROLLOUT_TAKE:
+            begin_taking(service);
+            break;
+        case ROLLOUT_FINISH_TAKING:
+            finish_taking(service);
+            break;
+        case ROLLOUT_COMPARE:
+            begin_comparison(service);
             break;
         case ROLLOUT_WAIT:
-            if ((service->rollout.missed != 0 || service->is_asker_old) &&
-                !ev_is_active(&service->tick))
+            if (needs_tick(service) && !ev_is_active(&service->tick))
                 ev_timer_again(service->loop, &service->tick);
             return;
         }
@@ -526,7 +582,7 @@ uint64_t reload_revise(struct service *service)
 static void on_files_changed(void *arg)
 {
     struct service *service = arg;
-    service->rollout.try_count = 0;
+    rollout_changed(&service->rollout);
     (void)reload_request(service, LOADER_FILES);
 }
 
@@ -535,6 +591,14 @@ static void on_loaded(void *arg, uint32_t rung)
     (void)rung;
     struct service *service = arg;
     rollout_loaded(&service->rollout);
+    advance(service);
+}
+
+static void on_taken(void *arg, uint32_t rung)
+{
+    (void)rung;
+    struct service *service = arg;
+    rollout_taken(&service->rollout);
     advance(service);
 }
 
@@ -553,7 +617,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
     rollout_tick(&service->rollout);
     if (service->is_asker_old)
         configure_asker(service);
-    if (service->rollout.missed == 0 && !service->is_asker_old)
+    if (!needs_tick(service))
         ev_timer_stop(loop, timer);
     advance(service);
 }
@@ -568,22 +632,20 @@ bool reload_start(struct service *service)
     service->watcher = watcher_create(service->loop, on_files_changed, service);
     return service->watcher != NULL &&
            wakeup_start(&service->loader.done, service->loop, on_loaded, service) &&
+           wakeup_start(&service->taker.done, service->loop, on_taken, service) &&
            wakeup_start(&service->adopted, service->loop, on_adopted, service);
 }
 
 void reload_stop(struct service *service)
 {
-    if (service->rollout.state != ROLLOUT_IDLE) {
-        loader_join(&service->loader);
-        snapshot_unref(service->loader.snapshot);
-        taking_unref(service->loader.taking);
-        diagnostics_deinit(&service->loader.diagnostics);
-    }
+    loader_clear(&service->taker); // it may look at what the other one has loaded
+    loader_clear(&service->loader);
     watcher_destroy(service->watcher);
     horizon_stop(&service->horizon);
     if (service->loop != NULL)
         ev_timer_stop(service->loop, &service->tick);
     wakeup_stop(&service->loader.done);
+    wakeup_stop(&service->taker.done);
     wakeup_stop(&service->adopted);
     diagnostics_deinit(&service->reloads.findings);
 }

@@ -12,19 +12,61 @@ static const struct {
     {LOADER_FILES, LOADER_FILES},
 };
 
-static enum rollout_step begin_load(struct rollout *rollout)
+// begin takes the most urgent load of a kind out of what is pending. False: there is none.
+static bool begin(struct rollout *rollout, unsigned kind, enum loader_scope *out)
 {
     const unsigned wanted = rollout->pending | rollout->missed;
     for (size_t i = 0; i < sizeof loads / sizeof *loads; i++) {
         // A wide load that was missed is made up for by the next narrow one.
-        if ((rollout->pending & loads[i].covered) == 0 || (wanted & loads[i].scope) == 0)
+        if ((loads[i].scope & kind) == 0 || (rollout->pending & loads[i].covered) == 0 ||
+            (wanted & loads[i].scope) == 0)
             continue;
         rollout->pending &= ~loads[i].covered;
-        rollout->state = ROLLOUT_LOADING;
-        rollout->scope = loads[i].scope;
-        return ROLLOUT_LOAD;
+        *out = loads[i].scope;
+        return true;
     }
-    return ROLLOUT_WAIT;
+    return false;
+}
+
+// end_taking takes what was read of what takes trust away.
+static enum rollout_step end_taking(struct rollout *rollout)
+{
+    const bool was_comparing = rollout->is_comparing;
+    rollout->taking_state = ROLLOUT_IDLE;
+    rollout->is_comparing = false;
+    if (!was_comparing)
+        return ROLLOUT_FINISH_TAKING;
+    rollout->is_taken_beside = false;
+    rollout->state = ROLLOUT_IDLE;
+    return ROLLOUT_FINISH;
+}
+
+// end_load takes what was read for a reload, unless it is to be compared first.
+static enum rollout_step end_load(struct rollout *rollout)
+{
+    if (!rollout->is_taken_beside) {
+        rollout->state = ROLLOUT_IDLE;
+        return ROLLOUT_FINISH;
+    }
+    rollout->is_comparing = true;
+    rollout->taking_state = ROLLOUT_LOADING;
+    rollout->taking_scope = LOADER_TAKING;
+    return ROLLOUT_COMPARE;
+}
+
+static enum rollout_step begin_load(struct rollout *rollout)
+{
+    if (begin(rollout, ROLLOUT_TAKINGS, &rollout->taking_scope)) {
+        rollout->taking_state = ROLLOUT_LOADING;
+        rollout->is_taking_due = false;
+        return ROLLOUT_TAKE;
+    }
+    if (rollout->state != ROLLOUT_IDLE || !begin(rollout, ROLLOUT_RELOADS, &rollout->scope))
+        return ROLLOUT_WAIT;
+    rollout->state = ROLLOUT_LOADING;
+    rollout->is_taking_due = true;
+    rollout->is_taken_beside = false;
+    return ROLLOUT_LOAD;
 }
 
 enum rollout_step rollout_next(struct rollout *rollout)
@@ -35,16 +77,19 @@ enum rollout_step rollout_next(struct rollout *rollout)
         rollout->pending &= ~(unsigned)ROLLOUT_REVISION;
         return ROLLOUT_REVISE;
     }
-    switch (rollout->state) {
-    case ROLLOUT_IDLE:
-        return begin_load(rollout);
-    case ROLLOUT_LOADING:
+    if (rollout->taking_state == ROLLOUT_LOADED)
+        return end_taking(rollout);
+    if (rollout->taking_state == ROLLOUT_LOADING)
         return ROLLOUT_WAIT;
-    case ROLLOUT_LOADED:
-        rollout->state = ROLLOUT_IDLE;
-        return ROLLOUT_FINISH;
-    }
-    return ROLLOUT_WAIT;
+    if (rollout->state == ROLLOUT_LOADED)
+        return end_load(rollout);
+    return begin_load(rollout);
+}
+
+void rollout_changed(struct rollout *rollout)
+{
+    rollout->try_count = 0;
+    rollout->is_taking_due = true;
 }
 
 void rollout_loaded(struct rollout *rollout)
@@ -53,11 +98,22 @@ void rollout_loaded(struct rollout *rollout)
         rollout->state = ROLLOUT_LOADED;
 }
 
+void rollout_taken(struct rollout *rollout)
+{
+    if (rollout->taking_state == ROLLOUT_LOADING)
+        rollout->taking_state = ROLLOUT_LOADED;
+}
+
 void rollout_not_loaded(struct rollout *rollout)
 {
     rollout->state = ROLLOUT_IDLE;
-    rollout->missed |= rollout->scope & ROLLOUT_TAKINGS;
-    rollout->is_patient &= (rollout->scope & ROLLOUT_TAKINGS) != 0;
+    rollout->is_patient = false;
+}
+
+void rollout_not_taken(struct rollout *rollout)
+{
+    rollout->taking_state = ROLLOUT_IDLE;
+    rollout->missed |= rollout->taking_scope;
 }
 
 bool rollout_handed(struct rollout *rollout, uint32_t count, bool is_whole)
@@ -128,20 +184,24 @@ void rollout_accepted(struct rollout *rollout, bool is_new)
 void rollout_took(struct rollout *rollout, bool is_whole, bool is_new)
 {
     if (!is_whole) {
-        rollout->missed |= rollout->scope;
+        rollout->missed |= rollout->taking_scope;
         return;
     }
     rollout->missed &= ~(unsigned)ROLLOUT_TAKINGS;
     rollout->is_adopting_taking |= is_new;
+    rollout->is_taken_beside |= is_new && rollout->state != ROLLOUT_IDLE;
 }
 
 void rollout_tick(struct rollout *rollout)
 {
     unsigned due = rollout->missed;
-    if (rollout->state != ROLLOUT_IDLE)
+    if (rollout->state != ROLLOUT_IDLE || rollout->taking_state != ROLLOUT_IDLE)
         due &= ROLLOUT_REVISION;
     if (rollout->adopting_count > 0)
         due = 0;
     rollout->pending |= due;
+    if (rollout->state == ROLLOUT_LOADING &&
+        (rollout->is_taking_due || (rollout->missed & ROLLOUT_TAKINGS) != 0))
+        rollout->pending |= rollout->scope == LOADER_ALL ? LOADER_TAKING_ALL : LOADER_TAKING;
     rollout->missed &= ~(due & LOADER_FILES); // refused once more, it is missed once more
 }

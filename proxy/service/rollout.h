@@ -1,10 +1,14 @@
 // rollout: the state of what comes into force while the proxy runs: a machine without a loop, a thread or a clock.
 //
 // Three things can come: a whole configuration (a reload), what takes trust away (a taking, read by itself when a reload
-// is refused), and another list of blocks (a revision). One loader reads files, one load at a time. Each worker adopts
-// what is handed over, one snapshot at a time. A revision does not wait for the loader: so the state of the loader and the
-// number of workers that still adopt are two facts. Work that comes meanwhile is pending. Work that failed because
-// there was no memory, or because files did not fit together yet, is missed and becomes pending at the next tick.
+// is refused, and beside one that takes long), and another list of blocks (a revision). One loader reads reloads and one
+// takings, each one load at a time. Each worker adopts what is handed over, one snapshot at a time. A revision waits for no
+// loader: so the states of the loaders and the number of workers that still adopt are facts of their own. Work that comes
+// meanwhile is pending. Work that failed because there was no memory, or because files did not fit together yet, is missed
+// and becomes pending at the next tick.
+//
+// A reload that was read while a taking came into force may have read older files than that. Before it is taken, what takes
+// trust away from it is read once more, so that it gives nothing back.
 //
 // The owner reports events, and then does what rollout_next says until that is ROLLOUT_WAIT. For one thread.
 #pragma once
@@ -22,20 +26,30 @@ enum {
 
 enum rollout_state {
     ROLLOUT_IDLE,    // nothing is being read
-    ROLLOUT_LOADING, // the loader reads files
+    ROLLOUT_LOADING, // a loader reads files
     ROLLOUT_LOADED, // it has read them, and the result waits until every worker has adopted what came before
 };
 
 enum rollout_step {
-    ROLLOUT_WAIT,   // nothing to do before the next event
-    ROLLOUT_REVISE, // hand the snapshot in force over with today's blocks
-    ROLLOUT_FINISH, // take the loader's result
-    ROLLOUT_LOAD,   // start the loader with `scope`
+    ROLLOUT_WAIT,          // nothing to do before the next event
+    ROLLOUT_REVISE,        // hand the snapshot in force over with today's blocks
+    ROLLOUT_LOAD,          // start to read the reload `scope`
+    ROLLOUT_FINISH,        // take what was read for it, and what ROLLOUT_COMPARE has read
+    ROLLOUT_TAKE,          // start to read `taking_scope`
+    ROLLOUT_FINISH_TAKING, // take what was read for it
+    ROLLOUT_COMPARE, // start to read what takes trust away from what the reload has read; if that is not good, or there is
+                     // no memory, report rollout_taken
 };
 
 struct rollout {
-    enum rollout_state state;
-    enum loader_scope scope; // of the load under way, or of the last one
+    enum rollout_state state; // of the reload
+    enum loader_scope scope;  // of the reload under way, or of the last one
+    enum rollout_state taking_state;
+    enum loader_scope taking_scope; // of the taking under way, or of the last one
+    bool
+        is_taking_due; // files may have changed since the last taking, and the reload that has them takes long
+    bool is_taken_beside;    // a taking came into force since the reload under way was begun
+    bool is_comparing;       // the taking under way is of what the reload has read
     uint32_t adopting_count; // workers that have not adopted the newest snapshot yet
     unsigned pending;        // work that waits
     unsigned missed;         // work that the next tick makes pending
@@ -53,11 +67,16 @@ struct rollout {
 // rollout_next gives the next step and moves to the state in which that step is under way.
 enum rollout_step rollout_next(struct rollout *rollout);
 
-// rollout_loaded reports that the loader is done; ignored unless it was at work.
-void rollout_loaded(struct rollout *rollout);
+// rollout_changed reports that files have changed: those of a reload that was refused have all their tries again.
+void rollout_changed(struct rollout *rollout);
 
-// rollout_not_loaded reports that the loader could not be started.
+// rollout_loaded reports that the reload has been read, rollout_taken that the taking has; ignored unless it was under way.
+void rollout_loaded(struct rollout *rollout);
+void rollout_taken(struct rollout *rollout);
+
+// rollout_not_loaded reports that the reload could not be begun, rollout_not_taken that the taking could not.
 void rollout_not_loaded(struct rollout *rollout);
+void rollout_not_taken(struct rollout *rollout);
 
 // rollout_handed reports that the snapshot of `generation` was given to `count` workers, and whether no other worker
 // lacked the memory for it. True: nobody has to adopt it any more.
@@ -82,9 +101,10 @@ void rollout_put_off(struct rollout *rollout);
 // blocks; otherwise it is what is in force already.
 void rollout_accepted(struct rollout *rollout, bool is_new);
 
-// rollout_took reports the end of the taking just loaded: whether there was memory for all of it, and whether it has
-// changed anything.
+// rollout_took reports the end of the taking just read: whether there was memory for all of it, and whether it is handed
+// over next.
 void rollout_took(struct rollout *rollout, bool is_whole, bool is_new);
 
-// rollout_tick makes pending what was missed, as far as nothing under way may still bring it.
+// rollout_tick makes pending what was missed, as far as nothing under way may still bring it, and a taking beside a reload
+// that takes long. To be called twice a second while a reload is read or anything is missed.
 void rollout_tick(struct rollout *rollout);

@@ -70,11 +70,12 @@ struct service {
     uint32_t worker_count;   // made and started
     uint32_t exited_count;
     struct rollout rollout; // what comes into force next
-    struct loader loader;   // its result until it is taken; rollout.state tells
+    struct loader loader;   // of reloads; its result until it is taken: rollout.state tells
+    struct loader taker;    // of what takes trust away, likewise: rollout.taking_state tells
     struct reload_outcome reloads;
-    ev_timer tick;                   // runs while the rollout has missed something
-    struct watcher *watcher;         // owned; of the files that `snapshot` names
-    struct horizon horizon;          // of the lists of `snapshot`
+    ev_timer tick;           // runs while the rollout has missed something, or reads a reload
+    struct watcher *watcher; // owned; of the files that `snapshot` names
+    struct horizon horizon;  // of the lists of `snapshot`
     struct crl_fetches *crl_fetches; // owned; of the lists that `snapshot` names by URL
     struct parent_checks
         *parent_checks; // owned; of the proxies that `snapshot` sends requests through

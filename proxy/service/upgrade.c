@@ -58,7 +58,8 @@ bool upgrade_is_under_way(const struct upgrade *upgrade)
 static bool is_rollout_idle(const struct service *service)
 {
     const struct rollout *rollout = &service->rollout;
-    return rollout->state == ROLLOUT_IDLE && rollout->adopting_count == 0 && rollout->pending == 0;
+    return rollout->state == ROLLOUT_IDLE && rollout->taking_state == ROLLOUT_IDLE &&
+           rollout->adopting_count == 0 && rollout->pending == 0;
 }
 
 // is_reload_coming tells whether a whole configuration may come into force, with other listeners. Files alone may change

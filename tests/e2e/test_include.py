@@ -4,13 +4,14 @@ import json
 import os
 import re
 import shutil
+import threading
 
 import pytest
 
 from support.config import client, reach, write_config
 from support.control import CONTROL, Control
 from support.proxy import run
-from support.scale import eventually
+from support.scale import count, eventually
 
 DENIED = "nowhere.test:443"
 
@@ -264,6 +265,48 @@ def test_a_certificate_belongs_to_the_file_that_had_it_first_by_whatever_it_is_n
     assert t.proxy.decision(t.ask("beta").id)["client"]["name"] == "alpha"
     told = run("explain", "-c", t.proxy.config_path, "--cert", leaf.chain, "--from", "127.0.0.1", "--address", "127.0.0.1", "--to", "origin.test:443").stdout
     assert "client `beta` of another file" in told, told
+
+
+def publish_crl(path, pki, *revoked, number):
+    shutil.copy(pki.ca.crl(*revoked, number=number), f"{path}.new")
+    os.rename(f"{path}.new", path)
+
+
+def test_a_large_file_that_changes_all_the_time_holds_up_no_revocation(teams, pki):
+    t = teams(lambda t: {"beta.yaml": {"clients": [t.client("beta", allow=[]), t.client("gamma")]}})
+    crl = t.folder.parent / "staff.crl"
+    publish_crl(crl, pki, number=1)
+    trust = {"staff": {"ca": [str(t.ca)], "crl": [str(crl)]}}
+    write_config(t.proxy.config_path, dict(t.proxy.config, trust=trust))
+    t.control.run("reload")
+    tunnels = {name: t.tunnel(name) for name in ("boss", "gamma")}
+    match = "[{cn: c%d}, {dns: d%d.example}, {serial: %d}]"
+    large = "".join(f"  - {{name: c{i}, match: {match % (i, i, i + 1)}}}\n" for i in range(count(30_000, 8_000)))
+    stop = threading.Event()
+
+    def churn():
+        version = 0
+        while not stop.is_set():
+            version += 1
+            t.write("large.yaml", f"clients:\n{large}# {version}\n")
+            stop.wait(0.1)
+
+    thread = threading.Thread(target=churn)
+    thread.start()
+    try:
+        eventually(lambda: t.states().get("large.yaml") == "good", "the large file")
+        said = t.proxy.stderr.count()
+        publish_crl(crl, pki, t.leaf("boss"), number=2)
+        t.proxy.assert_closed(tunnels["boss"].id, "revoked")
+        t.proxy.stderr.wait("what else has changed is still being read; .*in force all the same", after=said)
+        t.write("beta.yaml", {"clients": [t.client("beta"), t.client("gamma")]})
+        eventually(lambda: t.ask("beta").status == 200, "another team's change")
+        assert "REVOKED" in t.proxy.dial(t.leaf("boss")).refusal()  # what was read before gives nothing back
+        tunnels["gamma"].echo(b"untouched")
+    finally:
+        stop.set()
+        thread.join()
+    assert "reload failed" not in t.proxy.stderr.text()
 
 
 def test_a_folder_that_cannot_be_read_is_as_loud_as_a_file(teams):

@@ -429,13 +429,15 @@ def test_a_revocation_does_not_wait_for_a_holder_that_hangs(start, pki, origin, 
         cage={"keys": "apart"},
         trust={"staff": {"crl": [str(crl)]}},
     )
-    tunnel = proxy.tunnel(f"origin.test:{server.port}")
+    next_leaf = pki.ca.leaf("revoked-while-a-reload-waits")
+    tunnels = [proxy.tunnel(f"origin.test:{server.port}", leaf) for leaf in (pki.worker, next_leaf)]
     holder = holder_of(proxy)
     os.kill(holder, signal.SIGSTOP)
     try:
-        shutil.copy(pki.ca.crl(pki.worker, number=2), tmp_path / "new.crl")
-        os.rename(tmp_path / "new.crl", crl)
-        closed = proxy.assert_closed(tunnel.id, "revoked")
+        for number, tunnel in enumerate(tunnels, 2):  # the second one while the reload waits for keys
+            shutil.copy(pki.ca.crl(*(pki.worker, next_leaf)[: number - 1], number=number), tmp_path / "new.crl")
+            os.rename(tmp_path / "new.crl", crl)
+            closed = proxy.assert_closed(tunnel.id, "revoked")
         given_up = re.search(r"(\S+) .*has ended: it is started again", proxy.stderr.text())
     finally:
         with contextlib.suppress(ProcessLookupError):
