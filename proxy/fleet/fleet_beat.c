@@ -1,9 +1,9 @@
-// An array of five numbers and an array of names.
+// An array of seven numbers and an array of names.
 #include "proxy/fleet/fleet_beat.h"
 
 #include "proxy/fleet/fleet_scripts.h"
 
-enum { NUMBER_COUNT = 5 };
+enum { NUMBER_COUNT = 7 };
 
 enum err fleet_beat_parse(const struct resp *answer, struct fleet_beat *out)
 {
@@ -29,6 +29,8 @@ enum err fleet_beat_parse(const struct resp *answer, struct fleet_beat *out)
                                .members = (uint32_t)numbers[2],
                                .revision = numbers[3],
                                .orders = numbers[4],
+                               .blocks = numbers[5],
+                               .mended = numbers[6],
                                .scarce = scarce->items,
                                .scarce_count = scarce->count};
     return ERR_OK;

@@ -14,6 +14,8 @@ struct fleet_beat {
     uint32_t members;          // proxies that are alive, 1 to FLEET_MEMBERS_MAX
     int64_t revision;          // of the blocks
     int64_t orders;            // number of the last one
+    int64_t blocks;            // entries on blocks that the store has
+    int64_t mended;            // values that made no sense, and do now
     const struct resp *scarce; // names of accounts, RESP_STRING; borrowed from the answer
     size_t scarce_count;       // at most FLEET_SCARCE_MAX
 };

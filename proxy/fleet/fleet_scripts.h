@@ -6,15 +6,50 @@
 // tests/fleet/store_model.c says the same in C, and a test compares the two.
 //
 // KEYS and ARGV of each, and its answer:
-//   beat   alive, rev, orders:n, scarce, epochs; instance, prefix, time to live in ms, number of the connection
+//   beat   alive, rev, orders:n, scarce, epochs, blocks; instance, prefix, time to live in ms, number of the connection
 //          -> {store's time in ms, was known (1, 0), instances alive, revision of blocks, number of the last order,
-//              {accounts that are scarce, at most FLEET_SCARCE_MAX}}
+//              entries of blocks, values that made no sense and were mended, {accounts that are scarce, at most FLEET_SCARCE_MAX}}
 //          `was known` is 0 for one that the store has never heard of, or has taken for dead: its leases are gone.
 //   lease  t:ACCOUNT, held:INSTANCE, alive, scarce, epochs; instance, account, N, keep, need, want, number of the connection
 //          -> {granted, held by others}; an error NOTALIVE where the instance must beat first, over this connection
 //   rate   r:ACCOUNT or q:ACCOUNT; events a second, burst, want -> {granted, us until there is room for one more}
 //   share  b:ACCOUNT:DIRECTION; instance, limit, demand (0: none) -> {instances, sum of the modest demands, hungry instances}
+//
+// What is not sealed may be anything: a number that is none, a key of another kind. Scripts mend that before they write.
 #pragma once
+
+// FLEET_SCRIPT_ASK begins a script. ask(command, key, ...) is redis.call, but for a key that holds something of another kind: that goes
+// first, for nothing of ours can be in it. whole(text) is a number that Lua can count on with, or nil. counter(key) is such a number
+// that counts changes, 0 where none is there; in the place of what is no number it writes one that it has hardly ever been. `mended`
+// counts what was mended.
+#define FLEET_SCRIPT_ASK                                                                           \
+    "local mended = 0\n"                                                                           \
+    "local function ask(command, key, ...)\n"                                                      \
+    "  local is = redis.pcall(command, key, ...)\n"                                                \
+    "  if type(is) ~= 'table' or not is.err then return is end\n"                                  \
+    "  if string.sub(is.err, 1, 9) == 'WRONGTYPE' then\n"                                          \
+    "    redis.call('DEL', key)\n"                                                                 \
+    "    mended = mended + 1\n"                                                                    \
+    "  end\n"                                                                                      \
+    "  return redis.call(command, key, ...)\n"                                                     \
+    "end\n"                                                                                        \
+    "local function whole(is)\n"                                                                   \
+    "  if type(is) == 'string' and #is <= 15 and string.find(is, '^%d+$') then\n"                  \
+    "    return tonumber(is)\n"                                                                    \
+    "  end\n"                                                                                      \
+    "end\n"                                                                                        \
+    "local function counter(key)\n"                                                                \
+    "  local before = mended\n"                                                                    \
+    "  local is = ask('GET', key)\n"                                                               \
+    "  if not is and mended == before then return 0 end\n"                                         \
+    "  local number = whole(is)\n"                                                                 \
+    "  if number then return number end\n"                                                         \
+    "  local t = redis.call('TIME')\n"                                                             \
+    "  local instead = t[1] * 10000 + math.floor(t[2] / 100)\n"                                    \
+    "  redis.call('SET', key, string.format('%.0f', instead))\n"                                   \
+    "  mended = before + 1\n"                                                                      \
+    "  return instead\n"                                                                           \
+    "end\n"
 
 enum {
     FLEET_SCARCE_MAX = 100, // accounts named by a beat

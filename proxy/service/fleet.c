@@ -24,6 +24,15 @@ enum {
 
 static const char greeting[] = "sallyport fleet 1";
 
+// sense is how far what the store says makes sense.
+struct sense {
+    char deafness[PROBLEM_CAP]; // why the last beat has told nothing; "": it has
+    uint64_t deaf_beats;
+    uint64_t mended;       // values that made none
+    int64_t deaf_quiet_ms; // monotonic; until when nothing is said of it
+    int64_t mended_quiet_ms;
+};
+
 struct fleet {
     struct fleet_store store;
     struct store_settings settings; // of the link
@@ -49,6 +58,7 @@ struct fleet {
     bool is_refusing;          // `on_lost: refuse`
     int64_t lost_ms;           // monotonic; since when it does not answer
     char problem[PROBLEM_CAP]; // with the seals; "": none
+    struct sense sense;
 };
 
 // -- the greeting
@@ -140,19 +150,64 @@ static void greet(struct fleet *fleet)
 
 // -- the beat
 
+// go_deaf says that a beat has told nothing. Limits count the store as lost then; all else goes on by time.
+static void go_deaf(struct fleet *fleet, const struct resp *answer)
+{
+    const bool is_error = answer->kind == RESP_ERROR;
+    struct text text;
+    fleet->sense.deaf_beats++;
+    text_init(&text, fleet->sense.deafness, sizeof fleet->sense.deafness);
+    text_append_string(&text, "the store's answer to a beat makes no sense: ");
+    text_append_printable(&text, is_error ? slice_first(answer->text, PROBLEM_CAP / 2)
+                                          : SLICE_LITERAL("it is not what the script answers"));
+    text_append_string(&text, "; limits count it as lost, blocks and orders go on by time");
+    if (fleet_may_say(&fleet->sense.deaf_quiet_ms))
+        log_error(LOG_STORE_LOST, "fleet: %s", fleet->sense.deafness);
+    if (!fleet->store.is_ready)
+        return;
+    if (!fleet->has_left) {
+        fleet_blocking_on_deaf(fleet->blocking);
+        fleet_tickets_on_beat(fleet->tickets);
+        fleet_obedience_on_deaf(fleet->obedience);
+    }
+    fleet_presence_on_beat(fleet->presence);
+}
+
+// note_mended says that somebody has written what makes no sense.
+static void note_mended(struct fleet *fleet, uint64_t mended)
+{
+    fleet->sense.mended += mended;
+    if (mended != 0 && fleet_may_say(&fleet->sense.mended_quiet_ms))
+        log_error(
+            LOG_FLEET_ALARM,
+            "fleet: something in the store made no sense, and was written again: find out who "
+            "else writes to the store");
+}
+
 static void on_beat(void *owner, const struct resp *answer)
 {
     struct fleet *fleet = owner;
     struct fleet_beat beat;
     fleet->is_beating = false;
-    if (answer == NULL || fleet_beat_parse(answer, &beat) != ERR_OK)
+    if (answer == NULL)
         return;
+    if (fleet_beat_parse(answer, &beat) != ERR_OK) {
+        go_deaf(fleet, answer);
+        return;
+    }
+    if (fleet->sense.deafness[0] != '\0') {
+        log_info(LOG_STORE_READY, "fleet: the store answers beats again");
+        fleet->sense.deafness[0] = '\0';
+        fleet->sense.deaf_quiet_ms = 0;
+    }
+    note_mended(fleet, (uint64_t)beat.mended);
     fleet->store.alive_count = beat.members;
     if (!fleet->store.is_ready)
         return;
     fleet_limits_note_beat(fleet->limits, &beat, fleet->beat_ms);
     if (!fleet->has_left) {
-        fleet_blocking_on_beat(fleet->blocking, beat.revision);
+        const struct fleet_blocking_news news = {beat.revision, beat.blocks};
+        fleet_blocking_on_beat(fleet->blocking, news);
         fleet_tickets_on_beat(fleet->tickets);
         fleet_obedience_on_beat(fleet->obedience, beat.orders);
     }
@@ -161,7 +216,7 @@ static void on_beat(void *owner, const struct resp *answer)
 
 static void beat(struct fleet *fleet)
 {
-    char names[5][FLEET_KEY_CAP];
+    char names[6][FLEET_KEY_CAP];
     char life_data[16], epoch_data[24];
     struct text life, epoch;
     text_init(&life, life_data, sizeof life_data);
@@ -172,13 +227,14 @@ static void beat(struct fleet *fleet)
                                  fleet_store_key(&fleet->store, "rev", "", names[1]),
                                  fleet_store_key(&fleet->store, "orders:n", "", names[2]),
                                  fleet_store_key(&fleet->store, "scarce", "", names[3]),
-                                 fleet_store_key(&fleet->store, "epochs", "", names[4])};
+                                 fleet_store_key(&fleet->store, "epochs", "", names[4]),
+                                 fleet_store_key(&fleet->store, "blocks", "", names[5])};
     const struct slice arguments[] = {slice_of_string(fleet->store.instance),
                                       slice_of_string(fleet->store.prefix), text_slice(&life),
                                       text_slice(&epoch)};
     const struct store_script_call call = {.script = &fleet->beat,
                                            .keys = keys,
-                                           .key_count = 5,
+                                           .key_count = 6,
                                            .arguments = arguments,
                                            .argument_count = 4};
     if (fleet->is_beating)
@@ -232,6 +288,7 @@ static void on_change(void *owner)
     } else if (!is_connected && fleet->is_connected) {
         fleet->is_connected = false;
         fleet->is_beating = false;
+        fleet->sense.deafness[0] = '\0'; // it is worse now
         fleet_limits_note_state(fleet->limits, false);
         end_parts(fleet);
     }
@@ -371,6 +428,7 @@ enum err fleet_create(struct service *service, const struct fleet_events *events
         return errinfo_set(info, ERR_MEMORY, "no memory to share");
     fleet->store.service = service;
     fleet->store.events = *events;
+    fleet_store_init(&fleet->store);
     ev_timer_init(&fleet->timer, on_timer, (ev_tstamp)FLEET_BEAT_MS / 1000.,
                   (ev_tstamp)FLEET_BEAT_MS / 1000.);
     fleet->timer.data = fleet;
@@ -544,12 +602,18 @@ struct fleet_commands *fleet_commands_of(struct fleet *fleet)
     return fleet_is_shared(fleet) ? fleet->commands : NULL;
 }
 
+// answers tells whether the store does, and with sense.
+static bool answers(const struct fleet *fleet)
+{
+    return fleet->is_connected && fleet->sense.deafness[0] == '\0';
+}
+
 bool fleet_is_ready(const struct fleet *fleet, struct text *out)
 {
     if (!fleet_is_shared(fleet))
         return true;
     const bool is_unknown = fleet->store.service->are_blocks_unknown;
-    const bool is_refusing = fleet->is_refusing && !fleet->is_connected;
+    const bool is_refusing = fleet->is_refusing && !answers(fleet);
     if (is_unknown)
         text_append_string(out, "the store was never reached, so that it is not known who is "
                                 "blocked: requests are refused\n");
@@ -565,6 +629,15 @@ static void add_gauge(struct exposition *out, const char *name, const char *help
                       uint64_t value)
 {
     const struct family family = {.name = name, .kind = FAMILY_GAUGE, .help = help};
+    exposition_add_family(out, &family);
+    if (is_shared)
+        exposition_add_count(out, NULL, 0, value);
+}
+
+static void add_counter(struct exposition *out, const char *name, const char *help, bool is_shared,
+                        uint64_t value)
+{
+    const struct family family = {.name = name, .kind = FAMILY_COUNTER, .help = help};
     exposition_add_family(out, &family);
     if (is_shared)
         exposition_add_count(out, NULL, 0, value);
@@ -599,7 +672,13 @@ void fleet_metrics(const struct fleet *fleet, struct exposition *out)
 {
     const bool is_shared = fleet_is_shared(fleet);
     add_gauge(out, "sallyport_store_up", "1 while the store that the fleet shares answers.",
-              is_shared, is_shared && fleet->is_connected);
+              is_shared, is_shared && answers(fleet));
+    add_counter(out, "sallyport_fleet_deaf_beats",
+                "Beats that the store has answered with what makes no sense, or with an error.",
+                is_shared, fleet == NULL ? 0 : fleet->sense.deaf_beats);
+    add_counter(out, "sallyport_fleet_store_mended",
+                "Values in the store that made no sense, and were written again.", is_shared,
+                fleet == NULL ? 0 : fleet->sense.mended);
     add_gauge(
         out, "sallyport_fleet_trusted",
         "0 while what is in the store is not sealed by our key, or the store was not reached.",
@@ -626,10 +705,13 @@ static void add_store(const struct fleet *fleet, struct text *out)
     json_add_count(out, "calls", facts->calls);
     json_add_count(out, "failures", facts->failures);
     json_add_count(out, "connects", facts->connects);
+    json_add_count(out, "deaf_beats", fleet->sense.deaf_beats);
+    json_add_count(out, "mended", fleet->sense.mended);
     json_add_string(out, "problem",
-                    fleet->problem[0] != '\0'    ? fleet->problem
-                    : facts->sentence[0] != '\0' ? facts->sentence
-                                                 : NULL);
+                    fleet->problem[0] != '\0'          ? fleet->problem
+                    : fleet->sense.deafness[0] != '\0' ? fleet->sense.deafness
+                    : facts->sentence[0] != '\0'       ? facts->sentence
+                                                       : NULL);
     json_end_object(out);
 }
 

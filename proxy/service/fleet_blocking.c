@@ -9,15 +9,18 @@
 
 #include "auth/base/json.h"
 #include "proxy/clock/clock.h"
+#include "proxy/fleet/fleet_page.h"
+#include "proxy/fleet/fleet_scripts.h"
 #include "proxy/fleet/fleet_word.h"
 #include "proxy/log/log.h"
 
 enum {
-    PAGE_COUNT = 100,    // entries that are asked for at once, about
     ENTRIES_MAX = 65536, // of one comparison
-    BATCH_MAX = 24,      // words that are given at once
+    ENTRY_BYTES_MAX = FLEET_NAME_CAP + FLEET_WORD_MAX + FLEET_SEAL_OVERHEAD,
+    BATCH_MAX = 24, // words that are given at once
     BATCH_BYTES_MAX = 256 * 1024,
     COMPARE_EVERY_MS = 30000,
+    COMPARE_DEAF_MS = 1500, // where beats do not say what has changed
     ALARM_EVERY_MS = 3600 * 1000,
     SAID_MAX = 20, // changes that are logged one by one, of one comparison
     ALARM_CAP = 320,
@@ -25,20 +28,22 @@ enum {
 
 // KEYS: the hash of blocks, the counter of its changes. ARGV: three for each word: its name, the SHA-1 of what is to stand
 // there now ("" for nothing), what is to stand there. It answers with 1 for each that was written, 0 for each that was not.
-static const char put_text[] = "local written, out = 0, {}\n"
-                               "for i = 1, #ARGV, 3 do\n"
-                               "  local is = redis.call('HGET', KEYS[1], ARGV[i])\n"
-                               "  local digest = is and redis.sha1hex(is) or ''\n"
-                               "  if digest == ARGV[i + 1] then\n"
-                               "    redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 2])\n"
-                               "    written = written + 1\n"
-                               "    out[#out + 1] = 1\n"
-                               "  else\n"
-                               "    out[#out + 1] = 0\n"
-                               "  end\n"
-                               "end\n"
-                               "if written > 0 then redis.call('INCR', KEYS[2]) end\n"
-                               "return out\n";
+static const char put_text[] =
+    FLEET_SCRIPT_ASK "counter(KEYS[2])\n"
+                     "local written, out = 0, {}\n"
+                     "for i = 1, #ARGV, 3 do\n"
+                     "  local is = ask('HGET', KEYS[1], ARGV[i])\n"
+                     "  local digest = is and redis.sha1hex(is) or ''\n"
+                     "  if digest == ARGV[i + 1] then\n"
+                     "    redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 2])\n"
+                     "    written = written + 1\n"
+                     "    out[#out + 1] = 1\n"
+                     "  else\n"
+                     "    out[#out + 1] = 0\n"
+                     "  end\n"
+                     "end\n"
+                     "if written > 0 then redis.call('INCR', KEYS[2]) end\n"
+                     "return out\n";
 
 enum work { WORK_NONE, WORK_COMPARES, WORK_GIVES };
 
@@ -56,8 +61,8 @@ struct fleet_blocking {
     bool has_compared;
     bool
         must_adopt; // words were taken, or all were compared for the first time, and that is not in force yet
-    int64_t revision;                    // of the store at the last comparison
-    int64_t beat_revision;               // as it said last
+    struct fleet_blocking_news compared; // what the store said of its blocks at the last comparison
+    struct fleet_blocking_news news;     // as it said last
     int64_t compared_ms;                 // monotonic; when the last one ended
     int64_t compared_s;                  // Unix seconds; 0: never
     size_t met;                          // entries of this comparison
@@ -67,7 +72,8 @@ struct fleet_blocking {
     char alarm[ALARM_CAP]; // of the last comparison; "": none
     char said[ALARM_CAP];  // the one that was logged last
     int64_t said_ms;
-    struct given *given; // owned; BATCH_MAX
+    int64_t quiet_until_ms; // monotonic; until when nothing is said of errors
+    struct given *given;    // owned; BATCH_MAX
     size_t given_count;
     bool is_news;     // something is shared now, which the file of state should say
     bool is_conflict; // somebody else has written meanwhile
@@ -202,11 +208,26 @@ static void end_compare(struct fleet_blocking *blocking)
     advance(blocking);
 }
 
-static void give_up(struct fleet_blocking *blocking, const char *why)
+// say_refused says what the store answers in the place of doing it.
+static void say_refused(struct fleet_blocking *blocking, const char *what,
+                        const struct resp *answer)
+{
+    if (!fleet_may_say(&blocking->quiet_until_ms))
+        return;
+    const bool is_error = answer != NULL && answer->kind == RESP_ERROR;
+    log_warning(LOG_FLEET_ALARM, "fleet: the store's blocks cannot be %s: %.*s", what,
+                is_error ? (int)slice_first(answer->text, 200).len : 100,
+                is_error         ? (const char *)answer->text.data
+                : answer == NULL ? "there are too many, or they do not end"
+                                 : "the answer makes no sense");
+}
+
+// give_up ends a comparison that makes no sense. `answer` is NULL where there is too much.
+static void give_up(struct fleet_blocking *blocking, const struct resp *answer)
 {
     blocking->work = WORK_NONE;
     blocking->must_compare = true;
-    log_warning(LOG_FLEET_ALARM, "fleet: the store's blocks cannot be compared: %.200s", why);
+    say_refused(blocking, "compared", answer);
 }
 
 static void on_page(void *owner, const struct resp *answer);
@@ -214,33 +235,14 @@ static void on_page(void *owner, const struct resp *answer);
 static bool ask_page(struct fleet_blocking *blocking, struct slice cursor)
 {
     char key[FLEET_KEY_CAP];
-    char count[16];
-    struct text text;
-    text_init(&text, count, sizeof count);
-    text_append_format(&text, "%d", (int)PAGE_COUNT);
-    const struct slice words[] = {SLICE_LITERAL("HSCAN"),
-                                  fleet_store_key(blocking->store, "blocks", "", key), cursor,
-                                  SLICE_LITERAL("COUNT"), text_slice(&text)};
-    return fleet_store_call(blocking->store, words, sizeof words / sizeof *words, on_page,
-                            blocking);
-}
-
-// is_page tells whether an answer is a cursor and pairs.
-static bool is_page(const struct resp *answer)
-{
-    if (answer->kind != RESP_ARRAY || answer->count != 2 || answer->items[0].kind != RESP_STRING ||
-        answer->items[1].kind != RESP_ARRAY || answer->items[1].count % 2 != 0)
-        return false;
-    for (size_t i = 0; i < answer->items[1].count; i++) {
-        if (answer->items[1].items[i].kind != RESP_STRING)
-            return false;
-    }
-    return true;
+    return fleet_store_page(blocking->store, fleet_store_key(blocking->store, "blocks", "", key),
+                            cursor, ENTRY_BYTES_MAX, on_page, blocking);
 }
 
 static void on_page(void *owner, const struct resp *answer)
 {
     struct fleet_blocking *blocking = owner;
+    struct fleet_page page;
     if (blocking->work != WORK_COMPARES)
         return;
     if (answer == NULL) {
@@ -248,21 +250,21 @@ static void on_page(void *owner, const struct resp *answer)
         blocking->must_compare = true;
         return;
     }
-    if (!is_page(answer)) {
-        give_up(blocking, "it does not answer HSCAN as it should");
+    if (fleet_page_parse(answer, &page) != ERR_OK) {
+        give_up(blocking, answer);
         return;
     }
-    const struct resp *pairs = &answer->items[1];
-    blocking->met += pairs->count / 2;
+    blocking->met += page.pair_count + 1; // pages with nothing come to an end, too
+    blocking->found[FLEET_FORGED] += page.mended;
     if (blocking->met > ENTRIES_MAX) {
-        give_up(blocking, "there are too many, or they do not end");
+        give_up(blocking, NULL);
         return;
     }
-    for (size_t i = 0; i < pairs->count; i += 2)
-        meet(blocking, pairs->items[i].text, pairs->items[i + 1].text);
-    if (slice_equal(answer->items[0].text, SLICE_LITERAL("0"))) {
+    for (size_t i = 0; i < page.pair_count; i++)
+        meet(blocking, page.pairs[2 * i].text, page.pairs[2 * i + 1].text);
+    if (page.is_last) {
         end_compare(blocking);
-    } else if (!ask_page(blocking, answer->items[0].text)) {
+    } else if (!ask_page(blocking, page.cursor)) {
         blocking->work = WORK_NONE;
         blocking->must_compare = true;
     }
@@ -274,7 +276,7 @@ static void begin_compare(struct fleet_blocking *blocking)
         return;
     blocking->work = WORK_COMPARES;
     blocking->must_compare = false;
-    blocking->revision = blocking->beat_revision;
+    blocking->compared = blocking->news;
     blocking->met = 0;
     blocking->taken = 0;
     memset(blocking->found, 0, sizeof blocking->found);
@@ -292,8 +294,7 @@ static void on_given(void *owner, const struct resp *answer)
     if (answer == NULL || answer->kind != RESP_ARRAY || answer->count != blocking->given_count) {
         blocking->must_compare = true;
         if (answer != NULL)
-            log_warning(LOG_FLEET_ALARM, "fleet: the store does not take blocks: %.200s",
-                        answer->kind == RESP_ERROR ? "it answers with an error" : "odd answer");
+            say_refused(blocking, "written", answer);
         return;
     }
     for (size_t i = 0; i < answer->count; i++) {
@@ -422,14 +423,26 @@ void fleet_blocking_forget(struct fleet_blocking *blocking)
     blocking->alarm[0] = '\0';
 }
 
-void fleet_blocking_on_beat(struct fleet_blocking *blocking, int64_t revision)
+// tick compares where the last comparison is `every_ms` ago, and goes on with what is to be done.
+static void tick(struct fleet_blocking *blocking, int64_t every_ms)
 {
-    blocking->beat_revision = revision;
-    if (revision != blocking->revision ||
-        monotonic_ms() - blocking->compared_ms >= COMPARE_EVERY_MS)
+    if (monotonic_ms() - blocking->compared_ms >= every_ms)
         blocking->must_compare = true;
     adopt(blocking);
     advance(blocking);
+}
+
+void fleet_blocking_on_beat(struct fleet_blocking *blocking, struct fleet_blocking_news news)
+{
+    blocking->news = news;
+    if (news.revision != blocking->compared.revision || news.count != blocking->compared.count)
+        blocking->must_compare = true;
+    tick(blocking, COMPARE_EVERY_MS);
+}
+
+void fleet_blocking_on_deaf(struct fleet_blocking *blocking)
+{
+    tick(blocking, COMPARE_DEAF_MS);
 }
 
 void fleet_blocking_push(struct fleet_blocking *blocking)

@@ -23,8 +23,16 @@ void fleet_blocking_on_lost(struct fleet_blocking *blocking);
 // fleet_blocking_forget: nothing was compared yet; another store may come, or none.
 void fleet_blocking_forget(struct fleet_blocking *blocking);
 
-// fleet_blocking_on_beat compares when the store has another `revision` than at the last comparison, or that is long ago.
-void fleet_blocking_on_beat(struct fleet_blocking *blocking, int64_t revision);
+// fleet_blocking_news is what a beat tells of the store's blocks.
+struct fleet_blocking_news {
+    int64_t revision;
+    int64_t count; // of entries
+};
+
+// fleet_blocking_on_beat compares when the store says something else than at the last comparison, or that is long ago.
+// fleet_blocking_on_deaf: a beat has told nothing; so it compares by time alone, and more often.
+void fleet_blocking_on_beat(struct fleet_blocking *blocking, struct fleet_blocking_news news);
+void fleet_blocking_on_deaf(struct fleet_blocking *blocking);
 
 // fleet_blocking_push gives the store what was just changed here.
 void fleet_blocking_push(struct fleet_blocking *blocking);

@@ -8,20 +8,23 @@
 
 #include "auth/base/json.h"
 #include "proxy/clock/clock.h"
+#include "proxy/fleet/fleet_page.h"
+#include "proxy/fleet/fleet_scripts.h"
 #include "proxy/service/fleet_doing.h"
 
 enum {
     ISSUED_MAX = 8, // orders of ours under way
     WAIT_MS = 3000, // for everything
     ORDERS_LIFE_MS = 300000,
-    ANSWER_PAGE = 200,
+    ANSWER_BYTES_MAX = FLEET_INSTANCE_CAP + FLEET_ANSWER_TEXT_MAX + FLEET_SEAL_OVERHEAD,
 };
 
 // KEYS: the list of orders, the counter of all that ever were. ARGV: one, how many are kept, for how many ms.
-static const char order_text[] = "redis.call('RPUSH', KEYS[1], ARGV[1])\n"
-                                 "redis.call('LTRIM', KEYS[1], -ARGV[2], -1)\n"
-                                 "redis.call('PEXPIRE', KEYS[1], ARGV[3])\n"
-                                 "return redis.call('INCR', KEYS[2])\n";
+static const char order_text[] = FLEET_SCRIPT_ASK "counter(KEYS[2])\n"
+                                                  "ask('RPUSH', KEYS[1], ARGV[1])\n"
+                                                  "redis.call('LTRIM', KEYS[1], -ARGV[2], -1)\n"
+                                                  "redis.call('PEXPIRE', KEYS[1], ARGV[3])\n"
+                                                  "return redis.call('INCR', KEYS[2])\n";
 
 enum stage {
     STAGE_FREE,
@@ -199,31 +202,24 @@ static void ask_answers(struct issued *issued, struct slice cursor);
 static void on_answers(void *owner, const struct resp *answer)
 {
     struct issued *issued = owner;
+    struct fleet_page page;
     issued->is_asking = false;
-    if (issued->stage != STAGE_WAITS || answer == NULL || answer->kind != RESP_ARRAY ||
-        answer->count != 2 || answer->items[0].kind != RESP_STRING ||
-        answer->items[1].kind != RESP_ARRAY)
+    if (issued->stage != STAGE_WAITS || answer == NULL || fleet_page_parse(answer, &page) != ERR_OK)
         return;
-    const struct resp *pairs = &answer->items[1];
-    for (size_t i = 0; i + 1 < pairs->count; i += 2)
-        take_answer(issued, pairs->items[i].text, pairs->items[i + 1].text);
-    if (!slice_equal(answer->items[0].text, SLICE_LITERAL("0")))
-        ask_answers(issued, answer->items[0].text);
+    for (size_t i = 0; i < page.pair_count; i++)
+        take_answer(issued, page.pairs[2 * i].text, page.pairs[2 * i + 1].text);
+    if (!page.is_last)
+        ask_answers(issued, page.cursor);
     else if (have_all(issued))
         do_here(issued);
 }
 
 static void ask_answers(struct issued *issued, struct slice cursor)
 {
+    const struct fleet_store *store = issued->commands->store;
     char key[FLEET_KEY_CAP];
-    char count_data[16];
-    struct text count;
-    text_init(&count, count_data, sizeof count_data);
-    text_append_format(&count, "%d", (int)ANSWER_PAGE);
-    const struct slice words[] = {
-        SLICE_LITERAL("HSCAN"), fleet_store_key(issued->commands->store, "done:", issued->id, key),
-        cursor, SLICE_LITERAL("COUNT"), text_slice(&count)};
-    issued->is_asking = fleet_store_call(issued->commands->store, words, 5, on_answers, issued);
+    issued->is_asking = fleet_store_page(store, fleet_store_key(store, "done:", issued->id, key),
+                                         cursor, ANSWER_BYTES_MAX, on_answers, issued);
 }
 
 static void on_sent(void *owner, const struct resp *answer)

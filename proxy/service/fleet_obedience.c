@@ -6,18 +6,20 @@
 
 #include "proxy/audit/audit_log.h"
 #include "proxy/clock/clock.h"
+#include "proxy/fleet/fleet_scripts.h"
 #include "proxy/log/log.h"
 #include "proxy/service/fleet_doing.h"
 
 enum {
     OBEYED_MAX = 32, // at once
     DONE_LIFE_MS = 60000,
+    ORDER_BYTES_MAX = FLEET_ORDER_ID_CAP + FLEET_ORDER_TEXT_MAX + FLEET_SEAL_OVERHEAD,
 };
 
 // KEYS: the answers to one order. ARGV: who answers, what, for how many ms it is kept.
-static const char answer_text[] = "redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])\n"
-                                  "redis.call('PEXPIRE', KEYS[1], ARGV[3])\n"
-                                  "return 1\n";
+static const char answer_text[] = FLEET_SCRIPT_ASK "ask('HSET', KEYS[1], ARGV[1], ARGV[2])\n"
+                                                   "redis.call('PEXPIRE', KEYS[1], ARGV[3])\n"
+                                                   "return 1\n";
 
 // obeyed is an order of another that is being done.
 struct obeyed {
@@ -39,7 +41,7 @@ struct fleet_obedience {
     uint64_t done;
     uint64_t refused;
     uint64_t forged;
-    bool is_forgery_said;
+    int64_t quiet_until_ms; // monotonic; until when nothing is said of forged ones
 };
 
 struct fleet_obedience *fleet_obedience_create(struct fleet_store *store)
@@ -232,10 +234,9 @@ static void on_order(void *owner, const struct resp *answer)
     } else {
         fleet_order_deinit(&order);
         obedience->forged++;
-        if (!obedience->is_forgery_said)
+        if (fleet_may_say(&obedience->quiet_until_ms))
             log_error(LOG_FLEET_ALARM, "fleet: an order in the store is forged, and is not obeyed: "
                                        "somebody else writes to the store");
-        obedience->is_forgery_said = true;
     }
     free(plain);
 }
@@ -250,8 +251,8 @@ static void read_orders(struct fleet_obedience *obedience)
         struct text index;
         text_init(&index, index_data, sizeof index_data);
         text_append_format(&index, "-%d", i);
-        const struct slice words[] = {SLICE_LITERAL("LINDEX"), list, text_slice(&index)};
-        if (!fleet_store_call(obedience->store, words, 3, on_order, obedience))
+        if (!fleet_store_read(obedience->store, list, index_data, ORDER_BYTES_MAX, on_order,
+                              obedience))
             return;
     }
 }
@@ -262,6 +263,13 @@ void fleet_obedience_on_beat(struct fleet_obedience *obedience, int64_t order_co
         return;
     obedience->order_count = order_count;
     read_orders(obedience);
+}
+
+void fleet_obedience_on_deaf(struct fleet_obedience *obedience)
+{
+    obedience->order_count = -1;
+    if (obedience->store->is_ready)
+        read_orders(obedience);
 }
 
 void fleet_obedience_on_lost(struct fleet_obedience *obedience)

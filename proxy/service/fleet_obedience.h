@@ -21,5 +21,8 @@ void fleet_obedience_destroy(struct fleet_obedience *obedience);
 void fleet_obedience_on_lost(struct fleet_obedience *obedience);
 void fleet_obedience_on_beat(struct fleet_obedience *obedience, int64_t order_count);
 
+// fleet_obedience_on_deaf reads the orders: a beat has told nothing.
+void fleet_obedience_on_deaf(struct fleet_obedience *obedience);
+
 // fleet_obedience_metrics adds a family; without samples where it is NULL, so nothing is shared.
 void fleet_obedience_metrics(const struct fleet_obedience *obedience, struct exposition *out);

@@ -10,6 +10,7 @@
 
 #include "auth/base/json.h"
 #include "proxy/clock/clock.h"
+#include "proxy/fleet/fleet_scripts.h"
 #include "proxy/log/log.h"
 #include "proxy/service/survey.h"
 #include "proxy/tls/context.h"
@@ -27,18 +28,18 @@ enum {
 // KEYS: alive, members. ARGV: cursor. A page of those that are alive: {cursor, instance, what it says, ...}. Who is dead
 // is what the beats have found. What the dead have left is removed.
 static const char roster_text[] =
-    "local page = redis.call('HSCAN', KEYS[2], ARGV[1], 'COUNT', 100)\n"
-    "local out = {page[1]}\n"
-    "for i = 1, #page[2], 2 do\n"
-    "  local score = redis.call('ZSCORE', KEYS[1], page[2][i])\n"
-    "  if score and tonumber(score) > 0 then\n"
-    "    out[#out + 1] = page[2][i]\n"
-    "    out[#out + 1] = page[2][i + 1]\n"
-    "  else\n"
-    "    redis.call('HDEL', KEYS[2], page[2][i])\n"
-    "  end\n"
-    "end\n"
-    "return out\n";
+    FLEET_SCRIPT_ASK "local page = ask('HSCAN', KEYS[2], ARGV[1], 'COUNT', 100)\n"
+                     "local out = {page[1]}\n"
+                     "for i = 1, #page[2], 2 do\n"
+                     "  local score = ask('ZSCORE', KEYS[1], page[2][i])\n"
+                     "  if score and tonumber(score) > 0 and #page[2][i + 1] <= 4096 then\n"
+                     "    out[#out + 1] = page[2][i]\n"
+                     "    out[#out + 1] = page[2][i + 1]\n"
+                     "  else\n"
+                     "    redis.call('HDEL', KEYS[2], page[2][i])\n"
+                     "  end\n"
+                     "end\n"
+                     "return out\n";
 
 struct fleet_presence {
     struct fleet_store *store; // borrowed
@@ -56,7 +57,7 @@ struct fleet_presence {
     size_t different;  // configurations
     bool is_warned;
     uint64_t forged;
-    bool is_forgery_said;
+    int64_t quiet_until_ms; // monotonic; until when nothing is said of forged ones
 };
 
 struct fleet_presence *fleet_presence_create(struct fleet_store *store)
@@ -196,11 +197,10 @@ static void say(void *arg, struct scan *sum)
 static void note_forged(struct fleet_presence *presence, const char *what)
 {
     presence->forged++;
-    if (!presence->is_forgery_said)
+    if (fleet_may_say(&presence->quiet_until_ms))
         log_error(LOG_FLEET_ALARM,
                   "fleet: an entry of the store's members %s: somebody else writes to the store",
                   what);
-    presence->is_forgery_said = true;
 }
 
 static void meet(struct fleet_presence *presence, struct slice name, struct slice sealed)

@@ -6,9 +6,40 @@
 
 #include "auth/base/text.h"
 #include "proxy/clock/clock.h"
+#include "proxy/fleet/fleet_page.h"
 #include "proxy/fleet/fleet_scripts.h"
 
 _Static_assert((int)FLEET_SEAL_LEN == (int)SHA_DIGEST_LENGTH, "as redis.sha1hex gives it");
+
+enum { PAGE_COUNT = 100 }; // entries that are asked for at once, about
+
+static const char page_text[] = FLEET_PAGE_SCRIPT;
+
+// KEYS: a string, or a list. ARGV: the most bytes, the index in a list ("": it is a string).
+static const char read_text[] = FLEET_SCRIPT_ASK
+    "local is = nil\n"
+    "if ARGV[2] == '' then is = ask('GET', KEYS[1]) else is = ask('LINDEX', KEYS[1], ARGV[2]) end\n"
+    "if mended > 0 then return '' end\n"
+    "if is and #is > tonumber(ARGV[1]) then\n"
+    "  if ARGV[2] == '' then redis.call('DEL', KEYS[1]) end\n"
+    "  return ''\n"
+    "end\n"
+    "return is\n";
+
+void fleet_store_init(struct fleet_store *store)
+{
+    fleet_script_init(page_text, &store->page);
+    fleet_script_init(read_text, &store->read);
+}
+
+bool fleet_may_say(int64_t *quiet_until_ms)
+{
+    const int64_t now_ms = monotonic_ms();
+    if (now_ms < *quiet_until_ms)
+        return false;
+    *quiet_until_ms = now_ms + FLEET_SAY_EVERY_MS;
+    return true;
+}
 
 struct slice fleet_store_key(const struct fleet_store *store, const char *name, const char *more,
                              char out[FLEET_KEY_CAP])
@@ -34,6 +65,42 @@ bool fleet_store_script(const struct fleet_store *store, const struct store_scri
 {
     return store->link != NULL &&
            store_link_script(store->link, call, monotonic_ms() + FLEET_CALL_MS, on_reply, owner);
+}
+
+// put_number writes a number as text.
+static struct slice put_number(size_t number, char out[24])
+{
+    struct text text;
+    text_init(&text, out, 24);
+    text_append_format(&text, "%zu", number);
+    return text_slice(&text);
+}
+
+bool fleet_store_page(const struct fleet_store *store, struct slice key, struct slice cursor,
+                      size_t most, store_reply_function *on_reply, void *owner)
+{
+    char numbers[2][24];
+    const struct slice arguments[] = {cursor, put_number(PAGE_COUNT, numbers[0]),
+                                      put_number(most, numbers[1])};
+    const struct store_script_call call = {.script = &store->page,
+                                           .keys = &key,
+                                           .key_count = 1,
+                                           .arguments = arguments,
+                                           .argument_count = 3};
+    return fleet_store_script(store, &call, on_reply, owner);
+}
+
+bool fleet_store_read(const struct fleet_store *store, struct slice key, const char *index,
+                      size_t most, store_reply_function *on_reply, void *owner)
+{
+    char number[24];
+    const struct slice arguments[] = {put_number(most, number), slice_of_string(index)};
+    const struct store_script_call call = {.script = &store->read,
+                                           .keys = &key,
+                                           .key_count = 1,
+                                           .arguments = arguments,
+                                           .argument_count = 2};
+    return fleet_store_script(store, &call, on_reply, owner);
 }
 
 void fleet_script_init(const char *text, struct store_script *out)

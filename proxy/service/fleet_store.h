@@ -10,8 +10,9 @@
 #include "proxy/store/store_link.h"
 
 enum {
-    FLEET_CALL_MS = 2000, // for an answer of the store
-    FLEET_KEY_CAP = 192,  // bytes of the name of a key in the store, with the NUL
+    FLEET_CALL_MS = 2000,       // for an answer of the store
+    FLEET_KEY_CAP = 192,        // bytes of the name of a key in the store, with the NUL
+    FLEET_SAY_EVERY_MS = 60000, // one complaint about the store, at most
 };
 
 // fleet_events is what the fleet has the process do.
@@ -26,7 +27,9 @@ struct fleet_store {
     struct fleet_events events;
     struct service *service; // borrowed
     struct store_link *link; // owned by fleet.c; NULL: nothing is shared
-    struct fleet_key *key;   // owned; of the configuration in force; NULL: nothing is shared
+    struct store_script page;
+    struct store_script read;
+    struct fleet_key *key; // owned; of the configuration in force; NULL: nothing is shared
     char prefix[STORE_PREFIX_CAP];
     char instance[FLEET_INSTANCE_CAP];
     bool is_ready;        // it answers, and its seals are ours: parts may ask
@@ -44,6 +47,22 @@ bool fleet_store_call(const struct fleet_store *store, const struct slice *words
 // fleet_store_script likewise runs a script, with the usual deadline.
 bool fleet_store_script(const struct fleet_store *store, const struct store_script_call *call,
                         store_reply_function *on_reply, void *owner);
+
+// fleet_store_page asks for a part of the hash `key` (fleet_store_key), from `cursor` on, "0" at first: fleet_page_parse reads the
+// answer. Entries of more than `most` bytes are removed from the store.
+bool fleet_store_page(const struct fleet_store *store, struct slice key, struct slice cursor,
+                      size_t most, store_reply_function *on_reply, void *owner);
+
+// fleet_store_read asks for the string `key`, or the item of the list `key` at `index` ("" for a string). What is longer than `most`
+// bytes, or of another kind, is removed, but for an item of a list, and the answer is the empty string.
+bool fleet_store_read(const struct fleet_store *store, struct slice key, const char *index,
+                      size_t most, store_reply_function *on_reply, void *owner);
+
+// fleet_may_say tells whether a complaint may be said once more, and notes that it is. `*quiet_until_ms` begins at 0, monotonic.
+bool fleet_may_say(int64_t *quiet_until_ms);
+
+// fleet_store_init makes the scripts of the two above.
+void fleet_store_init(struct fleet_store *store);
 
 // fleet_script_init makes a script of a text in static memory.
 void fleet_script_init(const char *text, struct store_script *out);

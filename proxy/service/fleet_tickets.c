@@ -10,6 +10,7 @@
 
 #include "auth/base/json.h"
 #include "proxy/clock/clock.h"
+#include "proxy/fleet/fleet_scripts.h"
 #include "proxy/fleet/ticket_set.h"
 #include "proxy/log/log.h"
 #include "proxy/tls/ticket_keys.h"
@@ -17,15 +18,19 @@
 _Static_assert((int)TICKET_SET_SECRET_LEN == (int)TICKET_SECRET_LEN, "the same secrets");
 _Static_assert((int)TICKET_SET_SECRETS_MAX == (int)TICKET_SECRETS_MAX, "all of them");
 
-enum { READ_EVERY_MS = 2000 };
+enum {
+    READ_EVERY_MS = 2000,
+    SEALED_MAX = TICKET_SET_TEXT_MAX + FLEET_SEAL_OVERHEAD,
+};
 
 static const char name[] = "tickets";
 
 // KEYS: the set. ARGV: the SHA-1 of what is to stand there now ("" for nothing), what is to stand there. 1: written.
-static const char swap_text[] = "local is = redis.call('GET', KEYS[1])\n"
-                                "if (is and redis.sha1hex(is) or '') ~= ARGV[1] then return 0 end\n"
-                                "redis.call('SET', KEYS[1], ARGV[2])\n"
-                                "return 1\n";
+static const char swap_text[] =
+    FLEET_SCRIPT_ASK "local is = ask('GET', KEYS[1])\n"
+                     "if (is and redis.sha1hex(is) or '') ~= ARGV[1] then return 0 end\n"
+                     "redis.call('SET', KEYS[1], ARGV[2])\n"
+                     "return 1\n";
 
 struct fleet_tickets {
     struct fleet_store *store; // borrowed
@@ -34,9 +39,9 @@ struct fleet_tickets {
     int64_t seen_ms;       // monotonic; since when
     int64_t read_ms;       // when it was read last
     bool is_busy;
-    bool has_swapped; // since the store was ready
-    uint64_t older;   // sets that were not taken
-    bool is_older_said;
+    bool has_swapped;       // since the store was ready
+    uint64_t older;         // sets that were not taken
+    int64_t quiet_until_ms; // monotonic; until when nothing is said of them
 };
 
 struct fleet_tickets *fleet_tickets_create(struct fleet_store *store)
@@ -84,7 +89,6 @@ static void use(struct fleet_tickets *tickets, const struct ticket_set *set)
     struct service *service = tickets->store->service;
     tickets->set = *set;
     tickets->seen_ms = monotonic_ms();
-    tickets->is_older_said = false;
     fleet_tickets_apply(tickets, service->snapshot);
     if (set->number <= service->kept.tickets)
         return;
@@ -171,12 +175,11 @@ static void change(struct fleet_tickets *tickets, struct slice read)
 static void note_older(struct fleet_tickets *tickets, const char *what)
 {
     tickets->older++;
-    if (!tickets->is_older_said)
+    if (fleet_may_say(&tickets->quiet_until_ms))
         log_error(LOG_FLEET_ALARM,
                   "fleet: the store's ticket secrets are %s: they are not taken, and new ones are "
                   "written; find out who else writes to the store",
                   what);
-    tickets->is_older_said = true;
 }
 
 // replace writes what should stand there: our set, or a new one where we have none.
@@ -245,9 +248,9 @@ void fleet_tickets_on_beat(struct fleet_tickets *tickets)
     if (tickets->is_busy || !is_due || !tickets->store->is_ready ||
         !is_wanted(tickets->store->service->snapshot))
         return;
-    const struct slice words[] = {SLICE_LITERAL("GET"),
-                                  fleet_store_key(tickets->store, name, "", key)};
-    tickets->is_busy = fleet_store_call(tickets->store, words, 2, on_read, tickets);
+    tickets->is_busy =
+        fleet_store_read(tickets->store, fleet_store_key(tickets->store, name, "", key), "",
+                         SEALED_MAX, on_read, tickets);
 }
 
 void fleet_tickets_on_ready(struct fleet_tickets *tickets)

@@ -106,10 +106,10 @@ def test_what_an_interrupted_comparison_has_brought_holds_after_the_next(fleet, 
 
     def interrupt(words, raw):
         """The first page is followed by one that never comes."""
-        if words[0] != b"HSCAN":
+        if words[2:4] != [b"1", b"sallyport:blocks"]:
             return raw
-        if words[2] == b"0":
-            if not pages and raw.startswith(b"*2\r\n$1\r\n0\r\n*2\r\n"):
+        if words[4] == b"0":
+            if not pages and raw.startswith(b"*4\r\n$1\r\n0\r\n:0\r\n"):
                 pages.append(raw)
                 return raw.replace(b"$1\r\n0", b"$1\r\n7", 1)
             return raw
@@ -151,6 +151,63 @@ def test_what_is_forged_or_older_in_the_store_changes_nothing_and_is_said(fleet,
     assert any(proxy.stderr.wait("the store's blocks: .* forged") for proxy in (one, two))
     wait_blocks(["client:guests"], one, two)
     assert "!" in one.control.run("status", "--fleet").stdout
+
+
+# What stands unsealed in the store: a number, or something that is called by name, and what somebody may put there.
+SPOILT = {
+    "a number below none": ("SET", "rev", "-5"),
+    "no number": ("SET", "rev", "abc"),
+    "the last number": ("SET", "rev", 2**63 - 1),
+    "another kind": ("RPUSH", "rev", "x"),
+    "no number of orders": ("SET", "orders:n", "abc"),
+    "the last number of orders": ("SET", "orders:n", 2**63 - 1),
+    "orders of another kind": ("SET", "orders", "x"),
+    "a clock of another kind": ("SET", "clock", "x"),
+    "a clock that tells no time": ("HSET", "clock", "last", "abc", "fleet", "9e300"),
+    "proxies of another kind": ("SET", "alive", "x"),
+    "connections of another kind": ("SET", "epochs", "x"),
+    "scarce ones of another kind": ("SET", "scarce", "x"),
+    "members of another kind": ("SET", "members", "x"),
+    "blocks of another kind": ("SET", "blocks", "x"),
+    "secrets of another kind": ("RPUSH", "tickets", "x"),
+}
+
+
+def test_nonsense_in_the_store_makes_nobody_deaf_and_is_said_and_mended(fleet, guest):
+    one, two = fleet.proxy(), fleet.proxy()
+    wait_members(2, one, two)
+    one.control.block("--force", "always")
+    for title, (command, key, *words) in SPOILT.items():
+        if command != "HSET":
+            fleet.store.ask("DEL", f"sallyport:{key}")
+        fleet.store.ask(command, f"sallyport:{key}", *words)
+        one.control.block("--force", "somebody")
+        wait_blocks(["client:always", "client:somebody"], two)
+        two.control.unblock("somebody")
+        wait_blocks(["client:always"], one)
+        if key in ("orders", "orders:n", "members"):
+            kill = lambda: one.control.run("kill", "--fleet", "client:guests").stdout.count("killed: 0")
+            eventually(lambda: kill() == 2, title)  # who is there has to be said once more
+    for proxy in one, two:
+        assert fleet_of(proxy)["tickets"]["shared"] and fleet_of(proxy)["store"]["state"] == "ready"
+    assert fleet_of(one)["store"]["mended"] + fleet_of(two)["store"]["mended"] >= 5  # what is mended first by something else is not counted
+    assert any("made no sense" in proxy.stderr.text() for proxy in (one, two))
+    assert len(fleet.store.hash("blocks")) == 2
+
+
+def test_a_beat_that_is_no_answer_counts_as_a_store_that_is_lost_and_blocks_go_on_by_time(fleet, guest):
+    between = Meddler(fleet.store)
+    one, two = fleet.proxy(), fleet.proxy(shared=fleet.shared(valkey=between.address_and_port))
+    between.spoil = lambda words, raw: b":1\r\n" if b"sallyport:rev" in words and b"sallyport:alive" in words else raw
+    two.stderr.wait("the store's answer to a beat makes no sense")
+    assert "makes no sense" in fleet_of(two)["store"]["problem"]
+    tunnel = two.tunnel(fleet.target, guest)
+    one.control.block("guests")
+    two.assert_closed(tunnel.id, "blocked")
+    eventually(lambda: fleet_of(two)["limits"]["asks"] is False, "limits to count it as lost")
+    between.spoil = None
+    two.stderr.wait("the store answers beats again")
+    assert fleet_of(two)["store"]["problem"] is None
 
 
 def test_nobody_is_served_before_it_is_known_who_is_blocked(fleet, guest):
