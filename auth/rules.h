@@ -121,6 +121,8 @@ struct match_entry {
     bool anonymous;        // no certificate at all
     // of an included file: when it came into force, a number that rises; 0: of the main file, which comes before all others
     uint64_t since;
+    uint32_t line; // where it stands in its file; 0: in none
+    uint32_t column;
 };
 
 struct name_template;

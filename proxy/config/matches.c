@@ -489,6 +489,8 @@ static bool match_read(struct reader *reader, const struct node *node, void *out
     struct match_entry *entry = out;
     const struct name_list *trusts = arg;
     size_t trust = 0;
+    entry->line = node->line;
+    entry->column = node->column;
     if (!section_read(reader, node, &match_section, entry))
         return true;
     check_combination(reader, node, trusts);

@@ -305,6 +305,8 @@ static const char *place_name(const struct claim *claim)
 
 static uint32_t place_line(const struct claim *claim)
 {
+    if (claim->entry != NULL)
+        return claim->entry->line;
     return claim->client != NULL ? claim->client->line : claim->node->line;
 }
 
@@ -312,7 +314,8 @@ static uint32_t place_line(const struct claim *claim)
 static void report(const struct claim *loser, const struct claim *other)
 {
     struct reader *reader = loser->rival->reader;
-    const struct node at = {.line = place_line(loser), .column = 1};
+    const struct node at = {.line = place_line(loser),
+                            .column = loser->entry != NULL ? loser->entry->column : 1};
     if (loser->entry != NULL && other->entry != NULL)
         reader_error(
             reader, &at,

@@ -278,6 +278,31 @@ static void refuses_what_concerns_others(void **state)
     }
 }
 
+// A client may have many entries, on as many lines: a finding stands at the one, and names the other one's.
+static void a_conflict_is_found_where_its_entry_stands(void **state)
+{
+#define TWO(name, third)                                                                           \
+    "clients:\n- name: " name "\n  match:\n  - {cn: " name "}\n  - {cn: " third "}\n"              \
+    "  allow: [{hosts: [x]}]\n"
+    static const struct file files[FILES_MAX] = {{.path = "d/a.yaml", .text = TWO("a", "boss")},
+                                                 {.path = "d/b.yaml", .text = TWO("b", "c")},
+                                                 {.path = "d/c.yaml", .text = TWO("c", "d")}};
+    struct fixture fixture;
+    (void)state;
+    read_all(&fixture, MAIN, files);
+    assert_states(&fixture, "rrr", "three files");
+    assert_finding(&fixture.diagnostics, SEVERITY_ERROR, 5, 5,
+                   "match[1] of client `a` can fit certificates of the client `boss` of another "
+                   "file (main.yaml:3)");
+    assert_finding(&fixture.diagnostics, SEVERITY_ERROR, 5, 5,
+                   "match[1] of client `b` can fit certificates of the client `c` of another file "
+                   "(d/c.yaml:4)");
+    assert_finding(&fixture.diagnostics, SEVERITY_ERROR, 4, 5,
+                   "match[0] of client `c` can fit certificates of the client `b` of another file "
+                   "(d/b.yaml:5)");
+    fixture_deinit(&fixture);
+}
+
 #define ONE(name, match) "clients: [{name: " name ", match: [" match "], allow: [{hosts: [x]}]}]\n"
 
 // Which of several files lose.
@@ -502,7 +527,7 @@ static void everybody_of_the_main_file_leaves_nobody_to_other_files(void **state
     static const struct file files[FILES_MAX] = {{"a", ONE("a", "{cn: x}"), NULL}};
     read_all(&fixture, ONE("all", "{any: true}"), files);
     assert_states(&fixture, "r", "any in the main file");
-    assert_finding(&fixture.diagnostics, SEVERITY_ERROR, 1, 1, "of the client `all`");
+    assert_finding(&fixture.diagnostics, SEVERITY_ERROR, 1, 29, "of the client `all`");
     fixture_deinit(&fixture);
     read_all(&fixture, ONE("all", "{anonymous: true}"), files);
     assert_states(&fixture, "g", "anonymous in the main file");
@@ -626,6 +651,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(clients_of_the_main_file_come_first_and_then_file_by_file),
         cmocka_unit_test(refuses_what_concerns_others),
+        cmocka_unit_test(a_conflict_is_found_where_its_entry_stands),
         cmocka_unit_test(what_is_new_gives_way),
         cmocka_unit_test(at_a_start_what_was_held_stays_held),
         cmocka_unit_test(one_extension_belongs_to_one_file_however_it_is_written),
