@@ -15,10 +15,12 @@
 #include "proxy/service/fleet_limits.h"
 #include "proxy/service/fleet_tickets.h"
 #include "proxy/config/shared_settings.h"
+#include "proxy/store/store_places.h"
 
 enum {
     FAULT_EVERY_MS = 60000,
-    GREET_EVERY = 60, // beats
+    LOSSES_SAID_MAX = 8, // in that time
+    GREET_EVERY = 60,    // beats
     PROBLEM_CAP = 400,
 };
 
@@ -56,7 +58,8 @@ struct fleet {
     unsigned beats;            // since the last greeting
     bool has_left;             // another process serves
     bool is_refusing;          // `on_lost: refuse`
-    int64_t lost_ms;           // monotonic; since when it does not answer
+    int64_t losses_ms;         // monotonic; since when losses are counted
+    unsigned losses_said;      // since then
     char problem[PROBLEM_CAP]; // with the seals; "": none
     struct sense sense;
 };
@@ -247,14 +250,26 @@ static void beat(struct fleet *fleet)
 
 // -- the link
 
+// may_say_lost tells whether a loss may be said: of a store that answers for a moment again and again a few times a minute, and when it
+// stays away.
+static bool may_say_lost(struct fleet *fleet, const struct store_facts *facts, int64_t now_ms)
+{
+    if (now_ms - fleet->losses_ms >= FAULT_EVERY_MS) {
+        fleet->losses_ms = now_ms;
+        fleet->losses_said = 0;
+    }
+    return fleet->losses_said < LOSSES_SAID_MAX ||
+           wall_clock_ms() - facts->since_ms > STORE_STEADY_MS;
+}
+
 // say_lost says once that the store does not answer, and what it means.
 static void say_lost(struct fleet *fleet)
 {
     const struct store_facts *facts = store_link_facts(fleet->store.link);
-    if (fleet->is_said_lost)
+    if (fleet->is_said_lost || !may_say_lost(fleet, facts, monotonic_ms()))
         return;
     fleet->is_said_lost = true;
-    fleet->lost_ms = monotonic_ms();
+    fleet->losses_said++;
     log_error(LOG_STORE_LOST, "fleet: the store does not answer: %s: %s; blocks stay as last known",
               facts->place, facts->sentence);
 }
@@ -306,6 +321,8 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
     fleet_limits_tick(fleet->limits);
     if (fleet->is_connected)
         beat(fleet);
+    else if (store_link_facts(fleet->store.link)->state == STORE_LOST)
+        say_lost(fleet);
 }
 
 static void disconnect(struct fleet *fleet)

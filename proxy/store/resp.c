@@ -18,11 +18,14 @@ typedef size_t announced_count;
 typedef int announced_count;
 #endif
 
+enum { ANNOUNCED_CAP = 24 }; // bytes of a line that announces a string
+
 struct resp_reader {
     redisReader *parser; // owned
     size_t pending_len;  // bytes since the last answer
     size_t element_count;
-    const char *why; // static memory; NULL: all is well
+    const char *why;   // static memory; NULL: all is well
+    size_t excess_len; // of an answer that is too long; 0: none
 };
 
 static const char no_memory[] = "no memory for the answer";
@@ -227,6 +230,32 @@ static size_t unread_len(const struct resp_reader *reader)
     return reader->parser->len - reader->parser->pos;
 }
 
+// awaited_len gives how many bytes the string has that hiredis waits for; 0: it waits for none. Only of a string does hiredis leave a
+// line with a number unread.
+static uint64_t awaited_len(const struct resp_reader *reader)
+{
+    const char *unread = reader->parser->buf + reader->parser->pos;
+    const struct slice rest = slice_first(slice_of(unread, unread_len(reader)), ANNOUNCED_CAP);
+    const size_t end = slice_find(rest, '\r');
+    uint64_t len = 0;
+    if (end == rest.len || !decimal_parse(slice_first(rest, end), INT64_MAX, &len))
+        return 0;
+    return len;
+}
+
+// look_at_length refuses what is too long, as soon as it is announced.
+static void look_at_length(struct resp_reader *reader, const void *answer)
+{
+    const uint64_t awaited = answer == NULL ? awaited_len(reader) : 0;
+    const size_t here_len = reader->pending_len + (answer == NULL ? unread_len(reader) : 0);
+    if (awaited > RESP_MAX_LEN)
+        reader->excess_len = awaited;
+    else if (here_len > RESP_MAX_LEN)
+        reader->excess_len = here_len;
+    if (reader->excess_len != 0)
+        reader->why = "an answer is longer than may be";
+}
+
 enum resp_result resp_reader_next(struct resp_reader *reader, struct resp **out,
                                   const char **out_why)
 {
@@ -237,9 +266,7 @@ enum resp_result resp_reader_next(struct resp_reader *reader, struct resp **out,
         reader->why = "what came is no answer of a Redis";
     if (reader->why == NULL) {
         reader->pending_len += before - unread_len(reader);
-        if (reader->pending_len > RESP_MAX_LEN ||
-            (answer == NULL && reader->pending_len + unread_len(reader) > RESP_MAX_LEN))
-            reader->why = "an answer is longer than may be";
+        look_at_length(reader, answer);
     }
     if (reader->why != NULL) {
         resp_free(answer);
@@ -252,6 +279,11 @@ enum resp_result resp_reader_next(struct resp_reader *reader, struct resp **out,
     reader->element_count = 0;
     *out = answer;
     return RESP_OK;
+}
+
+size_t resp_reader_excess(const struct resp_reader *reader)
+{
+    return reader->excess_len;
 }
 
 bool resp_is_error(const struct resp *answer, const char *code)

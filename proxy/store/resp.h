@@ -58,3 +58,7 @@ void resp_reader_feed(struct resp_reader *reader, struct slice bytes);
 // without the bytes that came, in static memory.
 enum resp_result resp_reader_next(struct resp_reader *reader, struct resp **out,
                                   const char **out_why) MUST_USE;
+
+// resp_reader_excess gives, after RESP_BAD because of a string or an answer that is too long, its bytes: as they were announced, or
+// as they have come. 0: another reason.
+size_t resp_reader_excess(const struct resp_reader *reader);

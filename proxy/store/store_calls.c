@@ -93,6 +93,7 @@ bool store_calls_add(struct store_calls *calls, const struct slice *words, size_
     kept->sent_ms = call->sent_ms;
     kept->deadline_ms = call->deadline_ms;
     kept->script = call->script;
+    (void)string_copy(kept->subject, sizeof kept->subject, slice_of_string(call->subject));
     kept->word_count = count;
     kept->tail_len = tail_len;
     if (tail_len > 0)

@@ -8,6 +8,8 @@
 
 #include "proxy/store/store_call.h"
 
+enum { STORE_SUBJECT_CAP = 96 };
+
 struct store_call {
     TAILQ_ENTRY(store_call) link;
     store_reply_function *on_reply;    // NULL: nobody waits
@@ -15,6 +17,7 @@ struct store_call {
     int64_t sent_ms;                   // monotonic
     int64_t deadline_ms;               // monotonic
     const struct store_script *script; // borrowed; NULL: none, or its text was sent
+    char subject[STORE_SUBJECT_CAP];   // for people: what is asked, of which key; no secret
     size_t word_count;                 // of the command
     size_t tail_len;
     uint8_t tail[]; // with `script`: the words after its name, as they were sent

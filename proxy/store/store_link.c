@@ -126,7 +126,9 @@ static void lose(struct store_link *link)
     resp_reader_destroy(link->reader);
     link->reader = NULL;
     link->phase = PHASE_PAUSE;
-    link->phase_due_ms = monotonic_ms() + store_places_fail(&link->places, &link->settings);
+    const int64_t now_ms = monotonic_ms();
+    link->facts.pause_ms = store_places_fail(&link->places, &link->settings, now_ms);
+    link->phase_due_ms = now_ms + link->facts.pause_ms;
     enter(link, STORE_LOST);
     answer_with_nothing(link);
     go_on_soon(link);
@@ -192,7 +194,8 @@ static bool ask(struct store_link *link, const struct slice *words, size_t count
 static bool ask_ourselves(struct store_link *link, const struct slice *words, size_t count,
                           store_reply_function *on_reply)
 {
-    struct store_call call = {.on_reply = on_reply, .owner = link, .deadline_ms = INT64_MAX};
+    struct store_call call = {
+        .on_reply = on_reply, .owner = link, .deadline_ms = INT64_MAX, .subject = "our greeting"};
     if (ask(link, words, count, &call))
         return true;
     lose_because(link, "no memory for a question");
@@ -232,7 +235,7 @@ static void on_role(void *owner, const struct resp *answer)
                 "it is no master, but a replica or a Sentinel; the next place is tried");
         return;
     }
-    store_places_succeed(&link->places);
+    store_places_serve(&link->places, monotonic_ms());
     link->phase = PHASE_READY;
     link->facts.connects++;
     link->facts.sentence[0] = '\0';
@@ -330,6 +333,23 @@ static bool talks(const struct store_link *link)
     return link->phase == PHASE_GREET || link->phase == PHASE_READY;
 }
 
+// lose_unread ends the connection because of what came, which is no answer, or none that may be. Who writes too much into the store
+// is found by the key.
+static void lose_unread(struct store_link *link, const char *why)
+{
+    const struct store_call *call = TAILQ_FIRST(&link->calls.list);
+    const size_t excess_len = resp_reader_excess(link->reader);
+    char sentence_data[STORE_SENTENCE_CAP];
+    struct text sentence;
+    text_init(&sentence, sentence_data, sizeof sentence_data);
+    if (excess_len != 0 && call != NULL)
+        text_append_format(&sentence,
+                           "%s: %zu bytes, where %d are the most, to %s; find out who writes that, "
+                           "and remove it",
+                           why, excess_len, (int)RESP_MAX_LEN, call->subject);
+    lose_because(link, sentence.len == 0 ? why : sentence_data);
+}
+
 // take_answers hands out all that are whole; false: the connection has ended.
 static bool take_answers(struct store_link *link)
 {
@@ -340,7 +360,7 @@ static bool take_answers(struct store_link *link)
         case RESP_MORE:
             return true;
         case RESP_BAD:
-            lose_because(link, why);
+            lose_unread(link, why);
             return false;
         case RESP_OK:
             take_answer(link, answer);
@@ -490,6 +510,15 @@ static void on_soon(struct ev_loop *loop, ev_timer *timer, int events)
     drive(link_of(timer->data));
 }
 
+// describe writes down for people what is asked, of which key.
+static void describe(struct store_call *call, const char *what, struct slice key)
+{
+    struct text subject;
+    text_init(&subject, call->subject, sizeof call->subject);
+    text_append_string(&subject, what);
+    text_append_printable(&subject, key);
+}
+
 bool store_link_call(struct store_link *link, const struct slice *argv, size_t argc,
                      int64_t deadline_ms, store_reply_function *on_reply, void *owner)
 {
@@ -498,6 +527,7 @@ bool store_link_call(struct store_link *link, const struct slice *argv, size_t a
         link->facts.refusals++;
         return false;
     }
+    describe(&call, "a question about ", argc < 2 ? argv[0] : argv[1]);
     return ask(link, argv, argc, &call);
 }
 
@@ -531,6 +561,8 @@ bool store_link_script(struct store_link *link, const struct store_script_call *
     }
     text_init(&text, number, sizeof number);
     text_append_format(&text, "%zu", from->key_count);
+    describe(&call, "a script about ",
+             from->key_count == 0 ? SLICE_LITERAL("nothing") : from->keys[0]);
     return ask(link, words, fill_words(from, number, words), &call);
 }
 

@@ -36,10 +36,11 @@ struct store_facts {
     char place[TARGET_TEXT_CAP]; // host:port that is in use or was tried last; empty: none yet
     char sentence
         [STORE_SENTENCE_CAP]; // of the last fault, with what to do; when it is ready, of an error in the last minute; empty: none
-    uint64_t connects;        // how often it became ready
-    uint64_t calls;           // that were sent
-    uint64_t failures;        // of those: lost, late, or answered by an error
-    uint64_t refusals;        // calls that were not taken
+    int64_t pause_ms;  // lost: from then until it is tried again; 0: at once, at another place
+    uint64_t connects; // how often it became ready
+    uint64_t calls;    // that were sent
+    uint64_t failures; // of those: lost, late, or answered by an error
+    uint64_t refusals; // calls that were not taken
     struct histogram latency; // of answers, by histogram_waits
 };
 

@@ -361,14 +361,54 @@ static void places_go_round_and_pause_longer_each_time(void **state)
     static const int64_t pauses[] = {0, 100, 0, 200, 0, 400, 0, 800, 0, 1600, 0, 2000, 0, 2000};
     assert_ptr_equal(store_places_current(&places, &settings), &settings.places[0]);
     for (size_t i = 0; i < sizeof pauses / sizeof pauses[0]; i++) {
-        assert_int_equal(store_places_fail(&places, &settings), pauses[i]);
+        assert_int_equal(store_places_fail(&places, &settings, 1), pauses[i]);
         assert_ptr_equal(store_places_current(&places, &settings), &settings.places[(i + 1) % 2]);
     }
-    assert_int_equal(store_places_fail(&places, &settings), 0);
-    store_places_succeed(&places);
+    assert_int_equal(store_places_fail(&places, &settings, 1), 0);
+    store_places_serve(&places, 10);
     assert_ptr_equal(store_places_current(&places, &settings), &settings.places[1]);
-    assert_int_equal(store_places_fail(&places, &settings), 0);
-    assert_int_equal(store_places_fail(&places, &settings), 100);
+    assert_int_equal(store_places_fail(&places, &settings, 10 + STORE_STEADY_MS), 0);
+    assert_int_equal(store_places_fail(&places, &settings, 10 + STORE_STEADY_MS), 100);
+}
+
+static void a_place_that_serves_for_a_moment_only_is_tried_more_and_more_seldom(void **state)
+{
+    (void)state;
+    static struct store_settings settings = {.place_count = 1};
+    struct store_places places = {0};
+    static const int64_t pauses[] = {100, 200, 400, 800, 1600, 2000, 2000};
+    for (size_t i = 0; i < sizeof pauses / sizeof pauses[0]; i++) {
+        store_places_serve(&places, 10);
+        assert_false(store_places_is_steady(&places, 9 + STORE_STEADY_MS));
+        assert_int_equal(store_places_fail(&places, &settings, 9 + STORE_STEADY_MS), pauses[i]);
+        assert_false(store_places_is_steady(&places, INT64_MAX));
+    }
+    store_places_serve(&places, 10);
+    assert_true(store_places_is_steady(&places, 10 + STORE_STEADY_MS));
+    assert_int_equal(store_places_fail(&places, &settings, 10 + STORE_STEADY_MS), 100);
+}
+
+static void says_how_long_what_it_refuses_is(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *bytes;
+        size_t excess_len;
+    } rows[] = {
+        {"$2000000\r\n", 2000000}, {"*2\r\n$1\r\nx\r\n$1048577\r\nab", 1048577},
+        {"$1048576\r\n", 0},       {":1048577", 0},
+        {"+1048577", 0},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct resp_reader *reader = resp_reader_create();
+        struct resp *answer = NULL;
+        const char *why = NULL;
+        resp_reader_feed(reader, slice_of_string(rows[i].bytes));
+        assert_int_equal(resp_reader_next(reader, &answer, &why),
+                         rows[i].excess_len != 0 ? RESP_BAD : RESP_MORE);
+        assert_int_equal(resp_reader_excess(reader), rows[i].excess_len);
+        resp_reader_destroy(reader);
+    }
 }
 
 int main(void)
@@ -388,6 +428,8 @@ int main(void)
         cmocka_unit_test(a_sentinel_must_name_a_host_and_a_port),
         cmocka_unit_test(each_known_fault_says_what_to_do),
         cmocka_unit_test(places_go_round_and_pause_longer_each_time),
+        cmocka_unit_test(a_place_that_serves_for_a_moment_only_is_tried_more_and_more_seldom),
+        cmocka_unit_test(says_how_long_what_it_refuses_is),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -301,18 +301,41 @@ static void bad_answers_end_the_connection(void **state)
         {"*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n:1\r\n", "more than four"},
         {"%1\r\n+a\r\n+b\r\n", "no"},
         {":1\r\n:2\r\n", "what nobody has asked"},
+        {"$1\r\nabc", "does not end where"},
+        {"-LOADING Redis is loading the dataset in memory\r\n", "LOADING: it still loads"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        if (bench->link == NULL)
-            start(bench);
+        start(bench);
         wait_for(bench, STORE_READY);
         bench->other = rows[i].answer;
         assert_true(ask(bench, "ASK", FAR_MS));
         wait_for(bench, STORE_LOST);
         assert_sentence(bench, rows[i].part);
         assert_int_equal(bench->answers, i + 1);
+        store_link_destroy(bench->link);
+        bench->link = NULL;
     }
-    assert_string_equal(bench->heard, "lost;lost;lost;lost;1;");
+    assert_string_equal(
+        bench->heard, "lost;lost;lost;lost;1;lost;LOADING Redis is loading the dataset in memory;");
+}
+
+static void
+an_answer_that_is_too_long_is_told_with_its_key_and_size_and_makes_no_storm(void **state)
+{
+    struct bench *bench = *state;
+    static const int64_t pauses[] = {100, 200, 400};
+    const struct slice words[] = {SLICE_LITERAL("GET"), SLICE_LITERAL("sallyport:tickets")};
+    start(bench);
+    bench->other = "$2000000\r\n";
+    for (size_t i = 0; i < sizeof pauses / sizeof pauses[0]; i++) {
+        wait_for(bench, STORE_READY);
+        assert_true(
+            store_link_call(bench->link, words, 2, monotonic_ms() + FAR_MS, on_reply, bench));
+        wait_for(bench, STORE_LOST);
+        assert_sentence(bench, "2000000 bytes");
+        assert_sentence(bench, "sallyport:tickets");
+        assert_int_equal(store_link_facts(bench->link)->pause_ms, pauses[i]);
+    }
 }
 
 static void what_answers_ping_or_role_otherwise_is_no_store(void **state)
@@ -465,6 +488,7 @@ int main(void)
         LINK_TEST(a_sentinel_that_knows_no_master_is_told),
         LINK_TEST(a_script_that_is_not_known_is_sent_with_its_text),
         LINK_TEST(bad_answers_end_the_connection),
+        LINK_TEST(an_answer_that_is_too_long_is_told_with_its_key_and_size_and_makes_no_storm),
         LINK_TEST(what_answers_ping_or_role_otherwise_is_no_store),
         LINK_TEST(silence_is_a_loss),
         LINK_TEST(a_connection_that_is_given_up_is_reset),
