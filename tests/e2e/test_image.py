@@ -85,8 +85,12 @@ def test_the_image_is_small_and_has_what_it_is_started_with(image):
     assert config["Labels"]["org.opencontainers.image.version"] == image.config["history"][1]["created_by"].split()[1]
     for path in ("usr/bin/sallyport", "etc/ssl/certs/ca-certificates.crt", "usr/share/zoneinfo/Europe/Zurich"):
         assert entries[path].isreg() and entries[path].size > 0
-    for path in ("etc/sallyport", *(volume[1:] for volume in config["Volumes"])):
+    for path in (volume[1:] for volume in config["Volumes"]):
         assert entries[path].isdir() and entries[path].uid == entries[path].gid == 65532
+    folder = entries["etc/sallyport"]
+    assert folder.isdir() and (folder.uid, folder.gid, folder.mode) == (0, 0, 0o755)
+    written = {each.name for each in entries.values() if each.uid or each.gid or (each.mode & 0o022 and not each.issym())}
+    assert written == {"tmp", *(volume[1:] for volume in config["Volumes"])}
 
 
 def test_the_image_has_no_shell_nothing_with_rights_of_its_own_and_nothing_that_others_may_write(image):

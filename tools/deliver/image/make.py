@@ -34,8 +34,9 @@ DATA = {
     "tzdata": (r"usr/share/zoneinfo/.*", r"usr/share/zoneinfo/(posix|right)(/.*)?|.*/(posixrules|localtime)"),
 }
 BUNDLE = "etc/ssl/certs/ca-certificates.crt"
-# Folders of the program: it may write to all but the first. With a read-only root the runtime mounts something there.
-OWN_FOLDERS = {"etc/sallyport": 0o755, "run/sallyport": 0o750, "var/lib/sallyport": 0o750, "var/log/sallyport": 0o750}
+# Folders that the program writes to. With a read-only root the runtime mounts something there.
+OWN_FOLDERS = {"run/sallyport": 0o750, "var/lib/sallyport": 0o750, "var/log/sallyport": 0o750}
+CONFIG_FOLDER = "etc/sallyport"  # root's, so that the program cannot change who may go where
 FOLDERS = {"proc": 0o755, "sys": 0o755, "dev": 0o755, "tmp": 0o1777}
 LINKS = {"lib": "usr/lib", "lib64": "usr/lib64", "etc/os-release": "../usr/lib/os-release"}
 ACCOUNTS = {
@@ -92,6 +93,7 @@ def program_tree(program):
             ["strip", "--strip-unneeded", "--remove-section=.comment", "-o", stripped, program], check=True
         )
         tree.add_file(PROGRAM, stripped.read_bytes(), 0o755)
+    tree.add_folder(CONFIG_FOLDER, 0o755)
     for path, mode in OWN_FOLDERS.items():
         tree.add_folder(path, mode, USER)
     return tree
