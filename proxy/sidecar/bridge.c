@@ -156,8 +156,8 @@ static void send_answer(struct bridge *bridge, const struct text *text)
     enter(bridge, BRIDGE_ANSWER);
 }
 
-// say logs a failure; while they come often, one a second. With several proxies it names the last one that was
-// tried.
+// say logs a failure, and of which proxy; while they come often, one a second. Of several proxies that is the last one that
+// was tried.
 static void say(struct bridge *bridge, enum cause cause, const char *detail)
 {
     struct bridge_context *context = bridge->context;
@@ -169,10 +169,9 @@ static void say(struct bridge *bridge, enum cause cause, const char *detail)
     if (now_ms - context->said_ms < SAY_EVERY_MS)
         return;
     const struct target *last = bridge->uplink == NULL ? NULL : uplink_proxy(bridge->uplink);
-    if (last != NULL && context->route.options->proxy_count > 1) {
+    if (last != NULL)
         (void)snprintf(proxy, sizeof proxy, "https://%s:%u: ", target_format_host(last, host),
                        last->port);
-    }
     log_error(LOG_CONNECTION_FAILED, "%s%s: %s%s%s%s; %s%s", proxy, info->name, info->phrase,
               detail[0] == '\0' ? "" : " (", detail, detail[0] == '\0' ? "" : ")", info->advice,
               context->unsaid > 1 ? " (and before that, several times)" : "");

@@ -326,7 +326,8 @@ def test_a_proxy_that_is_not_there_is_a_502_and_a_line_in_the_log(sidecar):
         holder.bind(("127.0.0.1", 0))
         one = sidecar(holder.getsockname()[1])
         assert_failure(ask_failing(one), 502, "connection_refused", "refuses connections")
-        assert one.stderr.wait("connection_refused: the proxy refuses connections")
+        port = holder.getsockname()[1]
+        assert one.stderr.wait(f"error https://proxy.test:{port}: connection_refused: the proxy refuses connections")
 
 
 def test_a_name_that_does_not_exist_is_a_502(sidecar):
