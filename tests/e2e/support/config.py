@@ -33,7 +33,8 @@ def base_config(pki, dns_endpoint):
         ],
         "trust": {"staff": {"ca": [pki.ca.path]}},
         "resolver": {"servers": [dns_endpoint], "timeout": "2s", "tries": 2},
-        "timeouts": {"drain": "5s"},
+        # A busy machine is no fault of whom waits for its turn.
+        "timeouts": {"handshake": "60s", "drain": "5s"},
         # Tests ask, and are refused, faster than any honest fleet.
         "limits": {
             "refused_requests": "none",
