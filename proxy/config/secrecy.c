@@ -55,7 +55,8 @@ static void append_for_root(struct text *out, const struct file_owner *file, con
     text_append_format(out, "if a user in group %u runs the proxy, ", (unsigned)file->gid);
     if (!is_readable_at_most || file->has_acl)
         text_append_format(out, "chmod 640 %s, and ", path);
-    text_append_string(out, "let that user ask (runuser -u USER -- sallyport check -c FILE); ");
+    text_append_string(out, "name that user (`process: {user: USER}`), or let it ask (runuser -u "
+                            "USER -- sallyport check -c FILE); ");
     text_append_format(out, "if root does, chmod 600 %s", path);
 }
 

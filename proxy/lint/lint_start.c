@@ -314,6 +314,6 @@ void lint_start(struct lint *lint)
     if (geteuid() == 0)
         lint_find(
             lint, SEVERITY_NOTE, NULL,
-            "checked as root, who may read and write everything: `serve` as another user may fail where this does not"
+            "checked as root, without its capabilities, as `serve` by root is: `serve` as another user may fail where this does not"
             "\nstart the proxy as a separate user, and `check` as that user, or as root with `process: {user: NAME}`");
 }

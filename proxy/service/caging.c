@@ -33,6 +33,8 @@
 
 #define WIDE "%s is directly in %s, all of which the sandbox would open, for writing too: %s"
 
+static const struct rights_user ROOT = {.name = "root", .group = "root"};
+
 enum err caging_begin(void *arg, const struct process_settings *settings, struct errinfo *info)
 {
     (void)arg;
@@ -360,16 +362,17 @@ static enum err add_error(const struct snapshot *snapshot, struct diagnostics *f
     return error;
 }
 
-// become_user becomes who the proxy becomes, where root runs this, and warns of what that one cannot read.
+// become_user becomes who the proxy becomes, where root runs this, and warns of what that one cannot read. Without a user it
+// stays root, but for the capabilities.
 static enum err become_user(const struct snapshot *snapshot, struct diagnostics *findings)
 {
-    struct rights_user user;
+    struct rights_user user = ROOT;
     struct errinfo info;
     const char *name = snapshot->process.user;
-    if (geteuid() != 0 || name == NULL)
+    if (geteuid() != 0)
         return ERR_OK;
-    if (rights_find_user(name, &user, &info) != ERR_OK ||
-        rights_drop(&user, false, &info) != ERR_OK) {
+    if ((name != NULL && rights_find_user(name, &user, &info) != ERR_OK) ||
+        rights_drop(name == NULL ? NULL : &user, false, &info) != ERR_OK) {
         (void)diagnostics_add(findings, SEVERITY_ERROR, snapshot->path, 0, 0, "%s", info.text);
         return ERR_INPUT;
     }
@@ -465,7 +468,7 @@ void caging_deinit(struct caging *caging)
 
 enum err caging_enter(struct caging *caging, const struct snapshot *snapshot, struct errinfo *info)
 {
-    struct rights_user user = {.name = "root", .group = "root"};
+    struct rights_user user = ROOT;
     const char *name = snapshot->process.user;
     const bool is_root = geteuid() == 0;
     if (name != NULL)

@@ -172,6 +172,11 @@ def test_a_key_for_the_group_of_the_user_is_taken_at_the_start(shared, start):
     proxy = start(**as_nobody(shared))
     assert proxy.ask(DENIED).status == 403
     assert "cannot be read" not in proxy.stderr.text()
+    checked = run("check", "-c", proxy.config_path)  # by root, who is not in that group
+    assert checked.returncode == 0 and "cannot be read" not in checked.stderr, checked.stderr
+    proxy.config_path.write_text(proxy.config_path.read_text().replace('"user": "nobody"', ""))
+    checked = run("check", "-c", proxy.config_path)
+    assert checked.returncode == 3 and "name that user (`process: {user: USER}`)" in checked.stderr, checked.stderr
 
 
 @needs_root

@@ -49,10 +49,10 @@ def findings(folder, severity="warning", by=()):
     return [one["message"] for one in found if one["severity"] == severity]
 
 
-def serves(folder):
+def serves(folder, by=A_USER):
     """Does `serve` by that user start?"""
     process = subprocess.Popen(
-        [*A_USER, BINARY, "serve", "-c", folder / "sallyport.yaml"],
+        [*by, BINARY, "serve", "-c", folder / "sallyport.yaml"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -105,13 +105,20 @@ def test_check_and_serve_agree_on_what_this_user_can_write(gate, a_user, spoil, 
     change(gate, "{file: audit.jsonl}", "{file: log/audit.jsonl}")
     change(gate, "{socket: control.sock, state: state.json}", "{socket: run/c.sock, state: state/s.json}")
     spoil(gate)
-    result = check(gate, by=A_USER)
-    assert result.returncode == (0 if words is None else 3), result.stderr
-    assert "looked at as user 1000\n" in result.stdout or words
-    assert words is None or (words in result.stderr and "user 1000" in result.stderr)
-    assert re.search(r"^sallyport check: 1 error$", result.stderr, re.M) or words is None
-    assert "is good" not in result.stdout or words is None
-    assert serves(gate) == (words is None)
+    for by, user in ((A_USER, "user 1000"), ((), "user 0")):  # root has given up what lets it write everywhere
+        result = check(gate, by=by)
+        assert result.returncode == (0 if words is None else 3), result.stderr
+        assert f"looked at as {user}" in result.stdout or words
+        assert words is None or (words in result.stderr and user in result.stderr)
+        assert re.search(r"^sallyport check: 1 error$", result.stderr, re.M) or words is None
+        assert "is good" not in result.stdout or words is None
+        assert serves(gate, by=by) == (words is None)
+
+
+def test_check_by_root_says_what_a_reload_will_not_be_able_to_read(gate):
+    (gate / "server.key").chmod(0)
+    [found] = findings(gate)
+    assert found.startswith(f"{gate}/server.key cannot be read by user root")
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ class Installed:
         """A text of the package or of the page, with the places of this folder."""
         for place in PLACES:
             text = text.replace(place, f"{self.folder}/{place.strip('/').replace('/', '-')}")
-        return text.replace(ETC, str(self.etc))
+        return text.replace(ETC, str(self.etc)).replace("{user: sallyport}", "{}")  # users are the installation's
 
     def run(self, text):
         """Exit status of a script, and all that it said."""

@@ -133,13 +133,13 @@ static void what_is_advised_leaves_the_key_to_who_reads_it(void **state)
         {"root looks at what the proxy's group reads",
          {ROOT, ELSE, 0640, false},
          true,
-         "if a user in group 2001 runs the proxy, let that user ask (runuser -u USER -- sallyport "
-         "check -c FILE); if root does, chmod 600 k"},
+         "if a user in group 2001 runs the proxy, name that user (`process: {user: USER}`), or let "
+         "it ask (runuser -u USER -- sallyport check -c FILE); if root does, chmod 600 k"},
         {"root looks at what all read",
          {ROOT, ELSE, 0644, false},
          true,
-         "if a user in group 2001 runs the proxy, chmod 640 k, and let that user ask (runuser -u "
-         "USER -- sallyport check -c FILE); if root does, chmod 600 k"},
+         "if a user in group 2001 runs the proxy, chmod 640 k, and name that user (`process: {user: "
+         "USER}`), or let it ask (runuser -u USER -- sallyport check -c FILE); if root does, chmod 600 k"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         const struct process_owner process = {rows[i].is_root ? ROOT : US,
