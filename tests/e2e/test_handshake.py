@@ -7,7 +7,6 @@ import threading
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
 from OpenSSL import SSL
 
 from support.config import client, reach
@@ -50,7 +49,7 @@ DEFECTS = {
     "a key that may not sign": (dict(signs=False), "bad_purpose", None),
     "a spoilt signature": (dict(tampered=True), "bad_signature", None),
     "RSA of 1024 bits": (dict(key="rsa1024"), "weak_key", None),
-    "SHA-1": (dict(digest=hashes.SHA1), "weak_key", None),
+    "SHA-1": (dict(sha1=True), "weak_key", None),
 }
 
 

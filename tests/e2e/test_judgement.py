@@ -18,6 +18,9 @@ PROFILES = 50  # in one proxy
 # TLS has no signature for these keys, so that a client shows no certificate at all. Refused either way.
 NOT_SHOWN = {f"a leaf with {curve}" for curve in ("P-192", "P-224", "secp256k1")}
 
+# What clients of OpenSSL 3.5 begin to show, and then break off.
+BROKEN_OFF = {"a malformed key usage": "listener protocol, check-cert bad_certificate"}
+
 
 @dataclass(frozen=True)
 class Shown:
@@ -126,7 +129,8 @@ def test_every_chain_has_one_verdict_in_check_cert_and_in_a_listener(pki, start,
             if reason != part[name][1]:
                 title = cases[int(name[1:])].name
                 differing[title] = f"listener {reason}, check-cert {part[name][1]}"
-    assert set(differing) == NOT_SHOWN, differing
+    assert NOT_SHOWN <= set(differing) <= NOT_SHOWN | set(BROKEN_OFF), differing
+    assert all(differing.get(title, said) == said for title, said in BROKEN_OFF.items()), differing
     assert sent_count > 200
     assert 0 < len(unloadable) < 20
 

@@ -17,6 +17,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from support import der
+
 CLIENT_AUTH = ExtendedKeyUsageOID.CLIENT_AUTH
 SERVER_AUTH = ExtendedKeyUsageOID.SERVER_AUTH
 
@@ -210,7 +212,7 @@ class Authority:
         ip=(),
         usages=(CLIENT_AUTH,),
         key="p256",
-        digest=hashes.SHA256,
+        sha1=False,
         signs=True,
         begins=None,
         ends=None,
@@ -222,8 +224,8 @@ class Authority:
         """A leaf called `name` (also its common name unless `subject` says otherwise).
 
         `begins` and `ends` are days from now; `sends` are the authorities sent along; `signs` is
-        the digitalSignature bit; `tampered` spoils the signature; `extensions` are further ones, of
-        each the OID, the DER value and whether it is critical.
+        the digitalSignature bit; `tampered` spoils the signature, `sha1` makes it one with SHA-1; `extensions`
+        are further ones, of each the OID, the DER value and whether it is critical.
         """
         private = KEYS[key]()
         begins = -0.01 if begins is None else begins
@@ -245,7 +247,9 @@ class Authority:
         if usages:
             builder = builder.add_extension(x509.ExtendedKeyUsage(usages), critical=False)
         builder = with_extensions(builder, extensions)
-        certificate = builder.sign(self.key, digest())
+        certificate = builder.sign(self.key, hashes.SHA256())
+        if sha1:
+            certificate = signed_with_sha1(certificate, self.key)
         return self._write(name, certificate, private, sends, tampered)
 
     def _authority_identifier(self):
@@ -268,11 +272,20 @@ class Authority:
         return Leaf(handle + ".crt", handle + ".key", certificate)
 
 
+def signed_with_sha1(certificate, key):
+    """The same, signed so by its authority's P-256: newer libraries refuse to make one."""
+    signed = certificate.tbs_certificate_bytes
+    header = 2 + (signed[1] & 0x7F if signed[1] & 0x80 else 0)
+    signed = der.seq(signed[header:].replace(der.ECDSA_SHA256, der.ECDSA_SHA1, 1))
+    signature = der.bits(key.sign(signed, ec.ECDSA(hashes.SHA1())))
+    return x509.load_der_x509_certificate(der.seq(signed, der.ECDSA_SHA1, signature))
+
+
 def spoil(certificate):
     """The certificate as PEM with the last bit of its signature flipped."""
-    der = bytearray(certificate.public_bytes(serialization.Encoding.DER))
-    der[-1] ^= 1
-    body = base64.encodebytes(bytes(der))
+    spoilt = bytearray(certificate.public_bytes(serialization.Encoding.DER))
+    spoilt[-1] ^= 1
+    body = base64.encodebytes(bytes(spoilt))
     return b"-----BEGIN CERTIFICATE-----\n" + body + b"-----END CERTIFICATE-----\n"
 
 
