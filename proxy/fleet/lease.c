@@ -79,6 +79,8 @@ static bool is_short(const struct lease *lease, const struct lease_view *view)
 // is_due tells whether there is something to ask.
 static bool is_due(const struct lease *lease, const struct lease_view *view)
 {
+    if (view->now_ms < lease->fault_until_ms)
+        return false;
     if (view->waiting > spare_of(view->spare) && view->now_ms >= lease->not_before_ms)
         return true;
     if (lease->has_excess || view->spare < 0) // the store is to know what is really open
@@ -124,6 +126,7 @@ int32_t lease_answer(struct lease *lease, const struct lease_question *question,
     lease->is_asked = false;
     lease->is_claimed = true;
     lease->has_excess = false;
+    lease->faults = 0;
     *out_is_full = held < wanted;
     if (held < wanted)
         lease->not_before_ms = now_ms + LEASE_FULL_WAIT_MS;
@@ -137,8 +140,17 @@ void lease_unanswered(struct lease *lease)
     lease->is_asked = false;
 }
 
+void lease_fail(struct lease *lease, int64_t now_ms)
+{
+    lease->is_asked = false;
+    lease->faults++;
+    lease->fault_until_ms = now_ms + lease_fault_pause(lease->faults);
+}
+
 void lease_unclaim(struct lease *lease)
 {
+    lease->faults = 0;
+    lease->fault_until_ms = 0;
     lease->is_claimed = false;
     lease->not_before_ms = 0;
     lease->ahead_from_ms = 0;

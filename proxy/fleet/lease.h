@@ -19,17 +19,22 @@ enum {
     LEASE_FULL_WAIT_MS =
         10, // after the store said that all places are taken it is asked again so late
     LEASE_NO_AHEAD_MS = 500, // after nothing came ahead of need that is asked for again so late
-    LEASE_IDLE_MS = 10000,   // an account without a tunnel for so long gives back all
+    LEASE_FAULT_FIRST_MS =
+        100, // after an answer that was an error it is asked again so late, each time twice as late
+    LEASE_FAULT_LAST_MS = 2000,
+    LEASE_IDLE_MS = 10000, // an account without a tunnel for so long gives back all
 };
 
 // lease is zeroed for an account that holds nothing. Fields private to lease.c, but for `granted`, which may be read.
 struct lease {
-    uint32_t granted;      // places that we hold: open tunnels and spare places
-    bool is_asked;         // a question is under way
-    bool is_claimed;       // the store has answered since the last loss
-    bool has_excess;       // the store may know of more places than we hold
-    int64_t not_before_ms; // of the next question for somebody who waits
-    int64_t ahead_from_ms; // of the next question ahead of need
+    uint32_t granted;       // places that we hold: open tunnels and spare places
+    bool is_asked;          // a question is under way
+    bool is_claimed;        // the store has answered since the last loss
+    bool has_excess;        // the store may know of more places than we hold
+    int64_t not_before_ms;  // of the next question for somebody who waits
+    int64_t fault_until_ms; // of any question
+    uint32_t faults;        // errors in a row
+    int64_t ahead_from_ms;  // of the next question ahead of need
     int64_t
         empty_since_ms; // without an open tunnel since then; 0: it has some, or nobody has looked
     uint32_t spare_before; // at the last beat
@@ -82,11 +87,20 @@ int32_t lease_answer(struct lease *lease, const struct lease_question *question,
 // lease_unanswered notes that there is no answer, and whether the store has done what was asked is not known.
 void lease_unanswered(struct lease *lease);
 
+// lease_fail notes that the answer was an error: whoever asks at once would get it again.
+void lease_fail(struct lease *lease, int64_t now_ms);
+
 // lease_unclaim notes that the store may have forgotten the lease: it is claimed again by the next question.
 void lease_unclaim(struct lease *lease);
 
 // lease_is_over tells whether nothing is held, open or under way, and the store knows it.
 bool lease_is_over(const struct lease *lease, const struct lease_view *view);
+
+// lease_fault_pause gives how long to wait after so many errors in a row, at least 1.
+static inline int64_t lease_fault_pause(uint32_t faults)
+{
+    return faults > 5 ? LEASE_FAULT_LAST_MS : (int64_t)LEASE_FAULT_FIRST_MS << (faults - 1);
+}
 
 // lease_share gives how many tunnels of `limit` one of `members` proxies may have while the store is lost.
 static inline uint32_t lease_share(uint32_t limit, uint32_t members)

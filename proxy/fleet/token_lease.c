@@ -2,6 +2,7 @@
 #include "proxy/fleet/token_lease.h"
 
 #include "auth/base/err.h"
+#include "proxy/fleet/lease.h"
 
 enum { COUNT_BITS = 20, WAIT_MAX_MS = 3600 * 1000 };
 
@@ -57,13 +58,15 @@ uint32_t token_lease_low(const struct token_lease *lease, const struct token_vie
 bool token_lease_ask(struct token_lease *lease, const struct token_view *view, uint32_t *out_want)
 {
     const uint32_t ahead = lot_of(lease, view);
-    const bool is_due =
-        view->waiting > view->left || (ahead > 1 && view->left <= token_lease_low(lease, view));
+    const bool is_due = lease->faults > 0 || view->waiting > view->left ||
+                        (ahead > 1 && view->left <= token_lease_low(lease, view));
     if (lease->is_asked || !is_due || view->now_ms < lease->not_before_ms)
         return false;
     const uint32_t need = view->waiting > view->left ? view->waiting - view->left : 0;
     const uint64_t want = (uint64_t)need + ahead;
     *out_want = want > view->burst ? view->burst : (uint32_t)want;
+    if (*out_want == 0) // only to see whether it answers again
+        *out_want = 1;
     lease->is_asked = true;
     return true;
 }
@@ -75,11 +78,19 @@ uint32_t token_lease_answer(struct token_lease *lease, uint32_t want, int64_t gr
     const int64_t wait_ms = wait_us <= 0 ? 0 : wait_us / 1000 + (wait_us % 1000 != 0);
     *out_wait_ms = wait_ms > WAIT_MAX_MS ? WAIT_MAX_MS : wait_ms;
     lease->is_asked = false;
+    lease->faults = 0;
     lease->granted += got;
     if (got < want)
         lease->not_before_ms =
             now_ms + (*out_wait_ms < TOKEN_FULL_WAIT_MS ? TOKEN_FULL_WAIT_MS : *out_wait_ms);
     return got;
+}
+
+void token_lease_fail(struct token_lease *lease, int64_t now_ms)
+{
+    lease->is_asked = false;
+    lease->faults++;
+    lease->not_before_ms = now_ms + lease_fault_pause(lease->faults);
 }
 
 void token_lease_unanswered(struct token_lease *lease)

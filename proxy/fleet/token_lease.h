@@ -31,6 +31,7 @@ bool token_lot_take(uint64_t lot, int64_t now_ms, uint64_t *out);
 struct token_lease {
     bool is_asked;         // a question is under way
     int64_t not_before_ms; // of the next one
+    uint32_t faults;       // errors in a row
     uint32_t granted;      // since the last beat
     uint32_t left_before;  // at the last beat
     uint32_t used;         // of a second: what the last beats say
@@ -59,6 +60,9 @@ bool token_lease_ask(struct token_lease *lease, const struct token_view *view, u
 // tokens that the workers get, never more than `want`, and in `out_wait_ms` how long somebody who still waits would have to.
 uint32_t token_lease_answer(struct token_lease *lease, uint32_t want, int64_t granted,
                             int64_t wait_us, int64_t now_ms, int64_t *out_wait_ms);
+
+// token_lease_fail notes that the answer was an error. It is asked again by itself, later each time.
+void token_lease_fail(struct token_lease *lease, int64_t now_ms);
 
 // token_lease_unanswered notes that there is no answer. What the store has given is lost.
 void token_lease_unanswered(struct token_lease *lease);

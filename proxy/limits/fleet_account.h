@@ -58,6 +58,7 @@ struct fleet_account {
     _Atomic uint32_t low_lots[FLEET_RATE_COUNT]; // and at so many tokens
     _Atomic uint64_t lots[FLEET_RATE_COUNT][FLEET_LOT_COUNT]; // tokens of each rate; token_lot_make
     struct fleet_queue queues[FLEET_KIND_COUNT];
+    _Atomic bool is_unheard[FLEET_KIND_COUNT]; // the store answers with an error: it counts as lost
     _Atomic bool is_listed;      // main is to look at it; then the list has a reference
     struct account *next_listed; // in the list
     struct client_limits

@@ -42,6 +42,7 @@ struct ledger {
     _Atomic(void (*)(void *)) on_change; // NULL: nobody watches
     void *watcher;                       // borrowed; its argument; written before it
     _Atomic uint32_t fleet;              // enum ledger_fleet
+    _Atomic uint32_t fleet_loss;         // likewise
     _Atomic uint32_t fleet_members;
     _Atomic int64_t fleet_until_ms;        // monotonic; 0: nothing is granted
     _Atomic(struct account *) listed;      // accounts that main is to look at, with references
@@ -526,6 +527,16 @@ static enum ledger_turn wait_for(struct ledger *ledger, struct account *account,
     return refuse_turn(out, REASON_STORE_LOST, 0);
 }
 
+// fleet_of tells what becomes of a request for which nothing is left.
+static enum ledger_fleet fleet_of(const struct ledger *ledger, const struct account *account,
+                                  enum fleet_kind kind)
+{
+    const enum ledger_fleet fleet = (enum ledger_fleet)ledger->fleet;
+    if (fleet == LEDGER_FLEET_ASKS && account->fleet.is_unheard[kind])
+        return (enum ledger_fleet)ledger->fleet_loss;
+    return fleet;
+}
+
 // may_fill tells whether spare places may be filled: those that were granted until the grant ends, and after main has taken these
 // back those of tunnels that have ended, unless nothing new is to be opened.
 static bool may_fill(const struct ledger *ledger, int64_t now_ms)
@@ -546,7 +557,7 @@ static enum ledger_turn take_place(struct ledger *ledger, struct account *accoun
             list(ledger, account);
         return LEDGER_TAKEN;
     }
-    switch ((enum ledger_fleet)ledger->fleet) {
+    switch (fleet_of(ledger, account, FLEET_TUNNELS)) {
     case LEDGER_FLEET_ASKS:
         return wait_for(ledger, account, FLEET_TUNNELS, ticket, REASON_LIMIT_TUNNELS, out);
     case LEDGER_FLEET_SHARES:
@@ -623,7 +634,7 @@ static enum ledger_turn take_token(struct ledger *ledger, struct account *accoun
             list(ledger, account);
         return LEDGER_TAKEN;
     }
-    switch ((enum ledger_fleet)ledger->fleet) {
+    switch (fleet_of(ledger, account, event->kind)) {
     case LEDGER_FLEET_ASKS:
         return wait_for(ledger, account, event->kind, ticket, event->reason, out);
     case LEDGER_FLEET_SHARES:
@@ -681,6 +692,12 @@ void ledger_set_fleet(struct ledger *ledger, enum ledger_fleet fleet, uint32_t m
 {
     ledger->fleet_members = members;
     ledger->fleet = fleet;
+}
+
+void ledger_set_fleet_loss(struct ledger *ledger, enum ledger_fleet loss)
+{
+    ASSERT(loss != LEDGER_FLEET_ASKS);
+    ledger->fleet_loss = loss;
 }
 
 void ledger_set_fleet_end(struct ledger *ledger, int64_t until_ms)

@@ -212,6 +212,10 @@ void ledger_forget_foreign(struct ledger *ledger, size_t other, int64_t now_ms);
 // that is LEDGER_FLEET_SHARES. Called by main, like the functions below.
 void ledger_set_fleet(struct ledger *ledger, enum ledger_fleet fleet, uint32_t members);
 
+// ledger_set_fleet_loss sets what becomes of those for whom the store answers with an error (`is_unheard`), where the others ask:
+// LEDGER_FLEET_REFUSES or LEDGER_FLEET_SHARES.
+void ledger_set_fleet_loss(struct ledger *ledger, enum ledger_fleet loss);
+
 // ledger_set_fleet_end sets until when (monotonic) the places that the fleet has granted may be filled; 0: none is granted, and spare
 // places are those of tunnels that have ended here, which may be filled again unless LEDGER_FLEET_REFUSES. Called by main.
 void ledger_set_fleet_end(struct ledger *ledger, int64_t until_ms);

@@ -13,6 +13,7 @@
 #include "proxy/fleet/fleet_scripts.h"
 #include "proxy/fleet/lease.h"
 #include "proxy/fleet/token_lease.h"
+#include "proxy/log/log.h"
 #include "proxy/loop/wakeup.h"
 
 enum {
@@ -20,7 +21,9 @@ enum {
     KEY_CAP = 512, // bytes of a key, with the NUL: a prefix, an account and a few letters
     RETRY_MS = 10,
     FULL_KNOWN_MS = 20, // a rate that has room later than this refuses at once those who wait
-    SHARE_BEATS = 2,    // a share is asked for each so manieth beat
+    FAULT_EVERY_MS = 60000,
+    SAID_CAP = 200,
+    SHARE_BEATS = 2, // a share is asked for each so manieth beat
 };
 
 enum direction { UP, DOWN, DIRECTION_COUNT };
@@ -83,7 +86,8 @@ struct fleet_limits {
     uint32_t members;   // seen last; 0: never any
     int64_t expires_ms; // monotonic; of all leases; 0: there are none
     unsigned beats;
-    bool has_answers; // the workers are to be told
+    int64_t quiet_until_ms; // monotonic; until when no other fault is said
+    bool has_answers;       // the workers are to be told
     struct fleet_limits_counts counts;
 };
 
@@ -104,6 +108,9 @@ static void tell_ledger(struct fleet_limits *limits, int64_t now_ms)
     if (!is_valid(limits, now_ms))
         fleet = limits->options.refuses || limits->members == 0 ? LEDGER_FLEET_REFUSES
                                                                 : LEDGER_FLEET_SHARES;
+    const bool has_shares = !limits->options.refuses && limits->members != 0;
+    ledger_set_fleet_loss(limits->options.ledger,
+                          has_shares ? LEDGER_FLEET_SHARES : LEDGER_FLEET_REFUSES);
     ledger_set_fleet(limits->options.ledger, fleet, limits->members == 0 ? 1 : limits->members);
 }
 
@@ -122,6 +129,29 @@ static void answer(struct held *held, enum fleet_kind kind, enum fleet_outcome o
     fleet_queue_set_answer(&held->account->fleet.queues[kind], outcome, wait_ms);
     held->owner->has_answers = true;
     held->owner->counts.refused += outcome == FLEET_FULL;
+}
+
+// note_fault notes an answer that is an error, or none to the question: for this client the store counts as lost until it answers.
+static void note_fault(struct held *held, enum fleet_kind kind, const struct resp *reply)
+{
+    struct fleet_limits *limits = held->owner;
+    const int64_t now_ms = monotonic_ms();
+    char said_data[SAID_CAP];
+    struct text said;
+    limits->counts.unanswered++;
+    held->account->fleet.is_unheard[kind] = true;
+    answer(held, kind, FLEET_UNKNOWN, 0);
+    if (now_ms < limits->quiet_until_ms)
+        return;
+    limits->quiet_until_ms = now_ms + FAULT_EVERY_MS;
+    text_init(&said, said_data, sizeof said_data);
+    if (reply->kind == RESP_ERROR)
+        text_append_printable(&said, slice_first(reply->text, SAID_CAP / 2));
+    log_error(LOG_STORE_FAULT,
+              "fleet: the store cannot say what `%s` may have of its %s: %s; `on_lost` counts for "
+              "this client until it can",
+              held->account->name, kind == FLEET_TUNNELS ? "tunnels" : "rates",
+              said.len == 0 ? "its answer is none to the question" : said_data);
 }
 
 // ---- calls --------------------------------------------------------------------------------------
@@ -299,18 +329,21 @@ static void take_lease(struct question *question, const struct resp *reply, int6
     struct held *held = question->held;
     int64_t granted = 0;
     bool is_full = false;
-    // One that is not alive at the store beats first.
-    if (reply == NULL || !is_valid(held->owner, now_ms) || resp_is_error(reply, "NOTALIVE")) {
+    if (reply == NULL || !is_valid(held->owner, now_ms)) {
         lease_unanswered(&held->lease);
+        return;
+    }
+    if (resp_is_error(reply, "NOTALIVE")) { // one that is not alive at the store beats first
+        lease_fail(&held->lease, now_ms);
         return;
     }
     if (reply->kind != RESP_ARRAY || reply->count != 2 ||
         !resp_read_integer(&reply->items[0], &granted) || granted < 0 || granted > INT32_MAX) {
-        held->owner->counts.unanswered++;
-        lease_unanswered(&held->lease);
-        answer(held, FLEET_TUNNELS, FLEET_UNKNOWN, 0);
+        lease_fail(&held->lease, now_ms);
+        note_fault(held, FLEET_TUNNELS, reply);
         return;
     }
+    held->account->fleet.is_unheard[FLEET_TUNNELS] = false;
     held->account->fleet.spare +=
         lease_answer(&held->lease, &question->lease, (uint32_t)granted, now_ms, &is_full);
     answer(held, FLEET_TUNNELS, is_full ? FLEET_FULL : FLEET_GRANTED, 0);
@@ -388,11 +421,11 @@ static void take_tokens(struct question *question, const struct resp *reply, int
     if (reply->kind != RESP_ARRAY || reply->count != 2 ||
         !resp_read_integer(&reply->items[0], &granted) ||
         !resp_read_integer(&reply->items[1], &wait_us)) {
-        held->owner->counts.unanswered++;
-        token_lease_unanswered(lease);
-        answer(held, what, FLEET_UNKNOWN, 0);
+        token_lease_fail(lease, now_ms);
+        note_fault(held, what, reply);
         return;
     }
+    held->account->fleet.is_unheard[what] = false;
     const uint32_t waiting = held->account->fleet.queues[what].waiting;
     const uint32_t got =
         token_lease_answer(lease, question->want, granted, wait_us, now_ms, &wait_ms);
@@ -541,6 +574,22 @@ static void drive(struct held *held, int64_t now_ms)
         ev_timer_again(limits->options.loop, &limits->retry);
 }
 
+// forget_faults has the next connection judged by itself.
+static void forget_faults(struct held *held)
+{
+    for (size_t i = 0; i < FLEET_KIND_COUNT; i++)
+        held->account->fleet.is_unheard[i] = false;
+}
+
+static bool is_unheard(const struct held *held)
+{
+    for (size_t i = 0; i < FLEET_KIND_COUNT; i++) {
+        if (held->account->fleet.is_unheard[i])
+            return true;
+    }
+    return false;
+}
+
 static void drop(struct held *held)
 {
     struct fleet_limits *limits = held->owner;
@@ -548,6 +597,7 @@ static void drop(struct held *held)
     TAILQ_REMOVE(&limits->held, held, link);
     limits->counts.accounts--;
     account->fleet.keeper = NULL;
+    forget_faults(held);
     account->fleet.share_up = 0;
     account->fleet.share_down = 0;
     free(held);
@@ -735,6 +785,7 @@ void fleet_limits_note_state(struct fleet_limits *limits, bool is_ready)
     TAILQ_FOREACH(held, &limits->held, link)
     {
         lease_unclaim(&held->lease);
+        forget_faults(held);
     }
     limits->options.on_answer(limits->options.owner);
 }
@@ -799,9 +850,11 @@ struct fleet_limits_counts fleet_limits_counts(const struct fleet_limits *limits
     struct fleet_limits_counts counts = limits->counts;
     const struct held *held = NULL;
     counts.granted = 0;
+    counts.unheard = 0;
     TAILQ_FOREACH(held, &limits->held, link)
     {
         counts.granted += held->lease.granted;
+        counts.unheard += is_unheard(held);
     }
     return counts;
 }
@@ -817,6 +870,7 @@ void fleet_limits_status(const struct fleet_limits *limits, struct text *out)
     json_add_count(out, "questions", counts.questions);
     json_add_count(out, "refused", counts.refused);
     json_add_count(out, "unanswered", counts.unanswered);
+    json_add_count(out, "unheard", counts.unheard);
     json_add_count(out, "losses", counts.losses);
     json_end_object(out);
 }

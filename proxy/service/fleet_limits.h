@@ -38,6 +38,7 @@ struct fleet_limits_counts {
     uint64_t refused;    // in which a limit of the fleet was full
     uint64_t unanswered; // or were not understood
     uint64_t losses;     // how often the leases were lost
+    size_t unheard;      // accounts of which the store says nothing but errors
     size_t accounts;     // with something held here
     uint64_t granted;    // places held here of all accounts
 };

@@ -227,6 +227,22 @@ def test_without_the_store_each_has_its_share_and_afterwards_nobody_more(members
     members.fill(10, one, two)
 
 
+def test_an_error_of_the_store_is_no_loop_and_the_loss_counts_until_it_answers_again(members):
+    pair = members.start(2, tunnels=10)
+    members.store.ask("ACL", "SETUSER", "default", "-sadd")
+    before = fleet_of(pair[0])["limits"]["questions"]
+    eventually(lambda: members.ask(pair[0])[0].status == 429, "the share of the first to be full")
+    assert len(members.open) == 5
+    for _ in range(50):
+        assert members.ask(pair[0])[0].status == 429
+    limits = fleet_of(pair[0])["limits"]
+    assert limits["asks"] and limits["unheard"] == 1 and limits["questions"] - before < 40
+    pair[0].stderr.wait("the store cannot say what `alice` may have of its tunnels: .*`on_lost` counts")
+    members.store.ask("ACL", "SETUSER", "default", "+sadd")
+    members.fill(10, *pair)
+    eventually(lambda: fleet_of(pair[0])["limits"]["unheard"] == 0, "the store to be heard again")
+
+
 def test_with_refuse_new_ones_are_told_that_the_store_is_lost(members):
     (one,) = members.start(1, shared={"on_lost": "refuse"}, tunnels=10)
     tunnel = members.tunnel(one)

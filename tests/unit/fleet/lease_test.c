@@ -261,6 +261,34 @@ static void who_waits_is_woken_where_a_place_becomes_free_here(void **state)
     assert_false(lease_wakes(&lease, &view)); // the answer will
 }
 
+static void after_an_error_it_is_asked_again_later_each_time(void **state)
+{
+    (void)state;
+    struct lease lease = {0};
+    struct lease_view view = {.limit = 100, .waiting = 3, .members = 2, .now_ms = 1000};
+    struct lease_question question;
+    static const int64_t pauses[] = {100, 200, 400, 800, 1600, 2000, 2000};
+    for (size_t i = 0; i < sizeof pauses / sizeof *pauses; i++) {
+        assert_true(lease_ask(&lease, &view, &question));
+        lease_fail(&lease, view.now_ms);
+        view.now_ms += pauses[i] - 1;
+        assert_false(lease_ask(&lease, &view, &question));
+        view.now_ms++;
+        view.waiting = 0; // by itself, until it is answered
+    }
+    assert_true(lease_ask(&lease, &view, &question));
+    bool is_full = true;
+    (void)lease_answer(&lease, &question, question.keep, view.now_ms, &is_full);
+    view.waiting = 1;
+    assert_true(lease_ask(&lease, &view, &question));
+    lease_fail(&lease, view.now_ms);
+    view.now_ms += LEASE_FAULT_FIRST_MS;
+    assert_true(lease_ask(&lease, &view, &question));
+    lease_fail(&lease, view.now_ms);
+    lease_unclaim(&lease); // over a new connection at once
+    assert_true(lease_ask(&lease, &view, &question));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -282,6 +310,7 @@ int main(void)
         cmocka_unit_test(asks_nothing_more_once_all_is_claimed_and_nothing_changes),
         cmocka_unit_test(asks_ahead_of_need_before_the_spare_places_run_out),
         cmocka_unit_test(a_share_is_rounded_up_so_that_nobody_has_none),
+        cmocka_unit_test(after_an_error_it_is_asked_again_later_each_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -146,6 +146,29 @@ static void an_unanswered_question_may_be_asked_again(void **state)
     assert_true(token_lease_ask(&lease, &one_waits, &want));
 }
 
+static void after_an_error_it_is_asked_again_by_itself_and_later_each_time(void **state)
+{
+    (void)state;
+    struct token_lease lease = {0};
+    struct token_view view = one_waits;
+    uint32_t want = 0;
+    int64_t wait_ms = 0;
+    static const int64_t pauses[] = {100, 200, 400, 800, 1600, 2000, 2000};
+    for (size_t i = 0; i < sizeof pauses / sizeof *pauses; i++) {
+        assert_true(token_lease_ask(&lease, &view, &want));
+        assert_int_equal(want, 1);
+        token_lease_fail(&lease, view.now_ms);
+        view.now_ms += pauses[i] - 1;
+        assert_false(token_lease_ask(&lease, &view, &want));
+        view.now_ms++;
+        view.waiting = 0;
+    }
+    assert_true(token_lease_ask(&lease, &view, &want));
+    (void)token_lease_answer(&lease, want, 1, 0, view.now_ms, &wait_ms);
+    view.left = 1;
+    assert_false(token_lease_ask(&lease, &view, &want));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -159,6 +182,7 @@ int main(void)
         cmocka_unit_test(a_store_without_tokens_says_when_to_ask_again),
         cmocka_unit_test(answers_that_cannot_be_true_give_nothing_more),
         cmocka_unit_test(an_unanswered_question_may_be_asked_again),
+        cmocka_unit_test(after_an_error_it_is_asked_again_by_itself_and_later_each_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -173,6 +173,29 @@ static void without_a_store_there_is_a_share_or_nothing(void **state)
         ledger_give_tunnel(rig->ledger, rig->account, 1000);
 }
 
+static void
+where_the_store_answers_with_an_error_the_loss_counts_for_that_account_alone(void **state)
+{
+    struct rig *rig = *state;
+    struct ledger_ticket ticket = {0};
+    assert_int_equal(take(rig, &ticket), LEDGER_WAITS);
+    rig->account->fleet.is_unheard[FLEET_TUNNELS] = true;
+    answer(rig, FLEET_TUNNELS, FLEET_UNKNOWN);
+    assert_int_equal(take(rig, &ticket), LEDGER_REFUSED);
+    assert_int_equal(rig->refusal.reason, REASON_STORE_LOST);
+    ledger_set_fleet_loss(rig->ledger, LEDGER_FLEET_SHARES);
+    for (int i = 0; i < 3; i++) // a quarter of ten, rounded up
+        assert_int_equal(take(rig, &ticket), LEDGER_TAKEN);
+    assert_int_equal(take(rig, &ticket), LEDGER_REFUSED);
+    assert_int_equal(rig->refusal.reason, REASON_LIMIT_TUNNELS);
+    rig->account->fleet.is_unheard[FLEET_TUNNELS] = false;
+    assert_int_equal(take(rig, &ticket), LEDGER_WAITS); // it asks again
+    ledger_end_wait(rig->ledger, &ticket, 1000);
+    ledger_take_listed(rig->ledger, drop, rig->ledger);
+    for (int i = 0; i < 3; i++)
+        ledger_give_tunnel(rig->ledger, rig->account, 1000);
+}
+
 static void what_was_granted_is_good_until_its_end_only(void **state)
 {
     struct rig *rig = *state;
@@ -361,6 +384,7 @@ int main(void)
         TEST(tunnels_of_the_other_process_count_in_a_share_only),
         TEST(tokens_end_run_out_and_say_when_there_are_more),
         TEST(a_rate_of_requests_holds_in_either_scope),
+        TEST(where_the_store_answers_with_an_error_the_loss_counts_for_that_account_alone),
         TEST(what_was_open_before_the_fleet_counted_is_listed),
         TEST(a_configuration_without_the_fleet_has_main_look_once_more),
         TEST(threads_never_have_more_than_was_granted_while_main_takes_and_gives),
