@@ -43,6 +43,7 @@
     X(LOG_ADMIN, "admin")                                                                          \
     X(LOG_BLOCKS_NOT_KEPT, "blocks_not_kept")                                                      \
     X(LOG_INCLUDED_NOT_KEPT, "included_not_kept")                                                  \
+    X(LOG_CERTIFICATE_CONTESTED, "certificate_contested")                                          \
     /* other proxies, and the store that they share */                                             \
     X(LOG_STORE_LOST, "store_lost")                                                                \
     X(LOG_STORE_READY, "store_ready")                                                              \

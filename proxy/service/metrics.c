@@ -192,6 +192,9 @@ static void add_decisions(const struct scan *scan, struct exposition *out)
     add_one(out, "sallyport_requests_would_deny", FAMILY_COUNTER, NULL,
             "Requests that were allowed only because the mode of their client is report.",
             counters->would_deny);
+    add_one(out, "sallyport_certificates_contested", FAMILY_COUNTER, NULL,
+            "Clients known by a certificate that fits clients of two included files.",
+            counters->contested);
     add_one(out, "sallyport_requests_limited", FAMILY_COUNTER, NULL,
             "Requests that a limit has refused.", counters->limited);
 }

@@ -40,6 +40,7 @@
 #include "proxy/service/retirement.h"
 #include "proxy/service/upgrade.h"
 #include "proxy/session/context.h"
+#include "proxy/session/overlaps.h"
 
 static const int handled_signals[] = {SIGTERM, SIGINT, SIGUSR1, SIGHUP, SIGUSR2};
 
@@ -352,8 +353,9 @@ static enum err open_counts(struct service *service, struct errinfo *info)
     shared->sources = sources_create();
     shared->refusals = refusals_create(REFUSALS_EACH_PER_SECOND);
     shared->refused_requests = refusals_create(0);
+    shared->overlaps = overlaps_create();
     if (shared->ledger == NULL || shared->sources == NULL || shared->refusals == NULL ||
-        shared->refused_requests == NULL)
+        shared->refused_requests == NULL || shared->overlaps == NULL)
         return errinfo_set(info, ERR_MEMORY, "no memory to count what is in use");
     if (!make_token(shared->token))
         return errinfo_set(info, ERR_SYSTEM, "no randomness");
@@ -732,6 +734,7 @@ static bool stop(struct service *service, uint64_t *out_cut_count)
     sources_destroy(shared->sources);
     refusals_destroy(shared->refusals);
     refusals_destroy(shared->refused_requests);
+    overlaps_destroy(shared->overlaps);
     dns_channel_global_deinit();
     if (service->loop != NULL && ev_is_active(&service->lame_duck))
         ev_timer_stop(service->loop, &service->lame_duck);

@@ -25,6 +25,7 @@ struct session;
 struct scan;
 struct ocsp_book;
 struct consent_book;
+struct overlaps;
 struct exchange;
 TAILQ_HEAD(session_list, session);
 TAILQ_HEAD(exchange_list, exchange);
@@ -95,6 +96,7 @@ struct session_context {
     struct ocsp_book *ocsp;            // borrowed; NULL: no trust profile asks, and none will
     struct refusals *refusals;         // borrowed; of handshakes
     struct refusals *refused_requests; // borrowed; of requests above the rate
+    struct overlaps *overlaps;         // borrowed; the process's
     struct upstream_share upstreams;   // of connections to targets that wait; its `max` is set
     size_t dial_max;                   // connects under way, but for the first of each request
     uint64_t id_seed;                  // random, different for each worker of each process

@@ -30,6 +30,7 @@ struct session_counters {
     uint64_t turned_away; // connections that no limit had room for; none of those above
     uint64_t slowed;  // connections whose handshake had to wait: others of their source had failed
     uint64_t limited; // requests likewise
+    uint64_t contested;   // clients known by a certificate that fits clients of two included files
     uint64_t crl_missing; // handshakes and requests refused because a CA of the chain has no list
     uint64_t counted;     // refused requests that were counted in place of a decision and a close
     uint64_t bytes_up;    // passed on, of tunnels and bodies

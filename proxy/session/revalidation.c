@@ -6,6 +6,7 @@
 #include "auth/account.h"
 #include "proxy/limits/ledger.h"
 #include "proxy/session/ocsp_hold.h"
+#include "proxy/session/overlaps.h"
 
 enum { CLIENT_JSON_CAP = 8192 + IDENTITY_EXTENSIONS_JSON_CAP }; // bytes
 
@@ -80,7 +81,7 @@ static struct slice client_json(const struct peer *peer, const struct snapshot *
 
 bool peer_identify(struct peer *peer, const struct snapshot *snapshot)
 {
-    const struct session_context *context = peer->context;
+    struct session_context *context = peer->context;
     const struct client *found = policy_find_client(snapshot->policy, peer->identity, NULL);
     struct account_name name;
     enum reason refusal = account_name_decide(snapshot->policy, found, peer->identity, &name);
@@ -101,6 +102,8 @@ bool peer_identify(struct peer *peer, const struct snapshot *snapshot)
     peer->json_len = json.len;
     peer->is_counted = peer->edge == NULL; // one that is passed on has no connection
     account->sessions += peer->is_counted;
+    context->counters.contested +=
+        overlaps_note(context->overlaps, snapshot->policy, peer->identity, found);
     peer_note_expiry(peer);
     return true;
 }

@@ -18,7 +18,7 @@ struct worker_options {
     int *listener_fds;
     uint32_t shares; // at least 1
     // What the workers share, copied: snapshot (a reference is taken), audit, tickets, ledger, sources, refusals and
-    // refused_requests (borrowed; must outlive the worker). The rest is zero.
+    // refused_requests, overlaps (borrowed; must outlive the worker). The rest is zero.
     const struct session_context *context;
     struct key_desk *keys;     // borrowed; must outlive the worker; NULL: no private key is apart
     uint64_t descriptors;      // that the process may have

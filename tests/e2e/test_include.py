@@ -8,6 +8,7 @@ import threading
 
 import pytest
 
+from support.admin import get, read_metrics, value
 from support.config import client, reach, write_config
 from support.control import CONTROL, Control
 from support.proxy import run
@@ -244,14 +245,25 @@ def test_what_a_file_held_stays_its_own_over_edits_renames_upgrades_and_restarts
 
 def test_a_certificate_belongs_to_the_file_that_had_it_first_by_whatever_it_is_named(teams):
     t = teams(lambda t: {"b.yaml": {"clients": [t.client("beta")]}})
+    place = t.proxy.folder / "admin.sock"
+    write_config(t.proxy.config_path, dict(t.proxy.config, admin={"address": f"unix:{place}"}))
+    t.control.run("reload")
     beta = t.tunnel("beta")
     leaf = t.leaf("beta")
+
+    def contested():
+        return value(read_metrics(get(place, "/metrics").body), "sallyport_certificates_contested_total")
+
+    assert contested() == 0
     for named in ({"sha256": leaf.sha256}, {"serial": leaf.serial}, {"spki_sha256": leaf.spki_sha256}):
         t.write("a.yaml", {"clients": [t.client("alpha", match=[named])]})
         t.control.run("reload")
         t.wait(a="good", b="good")
         beta.echo(b"untouched")
         assert t.proxy.decision(t.ask("beta").id)["client"]["name"] == "beta"
+    said = rf"{leaf.sha256} fits client `beta` \({t.folder}/b.yaml:\d+\) and client `alpha` of another file \({t.folder}/a.yaml:\d+\)"
+    t.proxy.stderr.wait(said)
+    assert contested() >= 3 and len(re.findall("it belongs to the file", t.proxy.stderr.text())) == 1
     told = run("explain", "-c", t.proxy.config_path, "--cert", leaf.chain, "--from", "127.0.0.1", "--address", "127.0.0.1", "--to", "origin.test:443").stdout
     assert "beta: its match[0]" in told, told
     # Given up, it is the other one's.
