@@ -148,10 +148,19 @@ static const char share[] =
     "end\n"
     "return {#demands, modest, hungry}\n";
 
+// Nothing of it comes later over its connection.
+static const char leave[] =
+    "if redis.call('ZSCORE', KEYS[1], ARGV[1]) then redis.call('ZADD', KEYS[1], 0, ARGV[1]) end\n"
+    "redis.call('HDEL', KEYS[2], ARGV[1])\n"
+    "return 1\n";
+
 const char *fleet_script_text(enum fleet_script script)
 {
-    static const char *const texts[FLEET_SCRIPT_COUNT] = {
-        [FLEET_BEAT] = beat, [FLEET_LEASE] = lease, [FLEET_RATE] = rate, [FLEET_SHARE] = share};
+    static const char *const texts[FLEET_SCRIPT_COUNT] = {[FLEET_BEAT] = beat,
+                                                          [FLEET_LEASE] = lease,
+                                                          [FLEET_RATE] = rate,
+                                                          [FLEET_SHARE] = share,
+                                                          [FLEET_LEAVE] = leave};
     return texts[script];
 }
 

@@ -13,6 +13,7 @@
 //   lease  t:ACCOUNT, held:INSTANCE, alive, scarce, epochs; instance, account, N, keep, need, want, number of the connection
 //          -> {granted, held by others}; an error NOTALIVE where the instance must beat first, over this connection
 //   rate   r:ACCOUNT or q:ACCOUNT; events a second, burst, want -> {granted, us until there is room for one more}
+//   leave  alive, members; instance -> 1: it is as dead, but at once; the next beat of any other takes its leases
 //   share  b:ACCOUNT:DIRECTION; instance, limit, demand (0: none) -> {instances, sum of the modest demands, hungry instances}
 //
 // What is not sealed may be anything: a number that is none, a key of another kind. Scripts mend that before they write.
@@ -62,7 +63,14 @@ enum {
     FLEET_SCRIPT_NAME_CAP = 41, // bytes with the NUL of a script's name: its SHA-1, lower-case hex
 };
 
-enum fleet_script { FLEET_BEAT, FLEET_LEASE, FLEET_RATE, FLEET_SHARE, FLEET_SCRIPT_COUNT };
+enum fleet_script {
+    FLEET_BEAT,
+    FLEET_LEASE,
+    FLEET_RATE,
+    FLEET_SHARE,
+    FLEET_LEAVE,
+    FLEET_SCRIPT_COUNT,
+};
 
 // fleet_script_text gives the script. Static memory.
 const char *fleet_script_text(enum fleet_script script);

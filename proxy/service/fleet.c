@@ -313,11 +313,19 @@ static void on_change(void *owner)
         say_fault(fleet, facts);
 }
 
+// is_draining tells whether no new connections come here.
+static bool is_draining(const struct fleet *fleet)
+{
+    const struct service *service = fleet->store.service;
+    return service->stopping_at_s != 0 || service->succession.retirement != NULL;
+}
+
 static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
 {
     (void)loop;
     (void)events;
     struct fleet *fleet = timer->data;
+    fleet_limits_set_draining(fleet->limits, fleet->has_left || is_draining(fleet));
     fleet_limits_tick(fleet->limits);
     if (fleet->is_connected)
         beat(fleet);
@@ -460,10 +468,26 @@ enum err fleet_create(struct service *service, const struct fleet_events *events
     return begin_sharing(fleet, service->snapshot, info);
 }
 
+// say_end tells the store that this process ends, so that the others have at once what it had: nothing is open any more.
+static void say_end(struct fleet *fleet)
+{
+    char names[2][FLEET_KEY_CAP];
+    if (fleet->store.link == NULL)
+        return;
+    const struct slice words[] = {SLICE_LITERAL("EVAL"),
+                                  slice_of_string(fleet_script_text(FLEET_LEAVE)),
+                                  SLICE_LITERAL("2"),
+                                  fleet_store_key(&fleet->store, "alive", "", names[0]),
+                                  fleet_store_key(&fleet->store, "members", "", names[1]),
+                                  slice_of_string(fleet->store.instance)};
+    store_link_say(fleet->store.link, words, sizeof words / sizeof *words);
+}
+
 void fleet_destroy(struct fleet *fleet)
 {
     if (fleet == NULL)
         return;
+    say_end(fleet);
     disconnect(fleet);
     fleet_commands_destroy(fleet->commands);
     fleet_obedience_destroy(fleet->obedience);

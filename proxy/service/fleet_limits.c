@@ -87,7 +87,8 @@ struct fleet_limits {
     int64_t expires_ms; // monotonic; of all leases; 0: there are none
     unsigned beats;
     int64_t quiet_until_ms; // monotonic; until when no other fault is said
-    bool has_answers;       // the workers are to be told
+    bool is_draining;
+    bool has_answers; // the workers are to be told
     struct fleet_limits_counts counts;
 };
 
@@ -793,7 +794,7 @@ void fleet_limits_note_state(struct fleet_limits *limits, bool is_ready)
 // settle looks back at the last beat, and gives back what is idle.
 static void settle(struct held *held, const struct fleet_beat *beat, int64_t now_ms)
 {
-    held->is_scarce = fleet_beat_names(beat, held->account->name);
+    held->is_scarce = held->owner->is_draining || fleet_beat_names(beat, held->account->name);
     const struct lease_view view = view_of(held, now_ms);
     if (has_fleet_limit(held))
         shrink(held, lease_surplus(&held->lease, &view));
@@ -822,6 +823,11 @@ void fleet_limits_note_beat(struct fleet_limits *limits, const struct fleet_beat
         drive(held, now_ms);
     }
     tell_workers(limits);
+}
+
+void fleet_limits_set_draining(struct fleet_limits *limits, bool is_draining)
+{
+    limits->is_draining = is_draining;
 }
 
 void fleet_limits_tick(struct fleet_limits *limits)

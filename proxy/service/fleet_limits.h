@@ -68,6 +68,9 @@ uint64_t fleet_limits_epoch(const struct fleet_limits *limits);
 void fleet_limits_note_beat(struct fleet_limits *limits, const struct fleet_beat *beat,
                             int64_t sent_ms);
 
+// fleet_limits_set_draining sets whether nothing new will come here: then all that is spare is given back with each beat.
+void fleet_limits_set_draining(struct fleet_limits *limits, bool is_draining);
+
 // fleet_limits_tick looks at the time. Called each FLEET_BEAT_MS, whether the store answers or not.
 void fleet_limits_tick(struct fleet_limits *limits);
 

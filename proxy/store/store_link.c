@@ -531,6 +531,12 @@ bool store_link_call(struct store_link *link, const struct slice *argv, size_t a
     return ask(link, argv, argc, &call);
 }
 
+void store_link_say(struct store_link *link, const struct slice *argv, size_t argc)
+{
+    if (store_link_call(link, argv, argc, INT64_MAX, NULL, NULL))
+        (void)send_rest(link);
+}
+
 // fill_words writes the words of a call of a script, and returns how many they are.
 static size_t fill_words(const struct store_script_call *from, const char *key_count,
                          struct slice words[MAX_SCRIPT_WORDS])

@@ -75,5 +75,8 @@ bool store_link_call(struct store_link *link, const struct slice *argv, size_t a
 bool store_link_script(struct store_link *link, const struct store_script_call *call,
                        int64_t deadline_ms, store_reply_function *on_reply, void *owner) MUST_USE;
 
+// store_link_say is store_link_call at the end of all: it sends at once what can be sent, and nobody waits for an answer.
+void store_link_say(struct store_link *link, const struct slice *argv, size_t argc);
+
 // store_link_forget drops the calls of this owner: they are not answered any more. What was sent is done nevertheless.
 void store_link_forget(struct store_link *link, const void *owner);

@@ -1,6 +1,7 @@
 """Limits with `scope: fleet`: several proxies, one real store, and what happens when either goes away."""
 
 import contextlib
+import os
 import re
 import signal
 import socket
@@ -198,6 +199,23 @@ def test_a_proxy_that_is_killed_gives_back_what_it_had(members):
     members.fill(10, two)
     one.is_audit_whole = False
     one.stop(expected=BY_SIGNAL + signal.SIGKILL)
+
+
+def test_a_proxy_that_drains_or_ends_gives_back_what_it_had_at_once(members):
+    one, two = members.start(2, tunnels=10)
+    tunnel = members.tunnel(one)
+    name = fleet_of(one)["instance"].encode()
+    eventually(lambda: int(members.store.hash("t:alice")[name]) > 1, "places ahead of need")
+    one.control.run("drain")
+    eventually(lambda: int(members.store.hash("t:alice")[name]) == 1, "what is spare to be given back")
+    tunnel.echo(b"still here")
+    os.kill(two.pid, signal.SIGSTOP)  # so that nobody finds out who is dead
+    members.close(tunnel)
+    one.stop()
+    eventually(lambda: members.store.ask("ZSCORE", "sallyport:alive", name) == b"0", "it to have said that it ends")
+    os.kill(two.pid, signal.SIGCONT)
+    eventually(lambda: name not in members.store.hash("t:alice"), "its places to be free")
+    members.fill(10, two)
 
 
 def test_without_the_store_each_has_its_share_and_afterwards_nobody_more(members):

@@ -218,6 +218,20 @@ static void compare_beat(struct store *store, struct store_model *model, struct 
     resp_free(answer);
 }
 
+static void compare_leave(struct store *store, struct store_model *model, uint32_t instance)
+{
+    struct command command;
+    int64_t number = 0;
+    begin(&command, store, FLEET_LEAVE, 2);
+    add(&command, "p:alive");
+    add(&command, "p:members");
+    add(&command, "i%03u", instance);
+    struct resp *answer = ask(store, command.words, command.count);
+    assert_true(resp_read_integer(answer, &number) && number == 1);
+    store_model_leave(model, instance);
+    resp_free(answer);
+}
+
 static void compare_lease(struct store *store, struct store_model *model, struct random *random,
                           uint32_t instance, uint32_t account)
 {
@@ -303,6 +317,8 @@ static void turn(struct store *store, struct store_model *model, struct random *
     if (random_below(random, 200) == 0)
         model->now_us += (int64_t)random_below(random, 20000000) - 10000000;
     set_clock(store, model->now_us);
+    if (random_below(random, 30) == 0)
+        compare_leave(store, model, instance);
     switch (random_below(random, 6)) {
     case 0:
         compare_beat(store, model, random, instance);

@@ -22,8 +22,9 @@ enum {
     QUIET_MS = 20000, // moderate use
     FAULT_MS = 26000, // of more use than the limit allows since QUIET_MS
     FAULT_MAX_MS = 14000,
-    AFTER_MS = 16000,   // the end of all use comes so long after the healing
-    REST_MS = 20000,    // and then all is given back
+    AFTER_MS = 16000, // the end of all use comes so long after the healing
+    REST_MS = 20000,  // and then all is given back
+    LEFT_MS = 1000,
     EXACT_PROXIES = 12, // as many reach the limit exactly
     RATE = 2000,        // tokens a second
     RATE_BURST = 200,
@@ -79,6 +80,7 @@ struct proxy {
     bool is_up;
     bool is_retired; // takes no requests
     bool is_cut;     // does not reach the store
+    int64_t left_ms; // when it has said that it ends; 0: it has not
     uint64_t process;
     uint64_t epoch; // of the connection to the store
     uint32_t open;  // in truth
@@ -404,6 +406,20 @@ static void request(struct simulation *simulation, uint32_t index)
     later(simulation, 1 + below(simulation, 2 * simulation->pause_ms), REQUEST, index, 0, 0);
 }
 
+static bool is_reachable(const struct simulation *simulation, const struct proxy *proxy);
+
+// leave ends an old process that has nothing open any more: it says so, and has nothing from then on.
+static void leave(struct simulation *simulation, uint32_t index)
+{
+    struct proxy *proxy = &simulation->proxies[index];
+    if (is_reachable(simulation, proxy)) {
+        store_model_leave(simulation->store, index);
+        proxy->left_ms = simulation->now_ms;
+    }
+    proxy->is_up = false;
+    proxy->waiter_count = 0;
+}
+
 static void tunnel_ends(struct simulation *simulation, uint32_t index, uint64_t process)
 {
     struct proxy *proxy = &simulation->proxies[index];
@@ -412,6 +428,8 @@ static void tunnel_ends(struct simulation *simulation, uint32_t index, uint64_t 
     proxy->open--;
     proxy->spare++;
     simulation->open--;
+    if (proxy->is_retired && proxy->open == 0)
+        leave(simulation, index);
 }
 
 static void lose(struct proxy *proxy)
@@ -799,6 +817,12 @@ static void set_up(struct simulation *simulation)
 // look checks what holds at any time, once a second.
 static void look(struct simulation *simulation)
 {
+    for (uint32_t i = 0; i < simulation->proxy_count; i++) {
+        const int64_t left_ms = simulation->proxies[i].left_ms;
+        if (left_ms != 0 && simulation->now_ms - left_ms > LEFT_MS &&
+            simulation->store->accounts[0].held[i] > 0)
+            fail(simulation, "what a process held that has ended was not free within a second");
+    }
     if (simulation->crashed_ms == 0 || simulation->report.freed_ms >= 0)
         return;
     for (uint32_t i = 0; i < simulation->proxy_count; i++) {

@@ -83,6 +83,12 @@ struct model_beat store_model_beat(struct store_model *model, uint32_t instance,
     return beat;
 }
 
+void store_model_leave(struct store_model *model, uint32_t instance)
+{
+    if (model->is_alive[instance])
+        model->alive_ms[instance] = 0;
+}
+
 static uint32_t min_of(uint32_t a, uint32_t b)
 {
     return a < b ? a : b;

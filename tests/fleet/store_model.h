@@ -45,6 +45,8 @@ struct model_beat {
 struct model_beat store_model_beat(struct store_model *model, uint32_t instance, uint64_t epoch,
                                    int64_t ttl_ms);
 
+void store_model_leave(struct store_model *model, uint32_t instance);
+
 // store_model_lease gives what is granted; false: NOTALIVE.
 bool store_model_lease(struct store_model *model, uint32_t account, uint32_t instance,
                        uint64_t epoch, uint32_t n, uint32_t keep, uint32_t need, uint32_t want,

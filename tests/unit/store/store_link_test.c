@@ -462,6 +462,20 @@ static void a_port_where_nobody_listens_is_told(void **state)
     assert_sentence(bench, "nobody accepts the connection");
 }
 
+static void what_is_said_at_the_end_arrives(void **state)
+{
+    struct bench *bench = *state;
+    const struct slice words[] = {SLICE_LITERAL("BYE"), SLICE_LITERAL("now")};
+    start(bench);
+    store_link_say(bench->link, words, 2); // it is not ready: nothing
+    wait_for(bench, STORE_READY);
+    store_link_say(bench->link, words, 2);
+    store_link_destroy(bench->link);
+    bench->link = NULL;
+    loop_rig_run(bench->loop, &bench->first.has_ended);
+    assert_string_equal(bench->first.words, "ROLE;BYE now;");
+}
+
 static void it_may_be_destroyed_while_calls_are_under_way(void **state)
 {
     struct bench *bench = *state;
@@ -498,6 +512,7 @@ int main(void)
         LINK_TEST(no_more_calls_than_may_be_are_taken),
         LINK_TEST(a_store_that_ends_the_connection_is_connected_to_again),
         LINK_TEST(a_port_where_nobody_listens_is_told),
+        LINK_TEST(what_is_said_at_the_end_arrives),
         LINK_TEST(it_may_be_destroyed_while_calls_are_under_way),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

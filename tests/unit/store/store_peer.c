@@ -81,6 +81,7 @@ static void on_ready(void *owner)
         stream_want(&conn->tcp.stream, true, false);
         return;
     }
+    conn->peer->has_ended = true;
     conn->peer->is_reset |= error == ERR_SYSTEM;
     end_conn(conn);
 }

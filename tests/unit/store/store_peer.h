@@ -25,6 +25,7 @@ struct store_peer {
     store_peer_answer *answer;
     void *arg; // borrowed
     size_t accept_count;
+    bool has_ended;                   // the other side has ended a connection
     bool is_reset;                    // the other side has reset a connection
     char words[STORE_PEER_WORDS_CAP]; // all that was asked; words by blanks, commands by `;`
     struct store_peer_conn conns[STORE_PEER_CONNS];
