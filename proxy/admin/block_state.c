@@ -42,7 +42,15 @@ static const struct json_member entry_members[ENTRY_COUNT] = {
     [ENTRY_UID] = {"uid", JSON_INTEGER, "a whole number"},
 };
 
-enum { WORD_OP = ENTRY_COUNT, WORD_VERSION, WORD_BY, WORD_SHARED, WORD_COUNT };
+enum {
+    WORD_OP = ENTRY_COUNT,
+    WORD_VERSION,
+    WORD_BY,
+    WORD_SHARED,
+    WORD_AFTER,
+    WORD_AFTER_BY,
+    WORD_COUNT
+};
 static const struct json_member word_members[WORD_COUNT] = {
     [ENTRY_BLOCK] = {"block", JSON_STRING, "a string"},
     [ENTRY_SINCE] = {"since", JSON_INTEGER, "a whole number"},
@@ -51,6 +59,8 @@ static const struct json_member word_members[WORD_COUNT] = {
     [WORD_VERSION] = {"version", JSON_INTEGER, "a whole number"},
     [WORD_BY] = {"by", JSON_STRING, "a string"},
     [WORD_SHARED] = {"shared", JSON_INTEGER, "a whole number"},
+    [WORD_AFTER] = {"after", JSON_INTEGER, "a whole number"},
+    [WORD_AFTER_BY] = {"after_by", JSON_STRING, "a string"},
 };
 
 // block_read reads what both versions say of a block; its text goes to `text`.
@@ -72,16 +82,23 @@ static enum err word_read(json_t *const *members, struct fleet_word *out, struct
 {
     const json_int_t version = json_integer_value(members[WORD_VERSION]);
     const json_int_t shared = json_integer_value(members[WORD_SHARED]);
+    const json_int_t after = json_integer_value(members[WORD_AFTER]);
     const struct slice by = json_members_slice(members[WORD_BY]);
+    const struct slice after_by = json_members_slice(members[WORD_AFTER_BY]);
     if (version < 0 || (uint64_t)version > FLEET_VERSION_MAX || shared < 0 || shared > 1)
         return errinfo_set(info, ERR_INPUT, "`version` or `shared` is out of range");
-    if (by.len != 0 && !fleet_instance_is(by))
-        return errinfo_set(info, ERR_INPUT, "`by` is no instance");
+    if (after < 0 || (after > 0 && after >= version))
+        return errinfo_set(info, ERR_INPUT, "`after` is not below `version`");
+    if ((by.len != 0 && !fleet_instance_is(by)) ||
+        (after_by.len != 0 && !fleet_instance_is(after_by)))
+        return errinfo_set(info, ERR_INPUT, "`by` or `after_by` is no instance");
     if (!fleet_op_parse(json_members_slice(members[WORD_OP]), &out->op))
         return errinfo_set(info, ERR_INPUT, "`op` is neither block nor unblock");
     out->version = (uint64_t)version;
     out->is_shared = shared == 1;
+    out->after = (uint64_t)after;
     (void)string_copy(out->by, sizeof out->by, by);
+    (void)string_copy(out->after_by, sizeof out->after_by, after_by);
     return ERR_OK;
 }
 
@@ -284,6 +301,8 @@ static void add_word(struct text *text, const struct fleet_word *word, bool has_
         json_add_count(text, "version", word->version);
         json_add_string(text, "by", word->by);
         json_add_count(text, "shared", word->is_shared);
+        json_add_count(text, "after", word->after);
+        json_add_string(text, "after_by", word->after_by);
     }
     json_end_object(text);
 }

@@ -9,7 +9,8 @@
 // nobody were blocked.
 //
 //     {"v":2,"store":"32 hexadecimal digits, or none","tickets":3,"blocks":[
-//     {"block":"client:scrapers","since":1795311600,"uid":0,"op":"block","version":7,"by":"0123456789abcdef","shared":1}
+//     {"block":"client:scrapers","since":1795311600,"uid":0,"op":"block","version":7,"by":"0123456789abcdef","shared":1,"after":6,
+//     "after_by":"fedcba9876543210"}
 //     ]}
 //
 // A file that cannot be read as a whole is an error, never an empty list. The calls block: for main, at its start and

@@ -189,6 +189,10 @@ static enum err put(struct fleet_blocks *blocks, const struct fleet_word *word, 
         return ERR_LIMIT;
     }
     if (is_there) {
+        const struct fleet_word *old = &blocks->entries[index]->word;
+        entry->word.after = old->is_shared ? old->version : old->after;
+        (void)string_copy(entry->word.after_by, FLEET_INSTANCE_CAP,
+                          slice_of_string(old->is_shared ? old->by : old->after_by));
         entry->has_seal = blocks->entries[index]->has_seal;
         (void)bytes_copy(entry->seal, sizeof entry->seal,
                          slice_of(blocks->entries[index]->seal, FLEET_SEAL_LEN));
@@ -313,6 +317,8 @@ void fleet_blocks_localize(struct fleet_blocks *blocks)
         }
         entry->word.version = 0;
         entry->word.by[0] = '\0';
+        entry->word.after = 0;
+        entry->word.after_by[0] = '\0';
         blocks->entries[kept++] = entry;
     }
     blocks->count = kept;
@@ -376,6 +382,8 @@ static enum fleet_finding take(struct fleet_blocks *blocks, const struct fleet_w
     const enum err error = put(blocks, &shared, &entry);
     if (error != ERR_OK)
         return error == ERR_LIMIT ? FLEET_NO_ROOM : FLEET_NO_MEMORY;
+    entry->word.after = word->after;
+    (void)string_copy(entry->word.after_by, FLEET_INSTANCE_CAP, slice_of_string(word->after_by));
     entry->standing = STANDING_SAME;
     keep_seal(entry, seal);
     return FLEET_TAKEN;
@@ -401,17 +409,46 @@ static bool is_named_so(const struct fleet_word *word, const uint8_t name[NAME_L
            word->version <= FLEET_VERSION_MAX;
 }
 
-// insist makes a block newer than an end that its author did not know of: it was given while the store was away, and nobody who
-// ended the block can have meant this one.
+// insist makes a block of ours newer than a word whose author did not know of it, or of which ours did not know.
 static enum fleet_finding insist(struct fleet_blocks *blocks, struct entry *entry,
-                                 const struct fleet_word *end)
+                                 const struct fleet_word *word)
 {
-    const bool is_last = end->version >= FLEET_VERSION_MAX; // then the block wins as it is
-    entry->word.version = is_last ? FLEET_VERSION_MAX : end->version + 1;
+    uint64_t *version = &entry->word.version;
+    const uint64_t newest = word->version > *version ? word->version : *version;
+    *version =
+        newest >= FLEET_VERSION_MAX ? FLEET_VERSION_MAX : newest + 1; // then it wins as it is
+    entry->word.is_shared = false;
     entry->standing = STANDING_DUE;
-    if (entry->word.version > blocks->newest)
-        blocks->newest = entry->word.version;
+    if (*version > blocks->newest)
+        blocks->newest = *version;
     return FLEET_BEHIND;
+}
+
+// is_known tells whether the author of `word` knew of a block that a store has had, or of a newer one.
+static bool is_known(const struct fleet_word *word, const struct fleet_word *block)
+{
+    if (strcmp(word->by, block->by) == 0 || block->version < word->after)
+        return true;
+    return block->version == word->after && strcmp(block->by, word->after_by) == 0;
+}
+
+// outlives tells whether a block of ours has to become newer than a word of the store: a newer end whose author did not know of it,
+// or a block of which one of the two authors did not know, after whose end ours would be gone too. Of a block that no store has
+// had nobody else knows.
+static bool outlives(const struct fleet_word *ours, const struct fleet_word *word, int order)
+{
+    if (ours->op != FLEET_BLOCK)
+        return false;
+    if (order < 0)
+        return word->op == FLEET_BLOCK && !is_known(ours, word);
+    return ours->is_shared ? word->op == FLEET_UNBLOCK && !is_known(word, ours)
+                           : strcmp(word->by, ours->by) != 0;
+}
+
+// is_outlived tells whether a block of the store outlives a newer end of ours.
+static bool is_outlived(const struct fleet_word *ours, const struct fleet_word *word)
+{
+    return ours->op == FLEET_UNBLOCK && word->op == FLEET_BLOCK && !is_known(ours, word);
 }
 
 enum fleet_finding fleet_blocks_meet(struct fleet_blocks *blocks, struct slice name,
@@ -433,11 +470,9 @@ enum fleet_finding fleet_blocks_meet(struct fleet_blocks *blocks, struct slice n
     if (entry == NULL && is_old(word, now_s))
         return FLEET_OLD;
     const int order = entry == NULL ? 1 : compare(word, &entry->word);
-    const bool is_unheard =
-        entry != NULL && entry->word.op == FLEET_BLOCK && !entry->word.is_shared;
-    if (order > 0 && is_unheard && word->op == FLEET_UNBLOCK)
+    if (entry != NULL && order != 0 && outlives(&entry->word, word, order))
         return insist(blocks, entry, word);
-    if (order > 0)
+    if (entry == NULL || order > 0 || is_outlived(&entry->word, word))
         return take(blocks, word, seal);
     entry->standing = order == 0 ? STANDING_SAME : STANDING_DUE;
     if (order < 0)

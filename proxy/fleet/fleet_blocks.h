@@ -4,8 +4,9 @@
 // A word is a block or its end (a tombstone), and has a version, one higher than every version that its author had seen (a
 // Lamport clock). The higher version wins. Of the same version the block wins over its end, then fixed rules decide, so that
 // all proxies come to the same result in any order. Words are never lost by merging: a store that has less, or something
-// older, is repaired with ours. A block that no store has had yet is not ended by an end in the store, whatever its version: who
-// gave the end did not know of the block. It becomes newer than the end.
+// older, is repaired with ours. An end ends only what was known where it was given: each word says which word of the store it comes
+// after. A block by somebody else that is newer than that one, or that no store has had yet, was given meanwhile, and outlives the end
+// whatever its version. So where two proxies both block, the one that comes second to the store becomes newer than the first.
 //
 // A comparison with the store goes over everything that the store has: fleet_blocks_begin, fleet_blocks_meet for each entry,
 // fleet_blocks_end. What the store should have then is given by fleet_blocks_due. Pure; for one thread. Knows no store, no
@@ -36,6 +37,10 @@ struct fleet_word {
     uint64_t version;            // 0: of a proxy without a store
     char by[FLEET_INSTANCE_CAP]; // the instance where it was given; "": not known
     bool is_shared;              // a store has had it: it cannot be missing there
+    // The newest word on this block that a store was known to have when this one was given: its version, 0 for none, and where it was
+    // given. fleet_blocks_put sets them where the word takes the place of another one.
+    uint64_t after;
+    char after_by[FLEET_INSTANCE_CAP];
 };
 
 struct fleet_blocks;

@@ -7,7 +7,18 @@
 
 enum { FORMAT = 1 };
 
-enum { WORD_V, WORD_BLOCK, WORD_OP, WORD_VERSION, WORD_SINCE, WORD_UID, WORD_BY, WORD_COUNT };
+enum {
+    WORD_V,
+    WORD_BLOCK,
+    WORD_OP,
+    WORD_VERSION,
+    WORD_SINCE,
+    WORD_UID,
+    WORD_BY,
+    WORD_AFTER,
+    WORD_AFTER_BY,
+    WORD_COUNT
+};
 static const struct json_member members[WORD_COUNT] = {
     [WORD_V] = {"v", JSON_INTEGER, "a whole number"},
     [WORD_BLOCK] = {"block", JSON_STRING, "a string"},
@@ -16,6 +27,8 @@ static const struct json_member members[WORD_COUNT] = {
     [WORD_SINCE] = {"since", JSON_INTEGER, "a whole number"},
     [WORD_UID] = {"uid", JSON_INTEGER, "a whole number"},
     [WORD_BY] = {"by", JSON_STRING, "a string"},
+    [WORD_AFTER] = {"after", JSON_INTEGER, "a whole number"},
+    [WORD_AFTER_BY] = {"after_by", JSON_STRING, "a string"},
 };
 
 static const char *const op_names[] = {[FLEET_BLOCK] = "block", [FLEET_UNBLOCK] = "unblock"};
@@ -50,6 +63,8 @@ void fleet_word_format(const struct fleet_word *word, struct text *out)
     json_add_number(out, "since", word->block.since_s);
     json_add_count(out, "uid", word->block.uid);
     json_add_string(out, "by", word->by);
+    json_add_count(out, "after", word->after);
+    json_add_string(out, "after_by", word->after_by);
     json_end_object(out);
 }
 
@@ -58,18 +73,23 @@ static enum err read(json_t *const *found, char text[BLOCK_TEXT_CAP], struct fle
                      struct errinfo *info)
 {
     const json_int_t version = json_integer_value(found[WORD_VERSION]);
+    const json_int_t after = json_integer_value(found[WORD_AFTER]);
     const json_int_t since_s = json_integer_value(found[WORD_SINCE]);
     const json_int_t uid = json_integer_value(found[WORD_UID]);
     const struct slice by = json_members_slice(found[WORD_BY]);
+    const struct slice after_by = json_members_slice(found[WORD_AFTER_BY]);
     const struct slice spelling = json_members_slice(found[WORD_BLOCK]);
     if (json_integer_value(found[WORD_V]) != FORMAT)
         return errinfo_set(info, ERR_INPUT, "`v` is not %d", (int)FORMAT);
     if (version < 1 || (uint64_t)version > FLEET_VERSION_MAX)
         return errinfo_set(info, ERR_INPUT, "`version` is out of range");
+    if (after < 0 || after >= version)
+        return errinfo_set(info, ERR_INPUT, "`after` is not below `version`");
     if (since_s < 0 || since_s > INT64_MAX / 1000 || uid < 0 || uid > UINT32_MAX)
         return errinfo_set(info, ERR_INPUT, "`since` or `uid` is out of range");
-    if (by.len != 0 && !fleet_instance_is(by))
-        return errinfo_set(info, ERR_INPUT, "`by` is no instance");
+    if ((by.len != 0 && !fleet_instance_is(by)) ||
+        (after_by.len != 0 && !fleet_instance_is(after_by)))
+        return errinfo_set(info, ERR_INPUT, "`by` or `after_by` is no instance");
     if (!fleet_op_parse(json_members_slice(found[WORD_OP]), &out->op))
         return errinfo_set(info, ERR_INPUT, "`op` is neither block nor unblock");
     TRY(block_parse(spelling, text, &out->block, info));
@@ -78,7 +98,9 @@ static enum err read(json_t *const *found, char text[BLOCK_TEXT_CAP], struct fle
     out->block.since_s = since_s;
     out->block.uid = (uint32_t)uid;
     out->version = (uint64_t)version;
+    out->after = (uint64_t)after;
     (void)string_copy(out->by, sizeof out->by, by);
+    (void)string_copy(out->after_by, sizeof out->after_by, after_by);
     return ERR_OK;
 }
 

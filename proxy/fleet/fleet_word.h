@@ -7,7 +7,7 @@
 #include "proxy/fleet/fleet_blocks.h"
 
 enum {
-    FLEET_WORD_MAX = 3 * BLOCK_TEXT_CAP + 256
+    FLEET_WORD_MAX = 3 * BLOCK_TEXT_CAP + 320
 }; // bytes of a text; a block's own may have to be escaped
 
 // fleet_op_name gives `block` or `unblock`; static memory. fleet_op_parse reads it; false: it is neither.

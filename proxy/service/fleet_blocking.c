@@ -414,6 +414,7 @@ void fleet_blocking_on_lost(struct fleet_blocking *blocking)
         store_link_forget(blocking->store->link, blocking);
     blocking->work = WORK_NONE;
     blocking->must_compare = true;
+    blocking->news.revision = -1; // another store may come to the same number by other words
 }
 
 void fleet_blocking_forget(struct fleet_blocking *blocking)

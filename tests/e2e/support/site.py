@@ -22,7 +22,7 @@ from support.store import free_port
 from support.upgrades import start_upgradable
 from support.wire import connect_head
 
-PORT = 8443
+PORT, ADMIN = 8443, 9443
 LIMITED = "limited"  # the client whose tunnels are counted over the fleet
 
 HAPROXY = """
@@ -39,10 +39,12 @@ defaults
     timeout check 2s
     timeout client 10m
     timeout server 10m
+    option httpchk
+    http-check send meth GET uri /readyz ver HTTP/1.1 hdr Host localhost
 listen front
     bind {address}:{port}
     balance roundrobin
-    default-server send-proxy-v2 check inter 200ms fall 3 rise 2
+    default-server send-proxy-v2 check port {admin} inter 200ms fall 3 rise 2
 {servers}
 """
 
@@ -88,7 +90,7 @@ class Balancer:
         self.address = (host.address, PORT)
         servers = "\n".join(f"    server {each.name} {each.address}:{PORT}" for each in proxies)
         config = folder / "haproxy.cfg"
-        config.write_text(HAPROXY.format(folder=folder, address=host.address, port=PORT, servers=servers))
+        config.write_text(HAPROXY.format(folder=folder, address=host.address, port=PORT, admin=ADMIN, servers=servers))
         with host, open(folder / "haproxy.out", "wb") as output:
             self._process = subprocess.Popen(
                 ["/usr/sbin/haproxy", "-db", "-f", str(config)], stdin=subprocess.DEVNULL, stdout=output, stderr=output
@@ -145,8 +147,8 @@ class Crowd:
         """Until all places are taken: what is idle on one proxy goes to the others after one was refused."""
 
         def is_full():
-            self.attempt(step, door)
-            assert len(self.open) <= limit, f"{len(self.open)} of {limit}"
+            self.attempt(min(step, max(limit - len(self.open), 3)) if limit < self._site.tunnels else step, door)
+            assert len(self.open) <= limit, f"{len(self.open)} of {limit}: {self._site.limits()}"
             return len(self.open) == limit
 
         eventually(is_full, lambda: f"{limit} tunnels; there are {len(self.open)}")
@@ -185,6 +187,7 @@ class Site:
         self._balancer_address = balancer.address
         self.upgrades = [self.start_proxy(host) for host in self.hosts]
         self.proxies = [each.proxy for each in self.upgrades]
+        self.past = []  # proxies that have ended
         self.balancer = Balancer(folder, balancer, self.hosts)
         self.front = Door(pki, {"front": self.balancer.address})
         for proxy in self.proxies:
@@ -197,6 +200,13 @@ class Site:
             made = start_upgradable(self._start, folder, *self._clients(), folder=folder, **{**self._config(host), **more})
         made.proxy.control, made.proxy.host = made.control, host
         return made
+
+    def replace(self, number):
+        """A proxy that has ended is started again on its host: another process, with what is kept there."""
+        self.past.append(self.proxies[number])
+        self.upgrades[number] = self.start_proxy(self.hosts[number])
+        self.proxies[number] = self.upgrades[number].proxy
+        self.wait_together(self.proxies[number])
 
     def _clients(self):
         where = (f"{self.beyond.address}/32",)
@@ -222,7 +232,11 @@ class Site:
             "listeners": [listener],
             "resolver": {"servers": [self.dns.endpoint]},
             "control": CONTROL,
-            "admin": {"address": f"unix:{self.folder / host.name / 'admin.sock'}"},
+            "admin": {
+                "address": f"{host.address}:{ADMIN}",
+                "open": ["readyz", "metrics"],
+                "from": [self._balancer_address, host.address],
+            },
             "shared": {"valkey": self.store.address, "key_file": str(self._key), "tls": tls},
         }
 
@@ -242,6 +256,10 @@ class Site:
     def wait_apart(self, *proxies):
         for proxy in proxies:
             eventually(lambda: not fleet_of(proxy)["limits"]["asks"], f"{proxy.host.name} to have lost the store")
+
+    def limits(self):
+        """What each proxy says of limits."""
+        return {proxy.host.name: fleet_of(proxy)["limits"] for proxy in self.proxies}
 
     def decided(self, id):
         """The proxy that had the request, and its decision."""

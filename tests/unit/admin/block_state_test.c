@@ -60,6 +60,10 @@ static void put(struct block_state *state, const char *spelling, enum fleet_op o
     word.block.uid = uid++;
     if (version != 0)
         (void)string_copy(word.by, sizeof word.by, slice_of_string("0123456789abcdef"));
+    if (version > 1) {
+        word.after = version - 1;
+        (void)string_copy(word.after_by, sizeof word.after_by, slice_of_string("fedcba9876543210"));
+    }
     word.is_shared = version % 2 == 1;
     assert_int_equal(ERR_OK, fleet_blocks_put(state->words, &word));
 }
@@ -106,6 +110,8 @@ static void what_was_written_is_read_again(void **state)
             assert_int_equal(one->version, other->version);
             assert_int_equal(one->is_shared, other->is_shared);
             assert_string_equal(one->by, other->by);
+            assert_int_equal(one->after, other->after);
+            assert_string_equal(one->after_by, other->after_by);
         }
         block_state_deinit(&written);
         block_state_deinit(&again);
@@ -182,10 +188,12 @@ static void every_cut_of_it_is_an_error(void **state)
     }
 }
 
-#define I "0123456789abcdef"
-#define V2(op, version, by, shared)                                                                    \
+#define I                           "0123456789abcdef"
+#define V2(op, version, by, shared) V2_AFTER(op, version, by, shared, "0", "")
+#define V2_AFTER(op, version, by, shared, after, after_by)                                             \
     "{\"v\":2,\"store\":\"\",\"tickets\":0,\"blocks\":[{\"block\":\"client:a\",\"since\":1,\"uid\":0," \
-    "\"op\":\"" op "\",\"version\":" version ",\"by\":\"" by "\",\"shared\":" shared "}]}"
+    "\"op\":\"" op "\",\"version\":" version ",\"by\":\"" by "\",\"shared\":" shared                   \
+    ",\"after\":" after ",\"after_by\":\"" after_by "\"}]}"
 
 static void what_is_wrong_is_said_with_its_place(void **state)
 {
@@ -215,7 +223,10 @@ static void what_is_wrong_is_said_with_its_place(void **state)
         {V2("block", "-1", I, "1"), "`version` or `shared` is out of range;"},
         {V2("block", "4503599627370497", I, "1"), "`version` or `shared` is out of range;"},
         {V2("maybe", "1", I, "1"), "neither block nor unblock;"},
-        {V2("block", "1", "me", "1"), "`by` is no instance;"},
+        {V2("block", "1", "me", "1"), "`by` or `after_by` is no instance;"},
+        {V2_AFTER("block", "2", I, "1", "1", "me"), "`by` or `after_by` is no instance;"},
+        {V2_AFTER("block", "2", I, "1", "2", I), "`after` is not below `version`;"},
+        {V2_AFTER("block", "2", I, "1", "-1", I), "`after` is not below `version`;"},
         {"{\"v\":2,\"store\":\"\",\"tickets\":0,\"blocks\":[{\"block\":\"client:a\",\"since\":1,\"uid\":0}]}",
          "block 1: `op` is missing;"},
         {"{\"v\":1,\"blocks\":[{\"block\":\"client:a\",\"since\":1,\"uid\":0},{\"block\":\"client:a\",\"since\":1,\"uid\":0}]}",

@@ -39,6 +39,14 @@ static struct spoken *say(const char *block, enum fleet_op op, uint64_t version,
     return spoken;
 }
 
+// after says which word of the store another one comes after.
+static struct spoken *after(struct spoken *spoken, uint64_t version, const char *by)
+{
+    spoken->word.after = version;
+    (void)string_copy(spoken->word.after_by, sizeof spoken->word.after_by, slice_of_string(by));
+    return spoken;
+}
+
 static const uint8_t seal[FLEET_SEAL_LEN] = {1};
 
 static enum fleet_finding meet(struct fleet_blocks *blocks, const struct spoken *spoken)
@@ -97,7 +105,7 @@ static void an_end_with_a_higher_version_unblocks_and_is_kept(void **state)
     put(blocks, say("client:a", FLEET_BLOCK, 5, A));
     assert_true(fleet_blocks_note_shared(blocks, "client:a", 5));
     fleet_blocks_begin(blocks);
-    assert_int_equal(FLEET_TAKEN, meet(blocks, say("client:a", FLEET_UNBLOCK, 6, B)));
+    assert_int_equal(FLEET_TAKEN, meet(blocks, after(say("client:a", FLEET_UNBLOCK, 6, B), 5, A)));
     assert_false(is_blocked(blocks, "client:a"));
     assert_int_equal(1, fleet_blocks_count(blocks));
     assert_int_equal(0, fleet_blocks_block_count(blocks));
@@ -218,16 +226,87 @@ static void a_block_that_the_store_never_had_outdoes_an_end_of_any_version(void 
     }
 }
 
-static void a_block_that_the_store_has_had_is_ended_by_a_newer_end(void **state)
+static void a_block_is_ended_only_by_an_end_that_knew_of_it(void **state)
+{
+    (void)state;
+    static const struct {
+        uint64_t version; // of the block, which A gave
+        const char *after_by;
+        uint64_t after;
+        bool is_ended;
+    } rows[] = {
+        {6, A, 6, true},  {6, A, 8, true},  {6, B, 7, true},
+        {6, B, 6, false}, {6, A, 5, false}, {6, "", 0, false},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const struct spoken *block = say("client:a", FLEET_BLOCK, rows[i].version, A);
+        const struct spoken *end =
+            after(say("client:a", FLEET_UNBLOCK, 9, B), rows[i].after, rows[i].after_by);
+        // The block is here, and the end in the store.
+        struct fleet_blocks *blocks = make();
+        put(blocks, block);
+        assert_true(fleet_blocks_note_shared(blocks, "client:a", 6));
+        fleet_blocks_begin(blocks);
+        assert_int_equal(rows[i].is_ended ? FLEET_TAKEN : FLEET_BEHIND, meet(blocks, end));
+        assert_int_equal(!rows[i].is_ended, is_blocked(blocks, "client:a"));
+        assert_int_equal(rows[i].is_ended ? 9 : 10, fleet_blocks_find(blocks, "client:a")->version);
+        assert_int_equal(!rows[i].is_ended, count_due(blocks));
+        fleet_blocks_destroy(blocks);
+        // The end is here, and the block in the store.
+        blocks = make();
+        put(blocks, end);
+        fleet_blocks_begin(blocks);
+        assert_int_equal(rows[i].is_ended ? FLEET_BEHIND : FLEET_TAKEN, meet(blocks, block));
+        assert_int_equal(!rows[i].is_ended, is_blocked(blocks, "client:a"));
+        assert_int_equal(rows[i].is_ended, count_due(blocks));
+        fleet_blocks_destroy(blocks);
+    }
+}
+
+static void whoever_ends_his_own_block_knew_of_it(void **state)
 {
     (void)state;
     struct fleet_blocks *blocks = make();
     put(blocks, say("client:a", FLEET_BLOCK, 6, A));
-    assert_true(fleet_blocks_note_shared(blocks, "client:a", 6));
+    put(blocks, say("client:a", FLEET_UNBLOCK, 7, A));
     fleet_blocks_begin(blocks);
-    assert_int_equal(FLEET_TAKEN, meet(blocks, say("client:a", FLEET_UNBLOCK, 9, B)));
+    // The store has had it, which nobody here was told.
+    assert_int_equal(FLEET_BEHIND, meet(blocks, say("client:a", FLEET_BLOCK, 6, A)));
     assert_false(is_blocked(blocks, "client:a"));
     fleet_blocks_destroy(blocks);
+}
+
+static void an_end_comes_after_the_word_of_the_store_that_it_ends(void **state)
+{
+    (void)state;
+    struct fleet_blocks *blocks = make();
+    fleet_blocks_begin(blocks);
+    assert_int_equal(FLEET_TAKEN, meet(blocks, say("client:a", FLEET_BLOCK, 6, B)));
+    put(blocks, say("client:a", FLEET_BLOCK, 7, A)); // which no store has had
+    put(blocks, say("client:a", FLEET_UNBLOCK, 8, A));
+    const struct fleet_word *word = fleet_blocks_find(blocks, "client:a");
+    assert_int_equal(6, word->after);
+    assert_string_equal(B, word->after_by);
+    fleet_blocks_localize(blocks);
+    assert_int_equal(0, fleet_blocks_count(blocks));
+    fleet_blocks_destroy(blocks);
+}
+
+static void of_two_blocks_that_do_not_know_of_each_other_the_second_becomes_newer(void **state)
+{
+    (void)state;
+    const uint64_t versions[] = {5, 6, 7};
+    for (size_t i = 0; i < sizeof versions / sizeof *versions; i++) {
+        struct fleet_blocks *blocks = make();
+        put(blocks, say("client:a", FLEET_BLOCK, 6, A));
+        fleet_blocks_begin(blocks);
+        assert_int_equal(FLEET_BEHIND, meet(blocks, say("client:a", FLEET_BLOCK, versions[i], B)));
+        const struct fleet_word *word = fleet_blocks_find(blocks, "client:a");
+        assert_string_equal(A, word->by);
+        assert_true(word->version > 6 && word->version > versions[i]);
+        assert_int_equal(1, count_due(blocks));
+        fleet_blocks_destroy(blocks);
+    }
 }
 
 static void what_does_not_open_changes_nothing(void **state)
@@ -388,17 +467,38 @@ static void without_a_store_blocks_stay_and_ends_go(void **state)
     fleet_blocks_destroy(blocks);
 }
 
-// merge_all lets one set meet the words of another one, as by a store, and give it what is due.
-static void merge(struct fleet_blocks *to, const struct fleet_blocks *from)
+// shelf is a store of some words.
+struct shelf {
+    struct spoken words[8];
+    size_t count;
+};
+
+static struct spoken *find_on(struct shelf *shelf, const char *name)
 {
-    fleet_blocks_begin(to);
-    for (size_t i = 0; i < fleet_blocks_count(from); i++) {
-        const struct fleet_word *word = fleet_blocks_at(from, i);
-        char name[FLEET_NAME_CAP];
-        fleet_blocks_name(word->block.text, name);
-        (void)fleet_blocks_meet(to, slice_of_string(name), word, seal, NOW);
+    for (size_t i = 0; i < shelf->count; i++) {
+        if (strcmp(shelf->words[i].name, name) == 0)
+            return &shelf->words[i];
     }
-    (void)fleet_blocks_end(to, NOW);
+    return &shelf->words[shelf->count++];
+}
+
+// visit lets a set meet the words on a shelf, and puts there what is due.
+static void visit(struct fleet_blocks *blocks, struct shelf *shelf)
+{
+    struct fleet_due due;
+    size_t cursor = 0;
+    fleet_blocks_begin(blocks);
+    for (size_t i = 0; i < shelf->count; i++)
+        (void)meet(blocks, &shelf->words[i]);
+    (void)fleet_blocks_end(blocks, NOW);
+    while (fleet_blocks_due(blocks, &cursor, &due)) {
+        struct spoken *spoken = find_on(shelf, due.name);
+        spoken->word = *due.word;
+        (void)string_copy(spoken->name, sizeof spoken->name, slice_of_string(due.name));
+        (void)string_copy(spoken->text, sizeof spoken->text, slice_of_string(due.word->block.text));
+        spoken->word.block.text = spoken->text;
+        (void)fleet_blocks_note_shared(blocks, due.word->block.text, due.word->version);
+    }
 }
 
 static void sets_that_met_each_other_are_equal_whatever_the_order(void **state)
@@ -417,12 +517,9 @@ static void sets_that_met_each_other_are_equal_whatever_the_order(void **state)
             word->word.block.uid = (uint32_t)(rand_r(&seed) % 2);
             put(set, word);
         }
-        for (int i = 0; i < 2; i++) {
-            for (int to = 0; to < 3; to++) {
-                for (int from = 0; from < 3; from++)
-                    merge(sets[(to + round) % 3], sets[(from + round) % 3]);
-            }
-        }
+        struct shelf shelf = {0};
+        for (int i = 0; i < 6; i++)
+            visit(sets[(i + round) % 3], &shelf);
         for (int i = 1; i < 3; i++) {
             assert_int_equal(fleet_blocks_count(sets[0]), fleet_blocks_count(sets[i]));
             for (size_t w = 0; w < fleet_blocks_count(sets[0]); w++) {
@@ -451,7 +548,10 @@ int main(void)
         cmocka_unit_test(what_is_older_changes_nothing_and_is_due),
         cmocka_unit_test(a_store_that_is_behind_is_no_alarm),
         cmocka_unit_test(a_block_that_the_store_never_had_outdoes_an_end_of_any_version),
-        cmocka_unit_test(a_block_that_the_store_has_had_is_ended_by_a_newer_end),
+        cmocka_unit_test(a_block_is_ended_only_by_an_end_that_knew_of_it),
+        cmocka_unit_test(whoever_ends_his_own_block_knew_of_it),
+        cmocka_unit_test(an_end_comes_after_the_word_of_the_store_that_it_ends),
+        cmocka_unit_test(of_two_blocks_that_do_not_know_of_each_other_the_second_becomes_newer),
         cmocka_unit_test(what_does_not_open_changes_nothing),
         cmocka_unit_test(a_word_under_another_name_or_with_an_impossible_version_is_forged),
         cmocka_unit_test(old_ends_go_and_are_not_taken_again),

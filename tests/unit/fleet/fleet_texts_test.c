@@ -65,7 +65,10 @@ static enum err read_tickets(struct slice bytes, struct text *again, struct erri
 #define HEX64 "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 #define WORD(block, op, version, uid, by)                                                          \
     "{\"v\":1,\"block\":\"" block "\",\"op\":\"" op "\",\"version\":" version                      \
-    ",\"since\":1795311600,\"uid\":" uid ",\"by\":\"" by "\"}"
+    ",\"since\":1795311600,\"uid\":" uid ",\"by\":\"" by "\",\"after\":0,\"after_by\":\"\"}"
+#define AFTER(after, after_by)                                                                            \
+    "{\"v\":1,\"block\":\"client:a\",\"op\":\"unblock\",\"version\":7,\"since\":1,\"uid\":0,\"by\":\"" I1 \
+    "\",\"after\":" after ",\"after_by\":\"" after_by "\"}"
 #define ORDER(number, verb, argument, issued, ends, targets)                                       \
     "{\"v\":1,\"id\":\"" I1 "\",\"issuer\":\"" I2 "\",\"number\":" number                          \
     ",\"uid\":0,\"verb\":\"" verb "\",\"argument\":\"" argument "\",\"issued\":" issued            \
@@ -81,6 +84,7 @@ static const struct {
     const char *text;
 } good[] = {
     {read_word, WORD("client:a", "block", "7", "0", I1)},
+    {read_word, AFTER("6", I2)},
     {read_word, WORD("client:a", "unblock", "4503599627370496", "4294967295", "")},
     {read_word, WORD("serial:4f01 issuer:CN=Clients CA", "block", "1", "0", I2)},
     {read_member, MEMBER("edge-1.example.org", "serves", "1")},
@@ -113,6 +117,9 @@ static const struct {
     {read_word, WORD("client:a", "block", "7", "4294967296", I1), "out of range"},
     {read_word, WORD("client:a", "block", "7", "0", "0123456789ABCDEF"), "no instance"},
     {read_word, WORD("client:a", "block", "7", "0", "0123"), "no instance"},
+    {read_word, AFTER("7", I2), "`after` is not below `version`"},
+    {read_word, AFTER("-1", I2), "`after` is not below `version`"},
+    {read_word, AFTER("6", "0123"), "no instance"},
     {read_word, WORD("client:a b", "block", "7", "0", I1), "name of a client"},
     {read_word,
      WORD("sha256:"
@@ -121,7 +128,7 @@ static const struct {
      "64 hexadecimal"},
     {read_word, WORD("serial:004f01 issuer:CN=x", "block", "7", "0", I1), "one way"},
     {read_word,
-     "{\"v\":2,\"block\":\"client:a\",\"op\":\"block\",\"version\":1,\"since\":1,\"uid\":0,\"by\":\"\"}",
+     "{\"v\":2,\"block\":\"client:a\",\"op\":\"block\",\"version\":1,\"since\":1,\"uid\":0,\"by\":\"\",\"after\":0,\"after_by\":\"\"}",
      "`v` is not 1"},
     {read_word,
      "{\"v\":1,\"block\":\"client:a\",\"op\":\"block\",\"version\":1,\"since\":1,\"uid\":0}",
