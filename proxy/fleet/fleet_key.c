@@ -10,6 +10,7 @@
 #include <openssl/mem.h>
 #include <openssl/rand.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "auth/base/text.h"
 
@@ -199,4 +200,14 @@ bool fleet_key_has_mark(const struct fleet_key *key, struct slice mark)
         has = has || slice_equal(mark, slice_of_string(own));
     }
     return has;
+}
+
+bool fleet_key_is_akin(const struct fleet_key *a, const struct fleet_key *b)
+{
+    bool is_akin = false;
+    for (size_t i = 0; i < a->count; i++) {
+        for (size_t j = 0; j < b->count; j++)
+            is_akin = is_akin || memcmp(a->marks[i], b->marks[j], MARK_LEN) == 0;
+    }
+    return is_akin;
 }

@@ -65,3 +65,6 @@ void fleet_key_mark(const struct fleet_key *key, char out[FLEET_KEY_MARK_CAP]);
 
 // fleet_key_has_mark tells whether `mark` is that of any of the secrets, with the same prefix.
 bool fleet_key_has_mark(const struct fleet_key *key, struct slice mark);
+
+// fleet_key_is_akin tells whether two keys have a secret in common, with the same prefix: they are of one fleet.
+bool fleet_key_is_akin(const struct fleet_key *a, const struct fleet_key *b);

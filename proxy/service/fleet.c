@@ -12,19 +12,19 @@
 #include "proxy/log/log.h"
 #include "proxy/net/loop_memory.h"
 #include "proxy/service/fleet_blocking.h"
+#include "proxy/service/fleet_greeting.h"
 #include "proxy/service/fleet_limits.h"
 #include "proxy/service/fleet_tickets.h"
 #include "proxy/config/shared_settings.h"
 #include "proxy/store/store_places.h"
 
+static const double LOOK_S = 0.1; // how often a start looks whether it has waited for long enough
+
 enum {
     FAULT_EVERY_MS = 60000,
     LOSSES_SAID_MAX = 8, // in that time
-    GREET_EVERY = 60,    // beats
     PROBLEM_CAP = 400,
 };
-
-static const char greeting[] = "sallyport fleet 1";
 
 // sense is how far what the store says makes sense.
 struct sense {
@@ -43,7 +43,8 @@ struct fleet {
     struct fetch_path path;
     ev_timer timer;
     struct store_script beat;
-    struct fleet_blocking *blocking; // owned, like the other parts
+    struct fleet_greeting *greeting; // owned, like the parts
+    struct fleet_blocking *blocking;
     struct fleet_presence *presence;
     struct fleet_tickets *tickets;
     struct fleet_obedience *obedience;
@@ -53,28 +54,26 @@ struct fleet {
     bool is_connected;  // the link is ready
     bool was_connected; // ever
     bool is_said_lost;
-    int64_t quiet_until_ms;    // monotonic; until when no other fault is said
-    bool is_beating;           // an answer is waited for
-    unsigned beats;            // since the last greeting
-    bool has_left;             // another process serves
-    bool is_refusing;          // `on_lost: refuse`
-    int64_t losses_ms;         // monotonic; since when losses are counted
-    unsigned losses_said;      // since then
-    char problem[PROBLEM_CAP]; // with the seals; "": none
+    int64_t quiet_until_ms; // monotonic; until when no other fault is said
+    bool is_beating;        // an answer is waited for
+    bool has_left;          // another process serves
+    bool is_refusing;       // `on_lost: refuse`
+    int64_t losses_ms;      // monotonic; since when losses are counted
+    unsigned losses_said;   // since then
     struct sense sense;
 };
 
-// -- the greeting
+// -- the parts
 
 static void begin_parts(struct fleet *fleet)
 {
     fleet->store.is_ready = true;
-    fleet->problem[0] = '\0';
+    fleet_presence_on_ready(
+        fleet->presence); // first: what the others know is part of the comparison of blocks
     if (!fleet->has_left) {
         fleet_blocking_on_ready(fleet->blocking);
         fleet_tickets_on_ready(fleet->tickets);
     }
-    fleet_presence_on_ready(fleet->presence);
 }
 
 static void end_parts(struct fleet *fleet)
@@ -87,68 +86,14 @@ static void end_parts(struct fleet *fleet)
     fleet_obedience_on_lost(fleet->obedience);
 }
 
-// distrust says that what stands in the store is not sealed by our key.
-static void distrust(struct fleet *fleet)
-{
-    const bool is_new = fleet->problem[0] == '\0';
-    struct text text;
-    text_init(&text, fleet->problem, sizeof fleet->problem);
-    text_append_format(
-        &text,
-        "what is in the store under `%s` does not open with `shared.key_file`: blocks, "
-        "orders and tickets are not shared; give all proxies the same key_file, or "
-        "another fleet another `shared.prefix`",
-        fleet->store.prefix);
-    if (is_new)
-        log_error(LOG_FLEET_ALARM, "fleet: %s", fleet->problem);
-    if (fleet->store.is_ready)
-        end_parts(fleet);
-}
-
-static void on_ignored(void *owner, const struct resp *answer)
-{
-    (void)owner;
-    (void)answer; // the next call tells what has come of it
-}
-
-static void on_greeted(void *owner, const struct resp *answer)
+static void on_trust(void *owner)
 {
     struct fleet *fleet = owner;
-    size_t len = 0;
-    if (answer == NULL || !fleet->is_connected)
-        return;
-    if (answer->kind != RESP_STRING) {
-        fleet->beats = GREET_EVERY; // again with the next beat
-        return;
-    }
-    uint8_t *plain =
-        fleet_store_open(&fleet->store, FLEET_PURPOSE_GREETING, "", answer->text, &len);
-    const bool is_ours =
-        plain != NULL && slice_equal(slice_of(plain, len), slice_of_string(greeting));
-    free(plain);
-    if (!is_ours)
-        distrust(fleet);
-    else if (!fleet->store.is_ready)
+    const bool is_ours = fleet_greeting_trust(fleet->greeting) == FLEET_OURS;
+    if (is_ours && !fleet->store.is_ready)
         begin_parts(fleet);
-}
-
-// greet puts down something sealed, where there is nothing yet, and reads what is there.
-static void greet(struct fleet *fleet)
-{
-    char key[FLEET_KEY_CAP];
-    size_t len = 0;
-    uint8_t *sealed = fleet_store_seal(&fleet->store, FLEET_PURPOSE_GREETING, "",
-                                       slice_of_string(greeting), &len);
-    if (sealed == NULL)
-        return;
-    const struct slice name = fleet_store_key(&fleet->store, "key", "", key);
-    const struct slice put[] = {SLICE_LITERAL("SETNX"), name, slice_of(sealed, len)};
-    const struct slice get[] = {SLICE_LITERAL("GET"), name};
-    fleet->beats = 0;
-    if (!fleet_store_call(&fleet->store, put, 3, on_ignored, fleet) ||
-        !fleet_store_call(&fleet->store, get, 2, on_greeted, fleet))
-        fleet->beats = GREET_EVERY;
-    free(sealed);
+    else if (!is_ours && fleet->store.is_ready)
+        end_parts(fleet);
 }
 
 // -- the beat
@@ -156,13 +101,14 @@ static void greet(struct fleet *fleet)
 // go_deaf says that a beat has told nothing. Limits count the store as lost then; all else goes on by time.
 static void go_deaf(struct fleet *fleet, const struct resp *answer)
 {
-    const bool is_error = answer->kind == RESP_ERROR;
+    const char *sentence = store_link_facts(fleet->store.link)->sentence;
     struct text text;
     fleet->sense.deaf_beats++;
     text_init(&text, fleet->sense.deafness, sizeof fleet->sense.deafness);
-    text_append_string(&text, "the store's answer to a beat makes no sense: ");
-    text_append_printable(&text, is_error ? slice_first(answer->text, PROBLEM_CAP / 2)
-                                          : SLICE_LITERAL("it is not what the script answers"));
+    if (answer->kind == RESP_ERROR)
+        text_append_format(&text, "the store answers a beat with an error: %.250s", sentence);
+    else
+        text_append_string(&text, "the store's answer to a beat makes no sense");
     text_append_string(&text, "; limits count it as lost, blocks and orders go on by time");
     if (fleet_may_say(&fleet->sense.deaf_quiet_ms))
         log_error(LOG_STORE_LOST, "fleet: %s", fleet->sense.deafness);
@@ -205,11 +151,12 @@ static void on_beat(void *owner, const struct resp *answer)
     }
     note_mended(fleet, (uint64_t)beat.mended);
     fleet->store.alive_count = beat.members;
+    fleet_greeting_on_beat(fleet->greeting, beat.was_known);
     if (!fleet->store.is_ready)
         return;
     fleet_limits_note_beat(fleet->limits, &beat, fleet->beat_ms);
     if (!fleet->has_left) {
-        const struct fleet_blocking_news news = {beat.revision, beat.blocks};
+        const struct fleet_blocking_news news = {beat.revision, beat.blocks, !beat.was_known};
         fleet_blocking_on_beat(fleet->blocking, news);
         fleet_tickets_on_beat(fleet->tickets);
         fleet_obedience_on_beat(fleet->obedience, beat.orders);
@@ -244,8 +191,6 @@ static void beat(struct fleet *fleet)
         return;
     fleet->beat_ms = monotonic_ms();
     fleet->is_beating = fleet_store_script(&fleet->store, &call, on_beat, fleet);
-    if (++fleet->beats > GREET_EVERY)
-        greet(fleet);
 }
 
 // -- the link
@@ -298,7 +243,7 @@ static void on_change(void *owner)
         fleet->was_connected = true;
         fleet->is_beating = false;
         fleet_limits_note_state(fleet->limits, true);
-        greet(fleet);
+        fleet_greeting_ask(fleet->greeting);
         beat(fleet);
     } else if (!is_connected && fleet->is_connected) {
         fleet->is_connected = false;
@@ -306,6 +251,7 @@ static void on_change(void *owner)
         fleet->sense.deafness[0] = '\0'; // it is worse now
         fleet_limits_note_state(fleet->limits, false);
         end_parts(fleet);
+        fleet_greeting_on_lost(fleet->greeting);
     }
     if (facts->state == STORE_LOST)
         say_lost(fleet);
@@ -338,6 +284,7 @@ static void disconnect(struct fleet *fleet)
     if (fleet->store.link == NULL)
         return;
     end_parts(fleet);
+    fleet_greeting_on_lost(fleet->greeting);
     fleet_limits_set_link(fleet->limits, NULL);
     store_link_destroy(fleet->store.link);
     fleet->store.link = NULL;
@@ -399,14 +346,40 @@ static bool make_parts(struct fleet *fleet)
                                                  .on_answer = on_leases,
                                                  .owner = fleet};
     fleet->limits = fleet_limits_create(&options);
-    fleet->blocking = fleet_blocking_create(&fleet->store);
+    fleet->greeting = fleet_greeting_create(&fleet->store, on_trust, fleet);
     fleet->presence = fleet_presence_create(&fleet->store);
+    if (fleet->presence != NULL)
+        fleet->blocking = fleet_blocking_create(&fleet->store, fleet->presence);
     fleet->tickets = fleet_tickets_create(&fleet->store);
     fleet->obedience = fleet_obedience_create(&fleet->store);
     if (fleet->presence != NULL)
         fleet->commands = fleet_commands_create(&fleet->store, fleet->presence);
-    return fleet->limits != NULL && fleet->blocking != NULL && fleet->tickets != NULL &&
-           fleet->obedience != NULL && fleet->commands != NULL;
+    return fleet->limits != NULL && fleet->greeting != NULL && fleet->blocking != NULL &&
+           fleet->tickets != NULL && fleet->obedience != NULL && fleet->commands != NULL;
+}
+
+// is_known tells whether it is known who is blocked: by this store, or by the file of state that was compared with it.
+static bool is_known(const struct fleet *fleet)
+{
+    return fleet_blocking_has_compared(fleet->blocking) || fleet_store_is_kept(&fleet->store);
+}
+
+// change_fleet forgets what is of another fleet: its store's seals, its secrets, and that anything of it is known.
+static void change_fleet(struct fleet *fleet)
+{
+    struct service *service = fleet->store.service;
+    if (fleet->store.is_ready)
+        end_parts(fleet);
+    fleet_greeting_forget(fleet->greeting);
+    if (fleet->has_left)
+        return;
+    fleet_blocking_forget(fleet->blocking);
+    fleet_tickets_forget(fleet->tickets);
+    fleet_blocks_unshare(service->kept.words);
+    service->are_blocks_unknown = !is_known(fleet);
+    log_info(LOG_FLEET,
+             "fleet: it is another one: what is blocked here holds there, too, as soon as "
+             "the store was read");
 }
 
 // begin_sharing goes by `snapshot`, which shares something.
@@ -421,17 +394,22 @@ static enum err begin_sharing(struct fleet *fleet, const struct snapshot *snapsh
         fleet_key_create(&shared->secrets, slice_of_string(shared->store.prefix));
     if (key == NULL)
         return errinfo_set(info, ERR_MEMORY, "no memory to share");
-    if (!is_same_link)
+    if (!is_same_link) {
         disconnect(fleet);
+        fleet_greeting_forget(fleet->greeting);
+    }
+    const bool is_other = fleet->store.key != NULL && !fleet_key_is_akin(fleet->store.key, key);
     fleet_key_destroy(fleet->store.key);
     fleet->store.key = key;
+    if (is_other)
+        change_fleet(fleet);
     fleet->is_refusing = shared->on_lost == SHARED_REFUSE;
     (void)string_copy(fleet->store.prefix, sizeof fleet->store.prefix,
                       slice_of_string(shared->store.prefix));
     fleet_limits_set_policy(fleet->limits, fleet->store.prefix, fleet->is_refusing);
     if (is_same_link) {
         if (fleet->is_connected)
-            greet(fleet);
+            fleet_greeting_ask(fleet->greeting);
         return ERR_OK;
     }
     server_trust_unref(fleet->settings.tls);
@@ -492,8 +470,9 @@ void fleet_destroy(struct fleet *fleet)
     fleet_commands_destroy(fleet->commands);
     fleet_obedience_destroy(fleet->obedience);
     fleet_tickets_destroy(fleet->tickets);
-    fleet_presence_destroy(fleet->presence);
     fleet_blocking_destroy(fleet->blocking);
+    fleet_presence_destroy(fleet->presence);
+    fleet_greeting_destroy(fleet->greeting);
     fleet_limits_destroy(fleet->limits);
     buffer_pool_deinit(&fleet->buffers);
     server_trust_unref(fleet->settings.tls);
@@ -501,42 +480,42 @@ void fleet_destroy(struct fleet *fleet)
     free(fleet);
 }
 
-static void on_patience(struct ev_loop *loop, ev_timer *timer, int events)
+static void on_look(struct ev_loop *loop, ev_timer *timer, int events)
 {
     (void)loop;
-    (void)events;
-    *(bool *)timer->data = true;
+    (void)timer;
+    (void)events; // the loop is left, and that is all
 }
 
-// is_known tells whether it is known who is blocked: by this store, or by the file of state that was compared with it.
-static bool is_known(const struct fleet *fleet)
+// has_all tells whether all was read that a start needs.
+static bool has_all(const struct fleet *fleet)
 {
-    return fleet_blocking_has_compared(fleet->blocking) ||
-           fleet_key_has_mark(fleet->store.key, slice_of_string(fleet->store.service->kept.store));
+    return fleet_blocking_has_compared(fleet->blocking) && fleet_tickets_has_any(fleet->tickets);
 }
 
 void fleet_await(struct fleet *fleet, int64_t patience_ms)
 {
     struct service *service = fleet->store.service;
-    ev_timer patience;
-    bool is_over = false;
+    ev_timer look;
+    int64_t until_ms = monotonic_ms() + patience_ms;
     if (!fleet_is_shared(fleet))
         return;
-    ev_timer_init(&patience, on_patience, (ev_tstamp)patience_ms / 1000., 0.);
-    patience.data = &is_over;
-    ev_timer_start(service->loop, &patience);
-    while (!is_over &&
-           !(fleet_blocking_has_compared(fleet->blocking) && fleet_tickets_has_any(fleet->tickets)))
+    ev_timer_init(&look, on_look, LOOK_S, LOOK_S);
+    ev_timer_start(service->loop, &look);
+    while (!has_all(fleet) && monotonic_ms() < until_ms) {
         ev_run(service->loop, EVRUN_ONCE);
-    ev_timer_stop(service->loop, &patience);
+        if (fleet_greeting_trust(fleet->greeting) == FLEET_FRESH)
+            until_ms = monotonic_ms() + patience_ms;
+    }
+    ev_timer_stop(service->loop, &look);
     service->are_blocks_unknown = !is_known(fleet);
     service->snapshot->are_blocks_unknown = service->are_blocks_unknown;
     if (service->are_blocks_unknown)
         log_error(
             LOG_STORE_LOST,
-            "fleet: the store was never reached, so that it is not known who is blocked: every "
-            "request is refused (503 store_lost) until it answers");
-    else if (is_over)
+            "fleet: it is not known who is blocked: every request is refused (503 store_lost) "
+            "until the store has said so");
+    else if (!has_all(fleet))
         log_warning(LOG_STORE_LOST,
                     "fleet: the store has not answered yet: blocks are as last known");
 }
@@ -656,7 +635,7 @@ bool fleet_is_ready(const struct fleet *fleet, struct text *out)
     const bool is_unknown = fleet->store.service->are_blocks_unknown;
     const bool is_refusing = fleet->is_refusing && !answers(fleet);
     if (is_unknown)
-        text_append_string(out, "the store was never reached, so that it is not known who is "
+        text_append_string(out, "the store was never read, so that it is not known who is "
                                 "blocked: requests are refused\n");
     if (is_refusing)
         text_append_string(out,
@@ -739,6 +718,7 @@ void fleet_metrics(const struct fleet *fleet, struct exposition *out)
 static void add_store(const struct fleet *fleet, struct text *out)
 {
     const struct store_facts *facts = store_link_facts(fleet->store.link);
+    const char *problem = fleet_greeting_problem(fleet->greeting);
     json_begin_object(out, "store");
     json_add_string(out, "state", store_state_name(facts->state));
     json_add_string(out, "place", facts->place[0] == '\0' ? NULL : facts->place);
@@ -749,7 +729,7 @@ static void add_store(const struct fleet *fleet, struct text *out)
     json_add_count(out, "deaf_beats", fleet->sense.deaf_beats);
     json_add_count(out, "mended", fleet->sense.mended);
     json_add_string(out, "problem",
-                    fleet->problem[0] != '\0'          ? fleet->problem
+                    problem != NULL                    ? problem
                     : fleet->sense.deafness[0] != '\0' ? fleet->sense.deafness
                     : facts->sentence[0] != '\0'       ? facts->sentence
                                                        : NULL);

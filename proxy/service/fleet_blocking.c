@@ -54,7 +54,8 @@ struct given {
 };
 
 struct fleet_blocking {
-    struct fleet_store *store; // borrowed
+    struct fleet_store *store;       // borrowed
+    struct fleet_presence *presence; // borrowed
     struct store_script put;
     enum work work;
     bool must_compare;
@@ -71,8 +72,10 @@ struct fleet_blocking {
     uint64_t totals[FLEET_FINDING_COUNT];
     char alarm[ALARM_CAP]; // of the last comparison; "": none
     char said[ALARM_CAP];  // the one that was logged last
+    char doubt[ALARM_CAP]; // why a first comparison does not say who is blocked; "": it does
     int64_t said_ms;
     int64_t quiet_until_ms; // monotonic; until when nothing is said of errors
+    int64_t doubt_quiet_ms; // likewise, of doubts
     struct given *given;    // owned; BATCH_MAX
     size_t given_count;
     bool is_news;     // something is shared now, which the file of state should say
@@ -81,7 +84,8 @@ struct fleet_blocking {
 
 static void advance(struct fleet_blocking *blocking);
 
-struct fleet_blocking *fleet_blocking_create(struct fleet_store *store)
+struct fleet_blocking *fleet_blocking_create(struct fleet_store *store,
+                                             struct fleet_presence *presence)
 {
     struct fleet_blocking *blocking = calloc(1, sizeof *blocking);
     if (blocking == NULL)
@@ -92,6 +96,7 @@ struct fleet_blocking *fleet_blocking_create(struct fleet_store *store)
         return NULL;
     }
     blocking->store = store;
+    blocking->presence = presence;
     fleet_script_init(put_text, &blocking->put);
     return blocking;
 }
@@ -186,6 +191,46 @@ static void adopt(struct fleet_blocking *blocking)
         blocking->must_adopt = !store->events.adopt_blocks(store->service);
 }
 
+// find_doubt tells why what was compared does not say who is blocked, to one who has never known: out of what is no word of ours
+// somebody has made one that was, and another proxy that serves knows more than the store.
+static bool find_doubt(struct fleet_blocking *blocking)
+{
+    const size_t blocks = fleet_blocks_block_count(words_of(blocking));
+    const struct members *members = fleet_presence_members(blocking->presence);
+    struct text text;
+    text_init(&text, blocking->doubt, sizeof blocking->doubt);
+    if (fleet_store_is_kept(blocking->store))
+        return false;
+    if (blocking->found[FLEET_FORGED] != 0)
+        text_append_format(
+            &text,
+            "%" PRIu64 " of the store's entries on blocks do not open, and nothing is "
+            "known here: it is not known who is blocked; let a proxy that knows write "
+            "them again, or delete them there",
+            blocking->found[FLEET_FORGED]);
+    else if (!fleet_presence_has_read(blocking->presence))
+        text_append_string(&text, "it was not read yet how many blocks the other proxies know");
+    for (size_t i = 0; i < members_count(members) && text.len == 0; i++) {
+        const struct member *member = members_at(members, i);
+        if (member->state == MEMBER_SERVES && member->blocks > blocks &&
+            strcmp(member->instance, blocking->store->instance) != 0)
+            text_append_format(&text,
+                               "instance %s says that there are %" PRIu64
+                               " blocks, and the store has %zu: it is not known who is blocked",
+                               member->instance, (uint64_t)member->blocks, blocks);
+    }
+    return text.len != 0;
+}
+
+// doubt compares again with the next beat, and asks the others again.
+static void doubt(struct fleet_blocking *blocking)
+{
+    blocking->must_compare = true;
+    (void)fleet_presence_ask(blocking->presence);
+    if (fleet_may_say(&blocking->doubt_quiet_ms))
+        log_warning(LOG_FLEET_ALARM, "fleet: %s", blocking->doubt);
+}
+
 // end_compare ends a comparison that has come to its end.
 static void end_compare(struct fleet_blocking *blocking)
 {
@@ -194,12 +239,16 @@ static void end_compare(struct fleet_blocking *blocking)
     blocking->found[FLEET_VANISHED] = fleet_blocks_end(words_of(blocking), now_s);
     const size_t expired = fleet_blocks_expire(words_of(blocking), now_s);
     blocking->work = WORK_NONE;
-    blocking->has_compared = true;
     blocking->compared_ms = monotonic_ms();
-    blocking->compared_s = now_s;
     for (size_t i = 0; i < FLEET_FINDING_COUNT; i++)
         blocking->totals[i] += blocking->found[i];
     say_alarm(blocking);
+    if (is_first && find_doubt(blocking)) {
+        doubt(blocking);
+        return;
+    }
+    blocking->has_compared = true;
+    blocking->compared_s = now_s;
     if (blocking->found[FLEET_NO_MEMORY] != 0)
         blocking->must_compare = true; // with the next beat
     if (expired != 0 || is_first)
@@ -308,6 +357,7 @@ static void on_given(void *owner, const struct resp *answer)
     }
     if (blocking->is_conflict)
         blocking->must_compare = true;
+    blocking->compared.revision = -1; // what was compared is not what is there now
     advance(blocking);
 }
 
@@ -422,6 +472,7 @@ void fleet_blocking_forget(struct fleet_blocking *blocking)
     blocking->has_compared = false;
     blocking->compared_s = 0;
     blocking->alarm[0] = '\0';
+    blocking->doubt[0] = '\0';
 }
 
 // tick compares where the last comparison is `every_ms` ago, and goes on with what is to be done.
@@ -436,7 +487,8 @@ static void tick(struct fleet_blocking *blocking, int64_t every_ms)
 void fleet_blocking_on_beat(struct fleet_blocking *blocking, struct fleet_blocking_news news)
 {
     blocking->news = news;
-    if (news.revision != blocking->compared.revision || news.count != blocking->compared.count)
+    if (news.is_lost || news.revision != blocking->compared.revision ||
+        news.count != blocking->compared.count)
         blocking->must_compare = true;
     tick(blocking, COMPARE_EVERY_MS);
 }
@@ -478,7 +530,8 @@ void fleet_blocking_status(const struct fleet_blocking *blocking, struct text *o
     json_add_count(out, "forged", blocking->totals[FLEET_FORGED]);
     json_add_count(out, "vanished", blocking->totals[FLEET_VANISHED]);
     json_add_count(out, "rolled_back", blocking->totals[FLEET_ROLLED_BACK]);
-    json_add_string(out, "problem", fleet_blocking_alarm(blocking));
+    json_add_string(out, "problem",
+                    blocking->doubt[0] == '\0' ? fleet_blocking_alarm(blocking) : blocking->doubt);
 }
 
 void fleet_blocking_metrics(const struct fleet_blocking *blocking, struct exposition *out)

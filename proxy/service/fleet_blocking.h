@@ -6,12 +6,13 @@
 
 #include "auth/base/text.h"
 #include "proxy/metrics/exposition.h"
-#include "proxy/service/fleet_store.h"
+#include "proxy/service/fleet_presence.h"
 
 struct fleet_blocking;
 
-// fleet_blocking_create makes one that has compared nothing; NULL without memory. `store` is borrowed. _destroy allows NULL.
-struct fleet_blocking *fleet_blocking_create(struct fleet_store *store) MUST_USE;
+// fleet_blocking_create makes one that has compared nothing; NULL without memory. `store` and `presence` are borrowed. _destroy allows NULL.
+struct fleet_blocking *fleet_blocking_create(struct fleet_store *store,
+                                             struct fleet_presence *presence) MUST_USE;
 void fleet_blocking_destroy(struct fleet_blocking *blocking);
 
 // fleet_blocking_on_ready begins to compare: the store answers, or does so again.
@@ -27,6 +28,7 @@ void fleet_blocking_forget(struct fleet_blocking *blocking);
 struct fleet_blocking_news {
     int64_t revision;
     int64_t count; // of entries
+    bool is_lost;  // the store did not know this instance: it may have lost everything
 };
 
 // fleet_blocking_on_beat compares when the store says something else than at the last comparison, or that is long ago.
@@ -37,7 +39,9 @@ void fleet_blocking_on_deaf(struct fleet_blocking *blocking);
 // fleet_blocking_push gives the store what was just changed here.
 void fleet_blocking_push(struct fleet_blocking *blocking);
 
-// fleet_blocking_has_compared tells whether all was compared since the store became ready for the first time.
+// fleet_blocking_has_compared tells whether all was compared since the store became ready for the first time, so that it is known who
+// is blocked. A proxy that knows nothing of this fleet by its own file does not take it from a store in which something does not
+// open, or which has fewer blocks than another proxy says that there are.
 bool fleet_blocking_has_compared(const struct fleet_blocking *blocking);
 
 // fleet_blocking_status adds members of an object to `out`; fleet_blocking_metrics families, without samples for NULL.

@@ -50,6 +50,7 @@ struct fleet_presence {
     int64_t read_ms;         // when the last reading began
     bool is_counting;        // the workers are asked
     bool is_reading;
+    bool has_read;  // all, since the store became ready
     uint64_t asked; // number of readings that are wanted
     uint64_t done;
     uint64_t reading;  // `asked` when the one under way began
@@ -293,6 +294,7 @@ static void on_page(void *owner, const struct resp *answer)
     meet_self(presence);
     members_end(presence->members);
     presence->is_reading = false;
+    presence->has_read = true;
     presence->done = presence->reading;
     presence->different = members_compare(presence->members, monotonic_ms());
     warn(presence);
@@ -321,6 +323,7 @@ void fleet_presence_on_lost(struct fleet_presence *presence)
     if (presence->store->link != NULL)
         store_link_forget(presence->store->link, presence);
     presence->is_reading = false;
+    presence->has_read = false;
 }
 
 void fleet_presence_on_beat(struct fleet_presence *presence)
@@ -353,6 +356,11 @@ uint64_t fleet_presence_ask(struct fleet_presence *presence)
 uint64_t fleet_presence_done(const struct fleet_presence *presence)
 {
     return presence->done;
+}
+
+bool fleet_presence_has_read(const struct fleet_presence *presence)
+{
+    return presence->has_read;
 }
 
 const struct members *fleet_presence_members(const struct fleet_presence *presence)

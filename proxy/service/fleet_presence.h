@@ -22,6 +22,9 @@ void fleet_presence_on_beat(struct fleet_presence *presence);
 uint64_t fleet_presence_ask(struct fleet_presence *presence);
 uint64_t fleet_presence_done(const struct fleet_presence *presence);
 
+// fleet_presence_has_read tells whether all were read since the store became ready.
+bool fleet_presence_has_read(const struct fleet_presence *presence);
+
 // fleet_presence_members gives those that are known, this one among them; borrowed.
 const struct members *fleet_presence_members(const struct fleet_presence *presence);
 

@@ -67,6 +67,12 @@ bool fleet_store_script(const struct fleet_store *store, const struct store_scri
            store_link_script(store->link, call, monotonic_ms() + FLEET_CALL_MS, on_reply, owner);
 }
 
+bool fleet_store_is_kept(const struct fleet_store *store)
+{
+    return store->key != NULL &&
+           fleet_key_has_mark(store->key, slice_of_string(store->service->kept.store));
+}
+
 // put_number writes a number as text.
 static struct slice put_number(size_t number, char out[24])
 {

@@ -48,6 +48,9 @@ bool fleet_store_call(const struct fleet_store *store, const struct slice *words
 bool fleet_store_script(const struct fleet_store *store, const struct store_script_call *call,
                         store_reply_function *on_reply, void *owner);
 
+// fleet_store_is_kept tells whether all blocks of this fleet were compared with a store once, and what is kept here rests on that.
+bool fleet_store_is_kept(const struct fleet_store *store);
+
 // fleet_store_page asks for a part of the hash `key` (fleet_store_key), from `cursor` on, "0" at first: fleet_page_parse reads the
 // answer. Entries of more than `most` bytes are removed from the store.
 bool fleet_store_page(const struct fleet_store *store, struct slice key, struct slice cursor,

@@ -268,6 +268,14 @@ void fleet_tickets_on_lost(struct fleet_tickets *tickets)
     tickets->is_busy = false;
 }
 
+void fleet_tickets_forget(struct fleet_tickets *tickets)
+{
+    fleet_tickets_on_lost(tickets);
+    OPENSSL_cleanse(&tickets->set, sizeof tickets->set);
+    tickets->set = (struct ticket_set){0};
+    tickets->store->service->kept.tickets = 0;
+}
+
 bool fleet_tickets_has_any(const struct fleet_tickets *tickets)
 {
     return tickets->set.number != 0 || !is_wanted(tickets->store->service->snapshot);

@@ -17,6 +17,9 @@ void fleet_tickets_on_ready(struct fleet_tickets *tickets);
 void fleet_tickets_on_lost(struct fleet_tickets *tickets);
 void fleet_tickets_on_beat(struct fleet_tickets *tickets);
 
+// fleet_tickets_forget forgets the secrets: it is another fleet.
+void fleet_tickets_forget(struct fleet_tickets *tickets);
+
 // fleet_tickets_apply has the process's ticket keys go by `snapshot` and, where no file has secrets, by those of the store.
 void fleet_tickets_apply(struct fleet_tickets *tickets, const struct snapshot *snapshot);
 

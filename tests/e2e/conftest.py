@@ -14,6 +14,7 @@ pytest.register_assert_rewrite("support.proxy", "support.wire", "support.audit",
 from support import config as configs
 from support.audit import check_inside
 from support.dns import DnsServer
+from support.fleet import mark_known
 from support.origin import Origin, echo
 from support.pki import Pki
 from support.proxy import BINARY, Proxy
@@ -109,10 +110,11 @@ def protocol(request):
 def _starter(pki, dns, tmp_path_factory):
     started = []
 
-    def start(*clients, is_ready=True, folder=None, process=None, cage=None, **changes):
+    def start(*clients, is_ready=True, folder=None, process=None, cage=None, is_known=True, **changes):
         """Starts a proxy with these clients; `changes` are laid over the base configuration, and so is `cage` as its `process`.
 
-        `process` holds what Proxy takes beside: environment, limits, stderr.
+        `process` holds what Proxy takes beside: environment, limits, stderr. `is_known`: where it shares a store, its file of state
+        says that it has read it before, so that it waits for nobody where the store is empty.
         """
         config = configs.base_config(pki, dns.endpoint)
         if clients:
@@ -121,6 +123,8 @@ def _starter(pki, dns, tmp_path_factory):
             cage = {"sandbox": "off", **(cage or {})}
         config = configs.merge(config, {**changes, "process": cage} if cage else changes)
         folder = folder or tmp_path_factory.mktemp("proxy")
+        if is_known and "shared" in config and "state" in config.get("control", {}):
+            mark_known(folder / config["control"]["state"], config["shared"])
         proxy = Proxy(folder, config, pki, **(process or {}))
         started.append(proxy)
         return proxy.wait_ready() if is_ready else proxy

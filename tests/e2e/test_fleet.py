@@ -1,13 +1,15 @@
 """Proxies that share a store act as one: blocks, orders and tickets; and whatever the store does, nothing is lost or believed."""
 
+import contextlib
 import os
+import pathlib
 import signal
 
 import pytest
 
 from support.clocks import Clock
 from support.config import write_config
-from support.fleet import Fleet, fleet_of, state_of, wait_blocks, wait_members
+from support.fleet import Fleet, Redis, fleet_of, mark_of, state_of, wait_blocks, wait_members
 from support.proxy import run
 from support.scale import IS_SMALL, eventually
 from support.store import Meddler
@@ -212,7 +214,7 @@ def test_a_beat_that_is_no_answer_counts_as_a_store_that_is_lost_and_blocks_go_o
 
 def test_nobody_is_served_before_it_is_known_who_is_blocked(fleet, guest):
     fleet.store.stop()
-    fresh = fleet.proxy(is_synchronised=False)
+    fresh = fleet.proxy(is_synchronised=False, is_known=False)
     refused = fresh.ask(fleet.target)
     fresh.assert_refused(refused, 503, "store_lost", action="error")
     assert fleet_of(fresh)["blocks"]["known"] is False
@@ -234,13 +236,100 @@ def test_another_key_is_said_and_destroys_nothing(fleet, guest):
     one.control.block("guests")
     eventually(lambda: len(fleet.store.hash("blocks")) == 1, "the store to have it")
     before = fleet.store.hash("blocks")
-    wrong = fleet.proxy(is_synchronised=False, shared=fleet.shared(key_file=str(fleet.make_key("other.key"))))
+    wrong = fleet.proxy(is_synchronised=False, is_known=False, shared=fleet.shared(key_file=str(fleet.make_key("other.key"))))
     assert "give all proxies the same key_file" in wrong.stderr.wait("does not open with `shared.key_file`.*")[0]
     wrong.assert_refused(wrong.ask(fleet.target), 503, "store_lost", action="error")
     assert "same key_file" in fleet_of(wrong)["store"]["problem"]
     wrong.control.block("--force", "stray")
     assert fleet.store.hash("blocks") == before
     wait_blocks(["client:guests"], one)
+
+
+@contextlib.contextmanager
+def asleep(*proxies):
+    """While these do nothing."""
+    numbers = [proxy.control.status()["pid"] for proxy in proxies]
+    try:
+        for number in numbers:
+            os.kill(number, signal.SIGSTOP)
+        for number in numbers:
+            status = pathlib.Path(f"/proc/{number}/status")
+            eventually(lambda: "(stopped)" in status.read_text(), "it to stop")
+        yield
+    finally:
+        for number in numbers:
+            os.kill(number, signal.SIGCONT)
+
+
+def test_another_key_does_not_take_over_a_store_that_was_emptied(fleet, guest):
+    one, two = fleet.proxy(), fleet.proxy()
+    one.control.block("guests")
+    wait_blocks(["client:guests"], two)
+    wrong = fleet.proxy(is_synchronised=False, shared=fleet.shared(key_file=str(fleet.make_key("other.key"))))
+    wrong.stderr.wait("does not open with `shared.key_file`")
+    with asleep(one, two):
+        fleet.store.ask("FLUSHALL")
+        wrong.stderr.wait("the store was empty")  # it is the first to come
+        stray = fleet.store.ask("GET", "sallyport:key")
+    eventually(lambda: fleet.store.ask("GET", "sallyport:key") not in (None, stray), "another greeting")
+    eventually(lambda: "same key_file" in (fleet_of(wrong)["store"]["problem"] or ""), "it to see that")
+    eventually(lambda: len(fleet.store.hash("blocks")) == 1, "the store to have it again")
+    one.control.block("--force", "later")
+    wait_blocks(["client:guests", "client:later"], two)
+
+
+def test_one_that_knows_nothing_does_not_take_an_empty_store_for_nobody_is_blocked(fleet, guest):
+    one = fleet.proxy()
+    one.control.block("guests")
+    eventually(lambda: len(fleet.store.hash("blocks")) == 1, "the store to have it")
+    with asleep(one):
+        fleet.store.ask("FLUSHALL")
+        fresh = fleet.proxy(is_known=False, is_ready=False)
+        fresh.stderr.wait("the store was empty, and nothing is known here of this fleet")
+    fresh.wait_ready()
+    eventually(lambda: fleet_of(fresh)["blocks"]["known"], "the other one to write again what it knows")
+    assert_shut_out(fresh, guest)
+    with asleep(one, fresh):
+        fleet.store.ask("DEL", "sallyport:blocks", "sallyport:rev")
+        second = fleet.proxy(is_known=False, is_synchronised=False)
+        second.stderr.wait("instance .* says that there are 1 blocks, and the store has 0")
+    eventually(lambda: fleet_of(second)["blocks"]["known"], "the store to have it again")
+    assert_shut_out(second, guest)
+
+
+def test_one_that_knows_nothing_does_not_take_what_is_spoilt_for_nobody_is_blocked(fleet, guest):
+    fleet.proxy()  # the store has a greeting
+    fleet.store.ask("HSET", "sallyport:blocks", "0" * 64, b"spoilt")
+    fleet.store.ask("SET", "sallyport:rev", "1")
+    fresh = fleet.proxy(is_known=False, is_synchronised=False)
+    fresh.assert_refused(fresh.ask(fleet.target), 503, "store_lost", action="error")
+    assert "do not open" in fleet_of(fresh)["blocks"]["problem"]
+    fleet.store.ask("HDEL", "sallyport:blocks", "0" * 64)
+    eventually(lambda: fleet_of(fresh)["blocks"]["known"], "it to be known")
+    fresh.tunnel(fleet.target, guest).echo(b"served")
+
+
+def test_a_reload_to_another_fleet_brings_blocks_there_and_nothing_else(fleet, guest, tmp_path):
+    (tmp_path / "there").mkdir()
+    elsewhere = Redis(tmp_path / "there").start()
+    shared = fleet.shared(valkey=elsewhere.address, key_file=str(fleet.make_key("there.key")))
+    one, there = fleet.proxy(), fleet.proxy(shared=shared)
+    one.control.block("guests")
+    there.control.block("--force", "there")
+    eventually(lambda: len(elsewhere.hash("blocks")) == 1 and fleet_of(there)["tickets"]["shared"], "it to be shared there")
+    secrets = elsewhere.ask("GET", "sallyport:tickets")
+    for _ in range(3):  # newer ones here than there
+        fleet.store.ask("SET", "sallyport:tickets", b"spoilt")
+        eventually(lambda: fleet.store.ask("GET", "sallyport:tickets") != b"spoilt", "new ones")
+    write_config(one.config_path, {**one.config, "shared": shared})
+    one.control.run("reload")
+    wait_blocks(["client:guests", "client:there"], one, there)
+    assert_shut_out(there, guest)
+    eventually(lambda: state_of(one)["store"] == mark_of(shared), "its file to say so")
+    eventually(lambda: fleet_of(one)["tickets"]["shared"], "the secrets that are there")
+    assert elsewhere.ask("GET", "sallyport:tickets") == secrets
+    assert fleet_of(one)["tickets"]["refused"] <= 3
+    elsewhere.stop()
 
 
 def test_kill_and_drain_reach_all_or_one_once_and_are_recorded_on_both_sides(fleet, guest):

@@ -1,6 +1,11 @@
 """A fleet as tests use it: a real store that can go away and come back, and the proxies that share it."""
 
+import json
+import pathlib
 import secrets
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from support.config import client, reach
 from support.control import CONTROL, Control
@@ -8,6 +13,19 @@ from support.scale import eventually
 from support.store import Store
 
 PREFIX = "sallyport:"
+
+
+def mark_of(shared):
+    """What a file of state says of the fleet that it belongs to (proxy/fleet/fleet_key.c)."""
+    secret = bytes.fromhex(pathlib.Path(shared["key_file"]).read_text().split()[0])
+    about = b"mark\0" + shared.get("prefix", PREFIX).encode()
+    return HKDF(SHA256(), 16, b"sallyport fleet", about).derive(secret).hex()
+
+
+def mark_known(path, shared):
+    """Writes a file of state, where there is none, of a proxy that has read the store of this fleet before."""
+    if not path.exists() and pathlib.Path(shared["key_file"]).exists():
+        path.write_text(json.dumps({"v": 2, "store": mark_of(shared), "tickets": 0, "blocks": []}))
 
 
 class Redis(Store):
@@ -41,13 +59,13 @@ class Fleet:
     def shared(self, **changes):
         return {"valkey": self.store.address, "key_file": str(self.key_file), **changes}
 
-    def proxy(self, is_synchronised=True, shared=None, **options):
+    def proxy(self, is_synchronised=True, shared=None, is_ready=True, **options):
         rule = reach("origin.test", self._port)
         clients = (client(rule, name="guests", match=[{"cn": "guest"}]), client(rule))
-        made = self._start(*clients, control=CONTROL, shared=shared or self.shared(), **options)
+        made = self._start(*clients, control=CONTROL, shared=shared or self.shared(), is_ready=is_ready, **options)
         made.control = Control(made)
         made.target = self.target
-        if is_synchronised:
+        if is_synchronised and is_ready:
             eventually(lambda: fleet_of(made)["blocks"]["compared"], "the proxy to have read the store's blocks")
             eventually(lambda: state_of(made)["v"] == 2 and state_of(made)["store"], "its file to say so")
         return made
