@@ -66,16 +66,19 @@ static const char beat[] = FLEET_SCRIPT_ASK
 
 // What is kept is never refused: it is open, or was granted before. What is needed is granted as long as there is room. What is
 // wanted ahead of need gets a part of what is free then, so that all proxies together leave about half of that to those in need.
-static const char lease[] =
-    "local score = redis.call('ZSCORE', KEYS[3], ARGV[1])\n"
-    "if not score or tonumber(score) <= 0 or redis.call('HGET', KEYS[5], ARGV[1]) ~= ARGV[7] then\n"
+// As long as the fleet's time has just begun, in a store that may have lost everything, not all have claimed what they hold: then
+// nothing more is granted.
+static const char lease[] = FLEET_SCRIPT_ASK
+    "local score = ask('ZSCORE', KEYS[3], ARGV[1])\n"
+    "if not score or tonumber(score) <= 0 or ask('HGET', KEYS[5], ARGV[1]) ~= ARGV[7] then\n"
     "  return redis.error_reply('NOTALIVE the instance must beat before it asks for a lease')\n"
     "end\n"
     "local n, keep, need, want =\n"
     "  tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])\n"
-    "local mine = tonumber(redis.call('HGET', KEYS[1], ARGV[1]) or 0)\n"
-    "local others = math.max(0, tonumber(redis.call('HGET', KEYS[1], '+') or 0) - mine)\n"
-    "local free = math.max(0, n - others)\n"
+    "local mine = whole(ask('HGET', KEYS[1], ARGV[1])) or 0\n"
+    "local others = math.max(0, (whole(ask('HGET', KEYS[1], '+')) or 0) - mine)\n"
+    "local settles = (whole(ask('HGET', KEYS[6], 'fleet')) or 0) < 3000\n"
+    "local free = settles and 0 or math.max(0, n - others)\n"
     "local granted = math.max(keep, math.min(keep + need, free))\n"
     "if granted == keep + need and want > granted and free > granted then\n"
     "  local part = math.floor((free - granted) / (2 * redis.call('ZCARD', KEYS[3])))\n"
@@ -83,26 +86,27 @@ static const char lease[] =
     "end\n"
     "if granted > 0 then\n"
     "  redis.call('HSET', KEYS[1], ARGV[1], granted, '+', others + granted)\n"
-    "  redis.call('SADD', KEYS[2], ARGV[2])\n"
+    "  ask('SADD', KEYS[2], ARGV[2])\n"
     "else\n"
     "  redis.call('HDEL', KEYS[1], ARGV[1])\n"
     "  if others > 0 then redis.call('HSET', KEYS[1], '+', others) else redis.call('DEL', KEYS[1]) end\n"
-    "  redis.call('SREM', KEYS[2], ARGV[2])\n"
+    "  ask('SREM', KEYS[2], ARGV[2])\n"
     "end\n"
-    "if granted < keep + need or others + granted > n then\n"
+    "if not settles and (granted < keep + need or others + granted > n) then\n"
     "  local t = redis.call('TIME')\n"
-    "  redis.call('ZADD', KEYS[4], string.format('%.0f', t[1] * 1000 + math.floor(t[2] / 1000)), ARGV[2])\n"
+    "  ask('ZADD', KEYS[4], string.format('%.0f', t[1] * 1000 + math.floor(t[2] / 1000)), ARGV[2])\n"
     "end\n"
-    "return {granted, others}\n";
+    "return {granted, others, settles and 1 or 0}\n";
 
 // The time at which all that was taken is paid for (GCRA, ITU-T I.371), as in proxy/limits/rate.c. A full bucket is the most
 // that counts, also where the store's clock has gone back.
-static const char rate[] =
+static const char rate[] = FLEET_SCRIPT_ASK
     "local t = redis.call('TIME')\n"
     "local now = t[1] * 1000000 + t[2]\n"
     "local interval = math.ceil(4000000 / tonumber(ARGV[1])) / 4\n"
     "local full = interval * tonumber(ARGV[2])\n"
-    "local debt = tonumber(redis.call('GET', KEYS[1]) or 0) - now\n"
+    "local paid = ask('GET', KEYS[1])\n"
+    "local debt = (paid and string.find(paid, '^%d+%.?%d*$') and tonumber(paid) or 0) - now\n"
     "debt = math.max(0, math.min(debt, full))\n"
     "local granted = math.min(tonumber(ARGV[3]), math.floor((full - debt) / interval))\n"
     "debt = debt + granted * interval\n"
@@ -112,18 +116,18 @@ static const char rate[] =
     "return {granted, math.ceil(math.max(0, debt + interval - full))}\n";
 
 // The sums are worked out twice a second at most, so that many proxies cost the store little.
-static const char share[] =
+static const char share[] = FLEET_SCRIPT_ASK
     "local t = redis.call('TIME')\n"
     "local now = t[1] * 1000 + math.floor(t[2] / 1000)\n"
     "local limit, demand = tonumber(ARGV[2]), tonumber(ARGV[3])\n"
     "if demand > 0 then\n"
-    "  redis.call('HSET', KEYS[1], ARGV[1], string.format('%.0f %.0f', demand, now))\n"
+    "  ask('HSET', KEYS[1], ARGV[1], string.format('%.0f %.0f', demand, now))\n"
     "else\n"
-    "  redis.call('HDEL', KEYS[1], ARGV[1])\n"
+    "  ask('HDEL', KEYS[1], ARGV[1])\n"
     "end\n"
     "local sums = redis.call('HGET', KEYS[1], '=')\n"
     "if sums then\n"
-    "  local at, count, modest, hungry = string.match(sums, '^(%d+) (%d+) (%d+) (%d+)$')\n"
+    "  local at, count, modest, hungry = string.match(#sums <= 60 and sums or '', '^(%d+) (%d+) (%d+) (%d+)$')\n"
     "  if at and now >= tonumber(at) and now - at < 500 then\n"
     "    return {tonumber(count), tonumber(modest), tonumber(hungry)}\n"
     "  end\n"
@@ -131,7 +135,7 @@ static const char share[] =
     "local demands = {}\n"
     "local all = redis.call('HGETALL', KEYS[1])\n"
     "for i = 1, #all, 2 do\n"
-    "  local wanted, at = string.match(all[i + 1], '^(%d+) (%d+)$')\n"
+    "  local wanted, at = string.match(#all[i + 1] <= 40 and all[i + 1] or '', '^(%d+) (%d+)$')\n"
     "  if at and math.abs(now - at) <= 5000 then\n"
     "    demands[#demands + 1] = tonumber(wanted)\n"
     "  else\n"

@@ -10,8 +10,8 @@
 //          -> {store's time in ms, was known (1, 0), instances alive, revision of blocks, number of the last order,
 //              entries of blocks, values that made no sense and were mended, {accounts that are scarce, at most FLEET_SCARCE_MAX}}
 //          `was known` is 0 for one that the store has never heard of, or has taken for dead: its leases are gone.
-//   lease  t:ACCOUNT, held:INSTANCE, alive, scarce, epochs; instance, account, N, keep, need, want, number of the connection
-//          -> {granted, held by others}; an error NOTALIVE where the instance must beat first, over this connection
+//   lease  t:ACCOUNT, held:INSTANCE, alive, scarce, epochs, clock; instance, account, N, keep, need, want, number of the connection
+//          -> {granted, held by others, 1 while the fleet's time is below FLEET_SETTLE_MS: then no more than `keep`}; an error NOTALIVE where the instance must beat first, over this connection
 //   rate   r:ACCOUNT or q:ACCOUNT; events a second, burst, want -> {granted, us until there is room for one more}
 //   leave  alive, members; instance -> 1: it is as dead, but at once; the next beat of any other takes its leases
 //   share  b:ACCOUNT:DIRECTION; instance, limit, demand (0: none) -> {instances, sum of the modest demands, hungry instances}
@@ -57,6 +57,7 @@ enum {
     FLEET_REAP_MAX = 500,   // leases that a beat takes from the dead, at most
     FLEET_REAP_INSTANCES_MAX = 10,
     FLEET_STEP_MS = 1000,       // the fleet's time goes on so far from one beat to the next at most
+    FLEET_SETTLE_MS = 3000,     // so long nothing is granted in a store that was empty
     FLEET_SCARCE_MS = 2000,     // an account is scarce for so long after a lease has found it so
     FLEET_SHARE_LIFE_MS = 5000, // a demand counts for so long
     FLEET_SHARE_FRESH_MS = 500, // the sums of the demands are worked out anew so often at most

@@ -35,6 +35,13 @@ struct sense {
     int64_t mended_quiet_ms;
 };
 
+// losses is what was said of a store that does not answer.
+struct losses {
+    bool is_said;        // of the present one
+    int64_t since_ms;    // monotonic; since when they are counted
+    unsigned said_count; // since then
+};
+
 struct fleet {
     struct fleet_store store;
     struct store_settings settings; // of the link
@@ -50,16 +57,14 @@ struct fleet {
     struct fleet_obedience *obedience;
     struct fleet_commands *commands;
     struct fleet_limits *limits;
-    int64_t beat_ms;    // monotonic; when the last beat was sent
-    bool is_connected;  // the link is ready
-    bool was_connected; // ever
-    bool is_said_lost;
+    int64_t beat_ms;        // monotonic; when the last beat was sent
+    bool is_connected;      // the link is ready
+    bool was_connected;     // ever
     int64_t quiet_until_ms; // monotonic; until when no other fault is said
     bool is_beating;        // an answer is waited for
     bool has_left;          // another process serves
     bool is_refusing;       // `on_lost: refuse`
-    int64_t losses_ms;      // monotonic; since when losses are counted
-    unsigned losses_said;   // since then
+    struct losses losses;
     struct sense sense;
 };
 
@@ -199,11 +204,11 @@ static void beat(struct fleet *fleet)
 // stays away.
 static bool may_say_lost(struct fleet *fleet, const struct store_facts *facts, int64_t now_ms)
 {
-    if (now_ms - fleet->losses_ms >= FAULT_EVERY_MS) {
-        fleet->losses_ms = now_ms;
-        fleet->losses_said = 0;
+    if (now_ms - fleet->losses.since_ms >= FAULT_EVERY_MS) {
+        fleet->losses.since_ms = now_ms;
+        fleet->losses.said_count = 0;
     }
-    return fleet->losses_said < LOSSES_SAID_MAX ||
+    return fleet->losses.said_count < LOSSES_SAID_MAX ||
            wall_clock_ms() - facts->since_ms > STORE_STEADY_MS;
 }
 
@@ -211,10 +216,10 @@ static bool may_say_lost(struct fleet *fleet, const struct store_facts *facts, i
 static void say_lost(struct fleet *fleet)
 {
     const struct store_facts *facts = store_link_facts(fleet->store.link);
-    if (fleet->is_said_lost || !may_say_lost(fleet, facts, monotonic_ms()))
+    if (fleet->losses.is_said || !may_say_lost(fleet, facts, monotonic_ms()))
         return;
-    fleet->is_said_lost = true;
-    fleet->losses_said++;
+    fleet->losses.is_said = true;
+    fleet->losses.said_count++;
     log_error(LOG_STORE_LOST, "fleet: the store does not answer: %s: %s; blocks stay as last known",
               facts->place, facts->sentence);
 }
@@ -236,10 +241,10 @@ static void on_change(void *owner)
     const bool is_connected = facts->state == STORE_READY;
     if (is_connected && !fleet->is_connected) {
         fleet->is_connected = true;
-        if (fleet->is_said_lost || !fleet->was_connected)
+        if (fleet->losses.is_said || !fleet->was_connected)
             log_info(LOG_STORE_READY, "fleet: the store at %s answers; this is instance %s",
                      facts->place, fleet->store.instance);
-        fleet->is_said_lost = false;
+        fleet->losses.is_said = false;
         fleet->was_connected = true;
         fleet->is_beating = false;
         fleet_limits_note_state(fleet->limits, true);

@@ -213,13 +213,14 @@ static bool send_lease(struct question *question, int64_t now_ms)
 {
     struct held *held = question->held;
     const struct fleet_limits *limits = held->owner;
-    char keys_data[5][KEY_CAP], numbers[5][NUMBER_CAP];
+    char keys_data[6][KEY_CAP], numbers[5][NUMBER_CAP];
     const struct slice keys[] = {
         key_of(held, "t:", "", keys_data[0]),
         plain_key(limits, "held:", limits->instance, keys_data[1]),
         plain_key(limits, "alive", "", keys_data[2]),
         plain_key(limits, "scarce", "", keys_data[3]),
         plain_key(limits, "epochs", "", keys_data[4]),
+        plain_key(limits, "clock", "", keys_data[5]),
     };
     const struct slice arguments[] = {
         slice_of_string(limits->instance),        slice_of_string(held->account->name),
@@ -227,7 +228,7 @@ static bool send_lease(struct question *question, int64_t now_ms)
         number(question->lease.need, numbers[2]), number(question->lease.want, numbers[3]),
         number(limits->epoch, numbers[4]),
     };
-    return call(question, FLEET_LEASE, keys, 5, arguments, 7, now_ms);
+    return call(question, FLEET_LEASE, keys, 6, arguments, 7, now_ms);
 }
 
 static bool send_rate(struct question *question, uint32_t per_second, uint32_t burst,
@@ -328,7 +329,7 @@ static void ask_lease(struct held *held, int64_t now_ms)
 static void take_lease(struct question *question, const struct resp *reply, int64_t now_ms)
 {
     struct held *held = question->held;
-    int64_t granted = 0;
+    int64_t granted = 0, settles = 0;
     bool is_full = false;
     if (reply == NULL || !is_valid(held->owner, now_ms)) {
         lease_unanswered(&held->lease);
@@ -338,8 +339,9 @@ static void take_lease(struct question *question, const struct resp *reply, int6
         lease_fail(&held->lease, now_ms);
         return;
     }
-    if (reply->kind != RESP_ARRAY || reply->count != 2 ||
-        !resp_read_integer(&reply->items[0], &granted) || granted < 0 || granted > INT32_MAX) {
+    if (reply->kind != RESP_ARRAY || reply->count != 3 ||
+        !resp_read_integer(&reply->items[0], &granted) ||
+        !resp_read_integer(&reply->items[2], &settles) || granted < 0 || granted > INT32_MAX) {
         lease_fail(&held->lease, now_ms);
         note_fault(held, FLEET_TUNNELS, reply);
         return;
@@ -347,7 +349,12 @@ static void take_lease(struct question *question, const struct resp *reply, int6
     held->account->fleet.is_unheard[FLEET_TUNNELS] = false;
     held->account->fleet.spare +=
         lease_answer(&held->lease, &question->lease, (uint32_t)granted, now_ms, &is_full);
-    answer(held, FLEET_TUNNELS, is_full ? FLEET_FULL : FLEET_GRANTED, 0);
+    // A store that was empty does not know yet whether there is room.
+    answer(held, FLEET_TUNNELS,
+           !is_full       ? FLEET_GRANTED
+           : settles != 0 ? FLEET_UNKNOWN
+                          : FLEET_FULL,
+           0);
 }
 
 // ---- rates --------------------------------------------------------------------------------------

@@ -127,6 +127,8 @@ def members(start, dns, origin, pki, tmp_path):
     server = origin()
     fleet = Fleet(start, server, tmp_path)
     fleet.store.start()
+    # As if it had not just lost everything: then it grants nothing for three seconds.
+    fleet.store.ask("HSET", "sallyport:clock", "fleet", 1_000_000, "last", time.time_ns() // 1_000_000)
     yield Members(fleet, start, pki, server.port)
     fleet.store.stop()
 
@@ -259,6 +261,37 @@ def test_an_error_of_the_store_is_no_loop_and_the_loss_counts_until_it_answers_a
     members.store.ask("ACL", "SETUSER", "default", "+sadd")
     members.fill(10, *pair)
     eventually(lambda: fleet_of(pair[0])["limits"]["unheard"] == 0, "the store to be heard again")
+
+
+def test_what_makes_no_sense_among_the_counts_is_written_again(members):
+    (one,) = members.start(1, tunnels=10, new_tunnels="100/s", burst=100)
+    inst = fleet_of(one)["instance"]
+    for words in (
+        ("SET", "t:alice", "x"),
+        ("HSET", "t:alice", "+", "abc", inst, "-500"),
+        ("HSET", "t:alice", inst, "9e300"),
+        ("SET", "scarce", "x"),
+        ("SET", f"held:{inst}", "x"),
+        ("SET", "r:alice", "nan"),
+        ("HSET", "r:alice", "x", "y"),
+    ):
+        members.store.ask("DEL", "sallyport:" + words[1])
+        members.store.ask(words[0], "sallyport:" + words[1], *words[2:])
+        members.tunnel(one)
+        members.close(members.open[0])
+    members.fill(10, one)
+    assert_limited(one, members.refused(one))
+
+
+def test_a_store_that_loses_everything_grants_nothing_until_all_have_claimed_what_is_open(members):
+    one, two = members.start(2, tunnels=10)
+    members.fill(10, one)
+    members.store.ask("FLUSHALL")
+    for proxy in two, one:
+        assert_limited(proxy, members.refused(proxy))
+    assert int(members.store.hash("t:alice")[b"+"]) == len(members.open) == 10
+    members.close(members.open[0])
+    members.fill(10, two)
 
 
 def test_with_refuse_new_ones_are_told_that_the_store_is_lost(members):

@@ -243,13 +243,15 @@ static void compare_lease(struct store *store, struct store_model *model, struct
     const uint32_t need = (uint32_t)random_below(random, 5);
     const uint32_t want = (uint32_t)random_below(random, 2) * (keep + need + 6);
     uint32_t granted = 0, others = 0;
+    bool settles = false;
     struct command command;
-    begin(&command, store, FLEET_LEASE, 5);
+    begin(&command, store, FLEET_LEASE, 6);
     add(&command, "p:t:a%u", account);
     add(&command, "p:held:i%03u", instance);
     add(&command, "p:alive");
     add(&command, "p:scarce");
     add(&command, "p:epochs");
+    add(&command, "p:clock");
     add(&command, "i%03u", instance);
     add(&command, "a%u", account);
     add(&command, "%u", n);
@@ -258,10 +260,11 @@ static void compare_lease(struct store *store, struct store_model *model, struct
     add(&command, "%u", want);
     add(&command, "%llu", (unsigned long long)epoch);
     struct resp *answer = ask(store, command.words, command.count);
-    if (store_model_lease(model, account, instance, epoch, n, keep, need, want, &granted,
-                          &others)) {
+    if (store_model_lease(model, account, instance, epoch, n, keep, need, want, &granted, &others,
+                          &settles)) {
         assert_int_equal(number_of(answer, 0), granted);
         assert_int_equal(number_of(answer, 1), others);
+        assert_int_equal(number_of(answer, 2), settles);
     } else {
         assert_true(resp_is_error(answer, "NOTALIVE"));
     }

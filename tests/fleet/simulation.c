@@ -65,7 +65,7 @@ struct message {
     struct lease_question lease;
     uint32_t want;
     // The answer.
-    bool has_answer, is_alive;
+    bool has_answer, is_alive, settles;
     uint32_t granted;
     int64_t wait_us;
     struct model_beat beat;
@@ -131,8 +131,9 @@ struct simulation {
 
 const char *simulation_fault_name(enum simulation_fault fault)
 {
-    static const char *const names[FAULT_COUNT] = {"none",  "partition", "store down", "fail-over",
-                                                   "crash", "upgrade",   "clock",      "slow"};
+    static const char *const names[FAULT_COUNT] = {"none",      "partition", "store down",
+                                                   "fail-over", "crash",     "upgrade",
+                                                   "clock",     "empty",     "slow"};
     return names[fault];
 }
 
@@ -464,12 +465,13 @@ static bool is_reachable(const struct simulation *simulation, const struct proxy
 static void at_store_late(struct simulation *simulation, const struct event *event)
 {
     uint32_t granted = 0, others = 0;
+    bool settles = false;
     if (event->ask == ASK_BEAT)
         (void)store_model_beat(simulation->store, event->proxy, event->epoch, ALIVE_MS);
     else if (event->ask == ASK_LEASE)
         (void)store_model_lease(simulation->store, 0, event->proxy, event->epoch, simulation->limit,
                                 event->lease.keep, event->lease.need, event->lease.want, &granted,
-                                &others);
+                                &others, &settles);
 }
 
 // arrives_later sends once more what the network has not brought. It may come after what the next connection brings.
@@ -507,7 +509,7 @@ static void at_store(struct simulation *simulation, const struct event *event)
         message->is_alive =
             store_model_lease(simulation->store, 0, event->proxy, event->epoch, simulation->limit,
                               message->lease.keep, message->lease.need, message->lease.want,
-                              &message->granted, &others);
+                              &message->granted, &others, &message->settles);
         if (simulation->has_replica && message->is_alive && message->granted > before)
             simulation->lost_grants += message->granted - before;
         break;
@@ -547,14 +549,18 @@ static void take_lease(struct simulation *simulation, uint32_t index, const stru
 {
     struct proxy *proxy = &simulation->proxies[index];
     bool is_full = false;
-    if (!is_valid(simulation, proxy) || !message->is_alive) {
+    if (!is_valid(simulation, proxy)) {
         lease_unanswered(&proxy->lease);
+        return;
+    }
+    if (!message->is_alive) {
+        lease_fail(&proxy->lease, simulation->now_ms);
         return;
     }
     proxy->spare += lease_answer(&proxy->lease, &message->lease, message->granted,
                                  simulation->now_ms, &is_full);
     proxy->answered_round = proxy->round;
-    proxy->answered = is_full;
+    proxy->answered = !is_full ? 0 : message->settles ? 2 : 1;
 }
 
 static void take_tokens(struct simulation *simulation, uint32_t index,
@@ -684,6 +690,13 @@ static void upgrade_some(struct simulation *simulation)
     }
 }
 
+// empty takes all from the store but its clock. What is on its way comes to an empty one.
+static void empty(struct simulation *simulation)
+{
+    const int64_t now_us = simulation->store->now_us;
+    *simulation->store = (struct store_model){.now_us = now_us};
+}
+
 static void begin_fault(struct simulation *simulation)
 {
     switch (simulation->options.fault) {
@@ -710,6 +723,9 @@ static void begin_fault(struct simulation *simulation)
         break;
     case FAULT_SLOW:
         simulation->delay_ms = 200;
+        break;
+    case FAULT_EMPTY:
+        empty(simulation);
         break;
     case FAULT_NONE:
     case FAULT_COUNT:

@@ -16,6 +16,7 @@ enum simulation_fault {
     FAULT_CRASH,      // some proxies are gone, and so are their tunnels
     FAULT_UPGRADE,    // some proxies have a successor, and keep what is open
     FAULT_CLOCK,      // the store's clock jumps, forward or back
+    FAULT_EMPTY,      // the store has lost everything, and goes on
     FAULT_SLOW,       // answers take longer than anybody waits
     FAULT_COUNT,
 };

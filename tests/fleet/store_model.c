@@ -101,7 +101,7 @@ static uint32_t max_of(uint32_t a, uint32_t b)
 
 bool store_model_lease(struct store_model *model, uint32_t account, uint32_t instance,
                        uint64_t epoch, uint32_t n, uint32_t keep, uint32_t need, uint32_t want,
-                       uint32_t *out_granted, uint32_t *out_others)
+                       uint32_t *out_granted, uint32_t *out_others, bool *out_settles)
 {
     struct model_account *at = &model->accounts[account];
     if (!model->is_alive[instance] || model->alive_ms[instance] <= 0 ||
@@ -109,7 +109,8 @@ bool store_model_lease(struct store_model *model, uint32_t account, uint32_t ins
         return false;
     const uint32_t mine = at->held[instance];
     const uint32_t others = at->total > mine ? at->total - mine : 0;
-    const uint32_t free_places = n > others ? n - others : 0;
+    const bool settles = model->fleet_ms < FLEET_SETTLE_MS;
+    const uint32_t free_places = !settles && n > others ? n - others : 0;
     uint32_t granted = max_of(keep, min_of(keep + need, free_places));
     if (granted == keep + need && want > granted && free_places > granted)
         granted = min_of(want, granted + (free_places - granted) / (2 * model->alive_count));
@@ -118,10 +119,11 @@ bool store_model_lease(struct store_model *model, uint32_t account, uint32_t ins
     at->is_there = at->total > 0;
     for (uint32_t other = 0; !at->is_there && other < MODEL_INSTANCES; other++)
         at->held[other] = 0;
-    if (granted < keep + need || others + granted > n)
+    if (!settles && (granted < keep + need || others + granted > n))
         at->scarce_ms = now_ms_of(model);
     *out_granted = granted;
     *out_others = others;
+    *out_settles = settles;
     return true;
 }
 

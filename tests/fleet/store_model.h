@@ -50,7 +50,7 @@ void store_model_leave(struct store_model *model, uint32_t instance);
 // store_model_lease gives what is granted; false: NOTALIVE.
 bool store_model_lease(struct store_model *model, uint32_t account, uint32_t instance,
                        uint64_t epoch, uint32_t n, uint32_t keep, uint32_t need, uint32_t want,
-                       uint32_t *out_granted, uint32_t *out_others);
+                       uint32_t *out_granted, uint32_t *out_others, bool *out_settles);
 
 uint32_t store_model_rate(struct store_model *model, uint32_t account, uint32_t which,
                           uint32_t per_second, uint32_t burst, uint32_t want, int64_t *out_wait_us);
