@@ -80,6 +80,14 @@ void import_say(struct import_notes *notes, enum import_weight weight, struct im
         (void)add(notes, weight, place, text);
 }
 
+bool import_is_noted(const struct import_notes *notes, struct import_place place)
+{
+    const struct import_note *note = notes->first;
+    while (note != NULL && (note->place.line != place.line || note->place.file != place.file))
+        note = note->next;
+    return note != NULL;
+}
+
 void import_tell(struct import_notes *notes, struct import_place place, const char *whom,
                  const char *text)
 {

@@ -54,6 +54,9 @@ void import_say(struct import_notes *notes, enum import_weight weight, struct im
 void import_tell(struct import_notes *notes, struct import_place place, const char *whom,
                  const char *text);
 
+// import_is_noted tells whether anything is said of a line.
+bool import_is_noted(const struct import_notes *notes, struct import_place place);
+
 // import_alloc gives zeroed elements of the arena; NULL, and `is_out_of_memory`, without memory.
 void *import_alloc(struct import_notes *notes, size_t count, size_t size) MUST_USE;
 

@@ -21,7 +21,8 @@ struct acl {
     struct domains denied;  // global_deny_list
     struct domains allowed; // global_allow_list
     uint64_t host_count;
-    bool has_project; // it was said
+    bool has_project;      // it was said
+    bool is_denied_needed; // some client has denials of global_deny_list
 };
 
 static const char *const action_words[] = {"open", "report", "enforce"};
@@ -189,6 +190,7 @@ static void deny(struct acl *acl, struct imported_client *client, const struct d
             "for `%s`: some of its allowed_domains are below names of global_deny_list: here a denial always wins, so they "
             "are denied. Write a `deny` without them",
             client->name);
+    acl->is_denied_needed |= left.hosts.count + left.literals.count > 0;
     add_denials(acl, client, client->place, &left);
 }
 
@@ -389,8 +391,14 @@ enum err smokescreen_read_acl(struct smokescreen *state, const struct node *root
             return smokescreen_refuse(state, name, info, "rule already exists for this service");
         TRY(add_client(&acl, rule, name));
     }
-    if (fallback == NULL || (fallback->kind == NODE_SCALAR && fallback->text.len == 0))
-        return ERR_OK;
-    say_default(&acl, fallback);
-    return add_client(&acl, fallback, NULL);
+    if (fallback != NULL && (fallback->kind != NODE_SCALAR || fallback->text.len > 0)) {
+        say_default(&acl, fallback);
+        TRY(add_client(&acl, fallback, NULL));
+    }
+    if (!acl.is_denied_needed && acl.denied.hosts.count + acl.denied.literals.count > 0)
+        import_say(
+            state->notes, IMPORT_REMARK,
+            smokescreen_place(state, node_get(root, "global_deny_list")),
+            "global_deny_list: not written: no rule allows these names but where its own service names them");
+    return ERR_OK;
 }

@@ -77,22 +77,52 @@ static struct imported_listener *listener_of(struct smokescreen *state)
     return state->imported->listeners;
 }
 
+// leave_unknown says which keys of `tls` nothing is taken from.
+static void leave_unknown(struct smokescreen *state, const struct node *tls)
+{
+    static const char *const known[] = {"cert_file", "key_file", "client_ca_files", "crl_files"};
+    for (const struct node *node = tls->child; node != NULL; node = node->next) {
+        size_t i = 0;
+        while (i < sizeof known / sizeof *known &&
+               !slice_equal(node->key->text, slice_of_string(known[i])))
+            i++;
+        if (i == sizeof known / sizeof *known)
+            import_say(state->notes, IMPORT_LEFT_OUT, smokescreen_place(state, node),
+                       "tls: %.*s: left out: it is not known here",
+                       (int)slice_first(node->key->text, SHOWN).len,
+                       (const char *)node->key->text.data);
+    }
+}
+
+// add_files adds the paths of a list, which may be absent, to `*list`.
+static enum err add_files(struct smokescreen *state, const struct node *paths, const char **list,
+                          struct errinfo *info)
+{
+    if (paths == NULL || (paths->kind == NODE_SCALAR && paths->text.len == 0))
+        return ERR_OK;
+    if (paths->kind != NODE_LIST)
+        return smokescreen_refuse(state, paths, info, "expected a list of files");
+    for (const struct node *path = paths->child; path != NULL; path = path->next) {
+        if (path->kind != NODE_SCALAR)
+            return smokescreen_refuse(state, path, info, "expected a path");
+        *list = imported_list(state->notes, *list, path->text);
+    }
+    return ERR_OK;
+}
+
 static enum err take_tls(struct smokescreen *state, const struct node *node, struct errinfo *info)
 {
     struct imported_listener *listener = listener_of(state);
     const struct node *chain = node_get(node, "cert_file");
     const struct node *key = node_get(node, "key_file");
-    const struct node *cas = node_get(node, "client_ca_files");
-    const struct node *crls = node_get(node, "crl_files");
     if (chain == NULL || chain->kind != NODE_SCALAR)
         return smokescreen_refuse(state, node, info, "'tls' section requires 'cert_file'");
     listener->chain = import_copy(state->notes, chain->text);
     listener->key = key != NULL && key->kind == NODE_SCALAR ? import_copy(state->notes, key->text)
                                                             : listener->chain;
-    for (const struct node *ca = cas == NULL ? NULL : cas->child; ca != NULL; ca = ca->next)
-        listener->ca = imported_list(state->notes, listener->ca, ca->text);
-    for (const struct node *crl = crls == NULL ? NULL : crls->child; crl != NULL; crl = crl->next)
-        listener->crl = imported_list(state->notes, listener->crl, crl->text);
+    TRY(add_files(state, node_get(node, "client_ca_files"), &listener->ca, info));
+    TRY(add_files(state, node_get(node, "crl_files"), &listener->crl, info));
+    leave_unknown(state, node);
     if (listener->ca == NULL)
         leave(
             state, node, "tls",
@@ -183,7 +213,8 @@ static enum err take_private(struct smokescreen *state, const struct node *node,
 static enum err take_resolvers(struct smokescreen *state, const struct node *node,
                                struct errinfo *info)
 {
-    (void)info;
+    if (node->kind != NODE_LIST && node->text.len > 0)
+        return smokescreen_refuse(state, node, info, "expected a list");
     for (const struct node *item = node->child; item != NULL; item = item->next) {
         struct target target;
         if (item->kind == NODE_SCALAR && target_parse(item->text, &target) == ERR_OK &&

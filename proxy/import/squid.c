@@ -7,6 +7,7 @@
 #include "proxy/import/squid_config.h"
 #include "proxy/import/squid_lines.h"
 #include "proxy/import/squid_ports.h"
+#include "proxy/import/squid_rest.h"
 
 enum { CLASSES_MAX = 200, SIGNATURE_ACLS = 64, NAME_SHOWN = 60 };
 
@@ -333,6 +334,8 @@ enum err squid_import(const char *path, const struct squid_options *options,
     if (config.blocked.file == NULL && !config.is_way_unknown)
         add_clients(&builder);
     say_end(&config);
+    if (config.blocked.file == NULL && !config.is_way_unknown)
+        squid_rest_say(&config);
     if (out->clients != NULL)
         import_say(
             notes, IMPORT_REMARK, whole,

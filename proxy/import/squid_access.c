@@ -371,6 +371,16 @@ static void allow_literals(struct judgement *judgement, const struct squid_acces
         "names are denied, and Squid looks for the names of addresses");
 }
 
+// is_empty tells whether nothing is left that an `allow` allows: no value of a list could be read.
+static bool is_empty(const struct targets *targets)
+{
+    const bool has_addresses = targets->has_addresses && targets->addresses.count > 0;
+    if (targets->has_addresses && !has_addresses)
+        return true;
+    return targets->has_hosts && targets->hosts.count == 0 &&
+           (targets->literals.count == 0 || has_addresses);
+}
+
 static void write_allow(struct judgement *judgement, const struct squid_access *line,
                         const struct targets *targets)
 {
@@ -397,12 +407,12 @@ static bool is_time(const struct squid_acl *acl)
     return squid_word_is(acl->type, "time");
 }
 
-static void judge_allow(struct judgement *judgement, const struct squid_access *line,
-                        const struct squid_term *doubt)
+static enum squid_fate judge_allow(struct judgement *judgement, const struct squid_access *line,
+                                   const struct squid_term *doubt)
 {
     struct targets targets;
     if (doubt != NULL && is_elsewhere(judgement->clients, doubt))
-        return;
+        return SQUID_FATE_STRANGE;
     if (doubt != NULL) {
         judgement->out->narrowed_count++;
         tell(judgement, line, "left out: whether `%.*s` (%.*s) fits %s", shown(doubt->acl->name),
@@ -410,14 +420,14 @@ static void judge_allow(struct judgement *judgement, const struct squid_access *
              (const char *)doubt->acl->type.data,
              is_time(doubt->acl) ? "is not read here: write the rule with `hours` and a time zone"
                                  : "cannot be told by a rule here");
-        return;
+        return SQUID_FATE_STRANGE;
     }
     gather(judgement->config->notes, line, &targets);
     const bool has_target = targets.has_hosts || targets.has_addresses || judgement->has_hosts ||
                             judgement->has_addresses;
     if (!has_target || import_prefixes_are_wide(&targets.addresses)) {
         refuse_open(judgement, line, &targets);
-        return;
+        return SQUID_FATE_STRANGE;
     }
     if (!narrow(judgement, &targets)) {
         judgement->out->narrowed_count++;
@@ -425,15 +435,19 @@ static void judge_allow(struct judgement *judgement, const struct squid_access *
             judgement, line,
             "left out: its lists of targets together, or with lines before it, are more than a rule says. %s",
             "Write it as lines of one list each");
-        return;
+        return SQUID_FATE_STRANGE;
     }
+    if (is_empty(&targets))
+        return SQUID_FATE_EMPTY;
+    if (import_ports_are_empty(&targets.ports))
+        return SQUID_FATE_UNUSED;
     if (targets.has_connect && !judgement->clients->is_quiet)
         import_say(
             judgement->config->notes, IMPORT_REMARK, line->place,
             "a rule is for tunnels, and for plain http:// requests to the same port: they reach nothing that a tunnel "
             "does not");
-    if (!import_ports_are_empty(&targets.ports))
-        write_allow(judgement, line, &targets);
+    write_allow(judgement, line, &targets);
+    return SQUID_FATE_TAKEN;
 }
 
 // deny_ports denies ports, or everything, for the lines that follow.
@@ -528,34 +542,38 @@ static bool doubt_denial(struct judgement *judgement, const struct squid_access 
     return false;
 }
 
-static void judge_deny(struct judgement *judgement, const struct squid_access *line,
-                       const struct squid_term *doubt)
+static enum squid_fate judge_deny(struct judgement *judgement, const struct squid_access *line,
+                                  const struct squid_term *doubt)
 {
     struct targets targets;
     gather(judgement->config->notes, line, &targets);
     if (doubt != NULL && doubt_denial(judgement, line, doubt, &targets))
-        return;
+        return SQUID_FATE_TAKEN;
     if (targets.is_partial || targets.is_too_much) {
         judgement->out->narrowed_count++;
         tell(judgement, line, "denies everything that no line before it allows: %s",
              "a list in it is not understood, or there are more lists than a rule says");
         judgement->has_ended = true;
         judgement->end = line;
-        return;
+        return SQUID_FATE_TAKEN;
     }
     if (targets.has_narrow_negation) {
         if (deny_others(judgement, &targets))
-            return;
+            return SQUID_FATE_TAKEN;
         judgement->out->narrowed_count++;
         tell(judgement, line, "denies more than in Squid: a rule here cannot say `%s`",
              "but not these");
     }
-    if (!targets.has_hosts && !targets.has_addresses)
-        deny_ports(judgement, line, &targets);
-    else
+    if (targets.has_hosts || targets.has_addresses) {
         write_denial(judgement, line, &targets);
+        return SQUID_FATE_UNUSED; // until a rule needs it
+    }
+    const bool takes =
+        !targets.has_ports || import_ports_overlap(&judgement->ports, &targets.ports);
+    deny_ports(judgement, line, &targets);
     if (judgement->has_ended && (doubt != NULL || targets.has_narrow_negation))
         judgement->end = line;
+    return takes ? SQUID_FATE_TAKEN : SQUID_FATE_UNUSED;
 }
 
 // is_closed_anyway tells whether no name reaches any of these addresses: special ranges need a rule that names them.
@@ -594,9 +612,18 @@ static bool touches(const struct imported_rule *denial, const struct imported_ru
                                : !is_closed_anyway(&denial->addresses);
 }
 
+// raise_fate notes what has become of a line for the class.
+static void raise_fate(const struct judgement *judgement, struct squid_access *line,
+                       enum squid_fate fate)
+{
+    if (!judgement->clients->is_quiet && fate > line->fate)
+        line->fate = fate;
+}
+
 // keep_denials writes the denials that rules need, and says which of them deny more than their lines do.
 static void keep_denials(struct judgement *judgement)
 {
+    struct squid_access *source = judgement->config->first;
     struct imported_rule *next = NULL;
     for (struct imported_rule *denial = judgement->denials; denial != NULL; denial = next) {
         const struct squid_access line = {.place = denial->place};
@@ -618,6 +645,9 @@ static void keep_denials(struct judgement *judgement)
         }
         if (!is_needed)
             continue;
+        while (source->order != denial->order)
+            source = source->next;
+        raise_fate(judgement, source, SQUID_FATE_TAKEN);
         denial->next = NULL;
         imported_add_rule(&judgement->out->deny, denial);
         if (harmed != NULL)
@@ -632,7 +662,7 @@ static void keep_denials(struct judgement *judgement)
     }
 }
 
-static void judge_one(struct judgement *judgement, const struct squid_access *line)
+static enum squid_fate judge_one(struct judgement *judgement, const struct squid_access *line)
 {
     const struct squid_term *doubt = NULL;
     const enum truth truth = judge_line(judgement->clients, line, &doubt);
@@ -643,11 +673,9 @@ static void judge_one(struct judgement *judgement, const struct squid_access *li
                 ? "left out: it allows no CONNECT, and a rule here cannot allow plain requests alone"
                 : "not denied apart: plain http:// requests go where tunnels may go, and reach nothing else");
     if (truth == TRUTH_NO)
-        return;
-    if (line->is_allow)
-        judge_allow(judgement, line, doubt);
-    else
-        judge_deny(judgement, line, doubt);
+        return SQUID_FATE_STRANGE;
+    return line->is_allow ? judge_allow(judgement, line, doubt)
+                          : judge_deny(judgement, line, doubt);
 }
 
 // say_lost says that a line allows nothing, because one before it denies all here, but not in Squid. It tells whether others
@@ -676,15 +704,17 @@ void squid_access_judge(struct squid_config *config, const struct squid_class *c
     *out = (struct squid_rules){0};
     import_ports_fill(&judgement.ports);
     bool goes_on = true;
-    for (const struct squid_access *line = config->first; line != NULL && goes_on;
-         line = line->next) {
+    for (struct squid_access *line = config->first; line != NULL; line = line->next) {
         const int64_t hosts = (int64_t)judgement.hosts.count + 1;
         if (!spend(config, WORK_LEAST * hosts))
             return;
-        if (!judgement.has_ended)
-            judge_one(&judgement, line);
-        else
-            goes_on = judgement.end != NULL && !clients->is_quiet && say_lost(&judgement, line);
+        if (!judgement.has_ended) {
+            raise_fate(&judgement, line, judge_one(&judgement, line));
+            continue;
+        }
+        goes_on = goes_on && judgement.end != NULL && !clients->is_quiet;
+        goes_on = goes_on && say_lost(&judgement, line);
+        raise_fate(&judgement, line, SQUID_FATE_PASSED);
     }
     keep_denials(&judgement);
 }

@@ -39,6 +39,7 @@ struct squid_acl {
     struct squid_value *values;
     uint64_t number;
     bool is_partial;
+    bool is_named;        // an access line names it
     bool is_unnumbered;   // of user_cert: one too many, so that nobody knows whom it fits
     bool has_all;         // of src and dst: every address
     bool is_literal_only; // of dst: `-n`: no name fits, whatever its addresses

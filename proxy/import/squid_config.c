@@ -106,6 +106,7 @@ static enum err take_access(struct squid_config *config, struct import_place pla
         if (*end == NULL || config->term_count++ >= SQUID_TERMS_MAX)
             return errinfo_set(info, ERR_LIMIT, "more than %d acls in http_access",
                                SQUID_TERMS_MAX);
+        acl->is_named = true;
         **end = (struct squid_term){.acl = acl, .is_negated = is_negated};
         end = &(*end)->next;
     }

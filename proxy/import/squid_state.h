@@ -25,11 +25,21 @@ struct squid_term {
     struct squid_term *next;
 };
 
+// squid_fate is what has become of a line, over all classes of clients: the highest counts.
+enum squid_fate {
+    SQUID_FATE_STRANGE, // it fits no class
+    SQUID_FATE_PASSED,  // a line before it decides about all that it could
+    SQUID_FATE_UNUSED, // it denies what no line after it allows, or allows ports that all are denied
+    SQUID_FATE_EMPTY,  // its lists have nothing in them
+    SQUID_FATE_TAKEN,  // it is in a rule, or has narrowed one
+};
+
 // squid_access is a line of http_access.
 struct squid_access {
     struct import_place place;
     uint32_t order; // from 1
     bool is_allow;
+    enum squid_fate fate;
     struct squid_term *terms;
     struct squid_access *next;
 };
