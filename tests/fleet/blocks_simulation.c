@@ -145,7 +145,7 @@ static void later(struct blocks_simulation *run, int64_t wait_ms, enum kind kind
                   uint64_t number)
 {
     event_queue_add(&run->queue, (struct queued_event){.at_ms = run->now_ms + wait_ms,
-                                                       .kind = kind,
+                                                       .kind = (int)kind,
                                                        .proxy = proxy,
                                                        .number = number});
 }
@@ -286,7 +286,7 @@ static void post(struct blocks_simulation *run, struct message *message, enum ki
         *last_ms = arrives_ms;
     event_queue_add(&run->queue,
                     (struct queued_event){
-                        .at_ms = *last_ms, .kind = kind, .proxy = message->proxy, .data = message});
+                        .at_ms = *last_ms, .kind = (int)kind, .proxy = message->proxy, .data = message});
 }
 
 static struct message *ask(struct blocks_simulation *run, uint32_t index, enum ask what)
