@@ -270,6 +270,21 @@ class Site:
 
         return eventually(find, f"a decision about {id}")
 
+    def check_recorded(self, ids):
+        """Each has one decision and one end, in the log of the same proxy, and ended as its client wanted; all proxies had some."""
+        wanted, logs = set(ids), {proxy: proxy.audit for proxy in self.proxies}
+        assert len(wanted) == len(ids)
+
+        def find(event):
+            return [(r["id"], proxy, r) for proxy, log in logs.items() for r in log.records(event) if r["id"] in wanted]
+
+        eventually(lambda: len(find("close")) >= len(wanted), lambda: f"{len(wanted)} ends, there are {len(find('close'))}")
+        closes = find("close")
+        assert {(id, proxy) for id, proxy, _ in find("decision")} == {(id, proxy) for id, proxy, _ in closes}
+        assert len(closes) == len(find("decision")) == len(wanted)
+        assert {record["reason"] for _, _, record in closes} == {"client_closed"}
+        assert {proxy for _, proxy, _ in closes} == set(self.proxies)
+
     def tunnel(self, proxy, identity="worker"):
         """A tunnel through one proxy, not by way of the balancer."""
         return proxy.tunnel(self.target, identity)
