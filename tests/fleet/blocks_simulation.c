@@ -284,9 +284,10 @@ static void post(struct blocks_simulation *run, struct message *message, enum ki
     const int64_t arrives_ms = run->now_ms + 1 + below(run, run->delay_ms);
     if (arrives_ms > *last_ms)
         *last_ms = arrives_ms;
-    event_queue_add(&run->queue,
-                    (struct queued_event){
-                        .at_ms = *last_ms, .kind = (int)kind, .proxy = message->proxy, .data = message});
+    event_queue_add(&run->queue, (struct queued_event){.at_ms = *last_ms,
+                                                       .kind = (int)kind,
+                                                       .proxy = message->proxy,
+                                                       .data = message});
 }
 
 static struct message *ask(struct blocks_simulation *run, uint32_t index, enum ask what)
