@@ -27,11 +27,12 @@ static const struct json_member root_members[ROOT_COUNT] = {
     [ROOT_BLOCKS] = {"blocks", JSON_ARRAY, "a list"},
 };
 
-enum { SHARED_VERSION, SHARED_STORE, SHARED_TICKETS, SHARED_BLOCKS, SHARED_COUNT };
+enum { SHARED_VERSION, SHARED_STORE, SHARED_TICKETS, SHARED_NEWEST, SHARED_BLOCKS, SHARED_COUNT };
 static const struct json_member shared_members[SHARED_COUNT] = {
     [SHARED_VERSION] = {"v", JSON_INTEGER, "a whole number"},
     [SHARED_STORE] = {"store", JSON_STRING, "a string"},
     [SHARED_TICKETS] = {"tickets", JSON_INTEGER, "a whole number"},
+    [SHARED_NEWEST] = {"newest", JSON_INTEGER, "a whole number"},
     [SHARED_BLOCKS] = {"blocks", JSON_ARRAY, "a list"},
 };
 
@@ -144,14 +145,18 @@ static enum err store_read(json_t *const *members, struct block_state *out, stru
 {
     const struct slice store = json_members_slice(members[SHARED_STORE]);
     const json_int_t tickets = json_integer_value(members[SHARED_TICKETS]);
+    const json_int_t newest = json_integer_value(members[SHARED_NEWEST]);
     uint8_t digest[(BLOCK_STATE_STORE_CAP - 1) / 2];
     size_t digits = 0;
     const bool is_digest = store.len == BLOCK_STATE_STORE_CAP - 1 &&
                            hex_read(store, digest, sizeof digest, &digits) && digits == store.len;
     if (!is_digest && store.len != 0)
         return errinfo_set(info, ERR_INPUT, "`store` is not 32 hexadecimal digits");
-    if (tickets < 0)
+    if (tickets < 0 || (uint64_t)tickets > FLEET_VERSION_MAX)
         return errinfo_set(info, ERR_INPUT, "`tickets` is out of range");
+    if (newest < 0 || (uint64_t)newest > FLEET_VERSION_MAX)
+        return errinfo_set(info, ERR_INPUT, "`newest` is out of range");
+    fleet_blocks_note_newest(out->words, (uint64_t)newest);
     (void)string_copy(out->store, sizeof out->store, store);
     out->tickets = (uint64_t)tickets;
     return ERR_OK;
@@ -317,6 +322,7 @@ bool block_state_format(const struct block_state *state, text_sink_fn sink, void
     if (has_versions) {
         json_add_string(&text, "store", state->store);
         json_add_count(&text, "tickets", state->tickets);
+        json_add_count(&text, "newest", fleet_blocks_newest(state->words));
     }
     json_begin_array(&text, "blocks");
     for (size_t i = 0; i < fleet_blocks_count(state->words); i++) {

@@ -8,7 +8,7 @@
 // word on a block has a version, and unblocking leaves a word too. An older program refuses it, and so does not start as if
 // nobody were blocked.
 //
-//     {"v":2,"store":"32 hexadecimal digits, or none","tickets":3,"blocks":[
+//     {"v":2,"store":"32 hexadecimal digits, or none","tickets":3,"newest":7,"blocks":[
 //     {"block":"client:scrapers","since":1795311600,"uid":0,"op":"block","version":7,"by":"0123456789abcdef","shared":1,"after":6,
 //     "after_by":"fedcba9876543210"}
 //     ]}

@@ -14,6 +14,7 @@ enum standing {
     STANDING_UNSEEN, // not met in this comparison
     STANDING_SAME,   // the store has it
     STANDING_DUE,    // the store should get it
+    STANDING_BEYOND, // the store has something newer that was not taken
 };
 
 struct entry {
@@ -224,9 +225,28 @@ void fleet_blocks_forget(struct fleet_blocks *blocks, const char *text)
         drop(blocks, index);
 }
 
-uint64_t fleet_blocks_next(const struct fleet_blocks *blocks)
+// time_of gives the version that the time alone would give.
+static uint64_t time_of(int64_t now_s)
 {
-    return blocks->newest + 1;
+    return now_s < 0 || now_s > INT64_MAX / 1000 ? 0 : (uint64_t)now_s * 1000;
+}
+
+uint64_t fleet_blocks_next(const struct fleet_blocks *blocks, int64_t now_s)
+{
+    const uint64_t now = time_of(now_s);
+    const uint64_t version = blocks->newest + 1 > now ? blocks->newest + 1 : now;
+    return version > FLEET_VERSION_MAX ? FLEET_VERSION_MAX : version;
+}
+
+uint64_t fleet_blocks_newest(const struct fleet_blocks *blocks)
+{
+    return blocks->newest;
+}
+
+void fleet_blocks_note_newest(struct fleet_blocks *blocks, uint64_t version)
+{
+    if (version > blocks->newest)
+        blocks->newest = version;
 }
 
 static bool is_end(const struct entry *entry)
@@ -292,9 +312,9 @@ size_t fleet_blocks_expire(struct fleet_blocks *blocks, int64_t now_s)
     return gone;
 }
 
-void fleet_blocks_version_all(struct fleet_blocks *blocks, const char *by)
+void fleet_blocks_version_all(struct fleet_blocks *blocks, const char *by, int64_t now_s)
 {
-    const uint64_t version = blocks->newest + 1;
+    const uint64_t version = fleet_blocks_next(blocks, now_s);
     for (size_t i = 0; i < blocks->count; i++) {
         struct entry *entry = blocks->entries[i];
         if (entry->word.version != 0)
@@ -322,7 +342,6 @@ void fleet_blocks_localize(struct fleet_blocks *blocks)
         blocks->entries[kept++] = entry;
     }
     blocks->count = kept;
-    blocks->newest = 0;
     fleet_blocks_unshare(blocks);
 }
 
@@ -365,6 +384,24 @@ void fleet_blocks_begin(struct fleet_blocks *blocks)
         blocks->entries[i]->standing = STANDING_UNSEEN;
 }
 
+// read_name reads the name of an entry. False: nothing of ours is called so.
+static bool read_name(struct slice name, uint8_t out[NAME_LEN])
+{
+    size_t digits = 0;
+    for (size_t i = 0; i < name.len; i++) {
+        if (hex_digit(name.data[i]) < 0 || (name.data[i] >= 'A' && name.data[i] <= 'F'))
+            return false;
+    }
+    return hex_read(name, out, NAME_LEN, &digits) && digits == 2 * (size_t)NAME_LEN;
+}
+
+bool fleet_blocks_has_name(const struct fleet_blocks *blocks, const char *name)
+{
+    uint8_t key[NAME_LEN];
+    size_t index = 0;
+    return read_name(slice_of_string(name), key) && search(blocks, key, &index);
+}
+
 // keep_seal notes how the entry stands in the store.
 static void keep_seal(struct entry *entry, const uint8_t *seal)
 {
@@ -387,17 +424,6 @@ static enum fleet_finding take(struct fleet_blocks *blocks, const struct fleet_w
     entry->standing = STANDING_SAME;
     keep_seal(entry, seal);
     return FLEET_TAKEN;
-}
-
-// read_name reads the name of an entry. False: nothing of ours is called so.
-static bool read_name(struct slice name, uint8_t out[NAME_LEN])
-{
-    size_t digits = 0;
-    for (size_t i = 0; i < name.len; i++) {
-        if (hex_digit(name.data[i]) < 0 || (name.data[i] >= 'A' && name.data[i] <= 'F'))
-            return false;
-    }
-    return hex_read(name, out, NAME_LEN, &digits) && digits == 2 * (size_t)NAME_LEN;
 }
 
 // is_named_so tells whether a word stands under the name that is its own.
@@ -451,6 +477,21 @@ static bool is_outlived(const struct fleet_word *ours, const struct fleet_word *
     return ours->op == FLEET_UNBLOCK && word->op == FLEET_BLOCK && !is_known(ours, word);
 }
 
+// is_too_far tells whether a version cannot have come about by counting, or by any clock.
+static bool is_too_far(const struct fleet_blocks *blocks, const struct fleet_word *word,
+                       int64_t now_s)
+{
+    const uint64_t now = time_of(now_s);
+    const uint64_t known = blocks->newest > now ? blocks->newest : now;
+    return word->version > known + FLEET_VERSION_STEP;
+}
+
+static void stand(struct entry *entry, enum standing standing)
+{
+    if (entry != NULL)
+        entry->standing = standing;
+}
+
 enum fleet_finding fleet_blocks_meet(struct fleet_blocks *blocks, struct slice name,
                                      const struct fleet_word *word,
                                      const uint8_t seal[FLEET_SEAL_LEN], int64_t now_s)
@@ -463,17 +504,24 @@ enum fleet_finding fleet_blocks_meet(struct fleet_blocks *blocks, struct slice n
     if (entry != NULL)
         keep_seal(entry, seal);
     if (word == NULL || !is_named_so(word, key)) {
-        if (entry != NULL)
-            entry->standing = STANDING_DUE;
+        stand(entry, STANDING_DUE);
         return FLEET_FORGED;
     }
-    if (entry == NULL && is_old(word, now_s))
-        return FLEET_OLD;
+    if (is_too_far(blocks, word, now_s)) {
+        stand(entry, STANDING_BEYOND);
+        return FLEET_FORGED;
+    }
     const int order = entry == NULL ? 1 : compare(word, &entry->word);
+    if (order > 0 && is_old(word, now_s)) {
+        stand(entry, STANDING_DUE);
+        return FLEET_OLD;
+    }
     if (entry != NULL && order != 0 && outlives(&entry->word, word, order))
         return insist(blocks, entry, word);
-    if (entry == NULL || order > 0 || is_outlived(&entry->word, word))
+    if (entry == NULL || order > 0 || is_outlived(&entry->word, word)) {
+        stand(entry, STANDING_BEYOND); // unless it is taken
         return take(blocks, word, seal);
+    }
     entry->standing = order == 0 ? STANDING_SAME : STANDING_DUE;
     if (order < 0)
         return entry->word.is_shared ? FLEET_ROLLED_BACK : FLEET_BEHIND;

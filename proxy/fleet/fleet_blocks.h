@@ -1,8 +1,9 @@
 // fleet_blocks: what several proxies know together about blocks: for each block the newest word on it, and how the words of
 // others and of a store are merged into it.
 //
-// A word is a block or its end (a tombstone), and has a version, one higher than every version that its author had seen (a
-// Lamport clock). The higher version wins. Of the same version the block wins over its end, then fixed rules decide, so that
+// A word is a block or its end (a tombstone), and has a version: one higher than every version that its author had seen, and no
+// lower than the time in milliseconds (a hybrid logical clock). So a word is newer than those that its author has forgotten, too, as
+// long as his clock is roughly right. The higher version wins. Of the same version the block wins over its end, then fixed rules decide, so that
 // all proxies come to the same result in any order. Words are never lost by merging: a store that has less, or something
 // older, is repaired with ours. An end ends only what was known where it was given: each word says which word of the store it comes
 // after. A block by somebody else that is newer than that one, or that no store has had yet, was given meanwhile, and outlives the end
@@ -25,8 +26,10 @@ enum {
     FLEET_SEAL_LEN = 20, // of the digest by which an entry of the store is known again
 };
 
-// The highest version that is taken: nobody gets there by counting, so that what is above was not counted.
-#define FLEET_VERSION_MAX ((uint64_t)1 << 52)
+// The highest version that there is. One that is ahead of the time, and of all that are known, by more than FLEET_VERSION_STEP (70
+// years) is not taken: nobody gets there by counting or by a clock that is wrong, and after it there would soon be none left.
+#define FLEET_VERSION_MAX  ((uint64_t)1 << 52)
+#define FLEET_VERSION_STEP ((uint64_t)1 << 41)
 
 enum fleet_op { FLEET_BLOCK, FLEET_UNBLOCK };
 
@@ -58,6 +61,9 @@ const struct fleet_word *fleet_blocks_at(const struct fleet_blocks *blocks, size
 // fleet_blocks_find gives the word on the block of this text; NULL: there is none.
 const struct fleet_word *fleet_blocks_find(const struct fleet_blocks *blocks, const char *text);
 
+// fleet_blocks_has_name tells whether there is a word that stands under this name in a store.
+bool fleet_blocks_has_name(const struct fleet_blocks *blocks, const char *name);
+
 // fleet_blocks_name writes the name under which the word on a block stands in a store.
 void fleet_blocks_name(const char *text, char out[FLEET_NAME_CAP]);
 
@@ -68,17 +74,23 @@ enum err fleet_blocks_put(struct fleet_blocks *blocks, const struct fleet_word *
 // fleet_blocks_forget drops what is known of a block, without leaving a word.
 void fleet_blocks_forget(struct fleet_blocks *blocks, const char *text);
 
-// fleet_blocks_next gives the version of a word that is given now.
-uint64_t fleet_blocks_next(const struct fleet_blocks *blocks);
+// fleet_blocks_next gives the version of a word that is given at `now_s`, Unix seconds; FLEET_VERSION_MAX at most.
+uint64_t fleet_blocks_next(const struct fleet_blocks *blocks, int64_t now_s);
+
+// fleet_blocks_newest gives the highest version that was ever seen, also of what is not kept any more. fleet_blocks_note_newest notes
+// that one was.
+uint64_t fleet_blocks_newest(const struct fleet_blocks *blocks);
+void fleet_blocks_note_newest(struct fleet_blocks *blocks, uint64_t version);
 
 // fleet_blocks_expire drops the ends that are older than FLEET_END_KEPT_S, and the oldest above FLEET_ENDS_MAX. `now_s` is Unix
 // seconds. Gives how many.
 size_t fleet_blocks_expire(struct fleet_blocks *blocks, int64_t now_s);
 
-// fleet_blocks_version_all gives words without a version one, so that a store can have them. `by` is this instance.
-void fleet_blocks_version_all(struct fleet_blocks *blocks, const char *by);
+// fleet_blocks_version_all gives words without a version one, so that a store can have them. `by` is this instance, `now_s` Unix seconds.
+void fleet_blocks_version_all(struct fleet_blocks *blocks, const char *by, int64_t now_s);
 
-// fleet_blocks_localize makes it what a proxy knows that shares nothing: blocks stay, without versions; ends go.
+// fleet_blocks_localize makes it what a proxy knows that shares nothing: blocks stay, without versions; ends go; the
+// highest version that was seen stays.
 void fleet_blocks_localize(struct fleet_blocks *blocks);
 
 // fleet_blocks_list makes the list of those that are blocked, with one reference. ERR_MEMORY.
@@ -93,7 +105,7 @@ enum err fleet_blocks_list(const struct fleet_blocks *blocks, struct blocklist *
     X(FLEET_ROLLED_BACK, "rolled_back") /* it had a newer word once, and has an older one */       \
     X(FLEET_FORGED, "forged")           /* it does not open, or is not what its name says */       \
     X(FLEET_VANISHED, "vanished")       /* it had the word once, and has none */                   \
-    X(FLEET_OLD, "old")                 /* an end that nobody keeps any more */                    \
+    X(FLEET_OLD, "old")                 /* an end that nobody keeps any more: not taken */         \
     X(FLEET_NO_ROOM, "no_room")         /* one block more than fits: not taken */                  \
     X(FLEET_NO_MEMORY, "no_memory")     /* not taken */
 

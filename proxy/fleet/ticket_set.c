@@ -56,7 +56,8 @@ static enum err read(json_t *const *found, struct ticket_set *out, struct errinf
     out->since_s = json_integer_value(found[T_SINCE]);
     if (json_integer_value(found[T_V]) != FORMAT)
         return errinfo_set(info, ERR_INPUT, "`v` is not %d", (int)FORMAT);
-    if (number < 1 || out->since_s < 0 || out->since_s > INT64_MAX / 1000 || next < 0 || next > 1)
+    if (number < 1 || (uint64_t)number > TICKET_SET_NUMBER_MAX || out->since_s < 0 ||
+        out->since_s > INT64_MAX / 1000 || next < 0 || next > 1)
         return errinfo_set(info, ERR_INPUT, "`number`, `since` or `next` is out of range");
     out->number = (uint64_t)number;
     out->has_next = next == 1;
@@ -104,6 +105,11 @@ enum ticket_set_step ticket_set_next(const struct ticket_set *set, int64_t now_s
     return is_due ? TICKET_SET_ADD : TICKET_SET_KEEP;
 }
 
+static uint64_t after(uint64_t number)
+{
+    return number < TICKET_SET_NUMBER_MAX ? number + 1 : TICKET_SET_NUMBER_MAX;
+}
+
 static void put(struct ticket_set *set, const uint8_t *secret)
 {
     (void)bytes_copy(set->secrets[set->count++], TICKET_SET_SECRET_LEN,
@@ -113,14 +119,14 @@ static void put(struct ticket_set *set, const uint8_t *secret)
 void ticket_set_begin(uint64_t last, const uint8_t secret[TICKET_SET_SECRET_LEN], int64_t now_s,
                       struct ticket_set *out)
 {
-    *out = (struct ticket_set){.number = last + 1, .since_s = now_s};
+    *out = (struct ticket_set){.number = after(last), .since_s = now_s};
     put(out, secret);
 }
 
 void ticket_set_add(const struct ticket_set *set, const uint8_t secret[TICKET_SET_SECRET_LEN],
                     int64_t now_s, struct ticket_set *out)
 {
-    *out = (struct ticket_set){.number = set->number + 1, .since_s = now_s, .has_next = true};
+    *out = (struct ticket_set){.number = after(set->number), .since_s = now_s, .has_next = true};
     put(out, set->secrets[0]);
     put(out, secret);
     if (set->count > 1)
@@ -130,7 +136,7 @@ void ticket_set_add(const struct ticket_set *set, const uint8_t secret[TICKET_SE
 void ticket_set_promote(const struct ticket_set *set, int64_t now_s, struct ticket_set *out)
 {
     ASSERT(set->has_next && set->count >= 2);
-    *out = (struct ticket_set){.number = set->number + 1, .since_s = now_s};
+    *out = (struct ticket_set){.number = after(set->number), .since_s = now_s};
     put(out, set->secrets[1]);
     put(out, set->secrets[0]);
 }

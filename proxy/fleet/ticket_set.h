@@ -14,8 +14,11 @@ enum {
     TICKET_SET_READY_S = 10,   // for which a new secret opens only
 };
 
+// The highest number that there is. Nobody gets there by counting.
+#define TICKET_SET_NUMBER_MAX ((uint64_t)1 << 52)
+
 struct ticket_set {
-    uint64_t number; // 0: there is none
+    uint64_t number; // 0: there is none; TICKET_SET_NUMBER_MAX at most
     int64_t since_s; // Unix seconds, by the clock of the one who made this set
     bool has_next;   // secrets[1] seals next, and opens only until then
     size_t count;
@@ -43,6 +46,7 @@ enum ticket_set_step {
 enum ticket_set_step ticket_set_next(const struct ticket_set *set, int64_t now_s, int64_t rotate_s,
                                      int64_t seen_s);
 
+// All three stay at the highest number when it is reached: then the higher secrets hold.
 // ticket_set_begin makes the first set, after one of number `last` (0: none). `secret` is random.
 void ticket_set_begin(uint64_t last, const uint8_t secret[TICKET_SET_SECRET_LEN], int64_t now_s,
                       struct ticket_set *out);

@@ -98,7 +98,7 @@ static enum err note_word(struct service *service, const struct block *block, en
         fleet_blocks_forget(service->kept.words, block->text);
         return ERR_OK;
     }
-    word.version = fleet_blocks_next(service->kept.words);
+    word.version = fleet_blocks_next(service->kept.words, block->since_s);
     (void)string_copy(word.by, sizeof word.by, slice_of_string(fleet_instance(service->fleet)));
     return fleet_blocks_put(service->kept.words, &word);
 }

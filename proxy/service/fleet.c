@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <sys/random.h>
 
 #include "auth/base/json.h"
@@ -423,7 +424,7 @@ static enum err begin_sharing(struct fleet *fleet, const struct snapshot *snapsh
     if (service->kept.words == NULL && block_state_init(&service->kept) != ERR_OK)
         return errinfo_set(info, ERR_MEMORY, "no memory to share");
     if (!fleet->has_left)
-        fleet_blocks_version_all(service->kept.words, fleet->store.instance);
+        fleet_blocks_version_all(service->kept.words, fleet->store.instance, (int64_t)time(NULL));
     return connect_store(fleet, snapshot, info);
 }
 

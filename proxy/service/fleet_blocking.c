@@ -22,12 +22,15 @@ enum {
     COMPARE_EVERY_MS = 30000,
     COMPARE_DEAF_MS = 1500, // where beats do not say what has changed
     ALARM_EVERY_MS = 3600 * 1000,
+    LITTER_MAX = 100, // entries that are removed at once
+    LITTER_NAME_MAX = 128,
+    LITTER_AFTER_S = 24 * 3600,
     SAID_MAX = 20, // changes that are logged one by one, of one comparison
     ALARM_CAP = 320,
 };
 
 // KEYS: the hash of blocks, the counter of its changes. ARGV: three for each word: its name, the SHA-1 of what is to stand
-// there now ("" for nothing), what is to stand there. It answers with 1 for each that was written, 0 for each that was not.
+// there now ("" for nothing), what is to stand there ("" for nothing). It answers with 1 for each that was written, 0 for each that was not.
 static const char put_text[] =
     FLEET_SCRIPT_ASK "counter(KEYS[2])\n"
                      "local written, out = 0, {}\n"
@@ -35,7 +38,11 @@ static const char put_text[] =
                      "  local is = ask('HGET', KEYS[1], ARGV[i])\n"
                      "  local digest = is and redis.sha1hex(is) or ''\n"
                      "  if digest == ARGV[i + 1] then\n"
-                     "    redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 2])\n"
+                     "    if ARGV[i + 2] == '' then\n"
+                     "      redis.call('HDEL', KEYS[1], ARGV[i])\n"
+                     "    else\n"
+                     "      redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 2])\n"
+                     "    end\n"
                      "    written = written + 1\n"
                      "    out[#out + 1] = 1\n"
                      "  else\n"
@@ -53,6 +60,14 @@ struct given {
     uint64_t version;
 };
 
+// litter is an entry of the store that says nothing to anybody: an end that nobody keeps any more, or what does not open.
+struct litter {
+    char name[LITTER_NAME_MAX];
+    size_t name_len;
+    char digest[2 * FLEET_SEAL_LEN + 1];
+};
+
+// It has so many fields because it is all that is known of the store's blocks; divide it when there is a second reader.
 struct fleet_blocking {
     struct fleet_store *store;       // borrowed
     struct fleet_presence *presence; // borrowed
@@ -78,8 +93,13 @@ struct fleet_blocking {
     int64_t doubt_quiet_ms; // likewise, of doubts
     struct given *given;    // owned; BATCH_MAX
     size_t given_count;
-    bool is_news;     // something is shared now, which the file of state should say
-    bool is_conflict; // somebody else has written meanwhile
+    bool is_news;          // something is shared now, which the file of state should say
+    bool is_conflict;      // somebody else has written meanwhile
+    bool is_waiting;       // for the next beat, for there was another conflict
+    bool has_retried;      // since the last beat: a conflict was compared at once
+    struct litter *litter; // owned; LITTER_MAX
+    size_t litter_count;   // of this comparison
+    int64_t swept_ms;      // monotonic; when some was removed last
 };
 
 static void advance(struct fleet_blocking *blocking);
@@ -91,7 +111,10 @@ struct fleet_blocking *fleet_blocking_create(struct fleet_store *store,
     if (blocking == NULL)
         return NULL;
     blocking->given = calloc(BATCH_MAX, sizeof *blocking->given);
-    if (blocking->given == NULL) {
+    blocking->litter = calloc(LITTER_MAX, sizeof *blocking->litter);
+    if (blocking->given == NULL || blocking->litter == NULL) {
+        free(blocking->given);
+        free(blocking->litter);
         free(blocking);
         return NULL;
     }
@@ -108,6 +131,7 @@ void fleet_blocking_destroy(struct fleet_blocking *blocking)
     if (blocking->store->link != NULL)
         store_link_forget(blocking->store->link, blocking);
     free(blocking->given);
+    free(blocking->litter);
     free(blocking);
 }
 
@@ -158,6 +182,37 @@ static void say_taken(struct fleet_blocking *blocking, const struct fleet_word *
         log_info(LOG_FLEET, "fleet: there are more that hold here too");
 }
 
+// note_litter remembers an entry that can go.
+static void note_litter(struct fleet_blocking *blocking, struct slice name, const uint8_t *seal)
+{
+    struct litter *litter = &blocking->litter[blocking->litter_count];
+    struct text hex;
+    if (blocking->litter_count == LITTER_MAX ||
+        !bytes_copy((uint8_t *)litter->name, LITTER_NAME_MAX, name))
+        return;
+    litter->name_len = name.len;
+    text_init(&hex, litter->digest, sizeof litter->digest);
+    text_append_hex(&hex, slice_of(seal, FLEET_SEAL_LEN));
+    blocking->litter_count++;
+}
+
+// is_known_name tells whether there is a word under this name, which is written over the entry.
+static bool is_known_name(const struct fleet_blocking *blocking, struct slice name)
+{
+    char key[FLEET_NAME_CAP];
+    return string_copy(key, sizeof key, name) && fleet_blocks_has_name(words_of(blocking), key);
+}
+
+// is_litter tells whether an entry can go: it does not open and nothing is known of it, or it is an end that is older by a day than
+// anybody keeps one, whose clock is a little slow.
+static bool is_litter(const struct fleet_blocking *blocking, enum fleet_finding finding,
+                      const struct fleet_word *word, int64_t now_s)
+{
+    if (finding == FLEET_OLD)
+        return now_s - word->block.since_s > FLEET_END_KEPT_S + LITTER_AFTER_S;
+    return finding == FLEET_FORGED && word == NULL && fleet_store_is_kept(blocking->store);
+}
+
 // meet compares one entry.
 static void meet(struct fleet_blocking *blocking, struct slice name, struct slice sealed)
 {
@@ -172,9 +227,13 @@ static void meet(struct fleet_blocking *blocking, struct slice name, struct slic
         is_good ? fleet_store_open(blocking->store, FLEET_PURPOSE_BLOCK, key, sealed, &len) : NULL;
     is_good = plain != NULL && fleet_word_parse(slice_of(plain, len), text, &word, &info) == ERR_OK;
     fleet_store_digest(sealed, seal);
-    const enum fleet_finding finding = fleet_blocks_meet(
-        words_of(blocking), name, is_good ? &word : NULL, seal, (int64_t)time(NULL));
+    const int64_t now_s = (int64_t)time(NULL);
+    const struct fleet_word *read = is_good ? &word : NULL;
+    const enum fleet_finding finding =
+        fleet_blocks_meet(words_of(blocking), name, read, seal, now_s);
     blocking->found[finding]++;
+    if (is_litter(blocking, finding, read, now_s) && !is_known_name(blocking, name))
+        note_litter(blocking, name, seal);
     if (finding == FLEET_TAKEN) {
         blocking->must_adopt = true;
         say_taken(blocking, &word);
@@ -231,6 +290,37 @@ static void doubt(struct fleet_blocking *blocking)
         log_warning(LOG_FLEET_ALARM, "fleet: %s", blocking->doubt);
 }
 
+static void on_swept(void *owner, const struct resp *answer)
+{
+    (void)owner;
+    (void)answer; // the next comparison shows what has come of it
+}
+
+// sweep removes entries that say nothing to anybody, if they are still as they were, and not too often.
+static void sweep(struct fleet_blocking *blocking)
+{
+    char keys[2][FLEET_KEY_CAP];
+    struct slice words[3 * LITTER_MAX];
+    const struct slice names[] = {fleet_store_key(blocking->store, "blocks", "", keys[0]),
+                                  fleet_store_key(blocking->store, "rev", "", keys[1])};
+    const int64_t now_ms = monotonic_ms();
+    if (blocking->litter_count == 0 ||
+        (blocking->swept_ms != 0 && now_ms - blocking->swept_ms < COMPARE_EVERY_MS))
+        return;
+    for (size_t i = 0; i < blocking->litter_count; i++) {
+        words[3 * i] = slice_of(blocking->litter[i].name, blocking->litter[i].name_len);
+        words[3 * i + 1] = slice_of_string(blocking->litter[i].digest);
+        words[3 * i + 2] = (struct slice){0};
+    }
+    const struct store_script_call call = {.script = &blocking->put,
+                                           .keys = names,
+                                           .key_count = 2,
+                                           .arguments = words,
+                                           .argument_count = 3 * blocking->litter_count};
+    if (fleet_store_script(blocking->store, &call, on_swept, blocking))
+        blocking->swept_ms = now_ms;
+}
+
 // end_compare ends a comparison that has come to its end.
 static void end_compare(struct fleet_blocking *blocking)
 {
@@ -253,6 +343,7 @@ static void end_compare(struct fleet_blocking *blocking)
         blocking->must_compare = true; // with the next beat
     if (expired != 0 || is_first)
         blocking->must_adopt = true;
+    sweep(blocking);
     adopt(blocking);
     advance(blocking);
 }
@@ -328,6 +419,7 @@ static void begin_compare(struct fleet_blocking *blocking)
     blocking->compared = blocking->news;
     blocking->met = 0;
     blocking->taken = 0;
+    blocking->litter_count = 0;
     memset(blocking->found, 0, sizeof blocking->found);
     fleet_blocks_begin(words_of(blocking));
 }
@@ -357,6 +449,8 @@ static void on_given(void *owner, const struct resp *answer)
     }
     if (blocking->is_conflict)
         blocking->must_compare = true;
+    blocking->is_waiting = blocking->is_conflict && blocking->has_retried;
+    blocking->has_retried = blocking->has_retried || blocking->is_conflict;
     blocking->compared.revision = -1; // what was compared is not what is there now
     advance(blocking);
 }
@@ -436,7 +530,7 @@ static bool give(struct fleet_blocking *blocking)
 // advance begins what is to be done next.
 static void advance(struct fleet_blocking *blocking)
 {
-    if (blocking->work != WORK_NONE || !blocking->store->is_ready)
+    if (blocking->work != WORK_NONE || !blocking->store->is_ready || blocking->is_waiting)
         return;
     if (blocking->must_compare) {
         blocking->is_conflict = false;
@@ -455,6 +549,7 @@ void fleet_blocking_on_ready(struct fleet_blocking *blocking)
 {
     blocking->work = WORK_NONE;
     blocking->must_compare = true;
+    blocking->is_waiting = false;
     advance(blocking);
 }
 
@@ -480,6 +575,8 @@ static void tick(struct fleet_blocking *blocking, int64_t every_ms)
 {
     if (monotonic_ms() - blocking->compared_ms >= every_ms)
         blocking->must_compare = true;
+    blocking->has_retried = false;
+    blocking->is_waiting = false;
     adopt(blocking);
     advance(blocking);
 }

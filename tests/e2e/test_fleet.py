@@ -298,14 +298,15 @@ def test_one_that_knows_nothing_does_not_take_an_empty_store_for_nobody_is_block
 
 
 def test_one_that_knows_nothing_does_not_take_what_is_spoilt_for_nobody_is_blocked(fleet, guest):
-    fleet.proxy()  # the store has a greeting
+    fleet.proxy().stop()  # the store has a greeting
     fleet.store.ask("HSET", "sallyport:blocks", "0" * 64, b"spoilt")
     fleet.store.ask("SET", "sallyport:rev", "1")
     fresh = fleet.proxy(is_known=False, is_synchronised=False)
     fresh.assert_refused(fresh.ask(fleet.target), 503, "store_lost", action="error")
     assert "do not open" in fleet_of(fresh)["blocks"]["problem"]
-    fleet.store.ask("HDEL", "sallyport:blocks", "0" * 64)
+    fleet.proxy()  # that knows of no such block, and removes it
     eventually(lambda: fleet_of(fresh)["blocks"]["known"], "it to be known")
+    assert fleet.store.hash("blocks") == {}
     fresh.tunnel(fleet.target, guest).echo(b"served")
 
 

@@ -597,7 +597,7 @@ static void say(struct blocks_simulation *run, uint32_t index, uint32_t text, en
     ASSERT(block_parse(slice_of_string(name), parsed, &word.block, &info) == ERR_OK);
     word.block.uid = number;
     word.block.since_s = clock_of(run, member);
-    word.version = fleet_blocks_next(member->words);
+    word.version = fleet_blocks_next(member->words, word.block.since_s);
     (void)snprintf(word.by, sizeof word.by, "%016x", index);
     ASSERT(fleet_blocks_put(member->words, &word) == ERR_OK);
     member->known[text] = run->words[number].history;

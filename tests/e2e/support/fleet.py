@@ -25,7 +25,7 @@ def mark_of(shared):
 def mark_known(path, shared):
     """Writes a file of state, where there is none, of a proxy that has read the store of this fleet before."""
     if not path.exists() and pathlib.Path(shared["key_file"]).exists():
-        path.write_text(json.dumps({"v": 2, "store": mark_of(shared), "tickets": 0, "blocks": []}))
+        path.write_text(json.dumps({"v": 2, "store": mark_of(shared), "tickets": 0, "newest": 0, "blocks": []}))
 
 
 class Redis(Store):

@@ -79,6 +79,7 @@ static struct block_state make_state(bool is_shared)
         return state;
     put(&state, "client:free-again", FLEET_UNBLOCK, 9);
     state.tickets = 7;
+    fleet_blocks_note_newest(state.words, 4711); // of what is not kept any more
     (void)string_copy(state.store, sizeof state.store,
                       slice_of_string("00112233445566778899aabbccddeeff"));
     return state;
@@ -99,6 +100,7 @@ static void what_was_written_is_read_again(void **state)
             fail_msg("%s", info.text);
         assert_string_equal(written.store, again.store);
         assert_int_equal(written.tickets, again.tickets);
+        assert_int_equal(fleet_blocks_newest(written.words), fleet_blocks_newest(again.words));
         assert_int_equal(fleet_blocks_count(written.words), fleet_blocks_count(again.words));
         for (size_t i = 0; i < fleet_blocks_count(written.words); i++) {
             const struct fleet_word *one = fleet_blocks_at(written.words, i);
@@ -190,9 +192,9 @@ static void every_cut_of_it_is_an_error(void **state)
 
 #define I                           "0123456789abcdef"
 #define V2(op, version, by, shared) V2_AFTER(op, version, by, shared, "0", "")
-#define V2_AFTER(op, version, by, shared, after, after_by)                                             \
-    "{\"v\":2,\"store\":\"\",\"tickets\":0,\"blocks\":[{\"block\":\"client:a\",\"since\":1,\"uid\":0," \
-    "\"op\":\"" op "\",\"version\":" version ",\"by\":\"" by "\",\"shared\":" shared                   \
+#define V2_AFTER(op, version, by, shared, after, after_by)                                                          \
+    "{\"v\":2,\"store\":\"\",\"tickets\":0,\"newest\":0,\"blocks\":[{\"block\":\"client:a\",\"since\":1,\"uid\":0," \
+    "\"op\":\"" op "\",\"version\":" version ",\"by\":\"" by "\",\"shared\":" shared                                \
     ",\"after\":" after ",\"after_by\":\"" after_by "\"}]}"
 
 static void what_is_wrong_is_said_with_its_place(void **state)
@@ -217,8 +219,17 @@ static void what_is_wrong_is_said_with_its_place(void **state)
         {"{\"v\":2,\"blocks\":[]}", "`store` is missing;"},
         {"{\"v\":3,\"blocks\":[]}", "`v` is neither 1 nor 2: a newer version"},
         {"{\"v\":1,\"store\":\"\",\"tickets\":0,\"blocks\":[]}", "unknown key `store`;"},
-        {"{\"v\":2,\"store\":\"\",\"tickets\":-1,\"blocks\":[]}", "`tickets` is out of range;"},
-        {"{\"v\":2,\"store\":\"00\",\"tickets\":0,\"blocks\":[]}", "`store` is not 32"},
+        {"{\"v\":2,\"store\":\"\",\"tickets\":-1,\"newest\":0,\"blocks\":[]}",
+         "`tickets` is out of range;"},
+        {"{\"v\":2,\"store\":\"\",\"tickets\":4503599627370497,\"newest\":0,\"blocks\":[]}",
+         "`tickets` is out of range;"},
+        {"{\"v\":2,\"store\":\"\",\"tickets\":0,\"newest\":-1,\"blocks\":[]}",
+         "`newest` is out of range;"},
+        {"{\"v\":2,\"store\":\"\",\"tickets\":0,\"newest\":4503599627370497,\"blocks\":[]}",
+         "`newest` is out of range;"},
+        {"{\"v\":2,\"store\":\"\",\"tickets\":0,\"blocks\":[]}", "`newest`"},
+        {"{\"v\":2,\"store\":\"00\",\"tickets\":0,\"newest\":0,\"blocks\":[]}",
+         "`store` is not 32"},
         {V2("block", "1", I, "2"), "`version` or `shared` is out of range;"},
         {V2("block", "-1", I, "1"), "`version` or `shared` is out of range;"},
         {V2("block", "4503599627370497", I, "1"), "`version` or `shared` is out of range;"},
@@ -227,7 +238,7 @@ static void what_is_wrong_is_said_with_its_place(void **state)
         {V2_AFTER("block", "2", I, "1", "1", "me"), "`by` or `after_by` is no instance;"},
         {V2_AFTER("block", "2", I, "1", "2", I), "`after` is not below `version`;"},
         {V2_AFTER("block", "2", I, "1", "-1", I), "`after` is not below `version`;"},
-        {"{\"v\":2,\"store\":\"\",\"tickets\":0,\"blocks\":[{\"block\":\"client:a\",\"since\":1,\"uid\":0}]}",
+        {"{\"v\":2,\"store\":\"\",\"tickets\":0,\"newest\":0,\"blocks\":[{\"block\":\"client:a\",\"since\":1,\"uid\":0}]}",
          "block 1: `op` is missing;"},
         {"{\"v\":1,\"blocks\":[{\"block\":\"client:a\",\"since\":1,\"uid\":0},{\"block\":\"client:a\",\"since\":1,\"uid\":0}]}",
          "block 2: it stands there twice;"},

@@ -90,7 +90,7 @@ static void a_word_of_the_store_is_taken_once(void **state)
     assert_int_equal(FLEET_TAKEN, meet(blocks, say("client:a", FLEET_BLOCK, 5, A)));
     assert_int_equal(0, fleet_blocks_end(blocks, NOW));
     assert_true(is_blocked(blocks, "client:a"));
-    assert_int_equal(6, fleet_blocks_next(blocks));
+    assert_int_equal(6, fleet_blocks_next(blocks, 0));
     fleet_blocks_begin(blocks);
     assert_int_equal(FLEET_SAME, meet(blocks, say("client:a", FLEET_BLOCK, 5, A)));
     assert_int_equal(0, fleet_blocks_end(blocks, NOW));
@@ -197,7 +197,7 @@ static void a_store_that_is_behind_is_no_alarm(void **state)
 static void a_block_that_the_store_never_had_outdoes_an_end_of_any_version(void **state)
 {
     (void)state;
-    const uint64_t versions[] = {9, FLEET_VERSION_MAX};
+    const uint64_t versions[] = {9, (uint64_t)NOW * 1000 + FLEET_VERSION_STEP};
     for (size_t i = 0; i < sizeof versions / sizeof *versions; i++) {
         struct fleet_blocks *blocks = make();
         struct fleet_blocks *others = make();
@@ -214,7 +214,7 @@ static void a_block_that_the_store_never_had_outdoes_an_end_of_any_version(void 
         assert_true(due.has_seal);
         const struct fleet_word word = *due.word;
         assert_in_range(word.version, versions[i], FLEET_VERSION_MAX);
-        assert_true(fleet_blocks_next(blocks) > word.version);
+        assert_true(fleet_blocks_next(blocks, 0) > word.version);
         char name[FLEET_NAME_CAP];
         fleet_blocks_name("client:a", name);
         fleet_blocks_begin(others);
@@ -350,7 +350,7 @@ static void a_word_under_another_name_or_with_an_impossible_version_is_forged(vo
     word->word.version = FLEET_VERSION_MAX + 1;
     assert_int_equal(FLEET_FORGED, meet(blocks, word));
     assert_int_equal(0, fleet_blocks_count(blocks));
-    assert_int_equal(1, fleet_blocks_next(blocks));
+    assert_int_equal(1, fleet_blocks_next(blocks, 0));
     fleet_blocks_destroy(blocks);
 }
 
@@ -371,6 +371,92 @@ static void old_ends_go_and_are_not_taken_again(void **state)
     fleet_blocks_begin(blocks);
     assert_int_equal(FLEET_OLD, meet(blocks, old));
     assert_int_equal(2, fleet_blocks_count(blocks));
+    fleet_blocks_destroy(blocks);
+}
+
+static void an_end_that_nobody_keeps_lifts_nothing(void **state)
+{
+    (void)state;
+    struct fleet_blocks *blocks = make();
+    put(blocks, say("client:a", FLEET_BLOCK, 6, A));
+    assert_true(fleet_blocks_note_shared(blocks, "client:a", 6));
+    struct spoken *old = after(say("client:a", FLEET_UNBLOCK, 9, B), 8, B);
+    old->word.block.since_s = NOW - FLEET_END_KEPT_S - 1;
+    fleet_blocks_begin(blocks);
+    assert_int_equal(FLEET_OLD, meet(blocks, old));
+    assert_int_equal(0, fleet_blocks_end(blocks, NOW));
+    assert_true(is_blocked(blocks, "client:a"));
+    assert_int_equal(1, count_due(blocks));
+    fleet_blocks_destroy(blocks);
+}
+
+static void one_who_has_forgotten_an_end_is_not_overruled_by_it(void **state)
+{
+    (void)state;
+    const struct spoken *end = after(say("client:a", FLEET_UNBLOCK, 9, B), 8, B);
+    for (int how = 0; how < 3; how++) {
+        struct fleet_blocks *blocks = make();
+        int64_t now_s = 0;
+        put(blocks, end);
+        if (how == 0) {
+            fleet_blocks_localize(blocks);
+            put(blocks, say("client:a", FLEET_BLOCK, 0, ""));
+            fleet_blocks_version_all(blocks, A, now_s);
+        } else if (how == 1) {
+            assert_int_equal(1, fleet_blocks_expire(blocks, NOW + FLEET_END_KEPT_S + 1));
+            put(blocks, say("client:a", FLEET_BLOCK, fleet_blocks_next(blocks, now_s), A));
+        } else { // it has lost everything, and knows the time
+            fleet_blocks_destroy(blocks);
+            blocks = make();
+            now_s = NOW;
+            put(blocks, say("client:a", FLEET_BLOCK, fleet_blocks_next(blocks, now_s), A));
+        }
+        const uint64_t version = fleet_blocks_find(blocks, "client:a")->version;
+        assert_true(fleet_blocks_note_shared(blocks, "client:a", version)); // the end was hidden
+        fleet_blocks_begin(blocks);
+        assert_int_equal(FLEET_ROLLED_BACK, meet(blocks, end));
+        assert_true(is_blocked(blocks, "client:a"));
+        fleet_blocks_destroy(blocks);
+    }
+}
+
+static void a_version_that_nobody_has_counted_to_is_not_taken_and_none_goes_beyond(void **state)
+{
+    (void)state;
+    struct fleet_blocks *blocks = make();
+    const uint64_t most = (uint64_t)NOW * 1000 + FLEET_VERSION_STEP;
+    put(blocks, say("client:b", FLEET_BLOCK, 3, A));
+    fleet_blocks_begin(blocks);
+    assert_int_equal(FLEET_FORGED, meet(blocks, say("client:a", FLEET_BLOCK, most + 1, B)));
+    assert_int_equal(FLEET_FORGED,
+                     meet(blocks, say("client:b", FLEET_UNBLOCK, FLEET_VERSION_MAX, B)));
+    assert_int_equal(0, fleet_blocks_end(blocks, NOW));
+    assert_false(is_blocked(blocks, "client:a"));
+    assert_true(is_blocked(blocks, "client:b"));
+    assert_int_equal(0, count_due(blocks)); // its author would write it again at once
+    assert_int_equal((uint64_t)NOW * 1000, fleet_blocks_next(blocks, NOW));
+    assert_int_equal(FLEET_TAKEN, meet(blocks, say("client:c", FLEET_BLOCK, most, B)));
+    put(blocks, say("client:d", FLEET_BLOCK, FLEET_VERSION_MAX, A));
+    assert_int_equal(FLEET_VERSION_MAX, fleet_blocks_next(blocks, NOW));
+    fleet_blocks_destroy(blocks);
+}
+
+static void what_was_newer_and_does_not_fit_is_not_written_over(void **state)
+{
+    (void)state;
+    struct fleet_blocks *blocks = make();
+    char text[64];
+    put(blocks, say("client:more", FLEET_UNBLOCK, 1, A));
+    for (int i = 0; i < BLOCKS_MAX; i++) {
+        (void)snprintf(text, sizeof text, "client:c%d", i);
+        put(blocks, say(text, FLEET_BLOCK, 1, A));
+        (void)fleet_blocks_note_shared(blocks, text, 1);
+    }
+    assert_true(fleet_blocks_note_shared(blocks, "client:more", 1));
+    fleet_blocks_begin(blocks);
+    assert_int_equal(FLEET_NO_ROOM, meet(blocks, say("client:more", FLEET_BLOCK, 2, B)));
+    assert_int_equal(BLOCKS_MAX, fleet_blocks_end(blocks, NOW));
+    assert_int_equal(BLOCKS_MAX, count_due(blocks));
     fleet_blocks_destroy(blocks);
 }
 
@@ -442,11 +528,11 @@ static void words_without_a_version_get_one_before_they_are_shared(void **state)
     struct fleet_blocks *blocks = make();
     put(blocks, say("client:a", FLEET_BLOCK, 0, ""));
     assert_int_equal(0, count_due(blocks));
-    fleet_blocks_version_all(blocks, A);
+    fleet_blocks_version_all(blocks, A, 0);
     assert_int_equal(1, count_due(blocks));
     assert_int_equal(1, fleet_blocks_find(blocks, "client:a")->version);
     assert_string_equal(A, fleet_blocks_find(blocks, "client:a")->by);
-    assert_int_equal(2, fleet_blocks_next(blocks));
+    assert_int_equal(2, fleet_blocks_next(blocks, 0));
     fleet_blocks_destroy(blocks);
 }
 
@@ -463,7 +549,8 @@ static void without_a_store_blocks_stay_and_ends_go(void **state)
     assert_true(is_blocked(blocks, "client:a"));
     assert_int_equal(0, fleet_blocks_find(blocks, "client:a")->version);
     assert_false(fleet_blocks_find(blocks, "client:a")->is_shared);
-    assert_int_equal(1, fleet_blocks_next(blocks));
+    assert_int_equal(7,
+                     fleet_blocks_next(blocks, 0)); // a later word is newer than what is forgotten
     fleet_blocks_destroy(blocks);
 }
 
@@ -511,7 +598,7 @@ static void sets_that_met_each_other_are_equal_whatever_the_order(void **state)
             char text[32];
             struct fleet_blocks *set = sets[rand_r(&seed) % 3];
             (void)snprintf(text, sizeof text, "client:c%d", rand_r(&seed) % 4);
-            const uint64_t version = rand_r(&seed) % 2 == 0 ? fleet_blocks_next(set) : 3;
+            const uint64_t version = rand_r(&seed) % 2 == 0 ? fleet_blocks_next(set, 0) : 3;
             struct spoken *word = say(text, rand_r(&seed) % 2 == 0 ? FLEET_BLOCK : FLEET_UNBLOCK,
                                       version, rand_r(&seed) % 2 == 0 ? A : B);
             word->word.block.uid = (uint32_t)(rand_r(&seed) % 2);
@@ -555,6 +642,10 @@ int main(void)
         cmocka_unit_test(what_does_not_open_changes_nothing),
         cmocka_unit_test(a_word_under_another_name_or_with_an_impossible_version_is_forged),
         cmocka_unit_test(old_ends_go_and_are_not_taken_again),
+        cmocka_unit_test(an_end_that_nobody_keeps_lifts_nothing),
+        cmocka_unit_test(one_who_has_forgotten_an_end_is_not_overruled_by_it),
+        cmocka_unit_test(a_version_that_nobody_has_counted_to_is_not_taken_and_none_goes_beyond),
+        cmocka_unit_test(what_was_newer_and_does_not_fit_is_not_written_over),
         cmocka_unit_test(beyond_the_most_the_oldest_ends_go_and_blocks_stay),
         cmocka_unit_test(of_ends_of_the_same_second_no_more_are_kept_than_fit),
         cmocka_unit_test(one_block_more_than_fits_is_refused_and_ours_stay),
