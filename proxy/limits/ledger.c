@@ -17,6 +17,7 @@
 
 enum {
     LEDGER_CHAINS = 16384,
+    NAME_CAP = 256, // bytes of a name that is looked up, with the NUL
     SWEEP_MS =
         1000, // a client that is full has the rested accounts of all chains freed so often at most
 };
@@ -537,6 +538,15 @@ static enum ledger_fleet fleet_of(const struct ledger *ledger, const struct acco
     return fleet;
 }
 
+bool ledger_is_answered(const struct ledger *ledger, const struct ledger_ticket *ticket)
+{
+    const struct account *account = ticket->account;
+    if (account == NULL || fleet_of(ledger, account, ticket->kind) != LEDGER_FLEET_ASKS)
+        return true;
+    const struct fleet_answer answer = fleet_queue_answer(&account->fleet.queues[ticket->kind]);
+    return (int32_t)(answer.round - ticket->round) >= 0;
+}
+
 // may_fill tells whether spare places may be filled: those that were granted until the grant ends, and after main has taken these
 // back those of tunnels that have ended, unless nothing new is to be opened.
 static bool may_fill(const struct ledger *ledger, int64_t now_ms)
@@ -551,6 +561,8 @@ static enum ledger_turn take_place(struct ledger *ledger, struct account *accoun
                                    struct limit_refusal *out)
 {
     struct fleet_account *fleet = &account->fleet;
+    if (account->tunnels >= limit) // what is spare was granted when the limit was higher
+        return refuse_turn(out, REASON_LIMIT_TUNNELS, 0);
     if (may_fill(ledger, now_ms) && fleet_account_take_place(fleet)) {
         account->tunnels++;
         if (fleet->spare <= fleet->low)
@@ -734,6 +746,18 @@ void ledger_list_fleet(struct ledger *ledger)
         }
     }
     (void)pthread_mutex_unlock(&ledger->lock);
+}
+
+void *ledger_find_keeper(struct ledger *ledger, struct slice name)
+{
+    char text[NAME_CAP];
+    if (!string_copy(text, sizeof text, name))
+        return NULL;
+    (void)pthread_mutex_lock(&ledger->lock);
+    const struct account *account = find(*chain_of(ledger, hash_of(ledger, text)), text);
+    void *keeper = account == NULL ? NULL : account->fleet.keeper;
+    (void)pthread_mutex_unlock(&ledger->lock);
+    return keeper;
 }
 
 struct client_limits ledger_read_limits(struct ledger *ledger, const struct account *account)

@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 #include "auth/base/err.h"
+#include "auth/base/slice.h"
 #include "auth/limits.h"
 #include "auth/reason.h"
 #include "proxy/limits/fleet_account.h"
@@ -166,6 +167,9 @@ enum ledger_turn ledger_take_request(struct ledger *ledger, struct account *acco
 // ledger_end_wait gives a ticket back. Idempotent.
 void ledger_end_wait(struct ledger *ledger, struct ledger_ticket *ticket, int64_t now_ms);
 
+// ledger_is_answered tells whether a request that waits has reason to try again. Any thread.
+bool ledger_is_answered(const struct ledger *ledger, const struct ledger_ticket *ticket);
+
 // ledger_give_tunnel ends a tunnel and drops its reference. Any thread.
 void ledger_give_tunnel(struct ledger *ledger, struct account *account, int64_t now_ms);
 
@@ -230,6 +234,9 @@ void ledger_take_listed(struct ledger *ledger, void (*take)(void *arg, struct ac
 
 // ledger_list_fleet has all accounts with open tunnels and limits of the fleet looked at.
 void ledger_list_fleet(struct ledger *ledger);
+
+// ledger_find_keeper gives what main keeps of the account of a name; NULL: nothing.
+void *ledger_find_keeper(struct ledger *ledger, struct slice name);
 
 // ledger_read_limits gives an account's limits, by the youngest configuration that has asked.
 struct client_limits ledger_read_limits(struct ledger *ledger, const struct account *account);

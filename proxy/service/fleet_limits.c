@@ -23,7 +23,8 @@ enum {
     FULL_KNOWN_MS = 20, // a rate that has room later than this refuses at once those who wait
     FAULT_EVERY_MS = 60000,
     SAID_CAP = 200,
-    SHARE_BEATS = 2, // a share is asked for each so manieth beat
+    ACCOUNTS_AT_ONCE = 2000, // of a pass
+    SHARE_BEATS = 2,         // a share is asked for each so manieth beat
 };
 
 enum direction { UP, DOWN, DIRECTION_COUNT };
@@ -60,17 +61,27 @@ struct flow_share {
 
 struct held {
     TAILQ_ENTRY(held) link;
+    TAILQ_ENTRY(held) waiting_link;
+    bool is_waiting;            // in the list of those of whom somebody waits
+    unsigned scarce_at;         // number of the beat that has named it; 0: none
     struct fleet_limits *owner; // borrowed
     struct account *account;    // ref
     struct client_limits limits;
     struct lease lease;
-    bool is_scarce;
     struct token_lease tokens[FLEET_RATE_COUNT];
     struct flow_share shares[DIRECTION_COUNT];
     struct question questions[QUESTION_COUNT];
 };
 
 TAILQ_HEAD(held_list, held);
+
+// pass goes over all accounts, some at a time, so that main is busy with other things in between.
+enum pass_kind { PASS_BEAT, PASS_TICK, PASS_COUNT };
+
+struct pass {
+    struct held *next; // NULL: it is over
+    unsigned beats;    // when it began
+};
 
 struct fleet_limits {
     struct fleet_limits_options options;
@@ -82,9 +93,13 @@ struct fleet_limits {
     struct wakeup asked;
     ev_timer retry;
     struct held_list held;
-    uint64_t epoch;     // number of the connection, as the beat says it
-    uint32_t members;   // seen last; 0: never any
-    int64_t expires_ms; // monotonic; of all leases; 0: there are none
+    struct held_list waiting; // those of whom somebody waits, by waiting_link
+    struct pass passes[PASS_COUNT];
+    ev_timer more;       // a pass goes on
+    unsigned beat_count; // that were answered
+    uint64_t epoch;      // number of the connection, as the beat says it
+    uint32_t members;    // seen last; 0: never any
+    int64_t expires_ms;  // monotonic; of all leases; 0: there are none
     unsigned beats;
     int64_t quiet_until_ms; // monotonic; until when no other fault is said
     bool is_draining;
@@ -255,6 +270,13 @@ static bool send_share(struct question *question, uint64_t limit, int64_t now_ms
 
 // ---- tunnels ------------------------------------------------------------------------------------
 
+// is_scarce tells whether what is spare is to be given back: the last beat has named the account, or nothing new comes here.
+static bool is_scarce(const struct held *held)
+{
+    const struct fleet_limits *limits = held->owner;
+    return limits->is_draining || (held->scarce_at != 0 && held->scarce_at == limits->beat_count);
+}
+
 static struct lease_view view_of(const struct held *held, int64_t now_ms)
 {
     const struct fleet_account *fleet = &held->account->fleet;
@@ -262,7 +284,7 @@ static struct lease_view view_of(const struct held *held, int64_t now_ms)
                                .spare = fleet->spare,
                                .waiting = fleet->queues[FLEET_TUNNELS].waiting,
                                .members = held->owner->members == 0 ? 1 : held->owner->members,
-                               .is_scarce = held->is_scarce,
+                               .is_scarce = is_scarce(held),
                                .now_ms = now_ms};
 }
 
@@ -578,8 +600,19 @@ static void drive(struct held *held, int64_t now_ms)
         ask_nothing(held, now_ms);
     ask_tokens(held, ASK_NEW_TUNNELS, now_ms);
     ask_tokens(held, ASK_REQUESTS, now_ms);
-    if (has_waiting(held) && !ev_is_active(&limits->retry))
+    if (!has_waiting(held) || held->is_waiting)
+        return;
+    held->is_waiting = true;
+    TAILQ_INSERT_TAIL(&limits->waiting, held, waiting_link);
+    if (!ev_is_active(&limits->retry))
         ev_timer_again(limits->options.loop, &limits->retry);
+}
+
+static void leave_waiting(struct held *held)
+{
+    if (held->is_waiting)
+        TAILQ_REMOVE(&held->owner->waiting, held, waiting_link);
+    held->is_waiting = false;
 }
 
 // forget_faults has the next connection judged by itself.
@@ -602,6 +635,11 @@ static void drop(struct held *held)
 {
     struct fleet_limits *limits = held->owner;
     struct account *account = held->account;
+    for (size_t i = 0; i < PASS_COUNT; i++) {
+        if (limits->passes[i].next == held)
+            limits->passes[i].next = TAILQ_NEXT(held, link);
+    }
+    leave_waiting(held);
     TAILQ_REMOVE(&limits->held, held, link);
     limits->counts.accounts--;
     account->fleet.keeper = NULL;
@@ -642,7 +680,10 @@ static void take_account(void *arg, struct account *account)
     } else {
         ledger_close_account(limits->options.ledger, account, monotonic_ms());
     }
+    const uint32_t before = held->limits.tunnels;
     held->limits = ledger_read_limits(limits->options.ledger, account);
+    if (has_fleet_limit(held) && held->limits.tunnels < before)
+        shrink(held, UINT32_MAX); // it was granted under the higher limit
     drive(held, monotonic_ms());
 }
 
@@ -664,20 +705,99 @@ static void on_ledger_ask(void *arg)
 static void on_retry(struct ev_loop *loop, ev_timer *timer, int events)
 {
     struct fleet_limits *limits = timer->data;
-    struct held *held = NULL;
-    bool is_needed = false;
+    struct held *held = TAILQ_FIRST(&limits->waiting);
     const int64_t now_ms = monotonic_ms();
     (void)events;
-    TAILQ_FOREACH(held, &limits->held, link)
-    {
-        if (has_waiting(held)) {
-            is_needed = true;
+    while (held != NULL) {
+        struct held *next = TAILQ_NEXT(held, waiting_link);
+        if (has_waiting(held))
+            drive(held, now_ms);
+        else
+            leave_waiting(held);
+        held = next;
+    }
+    if (TAILQ_EMPTY(&limits->waiting))
+        ev_timer_stop(loop, timer);
+    tell_workers(limits);
+}
+
+// ---- all accounts -------------------------------------------------------------------------------
+
+// settle looks back at the last beat, and gives back what is idle.
+static void settle(struct held *held, int64_t now_ms)
+{
+    const struct lease_view view = view_of(held, now_ms);
+    if (has_fleet_limit(held))
+        shrink(held, lease_surplus(&held->lease, &view));
+    for (int kind = ASK_NEW_TUNNELS; kind <= ASK_REQUESTS; kind++) {
+        const struct token_view tokens = token_view_of(held, (enum question_kind)kind, now_ms);
+        token_lease_beat(tokens_of(held, (enum question_kind)kind), &tokens, FLEET_BEAT_MS);
+    }
+}
+
+// look_after asks for shares, and forgets an account that nobody uses.
+static void look_after(struct held *held, int64_t now_ms)
+{
+    if (held->owner->passes[PASS_TICK].beats % SHARE_BEATS == 0) {
+        ask_share(held, UP, now_ms);
+        ask_share(held, DOWN, now_ms);
+    }
+    if (is_over(held))
+        drop(held);
+}
+
+// go_on does the next part of a pass.
+static void go_on(struct fleet_limits *limits, enum pass_kind kind)
+{
+    struct pass *pass = &limits->passes[kind];
+    const int64_t now_ms = monotonic_ms();
+    for (size_t i = 0; i < ACCOUNTS_AT_ONCE && pass->next != NULL; i++) {
+        struct held *held = pass->next;
+        pass->next = TAILQ_NEXT(held, link);
+        if (kind == PASS_TICK) {
+            look_after(held, now_ms);
+        } else {
+            settle(held, now_ms);
             drive(held, now_ms);
         }
     }
-    if (!is_needed)
+    if (pass->next != NULL && !ev_is_active(&limits->more))
+        ev_timer_again(limits->options.loop, &limits->more);
+}
+
+static void on_more(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    struct fleet_limits *limits = timer->data;
+    bool is_over = true;
+    (void)events;
+    for (int kind = 0; kind < PASS_COUNT; kind++) {
+        go_on(limits, (enum pass_kind)kind);
+        is_over = is_over && limits->passes[kind].next == NULL;
+    }
+    if (is_over)
         ev_timer_stop(loop, timer);
     tell_workers(limits);
+}
+
+// begin_pass begins a pass, unless the one before still goes on.
+static void begin_pass(struct fleet_limits *limits, enum pass_kind kind)
+{
+    struct pass *pass = &limits->passes[kind];
+    if (pass->next == NULL)
+        *pass = (struct pass){.next = TAILQ_FIRST(&limits->held), .beats = limits->beats};
+    go_on(limits, kind);
+}
+
+// note_scarce marks the accounts that a beat has named.
+static void note_scarce(struct fleet_limits *limits, const struct fleet_beat *beat)
+{
+    if (++limits->beat_count == 0)
+        limits->beat_count = 1;
+    for (size_t i = 0; i < beat->scarce_count; i++) {
+        struct held *held = ledger_find_keeper(limits->options.ledger, beat->scarce[i].text);
+        if (held != NULL)
+            held->scarce_at = limits->beat_count;
+    }
 }
 
 // ---- what main does -----------------------------------------------------------------------------
@@ -702,6 +822,9 @@ struct fleet_limits *fleet_limits_create(const struct fleet_limits_options *opti
         fleet_script_name(limits->scripts[i].text, limits->scripts[i].sha1);
     }
     TAILQ_INIT(&limits->held);
+    TAILQ_INIT(&limits->waiting);
+    ev_timer_init(&limits->more, on_more, 0., RETRY_MS / 1000.);
+    limits->more.data = limits;
     ev_timer_init(&limits->retry, on_retry, 0., RETRY_MS / 1000.);
     limits->retry.data = limits;
     tell_ledger(limits, monotonic_ms());
@@ -743,6 +866,7 @@ void fleet_limits_destroy(struct fleet_limits *limits)
         drop(held);
     }
     ev_timer_stop(limits->options.loop, &limits->retry);
+    ev_timer_stop(limits->options.loop, &limits->more);
     wakeup_stop(&limits->asked);
     free(limits);
 }
@@ -752,6 +876,7 @@ static void lose(struct fleet_limits *limits)
 {
     struct held *held = NULL;
     limits->counts.losses += limits->expires_ms != 0;
+    forget_calls(limits); // what they say is from before
     TAILQ_FOREACH(held, &limits->held, link)
     {
         shrink(held, UINT32_MAX);
@@ -773,7 +898,6 @@ void fleet_limits_set_policy(struct fleet_limits *limits, const char *prefix, bo
 
 void fleet_limits_set_link(struct fleet_limits *limits, struct store_link *link)
 {
-    forget_calls(limits);
     lose(limits);
     limits->link = link;
     fleet_limits_note_state(limits, false);
@@ -798,24 +922,10 @@ void fleet_limits_note_state(struct fleet_limits *limits, bool is_ready)
     limits->options.on_answer(limits->options.owner);
 }
 
-// settle looks back at the last beat, and gives back what is idle.
-static void settle(struct held *held, const struct fleet_beat *beat, int64_t now_ms)
-{
-    held->is_scarce = held->owner->is_draining || fleet_beat_names(beat, held->account->name);
-    const struct lease_view view = view_of(held, now_ms);
-    if (has_fleet_limit(held))
-        shrink(held, lease_surplus(&held->lease, &view));
-    for (int kind = ASK_NEW_TUNNELS; kind <= ASK_REQUESTS; kind++) {
-        const struct token_view tokens = token_view_of(held, (enum question_kind)kind, now_ms);
-        token_lease_beat(tokens_of(held, (enum question_kind)kind), &tokens, FLEET_BEAT_MS);
-    }
-}
-
 void fleet_limits_note_beat(struct fleet_limits *limits, const struct fleet_beat *beat,
                             int64_t sent_ms)
 {
     const int64_t now_ms = monotonic_ms();
-    struct held *held = NULL;
     if (!beat->was_known) {
         lose(limits);
         ledger_list_fleet(limits->options.ledger); // what was opened without us
@@ -824,11 +934,8 @@ void fleet_limits_note_beat(struct fleet_limits *limits, const struct fleet_beat
     limits->expires_ms = sent_ms + FLEET_LEASE_MS;
     ledger_set_fleet_end(limits->options.ledger, limits->expires_ms);
     tell_ledger(limits, now_ms);
-    TAILQ_FOREACH(held, &limits->held, link)
-    {
-        settle(held, beat, now_ms);
-        drive(held, now_ms);
-    }
+    note_scarce(limits, beat);
+    begin_pass(limits, PASS_BEAT);
     tell_workers(limits);
 }
 
@@ -840,22 +947,12 @@ void fleet_limits_set_draining(struct fleet_limits *limits, bool is_draining)
 void fleet_limits_tick(struct fleet_limits *limits)
 {
     const int64_t now_ms = monotonic_ms();
-    struct held *held = TAILQ_FIRST(&limits->held);
     if (limits->expires_ms != 0 && limits->expires_ms <= now_ms) {
         lose(limits);
         tell_ledger(limits, now_ms);
     }
     limits->beats++;
-    while (held != NULL) {
-        struct held *next = TAILQ_NEXT(held, link);
-        if (limits->beats % SHARE_BEATS == 0) {
-            ask_share(held, UP, now_ms);
-            ask_share(held, DOWN, now_ms);
-        }
-        if (is_over(held))
-            drop(held);
-        held = next;
-    }
+    begin_pass(limits, PASS_TICK);
 }
 
 struct fleet_limits_counts fleet_limits_counts(const struct fleet_limits *limits)

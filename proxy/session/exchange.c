@@ -764,7 +764,8 @@ static enum exchange_step step_lease(struct exchange *exchange)
 
 void exchange_note_lease(struct exchange *exchange)
 {
-    exchange->lease.is_due = true;
+    if (quota_is_answered(&exchange->route.quota, exchange->peer->context))
+        exchange->lease.is_due = true;
 }
 
 static enum exchange_step step_ask(struct exchange *exchange)

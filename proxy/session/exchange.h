@@ -74,7 +74,7 @@ bool exchange_ends_by_time(const struct exchange *exchange);
 // exchange_on_deadline acts on a wait that took too long; exchange_step goes on from there.
 void exchange_on_deadline(struct exchange *exchange);
 
-// exchange_note_lease has a request that waits for the fleet's limits look again when it is driven next.
+// exchange_note_lease has a request that waits for the fleet's limits look again when it is driven next, where its account was answered.
 void exchange_note_lease(struct exchange *exchange);
 
 // exchange_end ends it at once with `reason`, unless it has ended: records what is missing, and closes

@@ -98,6 +98,11 @@ struct verdict quota_begin(struct quota *quota, const struct peer *peer)
     return verdict_of_turn(turn, &refusal);
 }
 
+bool quota_is_answered(const struct quota *quota, const struct session_context *context)
+{
+    return ledger_is_answered(context->ledger, &quota->ticket);
+}
+
 struct verdict quota_end_wait(struct quota *quota, const struct session_context *context)
 {
     static const struct limit_refusal lost = {.reason = REASON_STORE_LOST, .retry_after_s = 1};

@@ -48,6 +48,9 @@ void quota_give_record(struct quota *quota, const struct session_context *contex
 // names when that is written.
 struct account *quota_hand_record(struct quota *quota);
 
+// quota_is_answered tells whether what waits for the fleet has reason to try again.
+bool quota_is_answered(const struct quota *quota, const struct session_context *context);
+
 // quota_end_wait ends the waiting for the fleet, and gives the verdict where that has taken too long. Idempotent.
 struct verdict quota_end_wait(struct quota *quota, const struct session_context *context);
 

@@ -196,6 +196,63 @@ where_the_store_answers_with_an_error_the_loss_counts_for_that_account_alone(voi
         ledger_give_tunnel(rig->ledger, rig->account, 1000);
 }
 
+static void who_waits_tries_again_only_where_its_own_account_was_answered(void **state)
+{
+    struct rig *rig = *state;
+    struct ledger_ticket ticket = {0};
+    assert_true(ledger_is_answered(rig->ledger, &ticket)); // it waits for nothing
+    assert_int_equal(take(rig, &ticket), LEDGER_WAITS);
+    assert_false(ledger_is_answered(rig->ledger, &ticket));
+    answer(rig, FLEET_REQUESTS, FLEET_GRANTED);
+    assert_false(ledger_is_answered(rig->ledger, &ticket));
+    answer(rig, FLEET_TUNNELS, FLEET_GRANTED);
+    assert_true(ledger_is_answered(rig->ledger, &ticket));
+    assert_int_equal(take(rig, &ticket), LEDGER_WAITS); // others were quicker
+    assert_false(ledger_is_answered(rig->ledger, &ticket));
+    rig->account->fleet.is_unheard[FLEET_TUNNELS] = true;
+    assert_true(ledger_is_answered(rig->ledger, &ticket));
+    rig->account->fleet.is_unheard[FLEET_TUNNELS] = false;
+    ledger_set_fleet(rig->ledger, LEDGER_FLEET_SHARES, 4);
+    assert_true(ledger_is_answered(rig->ledger, &ticket));
+    ledger_end_wait(rig->ledger, &ticket, 1000);
+    ledger_take_listed(rig->ledger, drop, rig->ledger);
+}
+
+static void a_lower_limit_holds_whatever_was_granted_before(void **state)
+{
+    struct rig *rig = *state;
+    struct ledger_ticket ticket = {0};
+    struct client_limits lower = fleet_limits;
+    struct limit_refusal refusal;
+    rig->account->fleet.spare = 5;
+    lower.tunnels = 2;
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(
+            ledger_take_tunnel_of_fleet(rig->ledger, rig->account, &lower, 1000, &ticket, &refusal),
+            LEDGER_TAKEN);
+    assert_int_equal(
+        ledger_take_tunnel_of_fleet(rig->ledger, rig->account, &lower, 1000, &ticket, &refusal),
+        LEDGER_REFUSED);
+    assert_int_equal(refusal.reason, REASON_LIMIT_TUNNELS);
+    for (int i = 0; i < 2; i++)
+        ledger_give_tunnel(rig->ledger, rig->account, 1000);
+}
+
+static void what_main_keeps_is_found_by_name(void **state)
+{
+    struct rig *rig = *state;
+    int kept = 0;
+    char long_name[300] = {0};
+    assert_null(ledger_find_keeper(rig->ledger, slice_of_string(rig->account->name)));
+    rig->account->fleet.keeper = &kept;
+    assert_ptr_equal(ledger_find_keeper(rig->ledger, slice_of_string(rig->account->name)), &kept);
+    assert_null(ledger_find_keeper(rig->ledger, SLICE_LITERAL("nobody")));
+    assert_null(ledger_find_keeper(rig->ledger, SLICE_LITERAL("")));
+    memset(long_name, 'a', sizeof long_name);
+    assert_null(ledger_find_keeper(rig->ledger, slice_of(long_name, sizeof long_name)));
+    rig->account->fleet.keeper = NULL;
+}
+
 static void what_was_granted_is_good_until_its_end_only(void **state)
 {
     struct rig *rig = *state;
@@ -384,6 +441,9 @@ int main(void)
         TEST(tunnels_of_the_other_process_count_in_a_share_only),
         TEST(tokens_end_run_out_and_say_when_there_are_more),
         TEST(a_rate_of_requests_holds_in_either_scope),
+        TEST(who_waits_tries_again_only_where_its_own_account_was_answered),
+        TEST(a_lower_limit_holds_whatever_was_granted_before),
+        TEST(what_main_keeps_is_found_by_name),
         TEST(where_the_store_answers_with_an_error_the_loss_counts_for_that_account_alone),
         TEST(what_was_open_before_the_fleet_counted_is_listed),
         TEST(a_configuration_without_the_fleet_has_main_look_once_more),
