@@ -79,7 +79,7 @@ BROKEN = {
     "a quantity that is none": (lambda all: container(all)["resources"]["limits"].update(memory="1GB"), "1GB"),
     "a label that is none": (lambda all: find(all, "Service")["metadata"]["labels"].update(a="b c"), "b c"),
     "a peer that is a block and a pod": (
-        lambda all: find(all, "NetworkPolicy")["spec"]["egress"][1]["to"][0].update(podSelector={}),
+        lambda all: find(all, "NetworkPolicy")["spec"]["egress"][-1]["to"][0].update(podSelector={}),
         "should not be valid",
     ),
     "a selector that selects nothing": (lambda all: find(all, "Service")["spec"]["selector"].update(app="other"), "selects nothing"),
@@ -145,6 +145,10 @@ WRONG_VALUES = {
     "a number for a duration": ("sallyport", {"drain": 300}, "drain: 300"),
     "a section that the chart writes itself": ("sallyport", {"config": {"limits": {"tunnels": 5}}}, "config: "),
     "a limit that the chart writes itself": ("sallyport", {"limits": {"memory": "1GiB"}}, "limits: "),
+    "a key file of the fleet that the chart mounts": (
+        *("sallyport", {"shared": {"secret": "a", "options": {"key_file": "b"}}}, "shared.options: "),
+    ),
+    "a fleet without a store": ("sallyport", {"shared": {"secret": "a"}}, "shared: 'options' is a dependency of 'secret'"),
     "a key of a Service that it has already": ("sallyport", {"service": {"options": {"ports": []}}}, "service.options: "),
     "clients as a map": ("sallyport", {"clients": {"name": "scrapers"}}, "clients: "),
     "a certificate from nowhere": ("sallyport-fleet", {"certificate": {"from": "thin air"}}, "certificate.from: 'thin air'"),
@@ -172,9 +176,12 @@ def test_what_a_template_says_is_written():
 @pytest.mark.parametrize("variant", [each for each in VARIANTS if each.startswith("proxy")])
 def test_the_configuration_of_a_chart_is_a_good_one(variant, pki, tmp_path):
     things = made(variant)
-    config, keys, state = (tmp_path / name for name in ("config", "keys", "state"))
-    for folder in (config, keys, state):
+    config, keys, state, shared = (tmp_path / name for name in ("config", "keys", "state", "shared"))
+    for folder in (config, keys, state, shared):
         folder.mkdir()
+    for name, text in (("fleet.key", "ab" * 32), ("valkey.password", "secret")):
+        (shared / name).write_text(text)
+        (shared / name).chmod(0o600)
     for name, text in find(things, "ConfigMap")["data"].items():
         (config / name).write_text(text)
     for place, path in (
@@ -184,7 +191,7 @@ def test_the_configuration_of_a_chart_is_a_good_one(variant, pki, tmp_path):
         shutil.copy(path, place)
     (config / "clients.d").mkdir()  # of a team that has no clients yet
     text = (config / "sallyport.yaml").read_text()
-    for folder, there, count in (("/run/sallyport/", state, 1), ("/var/lib/sallyport/", state, 1), ("/etc/sallyport-keys/", keys, 2)):
+    for folder, there, count in (("/run/sallyport/", state, 1), ("/var/lib/sallyport/", state, 1), ("/etc/sallyport-keys/", keys, 2), ("/etc/sallyport-shared/", shared, 2 * ("much" in variant))):
         assert text.count(folder) == count, text
         text = text.replace(folder, f"{there}/")
     (config / "sallyport.yaml").write_text(text)

@@ -29,6 +29,11 @@ VARIANTS = {
             "teams": [{"configMap": {"name": "search", "optional": True, "items": [SEARCH]}}],
             "config": {"resolver": {"servers": ["192.0.2.53:53"]}, "workers": 2},
             "limits": {"tunnels": 5000},
+            "shared": {
+                "secret": "sallyport-fleet",
+                "options": {"valkey": "127.0.0.1:6379", "user": "sallyport", "password_file": "/etc/sallyport-shared/valkey.password"},
+            },
+            "networkPolicy": {"store": {"peers": [{"podSelector": {"matchLabels": {"app": "valkey"}}}], "ports": [{"port": 6379}]}},
             "timeouts": {"idle": "5m"},
             "imagePullSecrets": [{"name": "registry"}],
             "scheduling": {"nodeSelector": {"role": "egress"}, "tolerations": [{"key": "egress", "operator": "Exists"}]},
