@@ -573,6 +573,15 @@ bool fleet_blocks_note_shared(struct fleet_blocks *blocks, const char *text, uin
     return is_news;
 }
 
+void fleet_blocks_reseal(struct fleet_blocks *blocks, const char *name)
+{
+    uint8_t key[NAME_LEN];
+    size_t index = 0;
+    if (read_name(slice_of_string(name), key) && search(blocks, key, &index) &&
+        blocks->entries[index]->standing == STANDING_SAME)
+        blocks->entries[index]->standing = STANDING_DUE;
+}
+
 void fleet_blocks_unshare(struct fleet_blocks *blocks)
 {
     for (size_t i = 0; i < blocks->count; i++) {

@@ -145,5 +145,9 @@ bool fleet_blocks_due(const struct fleet_blocks *blocks, size_t *cursor, struct 
 // fleet_blocks_note_shared notes that the store has the word of this version on the block of this text. True: that was news.
 bool fleet_blocks_note_shared(struct fleet_blocks *blocks, const char *text, uint64_t version);
 
+// fleet_blocks_reseal has the store get the word under this name once more, as it stands: it was sealed by another key. Only after
+// fleet_blocks_meet of it.
+void fleet_blocks_reseal(struct fleet_blocks *blocks, const char *name);
+
 // fleet_blocks_unshare forgets what a store has: there is another one, or none.
 void fleet_blocks_unshare(struct fleet_blocks *blocks);

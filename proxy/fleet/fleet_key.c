@@ -161,9 +161,18 @@ static bool open_with(const uint8_t *key, struct slice nonce, struct slice body,
 bool fleet_key_open(const struct fleet_key *key, enum fleet_purpose purpose, struct slice name,
                     struct slice sealed, uint8_t *out, size_t cap, size_t *out_len)
 {
+    size_t secret = 0;
+    return fleet_key_open_by(key, purpose, name, sealed, out, cap, out_len, &secret);
+}
+
+bool fleet_key_open_by(const struct fleet_key *key, enum fleet_purpose purpose, struct slice name,
+                       struct slice sealed, uint8_t *out, size_t cap, size_t *out_len,
+                       size_t *out_secret)
+{
     uint8_t bound[BOUND_CAP];
     const size_t bound_len = bind_to(key, purpose, name, bound);
     *out_len = 0;
+    *out_secret = 0;
     if (bound_len == 0 || sealed.len < FLEET_SEAL_OVERHEAD || sealed.data[0] != VERSION ||
         cap < sealed.len - FLEET_SEAL_OVERHEAD)
         return false;
@@ -171,8 +180,10 @@ bool fleet_key_open(const struct fleet_key *key, enum fleet_purpose purpose, str
     const struct slice body = slice_from(sealed, 1 + NONCE_LEN);
     for (size_t i = 0; i < key->count; i++) {
         if (open_with(key->keys[i][purpose], nonce, body, slice_of(bound, bound_len), out, cap,
-                      out_len))
+                      out_len)) {
+            *out_secret = i;
             return true;
+        }
     }
     *out_len = 0;
     return false;

@@ -59,6 +59,11 @@ bool fleet_key_seal(const struct fleet_key *key, enum fleet_purpose purpose, str
 bool fleet_key_open(const struct fleet_key *key, enum fleet_purpose purpose, struct slice name,
                     struct slice sealed, uint8_t *out, size_t cap, size_t *out_len) MUST_USE;
 
+// fleet_key_open_by does so, and `*out_secret` says which of the secrets it was, 0 for the first one, which seals.
+bool fleet_key_open_by(const struct fleet_key *key, enum fleet_purpose purpose, struct slice name,
+                       struct slice sealed, uint8_t *out, size_t cap, size_t *out_len,
+                       size_t *out_secret) MUST_USE;
+
 // fleet_key_mark writes a word that stands for the first secret and the prefix, NUL-terminated, for a file that remembers what
 // it belongs to. It tells nothing about the secret.
 void fleet_key_mark(const struct fleet_key *key, char out[FLEET_KEY_MARK_CAP]);

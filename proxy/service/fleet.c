@@ -388,6 +388,21 @@ static void change_fleet(struct fleet *fleet)
              "the store was read");
 }
 
+// change_secrets goes by other secrets of the same fleet: what is kept is of the one that seals now.
+static void change_secrets(struct fleet *fleet)
+{
+    struct service *service = fleet->store.service;
+    char mark[FLEET_KEY_MARK_CAP];
+    fleet_key_mark(fleet->store.key, mark);
+    fleet_blocking_on_key(fleet->blocking);
+    fleet_tickets_on_key(fleet->tickets);
+    fleet_greeting_on_key(fleet->greeting);
+    if (!fleet_store_is_kept(&fleet->store) || strcmp(mark, service->kept.store) == 0)
+        return;
+    (void)string_copy(service->kept.store, sizeof service->kept.store, slice_of_string(mark));
+    (void)fleet->store.events.keep_state(service);
+}
+
 // begin_sharing goes by `snapshot`, which shares something.
 static enum err begin_sharing(struct fleet *fleet, const struct snapshot *snapshot,
                               struct errinfo *info)
@@ -409,6 +424,8 @@ static enum err begin_sharing(struct fleet *fleet, const struct snapshot *snapsh
     fleet->store.key = key;
     if (is_other)
         change_fleet(fleet);
+    else if (!fleet->has_left)
+        change_secrets(fleet);
     fleet->is_refusing = shared->on_lost == SHARED_REFUSE;
     (void)string_copy(fleet->store.prefix, sizeof fleet->store.prefix,
                       slice_of_string(shared->store.prefix));

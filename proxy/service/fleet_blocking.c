@@ -99,6 +99,10 @@ struct fleet_blocking {
     bool has_retried;      // since the last beat: a conflict was compared at once
     struct litter *litter; // owned; LITTER_MAX
     size_t litter_count;   // of this comparison
+    size_t older_now;      // likewise; entries that a secret of ours seals that is not the first
+    size_t older;          // of the last comparison
+    bool may_reseal;       // those are given once more, sealed by the first one
+    int64_t resealed_ms;   // monotonic; when that was done last
     int64_t swept_ms;      // monotonic; when some was removed last
 };
 
@@ -120,6 +124,7 @@ struct fleet_blocking *fleet_blocking_create(struct fleet_store *store,
     }
     blocking->store = store;
     blocking->presence = presence;
+    blocking->resealed_ms = -FLEET_RESEAL_EVERY_MS;
     fleet_script_init(put_text, &blocking->put);
     return blocking;
 }
@@ -223,8 +228,10 @@ static void meet(struct fleet_blocking *blocking, struct slice name, struct slic
     struct errinfo info;
     size_t len = 0;
     bool is_good = string_copy(key, sizeof key, name);
-    uint8_t *plain =
-        is_good ? fleet_store_open(blocking->store, FLEET_PURPOSE_BLOCK, key, sealed, &len) : NULL;
+    bool is_older = false;
+    uint8_t *plain = is_good ? fleet_store_open_by(blocking->store, FLEET_PURPOSE_BLOCK, key,
+                                                   sealed, &len, &is_older)
+                             : NULL;
     is_good = plain != NULL && fleet_word_parse(slice_of(plain, len), text, &word, &info) == ERR_OK;
     fleet_store_digest(sealed, seal);
     const int64_t now_s = (int64_t)time(NULL);
@@ -238,6 +245,9 @@ static void meet(struct fleet_blocking *blocking, struct slice name, struct slic
         blocking->must_adopt = true;
         say_taken(blocking, &word);
     }
+    blocking->older_now += is_older;
+    if (is_older && blocking->may_reseal)
+        fleet_blocks_reseal(words_of(blocking), key);
     free(plain);
 }
 
@@ -330,6 +340,9 @@ static void end_compare(struct fleet_blocking *blocking)
     const size_t expired = fleet_blocks_expire(words_of(blocking), now_s);
     blocking->work = WORK_NONE;
     blocking->compared_ms = monotonic_ms();
+    blocking->older = blocking->older_now;
+    if (blocking->older != 0 && blocking->may_reseal)
+        blocking->resealed_ms = blocking->compared_ms;
     for (size_t i = 0; i < FLEET_FINDING_COUNT; i++)
         blocking->totals[i] += blocking->found[i];
     say_alarm(blocking);
@@ -420,6 +433,8 @@ static void begin_compare(struct fleet_blocking *blocking)
     blocking->met = 0;
     blocking->taken = 0;
     blocking->litter_count = 0;
+    blocking->older_now = 0;
+    blocking->may_reseal = monotonic_ms() - blocking->resealed_ms >= FLEET_RESEAL_EVERY_MS;
     memset(blocking->found, 0, sizeof blocking->found);
     fleet_blocks_begin(words_of(blocking));
 }
@@ -570,6 +585,12 @@ void fleet_blocking_forget(struct fleet_blocking *blocking)
     blocking->doubt[0] = '\0';
 }
 
+void fleet_blocking_on_key(struct fleet_blocking *blocking)
+{
+    blocking->resealed_ms = -FLEET_RESEAL_EVERY_MS;
+    blocking->must_compare = true; // with the next beat
+}
+
 // tick compares where the last comparison is `every_ms` ago, and goes on with what is to be done.
 static void tick(struct fleet_blocking *blocking, int64_t every_ms)
 {
@@ -624,6 +645,7 @@ void fleet_blocking_status(const struct fleet_blocking *blocking, struct text *o
 {
     json_add_time(out, "compared", blocking->compared_s);
     json_add_count(out, "waiting", count_due(blocking));
+    json_add_count(out, "other_secret", blocking->older);
     json_add_count(out, "forged", blocking->totals[FLEET_FORGED]);
     json_add_count(out, "vanished", blocking->totals[FLEET_VANISHED]);
     json_add_count(out, "rolled_back", blocking->totals[FLEET_ROLLED_BACK]);

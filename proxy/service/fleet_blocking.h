@@ -24,6 +24,9 @@ void fleet_blocking_on_lost(struct fleet_blocking *blocking);
 // fleet_blocking_forget: nothing was compared yet; another store may come, or none.
 void fleet_blocking_forget(struct fleet_blocking *blocking);
 
+// fleet_blocking_on_key: the secrets are others, of the same fleet: what the first one does not seal is sealed again.
+void fleet_blocking_on_key(struct fleet_blocking *blocking);
+
 // fleet_blocking_news is what a beat tells of the store's blocks.
 struct fleet_blocking_news {
     int64_t revision;

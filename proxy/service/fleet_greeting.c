@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "auth/base/text.h"
+#include "proxy/clock/clock.h"
 #include "proxy/fleet/fleet_scripts.h"
 #include "proxy/log/log.h"
 
@@ -66,6 +67,8 @@ struct fleet_greeting {
     unsigned beats; // since it was asked last
     char problem[PROBLEM_CAP];
     int64_t quiet_until_ms; // monotonic; until when nothing is said of it
+    int64_t
+        resealed_ms; // monotonic; when a greeting by another secret of ours was written over last
 };
 
 static void ask(struct fleet_greeting *greeting, const char *how, const char *swapped);
@@ -79,6 +82,7 @@ struct fleet_greeting *fleet_greeting_create(struct fleet_store *store,
     greeting->store = store;
     greeting->on_change = on_change;
     greeting->owner = owner;
+    greeting->resealed_ms = -FLEET_RESEAL_EVERY_MS;
     fleet_script_init(ask_text, &greeting->script);
     return greeting;
 }
@@ -131,11 +135,12 @@ static void believe(struct fleet_greeting *greeting, bool is_fresh)
     enter(greeting, must_wait ? FLEET_FRESH : FLEET_OURS);
 }
 
-// is_greeting tells whether a greeting opens.
-static bool is_greeting(const struct fleet_greeting *greeting, struct slice sealed)
+// is_greeting tells whether a greeting opens, and whether a secret seals it that is not our first one.
+static bool is_greeting(const struct fleet_greeting *greeting, struct slice sealed, bool *is_older)
 {
     size_t len = 0;
-    uint8_t *plain = fleet_store_open(greeting->store, FLEET_PURPOSE_GREETING, "", sealed, &len);
+    uint8_t *plain =
+        fleet_store_open_by(greeting->store, FLEET_PURPOSE_GREETING, "", sealed, &len, is_older);
     const bool is_ours =
         plain != NULL && slice_equal(slice_of(plain, len), slice_of_string(greeting_text));
     free(plain);
@@ -148,7 +153,17 @@ static void meet_greeting(struct fleet_greeting *greeting, struct slice sealed, 
     char digest[2 * FLEET_SEAL_LEN + 1];
     uint8_t seal[FLEET_SEAL_LEN];
     struct text hex;
-    if (is_greeting(greeting, sealed)) {
+    bool is_older = false;
+    fleet_store_digest(sealed, seal);
+    text_init(&hex, digest, sizeof digest);
+    text_append_hex(&hex, slice_of(seal, sizeof seal));
+    if (is_greeting(greeting, sealed, &is_older)) {
+        const int64_t now_ms = monotonic_ms();
+        const bool may_swap = is_older && now_ms - greeting->resealed_ms >= FLEET_RESEAL_EVERY_MS;
+        if (may_swap) {
+            greeting->resealed_ms = now_ms;
+            ask(greeting, "swap", digest);
+        }
         believe(greeting, is_fresh);
         return;
     }
@@ -162,9 +177,6 @@ static void meet_greeting(struct fleet_greeting *greeting, struct slice sealed, 
                   "`shared.key_file`; ours is written over it: a proxy with another key_file uses "
                   "the prefix `%s`, or somebody else writes there",
                   greeting->store->prefix);
-    fleet_store_digest(sealed, seal);
-    text_init(&hex, digest, sizeof digest);
-    text_append_hex(&hex, slice_of(seal, sizeof seal));
     ask(greeting, "swap", digest);
 }
 
@@ -272,6 +284,11 @@ void fleet_greeting_on_beat(struct fleet_greeting *greeting, bool was_known)
 {
     if (!was_known || greeting->trust == FLEET_FRESH || ++greeting->beats >= ASK_EVERY)
         fleet_greeting_ask(greeting);
+}
+
+void fleet_greeting_on_key(struct fleet_greeting *greeting)
+{
+    greeting->resealed_ms = -FLEET_RESEAL_EVERY_MS;
 }
 
 void fleet_greeting_forget(struct fleet_greeting *greeting)

@@ -29,6 +29,9 @@ void fleet_greeting_ask(struct fleet_greeting *greeting);
 void fleet_greeting_on_lost(struct fleet_greeting *greeting);
 void fleet_greeting_on_beat(struct fleet_greeting *greeting, bool was_known);
 
+// fleet_greeting_on_key: the secrets that seal are others, of the same fleet.
+void fleet_greeting_on_key(struct fleet_greeting *greeting);
+
 // fleet_greeting_forget: it is another store, or another fleet.
 void fleet_greeting_forget(struct fleet_greeting *greeting);
 

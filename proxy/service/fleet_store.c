@@ -131,11 +131,24 @@ uint8_t *fleet_store_seal(const struct fleet_store *store, enum fleet_purpose pu
 uint8_t *fleet_store_open(const struct fleet_store *store, enum fleet_purpose purpose,
                           const char *name, struct slice sealed, size_t *out_len)
 {
+    bool is_older = false;
+    return fleet_store_open_by(store, purpose, name, sealed, out_len, &is_older);
+}
+
+uint8_t *fleet_store_open_by(const struct fleet_store *store, enum fleet_purpose purpose,
+                             const char *name, struct slice sealed, size_t *out_len,
+                             bool *out_is_older)
+{
+    size_t secret = 0;
+    *out_is_older = false;
     if (store->key == NULL)
         return NULL;
     uint8_t *plain = malloc(sealed.len + 1);
-    if (plain != NULL && fleet_key_open(store->key, purpose, slice_of_string(name), sealed, plain,
-                                        sealed.len, out_len))
+    const bool is_open =
+        plain != NULL && fleet_key_open_by(store->key, purpose, slice_of_string(name), sealed,
+                                           plain, sealed.len, out_len, &secret);
+    *out_is_older = secret != 0;
+    if (is_open)
         return plain;
     free(plain);
     return NULL;

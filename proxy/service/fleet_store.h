@@ -13,6 +13,8 @@ enum {
     FLEET_CALL_MS = 2000,       // for an answer of the store
     FLEET_KEY_CAP = 192,        // bytes of the name of a key in the store, with the NUL
     FLEET_SAY_EVERY_MS = 60000, // one complaint about the store, at most
+    FLEET_RESEAL_EVERY_MS =
+        30000, // what is there is sealed by another secret of ours so often at most
 };
 
 // fleet_events is what the fleet has the process do.
@@ -78,6 +80,11 @@ uint8_t *fleet_store_seal(const struct fleet_store *store, enum fleet_purpose pu
 // fleet_store_open opens what was sealed so; the caller frees the result. NULL: it does not open, or there is no memory.
 uint8_t *fleet_store_open(const struct fleet_store *store, enum fleet_purpose purpose,
                           const char *name, struct slice sealed, size_t *out_len) MUST_USE;
+
+// fleet_store_open_by does so, and `*out_is_older` says that it was sealed by a secret that does not seal any more, or not yet.
+uint8_t *fleet_store_open_by(const struct fleet_store *store, enum fleet_purpose purpose,
+                             const char *name, struct slice sealed, size_t *out_len,
+                             bool *out_is_older) MUST_USE;
 
 // fleet_store_digest gives the digest of what stands in the store, by which a script compares it: 40 hexadecimal digits.
 void fleet_store_digest(struct slice value, uint8_t out[FLEET_SEAL_LEN]);

@@ -40,6 +40,7 @@ struct fleet_tickets {
     int64_t read_ms;       // when it was read last
     bool is_busy;
     bool has_swapped;       // since the store was ready
+    int64_t resealed_ms;    // monotonic; when a set by another secret of ours was written over last
     uint64_t older;         // sets that were not taken
     int64_t quiet_until_ms; // monotonic; until when nothing is said of them
 };
@@ -50,6 +51,7 @@ struct fleet_tickets *fleet_tickets_create(struct fleet_store *store)
     if (tickets == NULL)
         return NULL;
     tickets->store = store;
+    tickets->resealed_ms = -FLEET_RESEAL_EVERY_MS;
     fleet_script_init(swap_text, &tickets->swap);
     return tickets;
 }
@@ -205,7 +207,9 @@ static void take(struct fleet_tickets *tickets, struct slice sealed)
     struct ticket_set set;
     struct errinfo info;
     size_t len = 0;
-    uint8_t *plain = fleet_store_open(tickets->store, FLEET_PURPOSE_TICKETS, "", sealed, &len);
+    bool is_older = false;
+    uint8_t *plain =
+        fleet_store_open_by(tickets->store, FLEET_PURPOSE_TICKETS, "", sealed, &len, &is_older);
     const bool is_good =
         plain != NULL && ticket_set_parse(slice_of(plain, len), &set, &info) == ERR_OK;
     if (plain != NULL)
@@ -221,9 +225,15 @@ static void take(struct fleet_tickets *tickets, struct slice sealed)
         note_older(tickets, "older than those that were taken before");
         replace(tickets, sealed);
     } else {
+        const int64_t now_ms = monotonic_ms();
         if (order != 0)
             use(tickets, &set);
-        change(tickets, sealed);
+        if (is_older && now_ms - tickets->resealed_ms >= FLEET_RESEAL_EVERY_MS) {
+            tickets->resealed_ms = now_ms;
+            publish(tickets, sealed, &set);
+        } else {
+            change(tickets, sealed);
+        }
     }
     OPENSSL_cleanse(&set, sizeof set);
 }
@@ -266,6 +276,11 @@ void fleet_tickets_on_lost(struct fleet_tickets *tickets)
     if (tickets->store->link != NULL)
         store_link_forget(tickets->store->link, tickets);
     tickets->is_busy = false;
+}
+
+void fleet_tickets_on_key(struct fleet_tickets *tickets)
+{
+    tickets->resealed_ms = -FLEET_RESEAL_EVERY_MS;
 }
 
 void fleet_tickets_forget(struct fleet_tickets *tickets)

@@ -17,6 +17,9 @@ void fleet_tickets_on_ready(struct fleet_tickets *tickets);
 void fleet_tickets_on_lost(struct fleet_tickets *tickets);
 void fleet_tickets_on_beat(struct fleet_tickets *tickets);
 
+// fleet_tickets_on_key: the secrets that seal are others, of the same fleet.
+void fleet_tickets_on_key(struct fleet_tickets *tickets);
+
 // fleet_tickets_forget forgets the secrets: it is another fleet.
 void fleet_tickets_forget(struct fleet_tickets *tickets);
 

@@ -3,13 +3,14 @@
 import contextlib
 import os
 import pathlib
+import secrets
 import signal
 
 import pytest
 
 from support.clocks import Clock
 from support.config import write_config
-from support.fleet import Fleet, Redis, fleet_of, mark_of, state_of, wait_blocks, wait_members
+from support.fleet import Fleet, Redis, blocks_of, fleet_of, mark_of, state_of, wait_blocks, wait_members
 from support.proxy import run
 from support.scale import IS_SMALL, eventually
 from support.store import Meddler
@@ -318,7 +319,7 @@ def test_a_reload_to_another_fleet_brings_blocks_there_and_nothing_else(fleet, g
     one.control.block("guests")
     there.control.block("--force", "there")
     eventually(lambda: len(elsewhere.hash("blocks")) == 1 and fleet_of(there)["tickets"]["shared"], "it to be shared there")
-    secrets = elsewhere.ask("GET", "sallyport:tickets")
+    tickets = elsewhere.ask("GET", "sallyport:tickets")
     for _ in range(3):  # newer ones here than there
         fleet.store.ask("SET", "sallyport:tickets", b"spoilt")
         eventually(lambda: fleet.store.ask("GET", "sallyport:tickets") != b"spoilt", "new ones")
@@ -328,9 +329,35 @@ def test_a_reload_to_another_fleet_brings_blocks_there_and_nothing_else(fleet, g
     assert_shut_out(there, guest)
     eventually(lambda: state_of(one)["store"] == mark_of(shared), "its file to say so")
     eventually(lambda: fleet_of(one)["tickets"]["shared"], "the secrets that are there")
-    assert elsewhere.ask("GET", "sallyport:tickets") == secrets
+    assert elsewhere.ask("GET", "sallyport:tickets") == tickets
     assert fleet_of(one)["tickets"]["refused"] <= 3
     elsewhere.stop()
+
+
+def test_the_key_is_changed_in_three_steps_and_nothing_is_lost_or_called_forged(fleet, guest):
+    """The steps of FLEET.md."""
+    old, new = fleet.key_file.read_text(), secrets.token_hex(32) + "\n"
+    files = [fleet.make_key("one.key"), fleet.make_key("two.key")]
+    for file in files:
+        file.write_text(old)
+    one, two = proxies = [fleet.proxy(shared=fleet.shared(key_file=str(file))) for file in files]
+    one.control.block("guests")
+    wait_blocks(["client:guests"], two)
+    for step, text in enumerate((old + new, new + old, new)):
+        for proxy, file in zip(proxies, files):
+            file.write_text(text)
+            proxy.control.run("reload")
+            two.control.block("--force", f"step{step}{proxy.pid}")
+            wait_blocks(blocks_of(two), one)
+        eventually(lambda: all(fleet_of(proxy)["blocks"]["other_secret"] == 0 for proxy in proxies), "all to be sealed by the first")
+        eventually(lambda: all(state_of(proxy)["store"] == mark_of({"key_file": str(file)}) for proxy, file in zip(proxies, files)), "the files")
+    third = fleet.proxy(shared=fleet.shared(key_file=str(fleet.make_key("third.key", new))), is_known=False)
+    assert_shut_out(third, guest)
+    wait_blocks(blocks_of(two), third)
+    for proxy in one, two, third:
+        told = fleet_of(proxy)
+        assert told["blocks"]["forged"] == told["tickets"]["refused"] == 0 and told["store"]["problem"] is None
+        assert told["tickets"]["shared"] and "fleet_alarm" not in proxy.stderr.text()
 
 
 def test_kill_and_drain_reach_all_or_one_once_and_are_recorded_on_both_sides(fleet, guest):

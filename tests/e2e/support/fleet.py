@@ -50,9 +50,9 @@ class Fleet:
         self.store = Redis(tmp_path)
         self.key_file = self.make_key("fleet.key")
 
-    def make_key(self, name):
+    def make_key(self, name, text=None):
         path = self._folder / name
-        path.write_text(secrets.token_hex(32) + "\n")
+        path.write_text(text or secrets.token_hex(32) + "\n")
         path.chmod(0o600)
         return path
 
