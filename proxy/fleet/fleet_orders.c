@@ -170,14 +170,14 @@ void fleet_order_deinit(struct fleet_order *order)
 }
 
 enum fleet_judgement fleet_order_judge(const struct fleet_order *order, const char *self,
-                                       uint64_t last, int64_t now_ms)
+                                       bool was_seen, int64_t now_ms)
 {
     bool is_meant = false;
     for (size_t i = 0; i < order->target_count && !is_meant; i++)
         is_meant = strcmp(order->targets[i], self) == 0;
     if (!is_meant)
         return FLEET_NOT_MEANT;
-    if (order->number <= last)
+    if (was_seen)
         return FLEET_REPEATED;
     if (order->ends_ms - order->issued_ms > FLEET_ORDER_LIFE_MS)
         return FLEET_TOO_LONG;
@@ -192,7 +192,9 @@ enum fleet_judgement fleet_order_judge(const struct fleet_order *order, const ch
 
 struct issuer {
     char name[FLEET_INSTANCE_CAP];
-    uint64_t last;
+    uint64_t last;   // the highest number
+    uint64_t seen;   // bit i: the number that is lower by i was noted
+    int64_t ends_ms; // of the order that ends last
 };
 
 struct fleet_issuers {
@@ -210,28 +212,55 @@ void fleet_issuers_destroy(struct fleet_issuers *issuers)
     free(issuers);
 }
 
-uint64_t fleet_issuers_last(const struct fleet_issuers *issuers, const char *issuer)
-{
-    for (size_t i = 0; i < issuers->count; i++) {
-        if (strcmp(issuers->list[i].name, issuer) == 0)
-            return issuers->list[i].last;
-    }
-    return 0;
-}
-
-bool fleet_issuers_note(struct fleet_issuers *issuers, const char *issuer, uint64_t number)
+static size_t find_issuer(const struct fleet_issuers *issuers, const char *name)
 {
     size_t i = 0;
-    while (i < issuers->count && strcmp(issuers->list[i].name, issuer) != 0)
+    while (i < issuers->count && strcmp(issuers->list[i].name, name) != 0)
         i++;
-    if (i == ISSUERS_MAX)
+    return i;
+}
+
+bool fleet_issuers_have(const struct fleet_issuers *issuers, const char *issuer, uint64_t number)
+{
+    const size_t i = find_issuer(issuers, issuer);
+    if (i == issuers->count || number > issuers->list[i].last)
         return false;
+    const uint64_t lower_by = issuers->list[i].last - number;
+    return lower_by >= FLEET_NUMBERS_MAX || (issuers->list[i].seen >> lower_by & 1) != 0;
+}
+
+// make_room gives the place for a new issuer; ISSUERS_MAX: there is none.
+static size_t make_room(struct fleet_issuers *issuers, int64_t now_ms)
+{
+    size_t i = 0;
+    if (issuers->count < ISSUERS_MAX)
+        return issuers->count++;
+    while (i < ISSUERS_MAX && issuers->list[i].ends_ms >= now_ms - FLEET_ORDER_SKEW_MS)
+        i++;
+    return i;
+}
+
+bool fleet_issuers_note(struct fleet_issuers *issuers, const char *issuer, uint64_t number,
+                        int64_t ends_ms, int64_t now_ms)
+{
+    size_t i = find_issuer(issuers, issuer);
     if (i == issuers->count) {
-        issuers->count++;
+        i = make_room(issuers, now_ms);
+        if (i == ISSUERS_MAX)
+            return false;
+        issuers->list[i] = (struct issuer){.ends_ms = ends_ms};
         (void)string_copy(issuers->list[i].name, FLEET_INSTANCE_CAP, slice_of_string(issuer));
     }
-    if (number > issuers->list[i].last)
-        issuers->list[i].last = number;
+    struct issuer *noted = &issuers->list[i];
+    if (number > noted->last) {
+        const uint64_t higher_by = number - noted->last;
+        noted->seen = higher_by >= FLEET_NUMBERS_MAX ? 0 : noted->seen << higher_by;
+        noted->last = number;
+    }
+    if (noted->last - number < FLEET_NUMBERS_MAX)
+        noted->seen |= (uint64_t)1 << (noted->last - number);
+    if (ends_ms > noted->ends_ms)
+        noted->ends_ms = ends_ms;
     return true;
 }
 

@@ -15,6 +15,7 @@ enum {
     FLEET_ORDER_LIFE_MS = 60000, // from its issue to its end
     FLEET_ORDER_SKEW_MS = 30000, // by which clocks may differ
     FLEET_ORDER_ID_CAP = 17,
+    FLEET_NUMBERS_MAX = 64,       // the last ones of an issuer may come in any order
     FLEET_ANSWER_TEXT_MAX = 2048, // bytes
     FLEET_ANSWER_MESSAGE_CAP = 513,
     FLEET_ANSWER_NAME_CAP = 2 * FLEET_INSTANCE_CAP, // with the NUL
@@ -57,7 +58,7 @@ void fleet_order_deinit(struct fleet_order *order);
 #define FLEET_JUDGEMENT_TABLE(X)                                                                   \
     X(FLEET_OBEY, "obey")                                                                          \
     X(FLEET_NOT_MEANT, "not_meant") /* it names others */                                          \
-    X(FLEET_REPEATED, "repeated")   /* this one was seen, or a later one of the same issuer */     \
+    X(FLEET_REPEATED, "repeated")   /* this one was seen, or much later ones of the same issuer */ \
     X(FLEET_TOO_LATE, "too_late")   /* it has ended */                                             \
     X(FLEET_TOO_EARLY, "too_early") /* its issuer's clock is ahead */                              \
     X(FLEET_TOO_LONG, "too_long")   /* it would hold for longer than orders do */
@@ -70,10 +71,10 @@ enum fleet_judgement {
 
 const char *fleet_judgement_name(enum fleet_judgement judgement);
 
-// fleet_order_judge tells whether the instance `self` has to obey at `now_ms` (Unix). `last` is the highest number of that
-// issuer that it has seen, 0: none. Nothing is done again: the caller notes the number whatever comes of it.
+// fleet_order_judge tells whether the instance `self` has to obey at `now_ms` (Unix). `was_seen`: an order of this number and issuer
+// was (fleet_issuers_have). Nothing is done again: the caller notes the number whatever comes of it.
 enum fleet_judgement fleet_order_judge(const struct fleet_order *order, const char *self,
-                                       uint64_t last, int64_t now_ms);
+                                       bool was_seen, int64_t now_ms);
 
 // -- who has said what
 
@@ -83,13 +84,14 @@ struct fleet_issuers;
 struct fleet_issuers *fleet_issuers_create(void) MUST_USE;
 void fleet_issuers_destroy(struct fleet_issuers *issuers);
 
-// fleet_issuers_last gives the highest number that was noted for `issuer`; 0: none.
-uint64_t fleet_issuers_last(const struct fleet_issuers *issuers, const char *issuer);
+// fleet_issuers_have tells whether this number of `issuer` was noted, or is lower by FLEET_NUMBERS_MAX than the highest one that was.
+bool fleet_issuers_have(const struct fleet_issuers *issuers, const char *issuer, uint64_t number);
 
-// fleet_issuers_note notes a number. False: there is no room or memory: then the order must not be obeyed, for it could be
-// shown again.
-bool fleet_issuers_note(struct fleet_issuers *issuers, const char *issuer,
-                        uint64_t number) MUST_USE;
+// fleet_issuers_note notes a number, of an order that ends at `ends_ms`; `now_ms` is the time, both Unix. Of an issuer whose orders have
+// all ended for longer than clocks may differ nothing has to be remembered: they come too late. False: there is no room: then the
+// order must not be obeyed, for it could be shown again.
+bool fleet_issuers_note(struct fleet_issuers *issuers, const char *issuer, uint64_t number,
+                        int64_t ends_ms, int64_t now_ms) MUST_USE;
 
 // -- answers
 

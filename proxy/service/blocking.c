@@ -33,6 +33,17 @@ bool blocking_keep(struct service *service)
     return false;
 }
 
+// warn_of_silence says in the answer that other proxies do not hear of it yet.
+static void warn_of_silence(const struct service *service, struct blocking *out)
+{
+    const struct errinfo done = out->message;
+    const char *why = fleet_silence(service->fleet);
+    if (why != NULL)
+        (void)errinfo_set(&out->message, ERR_OK,
+                          "%.400s; WARNING: here alone, until the store can be told: %s", done.text,
+                          why);
+}
+
 // change brings another list into force, and keeps it.
 static void change(struct service *service, struct blocklist *blocks, const char *done,
                    const char *what, uid_t uid, struct blocking *out)
@@ -50,6 +61,7 @@ static void change(struct service *service, struct blocklist *blocks, const char
                           "%s: %.200s; but only until the next restart: %.250s", done, what,
                           service->blocks_problem.text);
     log_info(LOG_ADMIN, "control: uid %u: %s %.300s", (unsigned)uid, done, what);
+    warn_of_silence(service, out);
     fleet_push(service->fleet);
 }
 
@@ -166,6 +178,7 @@ static void confirm(struct service *service, const struct block *block, struct b
     fleet_push(service->fleet);
     end(out, is_kept ? BLOCKING_DONE : BLOCKING_FAILED,
         is_kept ? "it is blocked already" : service->blocks_problem.text);
+    warn_of_silence(service, out);
 }
 
 void blocking_add(struct service *service, const char *argument, bool is_forced, uid_t uid,

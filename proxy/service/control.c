@@ -581,7 +581,7 @@ static void do_fleet(struct control *control, struct control_call *call)
     struct fleet_commands *orders = fleet_commands_of(service->fleet);
     struct errinfo info;
     uint64_t number = 0;
-    if (orders == NULL) {
+    if (!fleet_is_shared(service->fleet)) {
         answer(control, call, EXIT_FAILED,
                "this proxy shares nothing with others: `shared` is not in its configuration");
     } else if (request->command == CONTROL_STATUS) {

@@ -619,6 +619,14 @@ void fleet_push(struct fleet *fleet)
         fleet_blocking_push(fleet->blocking);
 }
 
+const char *fleet_silence(const struct fleet *fleet)
+{
+    if (!fleet_is_shared(fleet) || fleet->store.is_ready)
+        return NULL;
+    return fleet->is_connected ? "the store is not believed, see `sallyport status --fleet`"
+                               : "the store does not answer";
+}
+
 void fleet_note_compared(struct fleet *fleet)
 {
     fleet_key_mark(fleet->store.key, fleet->store.service->kept.store);
@@ -642,7 +650,7 @@ uint64_t fleet_answered(const struct fleet *fleet)
 
 struct fleet_commands *fleet_commands_of(struct fleet *fleet)
 {
-    return fleet_is_shared(fleet) ? fleet->commands : NULL;
+    return fleet == NULL ? NULL : fleet->commands;
 }
 
 // answers tells whether the store does, and with sense.

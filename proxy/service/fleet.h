@@ -41,6 +41,9 @@ const char *fleet_instance(const struct fleet *fleet);
 // fleet_push gives the store what was just changed in the blocks here.
 void fleet_push(struct fleet *fleet);
 
+// fleet_silence says why others do not hear of it now; static memory; NULL: they do, or there are none.
+const char *fleet_silence(const struct fleet *fleet);
+
 // fleet_note_compared notes that all blocks were compared with the store, which is kept beyond a restart.
 void fleet_note_compared(struct fleet *fleet);
 
@@ -51,7 +54,7 @@ void fleet_apply_tickets(struct fleet *fleet, const struct snapshot *snapshot);
 uint64_t fleet_ask(struct fleet *fleet);
 uint64_t fleet_answered(const struct fleet *fleet);
 
-// fleet_commands_of gives the part for orders; NULL: nothing is shared.
+// fleet_commands_of gives the part for orders, also where nothing is shared any more; NULL only for NULL.
 struct fleet_commands *fleet_commands_of(struct fleet *fleet);
 
 // fleet_is_ready tells whether new clients can be served, and adds a line to `out` for each reason why not.

@@ -16,6 +16,7 @@ enum {
     ISSUED_MAX = 8, // orders of ours under way
     WAIT_MS = 3000, // for everything
     ORDERS_LIFE_MS = 300000,
+    FORGET_MS = 60000, // for which an order that is over waits to be asked for
     ANSWER_BYTES_MAX = FLEET_INSTANCE_CAP + FLEET_ANSWER_TEXT_MAX + FLEET_SEAL_OVERHEAD,
 };
 
@@ -57,7 +58,8 @@ struct issued {
     char id[FLEET_ORDER_ID_CAP];
     struct heard *heard; // owned
     size_t count;
-    bool is_mine; // it is to be done here too
+    uint64_t unnamed; // proxies that live and have not said who they are
+    bool is_mine;     // it is to be done here too
     bool is_asking;
     struct fleet_doing doing;
     struct errinfo problem; // why nothing was told to anybody; "": it was
@@ -353,6 +355,9 @@ static void choose(struct issued *issued)
         fail(issued, "no memory");
         return;
     }
+    const uint64_t alive = issued->commands->store->alive_count;
+    issued->unnamed =
+        only == NULL && alive > members_count(members) ? alive - members_count(members) : 0;
     issued->is_mine = only == NULL || strcmp(only->instance, self) == 0;
     for (size_t i = 0; i < members_count(members); i++) {
         const struct member *member = members_at(members, i);
@@ -395,6 +400,13 @@ static void advance(struct issued *issued)
     }
 }
 
+// is_free tells whether a place can be used: also one whose end nobody has asked for, since he has gone.
+static bool is_free(const struct issued *issued)
+{
+    return issued->stage == STAGE_FREE ||
+           (issued->stage == STAGE_OVER && monotonic_ms() > issued->until_ms + FORGET_MS);
+}
+
 enum err fleet_commands_issue(struct fleet_commands *commands, enum fleet_verb verb,
                               const char *argument, const char *only, uint32_t uid,
                               uint64_t *out_number, struct errinfo *info)
@@ -404,11 +416,12 @@ enum err fleet_commands_issue(struct fleet_commands *commands, enum fleet_verb v
         return ERR_INPUT;
     if (!commands->store->is_ready)
         return errinfo_set(info, ERR_SYSTEM, "the store does not answer: nobody was told");
-    while (i < ISSUED_MAX && commands->issued[i].stage != STAGE_FREE)
+    while (i < ISSUED_MAX && !is_free(&commands->issued[i]))
         i++;
     if (i == ISSUED_MAX)
         return errinfo_set(info, ERR_AGAIN, "too many orders are under way: ask again");
     struct issued *issued = &commands->issued[i];
+    release(issued);
     *issued = (struct issued){.commands = commands,
                               .stage = STAGE_MEMBERS,
                               .number = ++commands->number,
@@ -471,10 +484,13 @@ struct fleet_commands_result fleet_commands_look(struct fleet_commands *commands
     }
     for (size_t h = 0; h < issued->count; h++)
         good += issued->heard[h].is_done;
-    result.is_good = good == issued->count;
-    (void)errinfo_set(&result.message, ERR_OK, "%s: done by %zu of %zu proxies; order %s",
+    result.is_good = good == issued->count && issued->unnamed == 0;
+    (void)errinfo_set(&result.message, ERR_OK, "%s: done by %zu of %zu proxies; order %s%s",
                       fleet_verb_name(issued->verb), good, issued->count,
-                      issued->id[0] == '\0' ? "none, since no other is there" : issued->id);
+                      issued->id[0] == '\0' ? "none, since no other is there" : issued->id,
+                      issued->unnamed == 0
+                          ? ""
+                          : "; more proxies live that have not said who they are: ask again");
     tell(issued, out);
     release(issued);
     return result;

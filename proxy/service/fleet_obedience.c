@@ -199,9 +199,10 @@ static void judge(struct fleet_obedience *obedience, struct fleet_order *order)
     const char *self = obedience->store->instance;
     struct errinfo message = {.text = "not done: it would hold for longer than orders do"};
     const enum fleet_judgement judgement = fleet_order_judge(
-        order, self, fleet_issuers_last(obedience->issuers, order->issuer), now_ms);
+        order, self, fleet_issuers_have(obedience->issuers, order->issuer, order->number), now_ms);
     const bool is_for_us = judgement != FLEET_NOT_MEANT && judgement != FLEET_REPEATED;
-    if (is_for_us && !fleet_issuers_note(obedience->issuers, order->issuer, order->number)) {
+    if (is_for_us && !fleet_issuers_note(obedience->issuers, order->issuer, order->number,
+                                         order->ends_ms, now_ms)) {
         conclude(obedience, order, false, "not done: too many other proxies have given orders");
     } else if (judgement == FLEET_OBEY) {
         obey(obedience, order);
@@ -241,12 +242,12 @@ static void on_order(void *owner, const struct resp *answer)
     free(plain);
 }
 
-// read_orders reads those that are there, the oldest first: what was seen before is known by its number.
-static void read_orders(struct fleet_obedience *obedience)
+// read_orders reads the last `count` of those that are there, the oldest first: what was seen before is known by its number.
+static void read_orders(struct fleet_obedience *obedience, int count)
 {
     char key[FLEET_KEY_CAP];
     const struct slice list = fleet_store_key(obedience->store, "orders", "", key);
-    for (int i = FLEET_ORDERS_KEPT; i >= 1; i--) {
+    for (int i = count; i >= 1; i--) {
         char index_data[16];
         struct text index;
         text_init(&index, index_data, sizeof index_data);
@@ -261,15 +262,17 @@ void fleet_obedience_on_beat(struct fleet_obedience *obedience, int64_t order_co
 {
     if (!obedience->store->is_ready || order_count == obedience->order_count)
         return;
+    const int64_t more = order_count - obedience->order_count;
+    const bool is_all = obedience->order_count < 0 || more < 0 || more > FLEET_ORDERS_KEPT;
     obedience->order_count = order_count;
-    read_orders(obedience);
+    read_orders(obedience, is_all ? FLEET_ORDERS_KEPT : (int)more);
 }
 
 void fleet_obedience_on_deaf(struct fleet_obedience *obedience)
 {
     obedience->order_count = -1;
     if (obedience->store->is_ready)
-        read_orders(obedience);
+        read_orders(obedience, FLEET_ORDERS_DEAF);
 }
 
 void fleet_obedience_on_lost(struct fleet_obedience *obedience)

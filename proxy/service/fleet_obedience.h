@@ -7,7 +7,10 @@
 #include "proxy/metrics/exposition.h"
 #include "proxy/service/fleet_store.h"
 
-enum { FLEET_ORDERS_KEPT = 16 }; // in the store
+enum {
+    FLEET_ORDERS_KEPT = 64, // in the store
+    FLEET_ORDERS_DEAF = 16, // that are read where beats do not say how many are new
+};
 
 struct fleet_obedience;
 

@@ -41,7 +41,7 @@ static bool order(struct slice bytes, struct text *again)
     ASSERT(is_good || info.text[0] != '\0');
     if (is_good) {
         fleet_order_format(&order, again);
-        ASSERT(fleet_order_judge(&order, order.targets[0], order.number, order.issued_ms) ==
+        ASSERT(fleet_order_judge(&order, order.targets[0], true, order.issued_ms) ==
                FLEET_REPEATED);
     }
     fleet_order_deinit(&order);

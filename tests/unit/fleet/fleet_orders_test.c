@@ -56,27 +56,33 @@ static void an_order_is_judged_by_target_number_and_time(void **state)
         {&eternal, 0, issued_ms, FLEET_TOO_LONG},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        const enum fleet_judgement judged =
-            fleet_order_judge(rows[i].order, SELF, rows[i].last, rows[i].now_ms);
+        const enum fleet_judgement judged = fleet_order_judge(
+            rows[i].order, SELF, rows[i].order->number <= rows[i].last, rows[i].now_ms);
         if (judged != rows[i].wanted)
             fail_msg("row %zu: %s", i, fleet_judgement_name(judged));
     }
 }
 
-static void numbers_of_issuers_never_go_back(void **state)
+static void a_number_is_new_once_and_much_older_ones_never(void **state)
 {
     (void)state;
     struct fleet_issuers *issuers = fleet_issuers_create();
     assert_non_null(issuers);
-    assert_int_equal(0, fleet_issuers_last(issuers, OTHER));
-    assert_true(fleet_issuers_note(issuers, OTHER, 7));
-    assert_true(fleet_issuers_note(issuers, OTHER, 3));
-    assert_int_equal(7, fleet_issuers_last(issuers, OTHER));
-    assert_int_equal(0, fleet_issuers_last(issuers, SELF));
+    const uint64_t numbers[] = {7, 3, 70, 8, 69, 71, 200};
+    assert_false(fleet_issuers_have(issuers, OTHER, 7));
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        assert_false(fleet_issuers_have(issuers, OTHER, numbers[i]));
+        assert_true(fleet_issuers_note(issuers, OTHER, numbers[i], 1, 0));
+        for (size_t j = 0; j <= i; j++)
+            assert_true(fleet_issuers_have(issuers, OTHER, numbers[j]));
+    }
+    assert_true(fleet_issuers_have(issuers, OTHER, 136)); // was never noted, and is too low
+    assert_false(fleet_issuers_have(issuers, OTHER, 137));
+    assert_false(fleet_issuers_have(issuers, SELF, 7));
     fleet_issuers_destroy(issuers);
 }
 
-static void whoever_cannot_be_remembered_is_not_obeyed(void **state)
+static void one_that_cannot_be_remembered_is_not_obeyed_until_others_have_ended(void **state)
 {
     (void)state;
     struct fleet_issuers *issuers = fleet_issuers_create();
@@ -84,10 +90,15 @@ static void whoever_cannot_be_remembered_is_not_obeyed(void **state)
     assert_non_null(issuers);
     for (int i = 0; i < 4096; i++) {
         (void)snprintf(name, sizeof name, "%016x", i);
-        assert_true(fleet_issuers_note(issuers, name, 1));
+        assert_true(fleet_issuers_note(issuers, name, 1, i == 5 ? 1000 : 2000, 0));
     }
-    assert_false(fleet_issuers_note(issuers, OTHER, 1));
-    assert_true(fleet_issuers_note(issuers, "0000000000000001", 2));
+    assert_false(fleet_issuers_note(issuers, OTHER, 1, 9000, 1000 + FLEET_ORDER_SKEW_MS));
+    assert_true(fleet_issuers_note(issuers, "0000000000000001", 2, 2000, 0));
+    assert_true(fleet_issuers_note(issuers, OTHER, 1, 9000, 1001 + FLEET_ORDER_SKEW_MS));
+    assert_false(fleet_issuers_have(issuers, "0000000000000005", 1));
+    assert_true(fleet_issuers_have(issuers, "0000000000000006", 1));
+    assert_true(fleet_issuers_have(issuers, OTHER, 1));
+    assert_false(fleet_issuers_note(issuers, SELF, 1, 9000, 1001 + FLEET_ORDER_SKEW_MS));
     fleet_issuers_destroy(issuers);
 }
 
@@ -95,8 +106,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_order_is_judged_by_target_number_and_time),
-        cmocka_unit_test(numbers_of_issuers_never_go_back),
-        cmocka_unit_test(whoever_cannot_be_remembered_is_not_obeyed),
+        cmocka_unit_test(a_number_is_new_once_and_much_older_ones_never),
+        cmocka_unit_test(one_that_cannot_be_remembered_is_not_obeyed_until_others_have_ended),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
