@@ -24,6 +24,15 @@ enum {
 
 #define NS_A_MS INT64_C(1000000)
 
+// shared_state is what main has said of the fleet.
+struct shared_state {
+    _Atomic uint32_t fleet; // enum ledger_fleet
+    _Atomic uint32_t loss;  // likewise
+    _Atomic uint32_t members;
+    _Atomic int64_t until_ms; // monotonic; 0: nothing is granted
+    _Atomic uint64_t waits;   // requests that had to wait
+};
+
 struct ledger {
     uint64_t key[2];             // of the hash: names come from certificates
     pthread_mutex_t lock;        // of the chains
@@ -42,10 +51,7 @@ struct ledger {
     _Atomic uint64_t foreign_memory;
     _Atomic(void (*)(void *)) on_change; // NULL: nobody watches
     void *watcher;                       // borrowed; its argument; written before it
-    _Atomic uint32_t fleet;              // enum ledger_fleet
-    _Atomic uint32_t fleet_loss;         // likewise
-    _Atomic uint32_t fleet_members;
-    _Atomic int64_t fleet_until_ms;        // monotonic; 0: nothing is granted
+    struct shared_state shared;
     _Atomic(struct account *) listed;      // accounts that main is to look at, with references
     _Atomic(void (*)(void *)) on_ask;      // NULL: nobody keeps the fleet's limits
     void *keeper;                          // borrowed; its argument; written before it
@@ -250,7 +256,7 @@ static uint64_t bandwidth_of(const struct ledger *ledger, const struct client_li
 {
     if (limits->scope == LIMIT_MACHINE || limit == 0)
         return limit;
-    const uint32_t members = ledger->fleet_members;
+    const uint32_t members = ledger->shared.members;
     return share != 0 && share <= limit ? share
                                         : bandwidth_share_alone(limit, members == 0 ? 1 : members);
 }
@@ -508,6 +514,7 @@ static enum ledger_turn wait_for(struct ledger *ledger, struct account *account,
 {
     if (ticket->account == NULL) {
         begin_wait(account, kind, ticket);
+        ledger->shared.waits++;
         list(ledger, account);
         return LEDGER_WAITS;
     }
@@ -532,9 +539,9 @@ static enum ledger_turn wait_for(struct ledger *ledger, struct account *account,
 static enum ledger_fleet fleet_of(const struct ledger *ledger, const struct account *account,
                                   enum fleet_kind kind)
 {
-    const enum ledger_fleet fleet = (enum ledger_fleet)ledger->fleet;
+    const enum ledger_fleet fleet = (enum ledger_fleet)ledger->shared.fleet;
     if (fleet == LEDGER_FLEET_ASKS && account->fleet.is_unheard[kind])
-        return (enum ledger_fleet)ledger->fleet_loss;
+        return (enum ledger_fleet)ledger->shared.loss;
     return fleet;
 }
 
@@ -551,8 +558,8 @@ bool ledger_is_answered(const struct ledger *ledger, const struct ledger_ticket 
 // back those of tunnels that have ended, unless nothing new is to be opened.
 static bool may_fill(const struct ledger *ledger, int64_t now_ms)
 {
-    const int64_t until_ms = ledger->fleet_until_ms;
-    return until_ms > now_ms || (until_ms == 0 && ledger->fleet != LEDGER_FLEET_REFUSES);
+    const int64_t until_ms = ledger->shared.until_ms;
+    return until_ms > now_ms || (until_ms == 0 && ledger->shared.fleet != LEDGER_FLEET_REFUSES);
 }
 
 // take_place takes one of the account's places, or makes the request wait for one.
@@ -573,7 +580,7 @@ static enum ledger_turn take_place(struct ledger *ledger, struct account *accoun
     case LEDGER_FLEET_ASKS:
         return wait_for(ledger, account, FLEET_TUNNELS, ticket, REASON_LIMIT_TUNNELS, out);
     case LEDGER_FLEET_SHARES:
-        if (!take_one(&account->tunnels, lease_share(limit, ledger->fleet_members),
+        if (!take_one(&account->tunnels, lease_share(limit, ledger->shared.members),
                       account->foreign))
             return refuse_turn(out, REASON_LIMIT_TUNNELS, 0);
         fleet->spare--;
@@ -638,7 +645,7 @@ static enum ledger_turn take_token(struct ledger *ledger, struct account *accoun
                                    struct ledger_ticket *ticket, struct limit_refusal *out)
 {
     struct fleet_account *fleet = &account->fleet;
-    const uint32_t members = ledger->fleet_members;
+    const uint32_t members = ledger->shared.members;
     int64_t wait_ns = 0;
     if (fleet_account_take_token(fleet, event->kind, now_ms)) {
         if (fleet_account_tokens(fleet, event->kind, now_ms) ==
@@ -702,19 +709,19 @@ enum ledger_turn ledger_take_request(struct ledger *ledger, struct account *acco
 
 void ledger_set_fleet(struct ledger *ledger, enum ledger_fleet fleet, uint32_t members)
 {
-    ledger->fleet_members = members;
-    ledger->fleet = fleet;
+    ledger->shared.members = members;
+    ledger->shared.fleet = fleet;
 }
 
 void ledger_set_fleet_loss(struct ledger *ledger, enum ledger_fleet loss)
 {
     ASSERT(loss != LEDGER_FLEET_ASKS);
-    ledger->fleet_loss = loss;
+    ledger->shared.loss = loss;
 }
 
 void ledger_set_fleet_end(struct ledger *ledger, int64_t until_ms)
 {
-    ledger->fleet_until_ms = until_ms;
+    ledger->shared.until_ms = until_ms;
 }
 
 void ledger_keep_fleet(struct ledger *ledger, void (*on_ask)(void *arg), void *arg)
@@ -821,6 +828,7 @@ struct ledger_totals ledger_read(const struct ledger *ledger)
                                   .tunnels = ledger->tunnels,
                                   .memory = ledger->memory,
                                   .accounts = ledger->account_count,
+                                  .fleet_waits = ledger->shared.waits,
                                   .foreign_sessions = ledger->foreign_sessions,
                                   .foreign_tunnels = ledger->foreign_tunnels};
 }

@@ -110,6 +110,7 @@ struct ledger_totals {
     uint32_t tunnels;
     uint64_t memory;           // bytes, as noted last
     size_t accounts;           // with references, or with rates not paid off yet
+    uint64_t fleet_waits;      // requests that had to wait for the fleet, since the start
     uint32_t foreign_sessions; // of other processes; not in the numbers above
     uint32_t foreign_tunnels;
 };

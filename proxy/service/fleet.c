@@ -700,6 +700,9 @@ static void add_link(const struct store_facts *facts, struct exposition *out)
     static const struct family calls = {.name = "sallyport_store_calls",
                                         .kind = FAMILY_COUNTER,
                                         .help = "Questions to the store that the fleet shares."};
+    static const struct family connects = {.name = "sallyport_store_connects",
+                                           .kind = FAMILY_COUNTER,
+                                           .help = "How often the store was reached."};
     static const struct family failures = {
         .name = "sallyport_store_failures",
         .kind = FAMILY_COUNTER,
@@ -711,6 +714,9 @@ static void add_link(const struct store_facts *facts, struct exposition *out)
     exposition_add_family(out, &calls);
     if (facts != NULL)
         exposition_add_count(out, NULL, 0, facts->calls);
+    exposition_add_family(out, &connects);
+    if (facts != NULL)
+        exposition_add_count(out, NULL, 0, facts->connects);
     exposition_add_family(out, &failures);
     if (facts != NULL)
         exposition_add_count(out, NULL, 0, facts->failures);
@@ -742,6 +748,7 @@ void fleet_metrics(const struct fleet *fleet, struct exposition *out)
               is_shared && fleet_presence_differs(fleet->presence));
     fleet_blocking_metrics(is_shared ? fleet->blocking : NULL, out);
     add_link(is_shared ? store_link_facts(fleet->store.link) : NULL, out);
+    fleet_limits_metrics(is_shared ? fleet->limits : NULL, out);
     fleet_presence_metrics(is_shared ? fleet->presence : NULL, out);
     fleet_obedience_metrics(is_shared ? fleet->obedience : NULL, out);
 }

@@ -105,6 +105,7 @@ struct fleet_limits {
     bool is_draining;
     bool has_answers; // the workers are to be told
     struct fleet_limits_counts counts;
+    uint64_t asked_of[QUESTION_COUNT];
 };
 
 static void drive(struct held *held, int64_t now_ms);
@@ -199,7 +200,7 @@ static bool call(struct question *question, enum fleet_script script, const stru
     question->is_asked =
         limits->link != NULL &&
         store_link_script(limits->link, &call, now_ms + FLEET_ANSWER_MS, on_reply, question);
-    limits->counts.questions += question->is_asked;
+    limits->asked_of[question->kind] += question->is_asked;
     return question->is_asked;
 }
 
@@ -961,12 +962,81 @@ struct fleet_limits_counts fleet_limits_counts(const struct fleet_limits *limits
     const struct held *held = NULL;
     counts.granted = 0;
     counts.unheard = 0;
+    counts.waits = ledger_read(limits->options.ledger).fleet_waits;
+    for (size_t i = 0; i < QUESTION_COUNT; i++)
+        counts.questions += limits->asked_of[i];
     TAILQ_FOREACH(held, &limits->held, link)
     {
         counts.granted += held->lease.granted;
         counts.unheard += is_unheard(held);
     }
     return counts;
+}
+
+static void add_questions(const struct fleet_limits *limits, struct exposition *out)
+{
+    static const struct family questions = {.name = "sallyport_fleet_limits_questions",
+                                            .kind = FAMILY_COUNTER,
+                                            .help = "Questions to the store about limits."};
+    static const char *const kinds[QUESTION_COUNT] = {[ASK_TUNNELS] = "tunnels",
+                                                      [ASK_NEW_TUNNELS] = "new_tunnels",
+                                                      [ASK_REQUESTS] = "requests",
+                                                      [ASK_UP] = "bandwidth_up",
+                                                      [ASK_DOWN] = "bandwidth_down"};
+    exposition_add_family(out, &questions);
+    for (size_t i = 0; limits != NULL && i < QUESTION_COUNT; i++) {
+        const struct label label = {"limit", kinds[i]};
+        exposition_add_count(out, &label, 1, limits->asked_of[i]);
+    }
+}
+
+void fleet_limits_metrics(const struct fleet_limits *limits, struct exposition *out)
+{
+    const struct fleet_limits_counts counts =
+        limits == NULL ? (struct fleet_limits_counts){0} : fleet_limits_counts(limits);
+    const struct {
+        struct family family;
+        uint64_t value;
+    } rows[] = {
+        {{.name = "sallyport_fleet_limits_asks",
+          .kind = FAMILY_GAUGE,
+          .help = "1 while limits of the fleet are those of the store, 0 while on_lost counts."},
+         limits != NULL && is_valid(limits, monotonic_ms())},
+        {{.name = "sallyport_fleet_limits_accounts",
+          .kind = FAMILY_GAUGE,
+          .help = "Clients with limits of the fleet that are in use here."},
+         counts.accounts},
+        {{.name = "sallyport_fleet_limits_unheard",
+          .kind = FAMILY_GAUGE,
+          .help = "Of these those of whom the store says nothing but errors."},
+         counts.unheard},
+        {{.name = "sallyport_fleet_limits_granted",
+          .kind = FAMILY_GAUGE,
+          .help = "Places for tunnels held here: open tunnels, and spare places."},
+         counts.granted},
+        {{.name = "sallyport_fleet_limits_waits",
+          .kind = FAMILY_COUNTER,
+          .help = "Requests that had to wait for an answer of the store."},
+         counts.waits},
+        {{.name = "sallyport_fleet_limits_full",
+          .kind = FAMILY_COUNTER,
+          .help = "Answers of the store that there is no room, or not enough."},
+         counts.refused},
+        {{.name = "sallyport_fleet_limits_unanswered",
+          .kind = FAMILY_COUNTER,
+          .help = "Questions without an answer, or with none to the question."},
+         counts.unanswered},
+        {{.name = "sallyport_fleet_limits_losses",
+          .kind = FAMILY_COUNTER,
+          .help = "How often all leases were lost."},
+         counts.losses},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        exposition_add_family(out, &rows[i].family);
+        if (limits != NULL)
+            exposition_add_count(out, NULL, 0, rows[i].value);
+    }
+    add_questions(limits, out);
 }
 
 void fleet_limits_status(const struct fleet_limits *limits, struct text *out)
@@ -978,6 +1048,7 @@ void fleet_limits_status(const struct fleet_limits *limits, struct text *out)
     json_add_count(out, "accounts", counts.accounts);
     json_add_count(out, "granted", counts.granted);
     json_add_count(out, "questions", counts.questions);
+    json_add_count(out, "waits", counts.waits);
     json_add_count(out, "refused", counts.refused);
     json_add_count(out, "unanswered", counts.unanswered);
     json_add_count(out, "unheard", counts.unheard);

@@ -11,6 +11,7 @@
 #include "auth/base/text.h"
 #include "proxy/fleet/fleet_beat.h"
 #include "proxy/limits/ledger.h"
+#include "proxy/metrics/exposition.h"
 #include "proxy/store/store_link.h"
 
 enum {
@@ -34,7 +35,8 @@ struct fleet_limits_options {
 };
 
 struct fleet_limits_counts {
-    uint64_t questions;  // that were sent: leases, tokens, shares
+    uint64_t questions;  // that were sent, of all kinds
+    uint64_t waits;      // requests that had to wait for an answer
     uint64_t refused;    // in which a limit of the fleet was full
     uint64_t unanswered; // or were not understood
     uint64_t losses;     // how often the leases were lost
@@ -76,6 +78,9 @@ void fleet_limits_tick(struct fleet_limits *limits);
 
 // fleet_limits_counts gives what has happened.
 struct fleet_limits_counts fleet_limits_counts(const struct fleet_limits *limits);
+
+// fleet_limits_metrics adds families, without samples for NULL.
+void fleet_limits_metrics(const struct fleet_limits *limits, struct exposition *out);
 
 // fleet_limits_status adds the member `limits`.
 void fleet_limits_status(const struct fleet_limits *limits, struct text *out);

@@ -195,6 +195,9 @@ enum exam_step {
     X(CAUSE_AUTHORIZER_FAILED, "authorizer_failed", PROXY, CONNECT, 503, "proxy_internal_error",                                                                                \
       "the proxy's authorizer gives no answer",                                                                                                                                 \
       "the proxy's operator: look at the authorizer; `authorizer.why` of the record with the id says what was wrong")                                                           \
+    X(CAUSE_STORE_LOST, "store_lost", PROXY, CONNECT, 503, "proxy_internal_error",                                                                                              \
+      "the store that the proxy shares does not answer",                                                                                                                        \
+      "try again in a second. The proxy's operator: `sallyport status` says what is wrong with the store; `shared.on_lost` whether limits go on without it")                    \
     X(CAUSE_NO_EGRESS, "no_egress", PROXY, CONNECT, 502, "proxy_configuration_error",                                                                                           \
       "the proxy has no address of its own from which to reach the target",                                                                                                     \
       "the proxy's operator: correct `egress`, or give the machine the address")                                                                                                \

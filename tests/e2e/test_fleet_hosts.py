@@ -112,6 +112,7 @@ def test_with_one_away_and_another_cut_off_bounds_hold_and_nothing_is_lost(site,
     for proxy in two, three:
         proxy.stderr.wait("the store does not answer")
         assert metric(proxy, "sallyport_store_up") == 0
+        assert metric(proxy, "sallyport_fleet_limits_asks") == 0
         assert "the store does not answer" in proxy.control.run("status", "--fleet", expected=1).stderr
         eventually(lambda: fleet_of(proxy)["limits"]["losses"] == 1, "its leases to end")
     share = -(-PLACES // len(site.proxies))

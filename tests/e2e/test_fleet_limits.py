@@ -294,12 +294,18 @@ def test_a_store_that_loses_everything_grants_nothing_until_all_have_claimed_wha
     members.fill(10, two)
 
 
-def test_with_refuse_new_ones_are_told_that_the_store_is_lost(members):
+def test_with_refuse_new_ones_are_told_that_the_store_is_lost(members, dns, pki):
     (one,) = members.start(1, shared={"on_lost": "refuse"}, tunnels=10)
     tunnel = members.tunnel(one)
     members.store.stop()
     members.wait_asking(one, False)
     eventually(lambda: (answer := members.ask(one)[0]).status == 503 and not assert_lost(one, answer), "to be refused")
+    dns.addresses("proxy.test", "127.0.0.1")
+    leaf, way = members._leaf, f"https://proxy.test:{one.address[1]}"
+    words = ["--proxy", way, "--resolver", dns.endpoint, "--ca", pki.server_ca.path, "--cert", leaf.chain, "--key", leaf.key]
+    told = run("doctor", *words, "--to", members.target)
+    assert told.returncode == 1 and "\ncause: store_lost: the store that the proxy shares does not answer" in told.stdout, told.stdout
+    assert "`sallyport status` says" in told.stdout
     tunnel.echo(b"still here")
     members.store.start()
     members.wait_asking(one)

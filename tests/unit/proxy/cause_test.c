@@ -151,7 +151,7 @@ static void every_reason_of_an_answer_leads_to_the_side_that_can_mend_it(void **
         {REASON_AUTHORIZER_FAILED, "authorizer_failed", "proxy"},
         {REASON_LOOP, "loop", "proxy"},
         {REASON_AUDIT_FULL, "unavailable", "proxy"},
-        {REASON_STORE_LOST, "unavailable", "proxy"},
+        {REASON_STORE_LOST, "store_lost", "proxy"},
         {REASON_DRAINING, "unavailable", "proxy"},
         {REASON_LIMIT_PROXY_TUNNELS, "unavailable", "proxy"},
         {REASON_LIMIT_SESSIONS, "unavailable", "proxy"},
