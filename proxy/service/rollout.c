@@ -64,6 +64,7 @@ static enum rollout_step begin_load(struct rollout *rollout)
     if (rollout->state != ROLLOUT_IDLE || !begin(rollout, ROLLOUT_RELOADS, &rollout->scope))
         return ROLLOUT_WAIT;
     rollout->state = ROLLOUT_LOADING;
+    rollout->load_ticks = 0;
     rollout->is_taking_due = true;
     rollout->is_taken_beside = false;
     return ROLLOUT_LOAD;
@@ -200,8 +201,9 @@ void rollout_tick(struct rollout *rollout)
     if (rollout->adopting_count > 0)
         due = 0;
     rollout->pending |= due;
-    if (rollout->state == ROLLOUT_LOADING &&
-        (rollout->is_taking_due || (rollout->missed & ROLLOUT_TAKINGS) != 0))
+    const bool is_wanted = rollout->is_taking_due || (rollout->missed & ROLLOUT_TAKINGS) != 0;
+    rollout->load_ticks += rollout->load_ticks < ROLLOUT_LONG_TICKS;
+    if (rollout->state == ROLLOUT_LOADING && rollout->load_ticks == ROLLOUT_LONG_TICKS && is_wanted)
         rollout->pending |= rollout->scope == LOADER_ALL ? LOADER_TAKING_ALL : LOADER_TAKING;
     rollout->missed &= ~(due & LOADER_FILES); // refused once more, it is missed once more
 }

@@ -15,7 +15,10 @@
 
 #include "proxy/service/loader.h"
 
-enum { ROLLOUT_TRIES_MAX = 20 }; // of files that do not fit together
+enum {
+    ROLLOUT_TRIES_MAX = 20, // of files that do not fit together
+    ROLLOUT_LONG_TICKS = 2, // a reload that takes so many takes long
+};
 
 // Work, as bits of a set: a reload or a taking is the scope of its load.
 enum {
@@ -46,13 +49,13 @@ struct rollout {
     enum loader_scope scope;  // of the reload under way, or of the last one
     enum rollout_state taking_state;
     enum loader_scope taking_scope; // of the taking under way, or of the last one
-    bool
-        is_taking_due; // files may have changed since the last taking, and the reload that has them takes long
-    bool is_taken_beside;    // a taking came into force since the reload under way was begun
-    bool is_comparing;       // the taking under way is of what the reload has read
-    uint32_t adopting_count; // workers that have not adopted the newest snapshot yet
-    unsigned pending;        // work that waits
-    unsigned missed;         // work that the next tick makes pending
+    int load_ticks;                 // since the reload under way was begun
+    bool is_taking_due;             // files may have changed since the last taking
+    bool is_taken_beside;           // a taking came into force since the reload under way was begun
+    bool is_comparing;              // the taking under way is of what the reload has read
+    uint32_t adopting_count;        // workers that have not adopted the newest snapshot yet
+    unsigned pending;               // work that waits
+    unsigned missed;                // work that the next tick makes pending
     int try_count; // how often files that did not fit together have been tried again; 0: they do fit
     bool is_tried_again;     // the reload that was refused last is tried again
     bool is_adopting_reload; // the newest snapshot is a reload's, and the reload has not ended

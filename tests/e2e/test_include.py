@@ -293,7 +293,7 @@ def test_a_large_file_that_changes_all_the_time_holds_up_no_revocation(teams, pk
     t.control.run("reload")
     tunnels = {name: t.tunnel(name) for name in ("boss", "gamma")}
     match = "[{cn: c%d}, {dns: d%d.example}, {serial: %d}]"
-    large = "".join(f"  - {{name: c{i}, match: {match % (i, i, i + 1)}}}\n" for i in range(count(30_000, 8_000)))
+    large = "".join(f"  - {{name: c{i}, match: {match % (i, i, i + 1)}}}\n" for i in range(count(40_000, 10_000)))
     stop = threading.Event()
 
     def churn():

@@ -438,6 +438,7 @@ def test_a_revocation_does_not_wait_for_a_holder_that_hangs(start, pki, origin, 
             shutil.copy(pki.ca.crl(*(pki.worker, next_leaf)[: number - 1], number=number), tmp_path / "new.crl")
             os.rename(tmp_path / "new.crl", crl)
             closed = proxy.assert_closed(tunnel.id, "revoked")
+            proxy.stderr.wait("does not answer")
         given_up = re.search(r"(\S+) .*has ended: it is started again", proxy.stderr.text())
     finally:
         with contextlib.suppress(ProcessLookupError):

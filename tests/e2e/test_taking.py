@@ -197,7 +197,8 @@ def test_the_log_says_whether_it_waits_or_refuses(house, fault, words):
     assert house.proxy.stderr.wait(f"{words}.*{NOTHING_TAKEN}")
     assert TAKEN not in house.proxy.stderr.text()
     house.publish(number=6)
-    assert house.proxy.stderr.wait(f"{words}.*{TAKEN}")
+    # On a busy machine it is taken beside the reload that will be refused.
+    assert house.proxy.stderr.wait(f"({words}|is still being read).*{TAKEN}")
 
 
 @pytest.mark.parametrize("fault", TAKEN_IN)

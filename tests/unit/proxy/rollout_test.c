@@ -97,6 +97,7 @@ static void what_takes_trust_away_is_read_beside_a_reload_that_takes_long(void *
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct rollout rollout = {.pending = rows[i].scope};
         assert_int_equal(rollout_next(&rollout), ROLLOUT_LOAD);
+        rollout_tick(&rollout);
         assert_int_equal(rollout_next(&rollout), ROLLOUT_WAIT); // it may be over soon
         for (int changes = 0; changes < 3; changes++) {
             rollout_tick(&rollout);
@@ -129,6 +130,7 @@ static void a_reload_gives_nothing_back_that_was_taken_away_while_it_was_read(vo
         struct rollout rollout = {.pending = LOADER_FILES};
         assert_int_equal(rollout_next(&rollout), ROLLOUT_LOAD);
         rollout_tick(&rollout);
+        rollout_tick(&rollout);
         assert_int_equal(rollout_next(&rollout), ROLLOUT_TAKE);
         if (rows[i].is_before)
             rollout_loaded(&rollout);
@@ -158,6 +160,7 @@ static void a_taking_beside_a_reload_that_had_no_memory_is_read_again(void **sta
     (void)state;
     struct rollout rollout = {.pending = LOADER_FILES};
     assert_int_equal(rollout_next(&rollout), ROLLOUT_LOAD);
+    rollout_tick(&rollout);
     for (int tries = 0; tries < 3; tries++) {
         rollout_tick(&rollout);
         assert_int_equal(rollout_next(&rollout), ROLLOUT_TAKE);
@@ -196,6 +199,7 @@ static void a_tick_makes_pending_what_nothing_under_way_may_still_bring(void **s
         struct rollout rollout = {.state = rows[i].state,
                                   .taking_state = rows[i].taking_state,
                                   .adopting_count = rows[i].adopting_count,
+                                  .load_ticks = ROLLOUT_LONG_TICKS - 1,
                                   .missed = all};
         rollout_tick(&rollout);
         assert_int_equal((rollout.pending & ROLLOUT_REVISION) != 0, rows[i].is_revision_due);
