@@ -166,7 +166,7 @@ def test_networks_that_break_in_every_way_lose_nothing(site, crowd):
     faults, standing, back = Faults(site, dice), set(), []
     for number in range(ROUNDS):
         fault = faults.kinds[number % len(faults.kinds)]
-        crowd.fill(PLACES, step=20)
+        crowd.fill(PLACES)
         tunnels = [site.tunnel(proxy) for proxy in site.proxies]
         held = {proxy: fleet_of(proxy)["limits"]["granted"] for proxy in site.proxies}
         cut = fault()
@@ -207,7 +207,7 @@ def test_networks_that_break_in_every_way_lose_nothing(site, crowd):
             crowd.leave(open_then - PLACES)
         crowd.leave(50)
         print(f"{fault.__name__}: {open_then} tunnels of {bound}; blocks were merged after {back[-1]:.2f} s")
-    crowd.fill(PLACES, step=20)
+    crowd.fill(PLACES)
     tell("from the mending of the network until all proxies know the same blocks", back)
     for block in blocks_of(site.proxies[0]):
         site.proxies[0].control.unblock(block.removeprefix("client:"))
@@ -215,7 +215,7 @@ def test_networks_that_break_in_every_way_lose_nothing(site, crowd):
 
 
 def test_programs_are_changed_three_times_around_under_load(site, crowd):
-    crowd.fill(PLACES // 2, step=20)
+    crowd.fill(PLACES // 2)
     tunnels = [site.enter() for _ in range(100)]
     knocking = Knocking(site.front, site.target, count=4)
     for _ in range(3):
@@ -226,7 +226,7 @@ def test_programs_are_changed_three_times_around_under_load(site, crowd):
             for tunnel in tunnels:
                 tunnel.echo(b"after an upgrade")
     knocking.stop()
-    crowd.fill(PLACES, step=20)
+    crowd.fill(PLACES)
     for tunnel in (*crowd.open, *tunnels):
         tunnel.echo(b"still there")
         tunnel.close()

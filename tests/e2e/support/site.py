@@ -143,15 +143,16 @@ class Crowd:
         assert set(got) <= {200, 429, 503}, got
         return got
 
-    def fill(self, limit, door=None, step=3):
+    def fill(self, limit, door=None):
         """Until all places are taken: what is idle on one proxy goes to the others after one was refused."""
 
         def is_full():
-            self.attempt(min(step, max(limit - len(self.open), 3)) if limit < self._site.tunnels else step, door)
+            missing = limit - len(self.open)
+            self.attempt(missing if limit < self._site.tunnels else max(missing, 3), door)
             assert len(self.open) <= limit, f"{len(self.open)} of {limit}: {self._site.limits()}"
             return len(self.open) == limit
 
-        eventually(is_full, lambda: f"{limit} tunnels; there are {len(self.open)}")
+        eventually(is_full, lambda: f"{limit} tunnels; there are {len(self.open)}: {self._site.limits()}")
 
     def exhaust(self, door):
         """Until one proxy refuses; how many it gave."""
@@ -232,6 +233,7 @@ class Site:
             "listeners": [listener],
             "resolver": {"servers": [self.dns.endpoint]},
             "control": CONTROL,
+            "timeouts": {"request": "2m"},  # clients that ask at once wait for each other
             "admin": {
                 "address": f"{host.address}:{ADMIN}",
                 "open": ["readyz", "metrics"],
