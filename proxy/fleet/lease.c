@@ -49,6 +49,7 @@ uint32_t lease_surplus(struct lease *lease, const struct lease_view *view)
     const uint32_t spare = spare_of(view->spare);
     const uint32_t idle = min_of(spare, lease->spare_before);
     note_use(lease, open);
+    lease->has_excess = lease->has_excess || lease->is_above; // asked each beat until it is over
     lease->spare_before = spare;
     if (open > 0 || view->waiting > 0)
         lease->empty_since_ms = 0;
@@ -83,8 +84,8 @@ static bool is_due(const struct lease *lease, const struct lease_view *view)
         return false;
     if (view->waiting > spare_of(view->spare) && view->now_ms >= lease->not_before_ms)
         return true;
-    if (lease->has_excess || view->spare < 0) // the store is to know what is really open
-        return true;
+    if (lease->has_excess || lease_open(lease, view->spare) > lease->told)
+        return true; // the store is to know what is really open
     if (!lease->is_claimed)
         return lease->granted > 0;
     return is_short(lease, view) && view->now_ms >= lease->ahead_from_ms;
@@ -115,14 +116,17 @@ bool lease_wakes(const struct lease *lease, const struct lease_view *view)
 }
 
 int32_t lease_answer(struct lease *lease, const struct lease_question *question, uint32_t granted,
-                     int64_t now_ms, bool *out_is_full)
+                     uint32_t above, int64_t now_ms, bool *out_is_full)
 {
     // A store that says less than was kept, or more than was asked for, is not believed.
     const uint32_t wanted = question->keep + question->need;
     const uint32_t most = wanted > question->want ? wanted : question->want;
     const uint32_t held = granted < question->keep ? question->keep : min_of(granted, most);
-    const int32_t change = (int32_t)held - (int32_t)lease->granted;
-    lease->granted = held;
+    const uint32_t usable = held - min_of(held, above);
+    const int32_t change = (int32_t)usable - (int32_t)lease->granted;
+    lease->granted = usable;
+    lease->told = held;
+    lease->is_above = above > 0;
     lease->is_asked = false;
     lease->is_claimed = true;
     lease->has_excess = false;
@@ -152,6 +156,7 @@ void lease_unclaim(struct lease *lease)
     lease->faults = 0;
     lease->fault_until_ms = 0;
     lease->is_claimed = false;
+    lease->told = 0;
     lease->not_before_ms = 0;
     lease->ahead_from_ms = 0;
 }

@@ -5,6 +5,7 @@
 //   - It asks when somebody waits, and ahead of need when the spare ones run out: the more, the faster their number has grown.
 //   - It gives back what was idle over two beats, at once where the account is scarce in the fleet.
 //   - Before it tells the store a lower number it takes the spare places away from the workers. So no place is ever in two hands.
+//   - While all proxies together have more than the limit, what becomes free is nobody's: `granted` is below what is open then.
 //   - After a loss it claims what it holds again. What the store has taken for dead has only its open tunnels left.
 //
 // Pure: no clock, no store, no memory. Times are monotonic milliseconds. main is the only caller; what the workers change
@@ -25,12 +26,14 @@ enum {
     LEASE_IDLE_MS = 10000, // an account without a tunnel for so long gives back all
 };
 
-// lease is zeroed for an account that holds nothing. Fields private to lease.c, but for `granted`, which may be read.
+// lease is zeroed for an account that holds nothing. Fields private to this file and lease.c, but for `granted`, which may be read.
 struct lease {
-    uint32_t granted;       // places that we hold: open tunnels and spare places
+    uint32_t granted;       // places that may be used: open tunnels and spare places
     bool is_asked;          // a question is under way
     bool is_claimed;        // the store has answered since the last loss
     bool has_excess;        // the store may know of more places than we hold
+    bool is_above;          // all proxies together had more than the limit at the last answer
+    uint32_t told;          // places that the store knows of; 0 after a loss
     int64_t not_before_ms;  // of the next question for somebody who waits
     int64_t fault_until_ms; // of any question
     uint32_t faults;        // errors in a row
@@ -60,6 +63,13 @@ struct lease_question {
     uint32_t want; // altogether, where there is room for it: a part of what is free
 };
 
+// lease_held gives the number of places that are held: those that the store knows of, where all proxies together have more than
+// the limit, for what may be used is less then.
+static inline uint32_t lease_held(const struct lease *lease)
+{
+    return lease->is_above && lease->told > lease->granted ? lease->told : lease->granted;
+}
+
 // lease_open gives the number of open tunnels.
 uint32_t lease_open(const struct lease *lease, int32_t spare);
 
@@ -80,9 +90,17 @@ bool lease_ask(struct lease *lease, const struct lease_view *view, struct lease_
 bool lease_wakes(const struct lease *lease, const struct lease_view *view);
 
 // lease_answer takes the store's answer, and gives how many spare places the workers get more (fewer, where the store has
-// granted less: never below what was kept). `out_is_full`: there was less than was needed.
+// granted less, or all proxies together have `above` more than the limit). `out_is_full`: there was less than was needed.
 int32_t lease_answer(struct lease *lease, const struct lease_question *question, uint32_t granted,
-                     int64_t now_ms, bool *out_is_full);
+                     uint32_t above, int64_t now_ms, bool *out_is_full);
+
+// lease_above gives how many places more than the limit all proxies hold: this one `granted`, `others` the rest.
+static inline uint32_t lease_above(uint32_t limit, uint32_t granted, uint32_t others)
+{
+    const uint64_t all = (uint64_t)granted + others;
+    const uint64_t above = all > limit ? all - limit : 0;
+    return above > UINT32_MAX ? UINT32_MAX : (uint32_t)above;
+}
 
 // lease_unanswered notes that there is no answer, and whether the store has done what was asked is not known.
 void lease_unanswered(struct lease *lease);

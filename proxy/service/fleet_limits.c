@@ -352,7 +352,7 @@ static void ask_lease(struct held *held, int64_t now_ms)
 static void take_lease(struct question *question, const struct resp *reply, int64_t now_ms)
 {
     struct held *held = question->held;
-    int64_t granted = 0, settles = 0;
+    int64_t granted = 0, others = 0, settles = 0;
     bool is_full = false;
     if (reply == NULL || !is_valid(held->owner, now_ms)) {
         lease_unanswered(&held->lease);
@@ -364,14 +364,17 @@ static void take_lease(struct question *question, const struct resp *reply, int6
     }
     if (reply->kind != RESP_ARRAY || reply->count != 3 ||
         !resp_read_integer(&reply->items[0], &granted) ||
-        !resp_read_integer(&reply->items[2], &settles) || granted < 0 || granted > INT32_MAX) {
+        !resp_read_integer(&reply->items[1], &others) ||
+        !resp_read_integer(&reply->items[2], &settles) || granted < 0 || granted > INT32_MAX ||
+        others < 0 || others > INT32_MAX) {
         lease_fail(&held->lease, now_ms);
         note_fault(held, FLEET_TUNNELS, reply);
         return;
     }
     held->account->fleet.is_unheard[FLEET_TUNNELS] = false;
-    held->account->fleet.spare +=
-        lease_answer(&held->lease, &question->lease, (uint32_t)granted, now_ms, &is_full);
+    held->account->fleet.spare += lease_answer(
+        &held->lease, &question->lease, (uint32_t)granted,
+        lease_above(held->limits.tunnels, (uint32_t)granted, (uint32_t)others), now_ms, &is_full);
     // A store that was empty does not know yet whether there is room.
     answer(held, FLEET_TUNNELS,
            !is_full       ? FLEET_GRANTED
@@ -967,7 +970,7 @@ struct fleet_limits_counts fleet_limits_counts(const struct fleet_limits *limits
         counts.questions += limits->asked_of[i];
     TAILQ_FOREACH(held, &limits->held, link)
     {
-        counts.granted += held->lease.granted;
+        counts.granted += lease_held(&held->lease);
         counts.unheard += is_unheard(held);
     }
     return counts;

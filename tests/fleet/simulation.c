@@ -26,7 +26,9 @@ enum {
     REST_MS = 20000,  // and then all is given back
     LEFT_MS = 1000,
     EXACT_PROXIES = 12, // as many reach the limit exactly
-    RATE = 2000,        // tokens a second
+    ABOVE_MS =
+        10000, // after so long nothing of a fault is left: a tunnel lives for four seconds at most
+    RATE = 2000, // tokens a second
     RATE_BURST = 200,
 };
 
@@ -66,7 +68,7 @@ struct message {
     uint32_t want;
     // The answer.
     bool has_answer, is_alive, settles;
-    uint32_t granted;
+    uint32_t granted, others;
     int64_t wait_us;
     struct model_beat beat;
 };
@@ -278,6 +280,9 @@ static void open_tunnel(struct simulation *simulation, uint32_t index)
         report->most_open = simulation->open;
     if (simulation->open > report->bound)
         fail(simulation, "more tunnels than is promised");
+    if (simulation->healed_ms != 0 && simulation->now_ms - simulation->healed_ms > ABOVE_MS &&
+        simulation->open > simulation->limit)
+        fail(simulation, "still more tunnels than the limit");
     simulation->was_full |= simulation->healed_ms != 0 && simulation->open >= simulation->limit;
     if (simulation->open >= simulation->enough && simulation->healed_ms != 0 &&
         report->reached_ms < 0)
@@ -499,7 +504,6 @@ static void at_store(struct simulation *simulation, const struct event *event)
         at_store_late(simulation, event);
         return;
     }
-    uint32_t others = 0;
     const uint32_t before = simulation->store->accounts[0].held[event->proxy];
     switch ((enum ask)event->ask) {
     case ASK_BEAT:
@@ -509,7 +513,7 @@ static void at_store(struct simulation *simulation, const struct event *event)
         message->is_alive =
             store_model_lease(simulation->store, 0, event->proxy, event->epoch, simulation->limit,
                               message->lease.keep, message->lease.need, message->lease.want,
-                              &message->granted, &others, &message->settles);
+                              &message->granted, &message->others, &message->settles);
         if (simulation->has_replica && message->is_alive && message->granted > before)
             simulation->lost_grants += message->granted - before;
         break;
@@ -558,6 +562,7 @@ static void take_lease(struct simulation *simulation, uint32_t index, const stru
         return;
     }
     proxy->spare += lease_answer(&proxy->lease, &message->lease, message->granted,
+                                 lease_above(simulation->limit, message->granted, message->others),
                                  simulation->now_ms, &is_full);
     proxy->answered_round = proxy->round;
     proxy->answered = !is_full ? 0 : message->settles ? 2 : 1;

@@ -16,7 +16,7 @@ static struct lease hold(uint32_t granted)
     struct lease lease = {0};
     const struct lease_question question = {.need = granted, .want = granted};
     bool is_full = true;
-    assert_int_equal(lease_answer(&lease, &question, granted, 0, &is_full), granted);
+    assert_int_equal(lease_answer(&lease, &question, granted, 0, 0, &is_full), granted);
     assert_false(is_full);
     return lease;
 }
@@ -61,7 +61,7 @@ static void a_full_fleet_is_not_asked_again_at_once(void **state)
     struct lease_view view = one_waits;
     bool is_full = false;
     assert_true(lease_ask(&lease, &view, &question));
-    assert_int_equal(lease_answer(&lease, &question, 0, view.now_ms, &is_full), 0);
+    assert_int_equal(lease_answer(&lease, &question, 0, 0, view.now_ms, &is_full), 0);
     assert_true(is_full);
     assert_false(lease_ask(&lease, &view, &question));
     view.now_ms += LEASE_FULL_WAIT_MS;
@@ -77,7 +77,7 @@ static void what_is_granted_in_part_is_full(void **state)
     bool is_full = false;
     view.waiting = 10;
     assert_true(lease_ask(&lease, &view, &question));
-    assert_int_equal(lease_answer(&lease, &question, 3, view.now_ms, &is_full), 3);
+    assert_int_equal(lease_answer(&lease, &question, 3, 0, view.now_ms, &is_full), 3);
     assert_true(is_full);
     assert_int_equal(lease.granted, 3);
 }
@@ -89,7 +89,7 @@ static void a_store_that_grants_more_than_was_asked_for_is_not_believed(void **s
     struct lease_question question;
     bool is_full = true;
     assert_true(lease_ask(&lease, &one_waits, &question));
-    (void)lease_answer(&lease, &question, 4000000000, 1000, &is_full);
+    (void)lease_answer(&lease, &question, 4000000000, 0, 1000, &is_full);
     assert_int_equal(lease.granted, question.want);
 }
 
@@ -102,7 +102,7 @@ static void a_store_that_grants_less_than_is_kept_takes_nothing_away(void **stat
     bool is_full = false;
     assert_true(lease_ask(&lease, &view, &question));
     assert_int_equal(question.keep, 10);
-    assert_int_equal(lease_answer(&lease, &question, 2, view.now_ms, &is_full), 0);
+    assert_int_equal(lease_answer(&lease, &question, 2, 0, view.now_ms, &is_full), 0);
     assert_true(is_full);
     assert_int_equal(lease.granted, 10);
 }
@@ -184,7 +184,7 @@ static void gives_back_all_after_a_time_without_tunnels(void **state)
     struct lease_question question;
     bool is_full = true;
     assert_true(lease_ask(&lease, &view, &question));
-    (void)lease_answer(&lease, &question, 0, view.now_ms, &is_full);
+    (void)lease_answer(&lease, &question, 0, 0, view.now_ms, &is_full);
     assert_true(lease_is_over(&lease, &view));
 }
 
@@ -201,7 +201,7 @@ static void claims_again_what_is_open_after_a_loss(void **state)
     assert_true(lease_ask(&lease, &view, &question));
     assert_int_equal(question.keep, 7); // more than the limit: what is open stays
     bool is_full = true;
-    assert_int_equal(lease_answer(&lease, &question, 7, 9001, &is_full), 3);
+    assert_int_equal(lease_answer(&lease, &question, 7, 0, 9001, &is_full), 3);
     assert_false(is_full);
 }
 
@@ -228,7 +228,7 @@ static void asks_ahead_of_need_before_the_spare_places_run_out(void **state)
     assert_true(lease_ask(&lease, &view, &question));
     assert_int_equal(question.need, 0);
     bool is_full = true;
-    (void)lease_answer(&lease, &question, 10, view.now_ms, &is_full);
+    (void)lease_answer(&lease, &question, 10, 0, view.now_ms, &is_full);
     assert_false(lease_ask(&lease, &view, &question)); // nothing came: not again and again
     view.now_ms += LEASE_NO_AHEAD_MS;
     assert_true(lease_ask(&lease, &view, &question));
@@ -243,10 +243,61 @@ static void a_share_is_rounded_up_so_that_nobody_has_none(void **state)
     assert_int_equal(lease_share(500, 1), 500);
 }
 
+static void what_becomes_free_above_the_limit_is_nobodys(void **state)
+{
+    (void)state;
+    struct lease lease = {0};
+    struct lease_question question;
+    struct lease_view view = {.limit = 10, .spare = -8, .members = 2, .now_ms = 1000};
+    bool is_full = false;
+    // Eight were opened while the store was away, and others hold five.
+    assert_true(lease_ask(&lease, &view, &question));
+    assert_int_equal(question.keep, 8);
+    const uint32_t above = lease_above(view.limit, 8, 5);
+    assert_int_equal(above, 3);
+    view.spare += lease_answer(&lease, &question, 8, above, view.now_ms, &is_full);
+    assert_int_equal(view.spare, -3);
+    assert_int_equal(lease_open(&lease, view.spare), 8);
+    assert_false(lease_ask(&lease, &view, &question)); // it knows it
+    view.spare += 2;                                   // two have ended: the next beat says so
+    (void)lease_surplus(&lease, &view);
+    assert_true(lease_ask(&lease, &view, &question));
+    assert_int_equal(question.keep, 6);
+    view.spare += lease_answer(&lease, &question, 6, lease_above(view.limit, 6, 5), 1500, &is_full);
+    assert_int_equal(view.spare, -1);
+    view.spare += 2;
+    (void)lease_surplus(&lease, &view);
+    assert_true(lease_ask(&lease, &view, &question));
+    assert_int_equal(question.keep, 5);
+    view.spare += lease_answer(&lease, &question, 5, lease_above(view.limit, 5, 5), 2000, &is_full);
+    assert_int_equal(view.spare, 1);
+    view.spare = 0; // and a place that becomes free is taken again
+    (void)lease_surplus(&lease, &view);
+    assert_false(lease_ask(&lease, &view, &question));
+}
+
+static void what_is_above_is_bounded(void **state)
+{
+    (void)state;
+    assert_int_equal(lease_above(10, 4, 6), 0);
+    assert_int_equal(lease_above(10, 0, 0), 0);
+    assert_int_equal(lease_above(1, UINT32_MAX, UINT32_MAX), UINT32_MAX);
+    struct lease lease = hold(3);
+    const struct lease_question question = {.keep = 3};
+    bool is_full = false;
+    assert_int_equal(lease_answer(&lease, &question, 3, UINT32_MAX, 0, &is_full), -3);
+    assert_int_equal(lease.granted, 0);
+    lease_unclaim(&lease);
+    struct lease_question again;
+    const struct lease_view view = {.limit = 1, .spare = -3, .members = 1, .now_ms = 1};
+    assert_true(lease_ask(&lease, &view, &again));
+    assert_int_equal(again.keep, 3);
+}
+
 static void who_waits_is_woken_where_a_place_becomes_free_here(void **state)
 {
     (void)state;
-    struct lease lease = {.granted = 5, .is_claimed = true, .ahead_from_ms = 2000};
+    struct lease lease = {.granted = 5, .told = 5, .is_claimed = true, .ahead_from_ms = 2000};
     struct lease_view view = {.limit = 5, .spare = 1, .waiting = 1, .members = 1, .now_ms = 1000};
     struct lease_question question;
     assert_false(lease_ask(&lease, &view, &question)); // so no answer will wake it
@@ -278,7 +329,7 @@ static void after_an_error_it_is_asked_again_later_each_time(void **state)
     }
     assert_true(lease_ask(&lease, &view, &question));
     bool is_full = true;
-    (void)lease_answer(&lease, &question, question.keep, view.now_ms, &is_full);
+    (void)lease_answer(&lease, &question, question.keep, 0, view.now_ms, &is_full);
     view.waiting = 1;
     assert_true(lease_ask(&lease, &view, &question));
     lease_fail(&lease, view.now_ms);
@@ -292,6 +343,8 @@ static void after_an_error_it_is_asked_again_later_each_time(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_becomes_free_above_the_limit_is_nobodys),
+        cmocka_unit_test(what_is_above_is_bounded),
         cmocka_unit_test(who_waits_is_woken_where_a_place_becomes_free_here),
         cmocka_unit_test(asks_for_nothing_when_nobody_waits),
         cmocka_unit_test(asks_for_those_who_wait_and_some_ahead),
