@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <sys/random.h>
 
 #include "auth/base/json.h"
 #include "proxy/clock/clock.h"
@@ -326,17 +325,6 @@ static enum err connect_store(struct fleet *fleet, const struct snapshot *snapsh
 
 // -- life
 
-static bool make_instance(char out[FLEET_INSTANCE_CAP])
-{
-    uint8_t random[(FLEET_INSTANCE_CAP - 1) / 2];
-    struct text text;
-    if (getrandom(random, sizeof random, 0) != sizeof random)
-        return false;
-    text_init(&text, out, FLEET_INSTANCE_CAP);
-    text_append_hex(&text, slice_of(random, sizeof random));
-    return true;
-}
-
 static void on_leases(void *owner)
 {
     const struct fleet *fleet = owner;
@@ -460,7 +448,7 @@ enum err fleet_create(struct service *service, const struct fleet_events *events
     fleet->timer.data = fleet;
     fleet->beat.text = fleet_script_text(FLEET_BEAT);
     fleet_script_name(fleet->beat.text, fleet->beat.sha1);
-    if (!make_instance(fleet->store.instance))
+    if (!fleet_make_name(fleet->store.instance, FLEET_INSTANCE_CAP))
         return errinfo_set(info, ERR_SYSTEM, "no randomness");
     if (!make_parts(fleet))
         return errinfo_set(info, ERR_MEMORY, "no memory to share");
@@ -675,24 +663,29 @@ bool fleet_is_ready(const struct fleet *fleet, struct text *out)
     return !is_unknown && !is_refusing;
 }
 
-// add_gauge adds a gauge, without a sample where nothing is shared.
-static void add_gauge(struct exposition *out, const char *name, const char *help, bool is_shared,
-                      uint64_t value)
-{
-    const struct family family = {.name = name, .kind = FAMILY_GAUGE, .help = help};
-    exposition_add_family(out, &family);
-    if (is_shared)
-        exposition_add_count(out, NULL, 0, value);
-}
-
-static void add_counter(struct exposition *out, const char *name, const char *help, bool is_shared,
-                        uint64_t value)
-{
-    const struct family family = {.name = name, .kind = FAMILY_COUNTER, .help = help};
-    exposition_add_family(out, &family);
-    if (is_shared)
-        exposition_add_count(out, NULL, 0, value);
-}
+static const struct family store_up = {.name = "sallyport_store_up",
+                                       .kind = FAMILY_GAUGE,
+                                       .help = "1 while the store that the fleet shares answers."};
+static const struct family deaf_beats = {
+    .name = "sallyport_fleet_deaf_beats",
+    .kind = FAMILY_COUNTER,
+    .help = "Beats that the store has answered with what makes no sense, or with an error."};
+static const struct family store_mended = {
+    .name = "sallyport_fleet_store_mended",
+    .kind = FAMILY_COUNTER,
+    .help = "Values in the store that made no sense, and were written again."};
+static const struct family trusted = {
+    .name = "sallyport_fleet_trusted",
+    .kind = FAMILY_GAUGE,
+    .help = "0 while what is in the store is not sealed by our key, or the store was not reached."};
+static const struct family blocks_known = {
+    .name = "sallyport_fleet_blocks_known",
+    .kind = FAMILY_GAUGE,
+    .help = "0 while it is not known who is blocked, and so every request is refused."};
+static const struct family configs_differ = {
+    .name = "sallyport_fleet_configs_differ",
+    .kind = FAMILY_GAUGE,
+    .help = "1 when configurations have differed for more than a minute."};
 
 // add_link adds what is known of the connection. NULL: nothing is shared.
 static void add_link(const struct store_facts *facts, struct exposition *out)
@@ -728,24 +721,14 @@ static void add_link(const struct store_facts *facts, struct exposition *out)
 void fleet_metrics(const struct fleet *fleet, struct exposition *out)
 {
     const bool is_shared = fleet_is_shared(fleet);
-    add_gauge(out, "sallyport_store_up", "1 while the store that the fleet shares answers.",
-              is_shared, is_shared && answers(fleet));
-    add_counter(out, "sallyport_fleet_deaf_beats",
-                "Beats that the store has answered with what makes no sense, or with an error.",
-                is_shared, fleet == NULL ? 0 : fleet->sense.deaf_beats);
-    add_counter(out, "sallyport_fleet_store_mended",
-                "Values in the store that made no sense, and were written again.", is_shared,
-                fleet == NULL ? 0 : fleet->sense.mended);
-    add_gauge(
-        out, "sallyport_fleet_trusted",
-        "0 while what is in the store is not sealed by our key, or the store was not reached.",
-        is_shared, is_shared && fleet->store.is_ready);
-    add_gauge(out, "sallyport_fleet_blocks_known",
-              "0 while it is not known who is blocked, and so every request is refused.", is_shared,
-              is_shared && !fleet->store.service->are_blocks_unknown);
-    add_gauge(out, "sallyport_fleet_configs_differ",
-              "1 when configurations have differed for more than a minute.", is_shared,
-              is_shared && fleet_presence_differs(fleet->presence));
+    fleet_add_number(out, &store_up, is_shared, is_shared && answers(fleet));
+    fleet_add_number(out, &deaf_beats, is_shared, is_shared ? fleet->sense.deaf_beats : 0);
+    fleet_add_number(out, &store_mended, is_shared, is_shared ? fleet->sense.mended : 0);
+    fleet_add_number(out, &trusted, is_shared, is_shared && fleet->store.is_ready);
+    fleet_add_number(out, &blocks_known, is_shared,
+                     is_shared && !fleet->store.service->are_blocks_unknown);
+    fleet_add_number(out, &configs_differ, is_shared,
+                     is_shared && fleet_presence_differs(fleet->presence));
     fleet_blocking_metrics(is_shared ? fleet->blocking : NULL, out);
     add_link(is_shared ? store_link_facts(fleet->store.link) : NULL, out);
     fleet_limits_metrics(is_shared ? fleet->limits : NULL, out);

@@ -4,7 +4,6 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
-#include <sys/random.h>
 
 #include "auth/base/json.h"
 #include "proxy/clock/clock.h"
@@ -290,18 +289,6 @@ static bool put_down(struct issued *issued, const struct fleet_order *order)
     return is_sent;
 }
 
-// make_id makes a random name.
-static bool make_id(char out[FLEET_ORDER_ID_CAP])
-{
-    uint8_t random[(FLEET_ORDER_ID_CAP - 1) / 2];
-    struct text text;
-    if (getrandom(random, sizeof random, 0) != sizeof random)
-        return false;
-    text_init(&text, out, FLEET_ORDER_ID_CAP);
-    text_append_hex(&text, slice_of(random, sizeof random));
-    return true;
-}
-
 // send tells those that are meant, but for this process.
 static void send(struct issued *issued)
 {
@@ -318,7 +305,7 @@ static void send(struct issued *issued)
         return;
     }
     order.targets = calloc(issued->count, sizeof *order.targets);
-    if (order.targets == NULL || !make_id(order.id)) {
+    if (order.targets == NULL || !fleet_make_name(order.id, sizeof order.id)) {
         fleet_order_deinit(&order);
         fail(issued, "no memory");
         return;

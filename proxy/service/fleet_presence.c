@@ -373,16 +373,6 @@ bool fleet_presence_differs(const struct fleet_presence *presence)
     return members_differ(presence->members, monotonic_ms());
 }
 
-// add_gauge adds a gauge, without a sample where nothing is shared.
-static void add_gauge(struct exposition *out, const char *name, const char *help, bool is_shared,
-                      uint64_t value)
-{
-    const struct family family = {.name = name, .kind = FAMILY_GAUGE, .help = help};
-    exposition_add_family(out, &family);
-    if (is_shared)
-        exposition_add_count(out, NULL, 0, value);
-}
-
 void fleet_presence_metrics(const struct fleet_presence *presence, struct exposition *out)
 {
     static const struct family forged = {
@@ -390,14 +380,16 @@ void fleet_presence_metrics(const struct fleet_presence *presence, struct exposi
         .kind = FAMILY_COUNTER,
         .help =
             "What proxies say of themselves in the store that did not open, or was said before."};
+    static const struct family there = {.name = "sallyport_fleet_members",
+                                        .kind = FAMILY_GAUGE,
+                                        .help = "Proxies of the fleet that are there."};
+    static const struct family configs = {.name = "sallyport_fleet_configs",
+                                          .kind = FAMILY_GAUGE,
+                                          .help = "Different configurations of those that serve."};
     const bool is_shared = presence != NULL;
-    add_gauge(out, "sallyport_fleet_members", "Proxies of the fleet that are there.", is_shared,
-              is_shared ? members_count(presence->members) : 0);
-    add_gauge(out, "sallyport_fleet_configs", "Different configurations of those that serve.",
-              is_shared, is_shared ? presence->different : 0);
-    exposition_add_family(out, &forged);
-    if (is_shared)
-        exposition_add_count(out, NULL, 0, presence->forged);
+    fleet_add_number(out, &there, is_shared, is_shared ? members_count(presence->members) : 0);
+    fleet_add_number(out, &configs, is_shared, is_shared ? presence->different : 0);
+    fleet_add_number(out, &forged, is_shared, is_shared ? presence->forged : 0);
 }
 
 static void add_member(const struct member *member, const char *self, struct text *out)

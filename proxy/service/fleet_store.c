@@ -3,6 +3,7 @@
 
 #include <openssl/sha.h>
 #include <stdlib.h>
+#include <sys/random.h>
 
 #include "auth/base/text.h"
 #include "proxy/clock/clock.h"
@@ -11,7 +12,10 @@
 
 _Static_assert((int)FLEET_SEAL_LEN == (int)SHA_DIGEST_LENGTH, "as redis.sha1hex gives it");
 
-enum { PAGE_COUNT = 100 }; // entries that are asked for at once, about
+enum {
+    PAGE_COUNT = 100, // entries that are asked for at once, about
+    NAME_BYTES_MAX = 32,
+};
 
 static const char page_text[] = FLEET_PAGE_SCRIPT;
 
@@ -30,6 +34,27 @@ void fleet_store_init(struct fleet_store *store)
 {
     fleet_script_init(page_text, &store->page);
     fleet_script_init(read_text, &store->read);
+}
+
+bool fleet_make_name(char *out, size_t cap)
+{
+    uint8_t random[NAME_BYTES_MAX];
+    const size_t len = (cap - 1) / 2;
+    struct text text;
+    ASSERT(len <= sizeof random);
+    if (getrandom(random, len, 0) != (ssize_t)len)
+        return false;
+    text_init(&text, out, cap);
+    text_append_hex(&text, slice_of(random, len));
+    return true;
+}
+
+void fleet_add_number(struct exposition *out, const struct family *family, bool is_shared,
+                      uint64_t value)
+{
+    exposition_add_family(out, family);
+    if (is_shared)
+        exposition_add_count(out, NULL, 0, value);
 }
 
 bool fleet_may_say(int64_t *quiet_until_ms)

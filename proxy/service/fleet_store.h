@@ -6,6 +6,7 @@
 
 #include "proxy/fleet/fleet_blocks.h"
 #include "proxy/fleet/fleet_key.h"
+#include "proxy/metrics/exposition.h"
 #include "proxy/service/state.h"
 #include "proxy/store/store_link.h"
 
@@ -68,6 +69,13 @@ bool fleet_may_say(int64_t *quiet_until_ms);
 
 // fleet_store_init makes the scripts of the two above.
 void fleet_store_init(struct fleet_store *store);
+
+// fleet_make_name makes a random name of lower-case hexadecimal digits that fills `out` with its NUL. False: there is no randomness.
+bool fleet_make_name(char *out, size_t cap) MUST_USE;
+
+// fleet_add_number adds a family of one number, without a sample where nothing is shared.
+void fleet_add_number(struct exposition *out, const struct family *family, bool is_shared,
+                      uint64_t value);
 
 // fleet_script_init makes a script of a text in static memory.
 void fleet_script_init(const char *text, struct store_script *out);
