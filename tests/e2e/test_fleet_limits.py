@@ -28,7 +28,7 @@ class Members:
     def __init__(self, fleet, start, pki, port):
         self.store = fleet.store
         self._fleet, self._start, self._port = fleet, start, port
-        self._leaf = pki.ca.leaf("alice", uri=(ALICE,))
+        self.leaf = pki.ca.leaf("alice", uri=(ALICE,))
         self.target = f"origin.test:{port}"
         self.open = []
 
@@ -84,7 +84,7 @@ class Members:
 
     def ask(self, *proxies):
         """Asks each for a tunnel, all at once; the answers."""
-        askers = [proxy.connect(self._leaf) for proxy in proxies]
+        askers = [proxy.connect(self.leaf) for proxy in proxies]
         for asker in askers:
             asker.send(connect_head(self.target))
         answers = [asker.read_answer() for asker in askers]
@@ -301,7 +301,7 @@ def test_with_refuse_new_ones_are_told_that_the_store_is_lost(members, dns, pki)
     members.wait_asking(one, False)
     eventually(lambda: (answer := members.ask(one)[0]).status == 503 and not assert_lost(one, answer), "to be refused")
     dns.addresses("proxy.test", "127.0.0.1")
-    leaf, way = members._leaf, f"https://proxy.test:{one.address[1]}"
+    leaf, way = members.leaf, f"https://proxy.test:{one.address[1]}"
     words = ["--proxy", way, "--resolver", dns.endpoint, "--ca", pki.server_ca.path, "--cert", leaf.chain, "--key", leaf.key]
     told = run("doctor", *words, "--to", members.target)
     assert told.returncode == 1 and "\ncause: store_lost: the store that the proxy shares does not answer" in told.stdout, told.stdout
@@ -360,13 +360,49 @@ def test_a_client_that_leaves_while_it_waits_is_forgotten(members):
     (one,) = members.start(1, tunnels=10)
     members.store.hold()
     for _ in range(5):
-        asker = one.connect(members._leaf)
+        asker = one.connect(members.leaf)
         asker.send(connect_head(members.target))
         asker.close()
     members.store.release()
     members.wait_asking(one)
     members.fill(10, one)
     one.stop()
+
+
+def test_a_kill_a_reload_a_drain_and_an_end_come_while_requests_wait(members):
+    one, two = members.start(2, tunnels=10)
+    tunnel = members.tunnel(one)
+
+    def wait_for_store():
+        members.store.hold()
+        askers = [one.connect(members.leaf) for _ in range(8)]
+        for asker in askers:
+            asker.send(connect_head(members.target))
+        return askers
+
+    askers = wait_for_store()
+    one.control.run("kill", "client:alice")
+    for asker in askers:
+        asker.read_to_end()
+        asker.close()
+    tunnel.read_to_end()
+    members.open.clear()
+    members.store.release()
+    members.wait_asking(one)
+    askers = wait_for_store()
+    members.reload(one, tunnels=12)
+    for asker in askers:
+        assert asker.read_answer().status in (200, 503)
+        asker.close()
+    members.store.release()
+    members.wait_asking(one)
+    askers = wait_for_store()
+    one.control.run("drain")
+    for asker in askers:  # some have had a place that was spare
+        asker.close()
+    one.stop()
+    members.store.release()
+    members.fill(10, two)
 
 
 class Download:

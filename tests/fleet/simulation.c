@@ -18,7 +18,9 @@ enum {
     ALIVE_MS = 7000,
     ANSWER_MS = 1000,
     WAIT_MS = 50,
-    WAITERS_MAX = 256,
+    WAITERS_MAX = 1024,
+    RUSH_MS = 5000, // when a store that was empty grants something
+    RUSH_ENDS_MS = 15000,
     QUIET_MS = 20000, // moderate use
     FAULT_MS = 26000, // of more use than the limit allows since QUIET_MS
     FAULT_MAX_MS = 14000,
@@ -873,6 +875,40 @@ static void check_end(struct simulation *simulation)
         fail(simulation, "leases are left");
 }
 
+static void tear_down(struct simulation *simulation)
+{
+    free(simulation->heap);
+    free(simulation->store);
+    free(simulation->replica);
+    free(simulation->proxies);
+}
+
+struct simulation_report simulation_rush(uint64_t seed, uint32_t proxies, uint32_t limit,
+                                         uint32_t attempts)
+{
+    struct simulation simulation = {.options = {.seed = seed, .proxies = proxies}};
+    set_up(&simulation);
+    const int64_t begun_ms = simulation.now_ms;
+    simulation.limit = limit;
+    simulation.report.limit = limit;
+    simulation.report.bound = limit;
+    simulation.life_ms = INT32_MAX;
+    simulation.pause_ms = 500;
+    for (uint32_t i = 0; i < attempts; i++)
+        later(&simulation, RUSH_MS, REQUEST, i % proxies, 0, 0);
+    while (simulation.count > 0 && !simulation.report.has_failed) {
+        const struct event event = next(&simulation);
+        if (event.at_ms > begun_ms + RUSH_ENDS_MS)
+            break;
+        simulation.now_ms = event.at_ms;
+        on_event(&simulation, &event);
+    }
+    if (simulation.open != limit)
+        fail(&simulation, "not as many tunnels as may be");
+    tear_down(&simulation);
+    return simulation.report;
+}
+
 struct simulation_report simulation_run(const struct simulation_options *options)
 {
     struct simulation simulation = {.options = *options};
@@ -905,9 +941,6 @@ struct simulation_report simulation_run(const struct simulation_options *options
     }
     if (!simulation.report.has_failed)
         check_end(&simulation);
-    free(simulation.heap);
-    free(simulation.store);
-    free(simulation.replica);
-    free(simulation.proxies);
+    tear_down(&simulation);
     return simulation.report;
 }

@@ -48,4 +48,9 @@ struct simulation_report {
     int64_t worst_wait_ms;    // of a request that got a tunnel
 };
 
+// simulation_rush has so many ask for a tunnel at the same moment, spread over the proxies, and again until they have one. No tunnel
+// ends. It is a failure unless exactly `limit` are open in the end, and never more.
+struct simulation_report simulation_rush(uint64_t seed, uint32_t proxies, uint32_t limit,
+                                         uint32_t attempts);
+
 struct simulation_report simulation_run(const struct simulation_options *options);

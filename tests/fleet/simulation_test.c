@@ -67,6 +67,21 @@ static void a_thousand_proxies_keep_what_is_promised(void **state)
     assert_true(run(first_seed(), FAULT_PARTITION, LARGE, false));
 }
 
+static void of_two_thousand_at_once_over_three_proxies_exactly_five_hundred_get_in(void **state)
+{
+    (void)state;
+    const uint64_t seed = first_seed();
+    for (uint64_t i = 0; i < 4; i++) {
+        const struct simulation_report report = simulation_rush(seed + i, 3, 500, 2000);
+        printf("seed %llu: most open %u, %llu refused, %llu lost, %llu questions%s%s\n",
+               (unsigned long long)(seed + i), report.most_open, (unsigned long long)report.refused,
+               (unsigned long long)report.lost, (unsigned long long)report.questions,
+               report.has_failed ? ": " : "", report.sentence);
+        assert_false(report.has_failed);
+        assert_int_equal(report.most_open, 500);
+    }
+}
+
 int main(int argc, char **argv)
 {
     if (argc >= 3 && strcmp(argv[1], "--long") == 0)
@@ -81,6 +96,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_small_fleet_keeps_what_is_promised_whatever_happens),
         cmocka_unit_test(a_thousand_proxies_keep_what_is_promised),
+        cmocka_unit_test(of_two_thousand_at_once_over_three_proxies_exactly_five_hundred_get_in),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
