@@ -55,8 +55,8 @@ static const char block_usage[] =
     "`blocked`. Blocks survive reloads and restarts, until `unblock`.\n"
     "\n" OPTIONS_HELP "      --force            block a NAME that no client has today\n"
     "\n"
-    "Exit: 0 blocked, 1 not blocked, or only until the next restart (it says which), 2 usage,\n"
-    "3 FILE has no control socket, 4 there is no proxy.\n";
+    "Exit: 0 blocked, 1 not blocked, or only until the next restart, or on this proxy alone since the others of its\n"
+    "fleet do not hear of it now (it says which), 2 usage, 3 FILE has no control socket, 4 there is no proxy.\n";
 
 static const char unblock_usage[] =
     "usage: sallyport unblock (-c FILE | --control SOCKET) (NAME | sha256:HEX |\n"
@@ -64,8 +64,9 @@ static const char unblock_usage[] =
     "\n"
     "Undoes `sallyport block`. `sallyport status` lists the blocks.\n"
     "\n" OPTIONS_HELP "\n"
-    "Exit: 0 not blocked any more, 1 it was not blocked, or will be again after a restart (it says\n"
-    "which), 2 usage, 3 FILE has no control socket, 4 there is no proxy.\n";
+    "Exit: 0 not blocked any more, 1 it was not blocked, or will be again after a restart, or is not on this proxy alone\n"
+    "since the others of its fleet do not hear of it now (it says which), 2 usage, 3 FILE has no control socket,\n"
+    "4 there is no proxy.\n";
 
 static const char kill_usage[] =
     "usage: sallyport kill (-c FILE | --control SOCKET) [--fleet | --on INSTANCE]\n"

@@ -43,7 +43,7 @@ static void print_store(struct text *out, const json_t *fleet)
     const bool is_ready = strcmp(member_text(store, "state"), "ready") == 0;
     say_line(out, "fleet        store %s is %s since %s; instance %s; %lld proxies",
              member_text(store, "place"), member_text(store, "state"), member_text(store, "since"),
-             member_text(fleet, "instance"), member_number(fleet, "members_count"));
+             member_text(fleet, "instance"), member_number(fleet, "proxies_count"));
     if (!is_ready || problem[0] != '\0')
         say_line(out, "             ! %s",
                  problem[0] == '\0' ? "the store does not answer" : problem);
@@ -57,23 +57,46 @@ static void print_store(struct text *out, const json_t *fleet)
     if (is_true(fleet, "configs_differ"))
         say_line(out, "             ! %lld different configurations for more than a minute",
                  member_number(fleet, "configs"));
+    else if (member_number(fleet, "configs") > 1)
+        say_line(
+            out,
+            "             ! %lld different configurations, for less than a minute yet, as while "
+            "one is rolled out",
+            member_number(fleet, "configs"));
+}
+
+// print_counts tells how much one has. An old process's part is in the counts of the one that serves.
+static void print_counts(struct text *out, const json_t *member)
+{
+    const char *ends = member_text(member, "certificate_ends");
+    if (strcmp(member_text(member, "state"), "retired") == 0)
+        say_line(out,
+                 "            since an upgrade another process serves, which counts its tunnels");
+    else
+        say_line(out, "            sessions %lld, tunnels %lld, blocks %lld; certificate until %s",
+                 member_number(member, "sessions"), member_number(member, "tunnels"),
+                 member_number(member, "blocks"), ends[0] == '\0' ? "(none)" : ends);
 }
 
 static void print_member(struct text *out, const json_t *fleet, const json_t *member)
 {
     const long long skew_s = member_number(member, "clock_s") - (long long)time(NULL);
-    const char *ends = member_text(member, "certificate_ends");
-    say_line(out, "%c %.*s  %s pid %lld, %s, version %s", is_true(member, "self") ? '*' : ' ',
+    const long long silent_s = member_number(member, "silent_s");
+    say_line(out, "%c %.*s  %s %s pid %lld, %s, version %s", is_true(member, "self") ? '*' : ' ',
              (int)INSTANCE_SHOWN, member_text(member, "instance"), member_text(member, "host"),
-             member_number(member, "pid"), member_text(member, "state"),
-             member_text(member, "version"));
+             member_text(member, "address"), member_number(member, "pid"),
+             member_text(member, "state"), member_text(member, "version"));
     say_line(out, "            %sconfig %s, generation %lld, since %s",
              member_number(fleet, "configs") > 1 ? "! " : "", member_text(member, "config"),
              member_number(member, "generation"), member_text(member, "since"));
-    say_line(out, "            sessions %lld, tunnels %lld, blocks %lld; certificate until %s",
-             member_number(member, "sessions"), member_number(member, "tunnels"),
-             member_number(member, "blocks"), ends[0] == '\0' ? "(none)" : ends);
-    if (llabs(skew_s) > CLOCKS_DIFFER_S)
+    print_counts(out, member);
+    if (silent_s > 0)
+        say_line(
+            out,
+            "            ! it lives, and has said nothing for %lld s: this is how it was then. "
+            "Its log says why; has it another key_file?",
+            silent_s);
+    else if (llabs(skew_s) > CLOCKS_DIFFER_S)
         say_line(
             out,
             "            ! its clock differs from this one's by %lld s: it obeys no orders from here",
@@ -87,9 +110,10 @@ static void print_answers(struct text *out, const json_t *answers)
     json_array_foreach(answers, i, answer)
     {
         const char *result = member_text(answer, "result");
-        say_line(out, "%s%.*s  %s  %s%s%s", strcmp(result, "ok") == 0 ? "  " : "! ",
-                 (int)INSTANCE_SHOWN, member_text(answer, "instance"), member_text(answer, "host"),
-                 result, member_text(answer, "message")[0] == '\0' ? "" : ": ",
+        const bool is_fine = strcmp(result, "ok") == 0 || strcmp(result, "nobody") == 0;
+        say_line(out, "%s%.*s  %s  %s%s%s", is_fine ? "  " : "! ", (int)INSTANCE_SHOWN,
+                 member_text(answer, "instance"), member_text(answer, "host"), result,
+                 member_text(answer, "message")[0] == '\0' ? "" : ": ",
                  member_text(answer, "message"));
     }
 }

@@ -60,8 +60,8 @@ static void print_store(const struct shared_settings *shared)
     if (shared == NULL)
         return;
     const struct store_settings *store = &shared->store;
-    (void)printf("  shares %s* over %s %s%s:", store->prefix,
-                 store->is_tls ? "TLS" : "the clear, by",
+    (void)printf("  shares %s* %s %s%s:", store->prefix,
+                 store->is_tls ? "over TLS, by" : "in the clear, by",
                  store->master[0] != '\0' ? "Sentinels for " : "a store at", store->master);
     for (size_t i = 0; i < store->place_count; i++)
         (void)printf(" %s port %" PRIu16 "%s", target_format_host(&store->places[i], host),

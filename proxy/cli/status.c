@@ -188,8 +188,10 @@ static void print_process(FILE *out, const json_t *root)
     print_row(out, root, "sallyport {version}, pid {pid}, {state}");
     if (json_is_string(json_object_get(root, "draining_since")))
         print_row(out, root, " since {draining_since}");
-    (void)fprintf(out, " for %lldd %02lld:%02lld:%02lld\n", up_s / 86400, up_s / 3600 % 24,
-                  up_s / 60 % 60, up_s % 60);
+    const bool is_serving = strcmp(member_text(root, "state"), "serving") == 0;
+    (void)fprintf(out, "%s%lldd %02lld:%02lld:%02lld%s\n", is_serving ? " for " : "; started ",
+                  up_s / 86400, up_s / 3600 % 24, up_s / 60 % 60, up_s % 60,
+                  is_serving ? "" : " ago");
     print_list(out, root, "old_processes",
                "old          process {} goes on with what began before an upgrade");
     print_row(out, root,

@@ -2,6 +2,9 @@
 // says otherwise. What is sealed there is so under the keys of a file that all proxies of the fleet have.
 #include "proxy/config/shared.h"
 
+#include <errno.h>
+#include <unistd.h>
+
 #include "auth/iprange.h"
 #include "proxy/config/listeners.h"
 #include "proxy/config/named_files.h"
@@ -153,8 +156,18 @@ static void key_file_read(struct reader *reader, const struct node *node, struct
 {
     struct file_content content = {0};
     const char *path = NULL;
-    if (!reader_file(reader, node, "`key_file`", SECRET_LINES_FILE_MAX, FILE_SECRET, &path,
-                     &content))
+    if (!reader_path(reader, node, "`key_file`", &path))
+        return;
+    if (access(path, F_OK) != 0 && errno == ENOENT) {
+        reader_error(reader, node,
+                     "`key_file`: there is no %s"
+                     "\nmake one with: (umask 077; openssl rand -hex 32 > %s), and copy it to all "
+                     "proxies of the fleet",
+                     path, path);
+        return;
+    }
+    if (!reader_file_at(reader, node, "`key_file`", path, SECRET_LINES_FILE_MAX, FILE_SECRET,
+                        &content))
         return;
     out->count = secret_lines_read(content.bytes, out->secrets);
     if (out->count == 0)

@@ -266,6 +266,17 @@ bool fleet_issuers_note(struct fleet_issuers *issuers, const char *issuer, uint6
 
 // -- answers
 
+static const char *const result_names[] = {
+#define X(symbol, name) [symbol] = name,
+    FLEET_RESULT_TABLE(X)
+#undef X
+};
+
+const char *fleet_result_name(enum fleet_result result)
+{
+    return result_names[result];
+}
+
 void fleet_order_answer_name(const char *id, const char *instance, char out[FLEET_ANSWER_NAME_CAP])
 {
     struct text text;
@@ -286,21 +297,31 @@ void fleet_order_answer_format(const struct fleet_order_answer *answer, struct t
     json_begin_object(out, NULL);
     json_add_number(out, "v", FORMAT);
     json_add_string(out, "instance", answer->instance);
-    json_add_string(out, "result", answer->is_done ? "ok" : "failed");
+    json_add_string(out, "result", fleet_result_name(answer->result));
     json_add_string(out, "message", answer->message);
     json_end_object(out);
+}
+
+// take_result reads what has come of an order.
+static enum err take_result(const json_t *found, enum fleet_result *out, struct errinfo *info)
+{
+    const struct slice word = json_members_slice(found);
+    for (size_t i = 0; i < sizeof result_names / sizeof *result_names; i++) {
+        if (slice_equal(word, slice_of_string(result_names[i]))) {
+            *out = (enum fleet_result)i;
+            return ERR_OK;
+        }
+    }
+    return errinfo_set(info, ERR_INPUT, "`result` is none of ok, failed, nobody");
 }
 
 static enum err read_answer(json_t *const *found, struct fleet_order_answer *out,
                             struct errinfo *info)
 {
-    const struct slice result = json_members_slice(found[A_RESULT]);
     if (json_integer_value(found[A_V]) != FORMAT)
         return errinfo_set(info, ERR_INPUT, "`v` is not %d", (int)FORMAT);
     TRY(take_instance(found[A_INSTANCE], "instance", out->instance, info));
-    out->is_done = slice_equal(result, SLICE_LITERAL("ok"));
-    if (!out->is_done && !slice_equal(result, SLICE_LITERAL("failed")))
-        return errinfo_set(info, ERR_INPUT, "`result` is neither ok nor failed");
+    TRY(take_result(found[A_RESULT], &out->result, info));
     return take_line(found[A_MESSAGE], "message", out->message, sizeof out->message, info);
 }
 

@@ -98,9 +98,22 @@ bool fleet_issuers_note(struct fleet_issuers *issuers, const char *issuer, uint6
 // fleet_order_answer_name writes the name under which the answer of an instance to the order `id` is sealed.
 void fleet_order_answer_name(const char *id, const char *instance, char out[FLEET_ANSWER_NAME_CAP]);
 
+#define FLEET_RESULT_TABLE(X)                                                                      \
+    X(FLEET_FAILED, "failed")                                                                      \
+    X(FLEET_DONE, "ok")                                                                            \
+    X(FLEET_NOBODY, "nobody") /* what is meant is not there: there was nothing to do */
+
+enum fleet_result {
+#define X(symbol, name) symbol,
+    FLEET_RESULT_TABLE(X)
+#undef X
+};
+
+const char *fleet_result_name(enum fleet_result result);
+
 struct fleet_order_answer {
     char instance[FLEET_INSTANCE_CAP];
-    bool is_done;
+    enum fleet_result result;
     char message[FLEET_ANSWER_MESSAGE_CAP]; // a sentence
 };
 

@@ -28,6 +28,7 @@ enum {
     M_NUMBER,
     M_PID,
     M_HOST,
+    M_ADDRESS,
     M_VERSION,
     M_CONFIG,
     M_AUDIT,
@@ -47,6 +48,7 @@ static const struct json_member rows[M_COUNT] = {
     [M_NUMBER] = {"number", JSON_INTEGER, "a whole number"},
     [M_PID] = {"pid", JSON_INTEGER, "a whole number"},
     [M_HOST] = {"host", JSON_STRING, "a string"},
+    [M_ADDRESS] = {"address", JSON_STRING, "a string"},
     [M_VERSION] = {"version", JSON_STRING, "a string"},
     [M_CONFIG] = {"config", JSON_STRING, "a string"},
     [M_AUDIT] = {"audit", JSON_STRING, "a string"},
@@ -68,6 +70,7 @@ void member_format(const struct member *member, struct text *out)
     json_add_count(out, "number", member->number);
     json_add_number(out, "pid", member->pid);
     json_add_string(out, "host", member->host);
+    json_add_string(out, "address", member->address);
     json_add_string(out, "version", member->version);
     json_add_string(out, "config", member->config);
     json_add_string(out, "audit", member->audit);
@@ -122,6 +125,7 @@ static enum err read(json_t *const *found, struct member *out, struct errinfo *i
         return errinfo_set(info, ERR_INPUT, "`instance` is no instance");
     TRY(take_word(found, M_INSTANCE, out->instance, sizeof out->instance, info));
     TRY(take_word(found, M_HOST, out->host, sizeof out->host, info));
+    TRY(take_word(found, M_ADDRESS, out->address, sizeof out->address, info));
     TRY(take_word(found, M_VERSION, out->version, sizeof out->version, info));
     TRY(take_word(found, M_CONFIG, out->config, sizeof out->config, info));
     TRY(take_word(found, M_AUDIT, out->audit, sizeof out->audit, info));
@@ -237,7 +241,7 @@ enum member_finding members_meet(struct members *members, const struct member *m
     if (known != NULL) {
         const bool is_replayed = member->number < known->member.number;
         known->is_met = true;
-        if (!is_replayed)
+        if (member->number > known->member.number)
             known->member = *member;
         return is_replayed ? MEMBER_REPLAYED : MEMBER_KNOWN;
     }
@@ -253,6 +257,14 @@ enum member_finding members_meet(struct members *members, const struct member *m
 size_t members_count(const struct members *members)
 {
     return members->count;
+}
+
+size_t members_count_proxies(const struct members *members)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < members->count; i++)
+        count += members->items[i].member.state != MEMBER_RETIRED;
+    return count;
 }
 
 const struct member *members_at(const struct members *members, size_t index)

@@ -14,11 +14,14 @@ enum {
     MEMBER_VERSION_CAP = 33,
     MEMBER_CONFIG_CAP = 65,
     MEMBER_AUDIT_CAP = 9,
+    MEMBER_ADDRESS_CAP = 65,
     MEMBERS_DIFFER_MS = 60000, // configurations may differ for so long
+    MEMBERS_SILENT_MS = 10000, // who has said nothing new for so long is silent
 };
 
 #define MEMBER_STATE_TABLE(X)                                                                      \
     X(MEMBER_SERVES, "serves")                                                                     \
+    X(MEMBER_LAME_DUCK, "lame_duck") /* it serves, but says that it is not ready */                \
     X(MEMBER_DRAINS, "drains")                                                                     \
     X(MEMBER_RETIRED, "retired") /* another process of the same proxy serves since an upgrade */
 
@@ -36,6 +39,7 @@ struct member {
     uint64_t number; // of what it says; counts up
     int64_t pid;
     char host[MEMBER_HOST_CAP];       // "": not known
+    char address[MEMBER_ADDRESS_CAP]; // of its first listener; "": not known
     char version[MEMBER_VERSION_CAP]; // of the program
     char config[MEMBER_CONFIG_CAP];   // hash of the configuration in force
     char audit[MEMBER_AUDIT_CAP];     // how its records call it
@@ -47,6 +51,7 @@ struct member {
     uint64_t tunnels;
     uint64_t blocks;
     enum member_state state;
+    int64_t heard_ms; // monotonic; when this was heard. Not a part of the text
 };
 
 // member_format adds what `member` says of itself to `out`.
@@ -72,10 +77,13 @@ enum member_finding {
     MEMBER_NO_ROOM,  // MEMBERS_MAX are known, or there is no memory
 };
 
-// members_meet takes what one says; its strings are copied.
+// members_meet takes what one says; its strings are copied. What was said before keeps its `heard_ms`.
 enum member_finding members_meet(struct members *members, const struct member *member);
 
 size_t members_count(const struct members *members);
+
+// members_count_proxies tells how many there are without old processes after an upgrade.
+size_t members_count_proxies(const struct members *members);
 
 // members_at gives one, in the order of host, process number and instance; borrowed until the next members_meet.
 const struct member *members_at(const struct members *members, size_t index);

@@ -33,15 +33,18 @@ bool blocking_keep(struct service *service)
     return false;
 }
 
-// warn_of_silence says in the answer that other proxies do not hear of it yet.
+// warn_of_silence says in the answer that the other proxies of the fleet do not hear of it now.
 static void warn_of_silence(const struct service *service, struct blocking *out)
 {
     const struct errinfo done = out->message;
-    const char *why = fleet_silence(service->fleet);
-    if (why != NULL)
-        (void)errinfo_set(&out->message, ERR_OK,
-                          "%.400s; WARNING: here alone, until the store can be told: %s", done.text,
-                          why);
+    const char *silence = fleet_silence(service->fleet);
+    if (silence == NULL)
+        return;
+    out->outcome = BLOCKING_FAILED;
+    (void)errinfo_set(&out->message, ERR_SYSTEM,
+                      "%.250s; but on this proxy alone: %s. The others hear of it when that is "
+                      "over; until then run this on each of them",
+                      done.text, silence);
 }
 
 // change brings another list into force, and keeps it.
@@ -61,8 +64,8 @@ static void change(struct service *service, struct blocklist *blocks, const char
                           "%s: %.200s; but only until the next restart: %.250s", done, what,
                           service->blocks_problem.text);
     log_info(LOG_ADMIN, "control: uid %u: %s %.300s", (unsigned)uid, done, what);
-    warn_of_silence(service, out);
     fleet_push(service->fleet);
+    warn_of_silence(service, out);
 }
 
 enum err blocking_begin(struct service *service, struct errinfo *info)

@@ -17,6 +17,7 @@
 #include "proxy/service/client_names.h"
 #include "proxy/service/feed.h"
 #include "proxy/service/fleet.h"
+#include "proxy/service/killing.h"
 #include "proxy/service/orders.h"
 #include "proxy/service/reload.h"
 #include "proxy/service/scan_question.h"
@@ -191,8 +192,11 @@ static bool answer_fleet(struct control *control, const struct waiter *waiter)
     fleet_status(service->fleet, true, text);
     json_end_object(text);
     text_append_string(text, "\n");
-    answer(control, waiter->call, is_read ? EXIT_OK : EXIT_FAILED,
-           is_read ? "ok" : "the store does not answer: this is who was there");
+    const char *silence = fleet_silence(service->fleet);
+    struct errinfo message;
+    (void)errinfo_set(&message, ERR_OK, "%s: this is who was there",
+                      silence == NULL ? "the store has not answered in time" : silence);
+    answer(control, waiter->call, is_read ? EXIT_OK : EXIT_FAILED, is_read ? "ok" : message.text);
     return true;
 }
 
@@ -397,26 +401,13 @@ static void tell_killed(struct control *control, struct control_call *call, stru
 {
     (void)is_fed;
     struct errinfo info;
-    const char *nearest = NULL;
-    int exit_status = EXIT_OK;
     struct text *text = control_call_text(call);
     json_begin_object(text, NULL);
     json_add_count(text, "killed", sum->killed);
     json_end_object(text);
     text_append_string(text, "\n");
-    (void)errinfo_set(&info, ERR_OK, "killed: %" PRIu64, sum->killed);
-    if (sum->killed == 0 && sum->kind == SCAN_KILL_ID) {
-        exit_status = EXIT_FAILED;
-        (void)errinfo_set(&info, ERR_INPUT, "no live request or tunnel has the id %s", sum->id);
-    } else if (sum->kind == SCAN_KILL_SESSION && !sum->is_found) {
-        exit_status = EXIT_FAILED;
-        (void)errinfo_set(&info, ERR_INPUT, "no connection that is served has the id %s", sum->id);
-    } else if (sum->killed == 0 && sum->kind == SCAN_KILL_CLIENT &&
-               !client_names_find(control->service->snapshot->policy, sum->client, &nearest)) {
-        exit_status = EXIT_FAILED;
-        client_names_say_unknown(sum->client, nearest, "", &info);
-    }
-    answer(control, call, exit_status, info.text);
+    const bool is_there = killing_say(control->service->snapshot->policy, sum, &info);
+    answer(control, call, is_there ? EXIT_OK : EXIT_FAILED, info.text);
 }
 
 // -- tail

@@ -59,7 +59,8 @@ struct fleet {
     struct fleet_limits *limits;
     int64_t beat_ms;        // monotonic; when the last beat was sent
     bool is_connected;      // the link is ready
-    bool was_connected;     // ever
+    bool was_connected;     // ever, to this store
+    bool was_foreign;       // its seals were not ours, and nothing was said since
     int64_t quiet_until_ms; // monotonic; until when no other fault is said
     bool is_beating;        // an answer is waited for
     bool has_left;          // another process serves
@@ -95,6 +96,11 @@ static void on_trust(void *owner)
 {
     struct fleet *fleet = owner;
     const bool is_ours = fleet_greeting_trust(fleet->greeting) == FLEET_OURS;
+    if (is_ours && fleet->was_foreign)
+        log_info(LOG_STORE_READY, "fleet: what is in the store opens with `shared.key_file` now: "
+                                  "blocks, orders and tickets are shared again");
+    fleet->store.is_foreign = fleet_greeting_trust(fleet->greeting) == FLEET_FOREIGN;
+    fleet->was_foreign = (fleet->was_foreign && !is_ours) || fleet->store.is_foreign;
     if (is_ours && !fleet->store.is_ready)
         begin_parts(fleet);
     else if (!is_ours && fleet->store.is_ready)
@@ -151,6 +157,7 @@ static void on_beat(void *owner, const struct resp *answer)
     }
     if (fleet->sense.deafness[0] != '\0') {
         log_info(LOG_STORE_READY, "fleet: the store answers beats again");
+        store_link_forgive(fleet->store.link);
         fleet->sense.deafness[0] = '\0';
         fleet->sense.deaf_quiet_ms = 0;
     }
@@ -200,6 +207,12 @@ static void beat(struct fleet *fleet)
 
 // -- the link
 
+// is_known tells whether it is known who is blocked: by this store, or by the file of state that was compared with it.
+static bool is_known(const struct fleet *fleet)
+{
+    return fleet_blocking_has_compared(fleet->blocking) || fleet_store_is_kept(&fleet->store);
+}
+
 // may_say_lost tells whether a loss may be said: of a store that answers for a moment again and again a few times a minute, and when it
 // stays away.
 static bool may_say_lost(struct fleet *fleet, const struct store_facts *facts, int64_t now_ms)
@@ -220,8 +233,8 @@ static void say_lost(struct fleet *fleet)
         return;
     fleet->losses.is_said = true;
     fleet->losses.said_count++;
-    log_error(LOG_STORE_LOST, "fleet: the store does not answer: %s: %s; blocks stay as last known",
-              facts->place, facts->sentence);
+    log_error(LOG_STORE_LOST, "fleet: the store does not answer: %s; %s", facts->sentence,
+              is_known(fleet) ? "blocks stay as last known" : "it is not known who is blocked");
 }
 
 // say_fault says what the store answers in the place of doing it, once a minute.
@@ -352,12 +365,6 @@ static bool make_parts(struct fleet *fleet)
            fleet->tickets != NULL && fleet->obedience != NULL && fleet->commands != NULL;
 }
 
-// is_known tells whether it is known who is blocked: by this store, or by the file of state that was compared with it.
-static bool is_known(const struct fleet *fleet)
-{
-    return fleet_blocking_has_compared(fleet->blocking) || fleet_store_is_kept(&fleet->store);
-}
-
 // change_fleet forgets what is of another fleet: its store's seals, its secrets, and that anything of it is known.
 static void change_fleet(struct fleet *fleet)
 {
@@ -406,6 +413,8 @@ static enum err begin_sharing(struct fleet *fleet, const struct snapshot *snapsh
     if (!is_same_link) {
         disconnect(fleet);
         fleet_greeting_forget(fleet->greeting);
+        fleet->losses.is_said = false; // of the store before
+        fleet->was_connected = false;
     }
     const bool is_other = fleet->store.key != NULL && !fleet_key_is_akin(fleet->store.key, key);
     fleet_key_destroy(fleet->store.key);
@@ -601,18 +610,15 @@ const char *fleet_instance(const struct fleet *fleet)
     return fleet == NULL ? "" : fleet->store.instance;
 }
 
+const char *fleet_silence(const struct fleet *fleet)
+{
+    return fleet_is_shared(fleet) ? fleet_store_silence(&fleet->store) : NULL;
+}
+
 void fleet_push(struct fleet *fleet)
 {
     if (fleet_is_shared(fleet))
         fleet_blocking_push(fleet->blocking);
-}
-
-const char *fleet_silence(const struct fleet *fleet)
-{
-    if (!fleet_is_shared(fleet) || fleet->store.is_ready)
-        return NULL;
-    return fleet->is_connected ? "the store is not believed, see `sallyport status --fleet`"
-                               : "the store does not answer";
 }
 
 void fleet_note_compared(struct fleet *fleet)
@@ -633,7 +639,7 @@ uint64_t fleet_ask(struct fleet *fleet)
 
 uint64_t fleet_answered(const struct fleet *fleet)
 {
-    return fleet_is_shared(fleet) ? fleet_presence_done(fleet->presence) : UINT64_MAX;
+    return fleet_is_shared(fleet) ? fleet_presence_counted(fleet->presence) : UINT64_MAX;
 }
 
 struct fleet_commands *fleet_commands_of(struct fleet *fleet)

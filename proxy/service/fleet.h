@@ -38,11 +38,11 @@ bool fleet_is_shared(const struct fleet *fleet);
 // fleet_instance gives the name of this process in the fleet; it lives as long as `fleet`.
 const char *fleet_instance(const struct fleet *fleet);
 
+// fleet_silence says in half a sentence why the other proxies hear nothing now; NULL: they do, or nothing is shared.
+const char *fleet_silence(const struct fleet *fleet);
+
 // fleet_push gives the store what was just changed in the blocks here.
 void fleet_push(struct fleet *fleet);
-
-// fleet_silence says why others do not hear of it now; static memory; NULL: they do, or there are none.
-const char *fleet_silence(const struct fleet *fleet);
 
 // fleet_note_compared notes that all blocks were compared with the store, which is kept beyond a restart.
 void fleet_note_compared(struct fleet *fleet);

@@ -281,8 +281,8 @@ static bool find_doubt(struct fleet_blocking *blocking)
         text_append_string(&text, "it was not read yet how many blocks the other proxies know");
     for (size_t i = 0; i < members_count(members) && text.len == 0; i++) {
         const struct member *member = members_at(members, i);
-        if (member->state == MEMBER_SERVES && member->blocks > blocks &&
-            strcmp(member->instance, blocking->store->instance) != 0)
+        if ((member->state == MEMBER_SERVES || member->state == MEMBER_LAME_DUCK) &&
+            member->blocks > blocks && strcmp(member->instance, blocking->store->instance) != 0)
             text_append_format(&text,
                                "instance %s says that there are %" PRIu64
                                " blocks, and the store has %zu: it is not known who is blocked",

@@ -5,10 +5,12 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "auth/base/date.h"
 #include "auth/base/json.h"
 #include "proxy/clock/clock.h"
 #include "proxy/fleet/fleet_page.h"
 #include "proxy/fleet/fleet_scripts.h"
+#include "proxy/log/log.h"
 #include "proxy/service/fleet_doing.h"
 
 enum {
@@ -26,6 +28,10 @@ static const char order_text[] = FLEET_SCRIPT_ASK "counter(KEYS[2])\n"
                                                   "redis.call('PEXPIRE', KEYS[1], ARGV[3])\n"
                                                   "return redis.call('INCR', KEYS[2])\n";
 
+#define FLEET_UNTOLD                                                                               \
+    "%s: nobody was told, and nothing was done here; run `sallyport %s` without --fleet and --on " \
+    "on each machine, which needs no store"
+
 enum stage {
     STAGE_FREE,
     STAGE_MEMBERS, // who is there is being read
@@ -39,7 +45,7 @@ struct heard {
     char instance[FLEET_INSTANCE_CAP];
     char host[MEMBER_HOST_CAP];
     bool is_answered;
-    bool is_done;
+    enum fleet_result result;
     char message[FLEET_ANSWER_MESSAGE_CAP];
 };
 
@@ -60,6 +66,7 @@ struct issued {
     uint64_t unnamed; // proxies that live and have not said who they are
     bool is_mine;     // it is to be done here too
     bool is_asking;
+    int64_t ends_ms; // Unix; nobody does it later
     struct fleet_doing doing;
     struct errinfo problem; // why nothing was told to anybody; "": it was
 };
@@ -149,14 +156,18 @@ static bool have_all(const struct issued *issued)
     return true;
 }
 
-static void on_done_here(void *arg, bool is_done, const char *message)
+static void on_done_here(void *arg, enum fleet_result result, const char *message)
 {
     struct issued *issued = arg;
     struct heard *own = &issued->heard[issued->count++];
-    (void)string_copy(own->instance, sizeof own->instance,
-                      slice_of_string(issued->commands->store->instance));
+    const struct slice name = slice_of_string(issued->commands->store->instance);
+    const struct member *member =
+        members_find(fleet_presence_members(issued->commands->presence), name);
+    (void)string_copy(own->instance, sizeof own->instance, name);
+    if (member != NULL)
+        (void)string_copy(own->host, sizeof own->host, slice_of_string(member->host));
     own->is_answered = true;
-    own->is_done = is_done;
+    own->result = result;
     (void)string_copy(own->message, sizeof own->message,
                       slice_first(slice_of_string(message), FLEET_ANSWER_MESSAGE_CAP - 1));
     issued->stage = STAGE_OVER;
@@ -192,7 +203,7 @@ static void take_answer(struct issued *issued, struct slice instance, struct sli
         fleet_store_open(issued->commands->store, FLEET_PURPOSE_ANSWER, name, sealed, &len);
     if (plain != NULL && fleet_order_answer_parse(slice_of(plain, len), &answer, &info) == ERR_OK) {
         heard->is_answered = true;
-        heard->is_done = answer.is_done;
+        heard->result = answer.result;
         (void)string_copy(heard->message, sizeof heard->message, slice_of_string(answer.message));
     }
     free(plain);
@@ -294,11 +305,12 @@ static void send(struct issued *issued)
 {
     struct fleet_commands *commands = issued->commands;
     const int64_t now_ms = wall_clock_ms();
+    issued->ends_ms = now_ms + FLEET_ORDER_LIFE_MS;
     struct fleet_order order = {.number = commands->sent + 1,
                                 .uid = issued->uid,
                                 .verb = issued->verb,
                                 .issued_ms = now_ms,
-                                .ends_ms = now_ms + FLEET_ORDER_LIFE_MS,
+                                .ends_ms = issued->ends_ms,
                                 .target_count = issued->count};
     if (issued->count == 0) {
         do_here(issued);
@@ -324,6 +336,36 @@ static void send(struct issued *issued)
     fleet_order_deinit(&order);
 }
 
+// say_unfound says why no single proxy is meant.
+static void say_unfound(struct issued *issued, const struct members *members)
+{
+    const struct slice prefix = slice_of_string(issued->only);
+    size_t count = 0;
+    for (size_t i = 0; i < members_count(members); i++)
+        count += slice_starts_with(slice_of_string(members_at(members, i)->instance), prefix);
+    issued->stage = STAGE_OVER;
+    if (count == 0)
+        (void)errinfo_set(&issued->problem, ERR_INPUT,
+                          "no proxy has an instance that begins with `%s`; `sallyport status "
+                          "--fleet` lists them",
+                          issued->only);
+    else
+        (void)errinfo_set(&issued->problem, ERR_INPUT,
+                          "`%s` is not enough, %zu proxies have an instance that begins so: give "
+                          "more digits, 4 at least",
+                          issued->only, count);
+}
+
+// fail_untold ends an order that nobody was told, and says what to do.
+static void fail_untold(struct issued *issued)
+{
+    const char *silence = fleet_store_silence(issued->commands->store);
+    issued->stage = STAGE_OVER;
+    (void)errinfo_set(&issued->problem, ERR_SYSTEM, FLEET_UNTOLD,
+                      silence == NULL ? "the store has not answered in time" : silence,
+                      fleet_verb_name(issued->verb));
+}
+
 // choose makes the list of those that are meant. An old process is told by the one that leads it.
 static void choose(struct issued *issued)
 {
@@ -332,9 +374,7 @@ static void choose(struct issued *issued)
     const struct member *only =
         issued->only[0] == '\0' ? NULL : members_find(members, slice_of_string(issued->only));
     if (issued->only[0] != '\0' && only == NULL) {
-        fail(issued,
-             "no proxy, or more than one, has an instance that begins so; `sallyport status "
-             "--fleet` lists them");
+        say_unfound(issued, members);
         return;
     }
     issued->heard = calloc(members_count(members) + 1, sizeof *issued->heard);
@@ -368,7 +408,7 @@ static void advance(struct issued *issued)
         if (fleet_presence_done(issued->commands->presence) >= issued->reading)
             choose(issued);
         else if (is_late || !issued->commands->store->is_ready)
-            fail(issued, "the store does not answer: nobody was told");
+            fail_untold(issued);
         return;
     case STAGE_SENDS:
         if (is_late)
@@ -402,7 +442,8 @@ enum err fleet_commands_issue(struct fleet_commands *commands, enum fleet_verb v
     if (!fleet_do_is_good(verb, argument, info))
         return ERR_INPUT;
     if (!commands->store->is_ready)
-        return errinfo_set(info, ERR_SYSTEM, "the store does not answer: nobody was told");
+        return errinfo_set(info, ERR_SYSTEM, FLEET_UNTOLD, fleet_store_silence(commands->store),
+                           fleet_verb_name(verb));
     while (i < ISSUED_MAX && !is_free(&commands->issued[i]))
         i++;
     if (i == ISSUED_MAX)
@@ -426,6 +467,19 @@ enum err fleet_commands_issue(struct fleet_commands *commands, enum fleet_verb v
     return ERR_OK;
 }
 
+// say_heard says what one has answered, or what it means that it has not.
+static void say_heard(const struct issued *issued, const struct heard *heard, struct errinfo *out)
+{
+    char until[DATE_TEXT_CAP];
+    if (heard->is_answered)
+        (void)errinfo_set(out, ERR_OK, "%s", heard->message);
+    else
+        (void)errinfo_set(out, ERR_OK,
+                          "it may do it until %s, unless it has ended: `sallyport status --fleet` "
+                          "shows whether it is there",
+                          date_format(issued->ends_ms / 1000, DATE_SECOND, until));
+}
+
 // tell adds the answers as a line.
 static void tell(const struct issued *issued, struct text *out)
 {
@@ -434,14 +488,14 @@ static void tell(const struct issued *issued, struct text *out)
     json_begin_array(out, "answers");
     for (size_t i = 0; i < issued->count; i++) {
         const struct heard *heard = &issued->heard[i];
+        struct errinfo message;
+        say_heard(issued, heard, &message);
         json_begin_object(out, NULL);
         json_add_string(out, "instance", heard->instance);
         json_add_string(out, "host", heard->host);
         json_add_string(out, "result",
-                        !heard->is_answered ? "no_answer"
-                        : heard->is_done    ? "ok"
-                                            : "failed");
-        json_add_string(out, "message", heard->message);
+                        !heard->is_answered ? "no_answer" : fleet_result_name(heard->result));
+        json_add_string(out, "message", message.text);
         json_end_object(out);
     }
     json_end_array(out);
@@ -449,12 +503,41 @@ static void tell(const struct issued *issued, struct text *out)
     text_append_string(out, "\n");
 }
 
+// conclude sums up what has come of an order.
+static void conclude(const struct issued *issued, struct fleet_commands_result *out)
+{
+    const struct heard *own = issued->is_mine ? &issued->heard[issued->count - 1] : NULL;
+    const struct heard *nobody = NULL;
+    const char *order = issued->id[0] == '\0' ? "no other proxy was meant" : "order ";
+    const char *unnamed = issued->unnamed == 0
+                              ? ""
+                              : "; more proxies live that have not said who they are: ask again";
+    size_t done = 0;
+    size_t idle = 0;
+    for (size_t h = 0; h < issued->count; h++) {
+        const struct heard *heard = &issued->heard[h];
+        done += heard->is_answered && heard->result == FLEET_DONE;
+        if (!heard->is_answered || heard->result != FLEET_NOBODY)
+            continue;
+        idle++;
+        nobody = heard;
+    }
+    out->is_good = done > 0 && done + idle == issued->count && issued->unnamed == 0;
+    if (nobody != NULL && idle == issued->count)
+        (void)errinfo_set(&out->message, ERR_INPUT, "%.250s; %zu proxies were asked; %s%s%s",
+                          nobody->message, issued->count, order, issued->id, unnamed);
+    else
+        (void)errinfo_set(&out->message, ERR_OK, "done by %zu of %zu proxies%s%.200s%s; %s%s%s",
+                          done, issued->count,
+                          own == NULL ? "" : " (here: ", own == NULL ? "" : own->message,
+                          own == NULL ? "" : ")", order, issued->id, unnamed);
+}
+
 struct fleet_commands_result fleet_commands_look(struct fleet_commands *commands, uint64_t number,
                                                  struct text *out)
 {
     struct fleet_commands_result result = {.is_over = true};
     size_t i = 0;
-    size_t good = 0;
     while (i < ISSUED_MAX && commands->issued[i].number != number)
         i++;
     struct issued *issued = i == ISSUED_MAX ? NULL : &commands->issued[i];
@@ -469,15 +552,9 @@ struct fleet_commands_result fleet_commands_look(struct fleet_commands *commands
         result.is_over = false;
         return result;
     }
-    for (size_t h = 0; h < issued->count; h++)
-        good += issued->heard[h].is_done;
-    result.is_good = good == issued->count && issued->unnamed == 0;
-    (void)errinfo_set(&result.message, ERR_OK, "%s: done by %zu of %zu proxies; order %s%s",
-                      fleet_verb_name(issued->verb), good, issued->count,
-                      issued->id[0] == '\0' ? "none, since no other is there" : issued->id,
-                      issued->unnamed == 0
-                          ? ""
-                          : "; more proxies live that have not said who they are: ask again");
+    conclude(issued, &result);
+    log_info(LOG_ADMIN, "fleet: uid %u here: %s %.200s: %.250s", (unsigned)issued->uid,
+             fleet_verb_name(issued->verb), issued->argument, result.message.text);
     tell(issued, out);
     release(issued);
     return result;

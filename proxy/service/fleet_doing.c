@@ -1,9 +1,8 @@
 // Kill is a question to the workers, and so is answered later; drain begins at once.
 #include "proxy/service/fleet_doing.h"
 
-#include <inttypes.h>
-
 #include "proxy/admin/drain_request.h"
+#include "proxy/service/killing.h"
 #include "proxy/service/orders.h"
 #include "proxy/service/scan_question.h"
 
@@ -18,8 +17,12 @@ static void tell(void *arg, struct scan *sum)
 {
     struct fleet_doing *doing = arg;
     struct errinfo message;
-    (void)errinfo_set(&message, ERR_OK, "killed: %" PRIu64, sum->killed);
-    doing->done(doing->arg, !sum->is_partial, message.text);
+    const bool is_there = killing_say(doing->service->snapshot->policy, sum, &message);
+    doing->done(doing->arg,
+                !is_there         ? FLEET_NOBODY
+                : sum->is_partial ? FLEET_FAILED
+                                  : FLEET_DONE,
+                message.text);
 }
 
 static void do_drain(struct service *service, const struct drain_request *request,
@@ -29,7 +32,7 @@ static void do_drain(struct service *service, const struct drain_request *reques
         service_begin_drain(service);
     else if (service->stopping_at_s == 0 && !ev_is_active(&service->lame_duck))
         service_announce_drain(service, request->lame_duck_ms);
-    done(arg, true,
+    done(arg, FLEET_DONE,
          service->stopping_at_s != 0 ? "draining: no new connections"
                                      : "about to drain: new connections are accepted until then");
 }
@@ -66,10 +69,10 @@ void fleet_do(struct fleet_doing *doing, struct service *service, enum fleet_ver
 {
     struct drain_request request;
     struct errinfo info;
-    *doing = (struct fleet_doing){.done = done, .arg = arg};
+    *doing = (struct fleet_doing){.service = service, .done = done, .arg = arg};
     (void)string_copy(doing->argument, sizeof doing->argument, slice_of_string(argument));
     if (!fleet_do_is_good(verb, argument, &info))
-        done(arg, false, info.text);
+        done(arg, FLEET_FAILED, info.text);
     else if (verb == FLEET_KILL)
         survey_ask(&service->survey,
                    &(struct survey_question){.ask = ask, .tell = tell, .arg = doing});

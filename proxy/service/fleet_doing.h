@@ -7,10 +7,11 @@
 #include "proxy/service/state.h"
 
 // fleet_done_function is told what has come of it. It is called once, perhaps before fleet_do returns.
-typedef void fleet_done_function(void *arg, bool is_done, const char *message);
+typedef void fleet_done_function(void *arg, enum fleet_result result, const char *message);
 
 // fleet_doing is one that is under way, in the caller's storage. Its fields are private to fleet_doing.c.
 struct fleet_doing {
+    struct service *service; // borrowed
     char argument[FLEET_ORDER_ARGUMENT_CAP];
     fleet_done_function *done;
     void *arg; // borrowed

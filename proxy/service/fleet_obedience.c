@@ -80,8 +80,8 @@ void fleet_obedience_destroy(struct fleet_obedience *obedience)
 }
 
 // record makes the `admin` record of an order of another.
-static void record(struct fleet_obedience *obedience, const struct fleet_order *order, bool is_done,
-                   const char *message)
+static void record(struct fleet_obedience *obedience, const struct fleet_order *order,
+                   enum fleet_result result, const char *message)
 {
     char argument[2 * FLEET_ORDER_ARGUMENT_CAP];
     struct text text;
@@ -93,7 +93,7 @@ static void record(struct fleet_obedience *obedience, const struct fleet_order *
                                       .uid = order->uid,
                                       .instance = order->issuer,
                                       .order = order->id,
-                                      .result = is_done ? "ok" : "failed",
+                                      .result = result == FLEET_FAILED ? "failed" : "ok",
                                       .detail = message};
     audit_log_submit_bounded(obedience->store->service->shared.audit, AUDIT_KIND_ADMIN,
                              audit_admin_create(&admin), 1);
@@ -107,7 +107,7 @@ static void on_ignored(void *owner, const struct resp *answer)
 
 // send_answer tells the issuer.
 static void send_answer(struct fleet_obedience *obedience, const struct fleet_order *order,
-                        bool is_done, const char *message)
+                        enum fleet_result result, const char *message)
 {
     const struct fleet_store *store = obedience->store;
     char key[FLEET_KEY_CAP];
@@ -116,7 +116,7 @@ static void send_answer(struct fleet_obedience *obedience, const struct fleet_or
     char life[16];
     struct text plain;
     struct text life_text;
-    struct fleet_order_answer answer = {.is_done = is_done};
+    struct fleet_order_answer answer = {.result = result};
     size_t len = 0;
     (void)string_copy(answer.instance, sizeof answer.instance, slice_of_string(store->instance));
     (void)string_copy(answer.message, sizeof answer.message,
@@ -143,22 +143,22 @@ static void send_answer(struct fleet_obedience *obedience, const struct fleet_or
 
 // conclude counts, records and answers.
 static void conclude(struct fleet_obedience *obedience, const struct fleet_order *order,
-                     bool is_done, const char *message)
+                     enum fleet_result result, const char *message)
 {
-    if (is_done)
-        obedience->done++;
-    else
+    if (result == FLEET_FAILED)
         obedience->refused++;
+    else
+        obedience->done++;
     log_info(LOG_ADMIN, "fleet: instance %s, uid %u: %s %.200s: %.200s", order->issuer,
              (unsigned)order->uid, fleet_verb_name(order->verb), order->argument, message);
-    record(obedience, order, is_done, message);
-    send_answer(obedience, order, is_done, message);
+    record(obedience, order, result, message);
+    send_answer(obedience, order, result, message);
 }
 
-static void on_obeyed(void *arg, bool is_done, const char *message)
+static void on_obeyed(void *arg, enum fleet_result result, const char *message)
 {
     struct obeyed *obeyed = arg;
-    conclude(obeyed->obedience, &obeyed->order, is_done, message);
+    conclude(obeyed->obedience, &obeyed->order, result, message);
     forget(obeyed);
 }
 
@@ -181,7 +181,7 @@ static void obey(struct fleet_obedience *obedience, struct fleet_order *order)
     struct obeyed *obeyed =
         obedience->obeyed_count == OBEYED_MAX ? NULL : calloc(1, sizeof *obeyed);
     if (obeyed == NULL) {
-        conclude(obedience, order, false, "not done: no memory, or too many orders at once");
+        conclude(obedience, order, FLEET_FAILED, "not done: no memory, or too many orders at once");
         fleet_order_deinit(order);
         return;
     }
@@ -203,7 +203,8 @@ static void judge(struct fleet_obedience *obedience, struct fleet_order *order)
     const bool is_for_us = judgement != FLEET_NOT_MEANT && judgement != FLEET_REPEATED;
     if (is_for_us && !fleet_issuers_note(obedience->issuers, order->issuer, order->number,
                                          order->ends_ms, now_ms)) {
-        conclude(obedience, order, false, "not done: too many other proxies have given orders");
+        conclude(obedience, order, FLEET_FAILED,
+                 "not done: too many other proxies have given orders");
     } else if (judgement == FLEET_OBEY) {
         obey(obedience, order);
         return;
@@ -212,7 +213,7 @@ static void judge(struct fleet_obedience *obedience, struct fleet_order *order)
             say_clock(order, now_ms, &message);
         log_warning(LOG_FLEET_ALARM, "fleet: an order of instance %s: %s", order->issuer,
                     message.text);
-        conclude(obedience, order, false, message.text);
+        conclude(obedience, order, FLEET_FAILED, message.text);
     }
     fleet_order_deinit(order);
 }

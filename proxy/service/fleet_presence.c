@@ -10,6 +10,7 @@
 
 #include "auth/base/json.h"
 #include "proxy/clock/clock.h"
+#include "proxy/config/endpoint_text.h"
 #include "proxy/fleet/fleet_scripts.h"
 #include "proxy/log/log.h"
 #include "proxy/service/survey.h"
@@ -48,12 +49,15 @@ struct fleet_presence {
     uint64_t number;         // of what was said last
     int64_t said_ms;         // monotonic
     int64_t read_ms;         // when the last reading began
+    int64_t complete_ms;     // when the last one began that is complete
     bool is_counting;        // the workers are asked
     bool is_reading;
     bool has_read;  // all, since the store became ready
     uint64_t asked; // number of readings that are wanted
     uint64_t done;
     uint64_t reading;  // `asked` when the one under way began
+    uint64_t counting; // `asked` when the workers were asked last
+    uint64_t counted;  // that of their last answer
     size_t read_count; // entries of it
     size_t different;  // configurations
     bool is_warned;
@@ -121,7 +125,9 @@ static enum member_state state_of(const struct service *service)
 {
     if (service->succession.retirement != NULL)
         return MEMBER_RETIRED;
-    return service->stopping_at_s != 0 ? MEMBER_DRAINS : MEMBER_SERVES;
+    if (service->stopping_at_s != 0)
+        return MEMBER_DRAINS;
+    return ev_is_active(&service->lame_duck) ? MEMBER_LAME_DUCK : MEMBER_SERVES;
 }
 
 // describe fills in what this proxy says of itself.
@@ -130,6 +136,7 @@ static void describe(struct fleet_presence *presence, const struct scan *sum, st
     const struct service *service = presence->store->service;
     struct text audit;
     struct audit_log_status status;
+    char address[ENDPOINT_TEXT_CAP];
     audit_log_look(service->shared.audit, &status);
     *out = (struct member){
         .number = ++presence->number,
@@ -142,6 +149,7 @@ static void describe(struct fleet_presence *presence, const struct scan *sum, st
         .tunnels = sum->exchanges[EXCHANGE_TUNNEL],
         .blocks = blocklist_count(service->blocks),
         .state = state_of(service),
+        .heard_ms = monotonic_ms(),
     };
     (void)string_copy(out->instance, sizeof out->instance,
                       slice_of_string(presence->store->instance));
@@ -150,6 +158,9 @@ static void describe(struct fleet_presence *presence, const struct scan *sum, st
     text_init(&audit, out->audit, sizeof out->audit);
     text_append_format(&audit, "%08" PRIx32, status.instance);
     take_host(out->host);
+    if (service->snapshot->listener_count > 0)
+        (void)string_copy(out->address, sizeof out->address,
+                          slice_of_string(endpoint_format(&service->sockets.bound[0], address)));
 }
 
 static void on_said(void *owner, const struct resp *answer)
@@ -157,6 +168,8 @@ static void on_said(void *owner, const struct resp *answer)
     (void)owner;
     (void)answer; // it is said again anyway
 }
+
+static void count(struct fleet_presence *presence);
 
 static void ask_counts(void *arg, struct scan *out)
 {
@@ -175,10 +188,13 @@ static void say(void *arg, struct scan *sum)
     struct member member;
     size_t len = 0;
     presence->is_counting = false;
-    if (!store->is_ready)
-        return;
     describe(presence, sum, &member);
     (void)members_meet(presence->members, &member);
+    presence->counted = presence->counting;
+    if (presence->counted < presence->asked)
+        count(presence);
+    if (!store->is_ready)
+        return;
     text_init(&plain, plain_data, sizeof plain_data);
     member_format(&member, &plain);
     uint8_t *sealed = plain.is_cut ? NULL
@@ -216,11 +232,16 @@ static void meet(struct fleet_presence *presence, struct slice name, struct slic
         string_copy(instance, sizeof instance, name)
             ? fleet_store_open(presence->store, FLEET_PURPOSE_MEMBER, instance, sealed, &len)
             : NULL;
-    if (plain == NULL || member_parse(slice_of(plain, len), &member, &info) != ERR_OK ||
-        strcmp(member.instance, instance) != 0)
+    const bool is_good = plain != NULL &&
+                         member_parse(slice_of(plain, len), &member, &info) == ERR_OK &&
+                         strcmp(member.instance, instance) == 0;
+    if (!is_good) {
         note_forged(presence, "is forged");
-    else if (members_meet(presence->members, &member) == MEMBER_REPLAYED)
-        note_forged(presence, "is older than what was said before");
+    } else {
+        member.heard_ms = monotonic_ms();
+        if (members_meet(presence->members, &member) == MEMBER_REPLAYED)
+            note_forged(presence, "is older than what was said before");
+    }
     free(plain);
 }
 
@@ -295,6 +316,7 @@ static void on_page(void *owner, const struct resp *answer)
     members_end(presence->members);
     presence->is_reading = false;
     presence->has_read = true;
+    presence->complete_ms = presence->read_ms;
     presence->done = presence->reading;
     presence->different = members_compare(presence->members, monotonic_ms());
     warn(presence);
@@ -309,6 +331,19 @@ static void read_all(struct fleet_presence *presence)
     presence->reading = presence->asked;
     presence->read_count = 0;
     members_begin(presence->members);
+}
+
+// count has the workers asked for what is said then.
+static void count(struct fleet_presence *presence)
+{
+    const bool can_count = presence->store->service->worker_count > 0; // not before they run
+    if (!can_count || presence->is_counting)
+        return;
+    presence->said_ms = monotonic_ms();
+    presence->is_counting = true;
+    presence->counting = presence->asked;
+    survey_ask(&presence->store->service->survey,
+               &(struct survey_question){.ask = ask_counts, .tell = say, .arg = presence});
 }
 
 void fleet_presence_on_ready(struct fleet_presence *presence)
@@ -331,13 +366,8 @@ void fleet_presence_on_beat(struct fleet_presence *presence)
     const int64_t now_ms = monotonic_ms();
     if (!presence->store->is_ready)
         return;
-    const bool can_count = presence->store->service->worker_count > 0; // not before they run
-    if (can_count && !presence->is_counting && now_ms - presence->said_ms >= SAY_EVERY_MS) {
-        presence->said_ms = now_ms;
-        presence->is_counting = true;
-        survey_ask(&presence->store->service->survey,
-                   &(struct survey_question){.ask = ask_counts, .tell = say, .arg = presence});
-    }
+    if (now_ms - presence->said_ms >= SAY_EVERY_MS)
+        count(presence);
     const int64_t every_ms =
         members_count(presence->members) > FEW ? READ_SLOWLY_MS : READ_EVERY_MS;
     if (presence->asked > presence->done || now_ms - presence->read_ms >= every_ms)
@@ -348,6 +378,7 @@ uint64_t fleet_presence_ask(struct fleet_presence *presence)
 {
     // One under way may have passed somebody already.
     presence->asked++;
+    count(presence);
     if (presence->store->is_ready)
         read_all(presence);
     return presence->asked;
@@ -356,6 +387,11 @@ uint64_t fleet_presence_ask(struct fleet_presence *presence)
 uint64_t fleet_presence_done(const struct fleet_presence *presence)
 {
     return presence->done;
+}
+
+uint64_t fleet_presence_counted(const struct fleet_presence *presence)
+{
+    return presence->counted < presence->done ? presence->counted : presence->done;
 }
 
 bool fleet_presence_has_read(const struct fleet_presence *presence)
@@ -387,17 +423,19 @@ void fleet_presence_metrics(const struct fleet_presence *presence, struct exposi
                                           .kind = FAMILY_GAUGE,
                                           .help = "Different configurations of those that serve."};
     const bool is_shared = presence != NULL;
-    fleet_add_number(out, &there, is_shared, is_shared ? members_count(presence->members) : 0);
+    fleet_add_number(out, &there, is_shared, is_shared ? members_count_proxies(presence->members) : 0);
     fleet_add_number(out, &configs, is_shared, is_shared ? presence->different : 0);
     fleet_add_number(out, &forged, is_shared, is_shared ? presence->forged : 0);
 }
 
-static void add_member(const struct member *member, const char *self, struct text *out)
+static void add_member(const struct member *member, const char *self, int64_t silent_ms,
+                       struct text *out)
 {
     json_begin_object(out, NULL);
     json_add_string(out, "instance", member->instance);
     json_add_bool(out, "self", strcmp(member->instance, self) == 0);
     json_add_string(out, "host", member->host);
+    json_add_string(out, "address", member->address);
     json_add_number(out, "pid", member->pid);
     json_add_string(out, "state", member_state_name(member->state));
     json_add_string(out, "version", member->version);
@@ -406,6 +444,7 @@ static void add_member(const struct member *member, const char *self, struct tex
     json_add_string(out, "audit_instance", member->audit);
     json_add_time(out, "since", member->since_s);
     json_add_number(out, "clock_s", member->now_s);
+    json_add_number(out, "silent_s", silent_ms > MEMBERS_SILENT_MS ? silent_ms / 1000 : 0);
     if (member->certificate_ends_s == 0)
         json_add_null(out, "certificate_ends");
     else
@@ -421,13 +460,17 @@ void fleet_presence_status(const struct fleet_presence *presence, bool with_memb
 {
     const size_t count = members_count(presence->members);
     json_add_count(out, "members_count", count);
+    json_add_count(out, "proxies_count", members_count_proxies(presence->members));
     json_add_count(out, "configs", presence->different);
     json_add_bool(out, "configs_differ", fleet_presence_differs(presence));
     if (!with_members)
         return;
     json_begin_array(out, "members");
-    for (size_t i = 0; i < count && i < LISTED_MAX; i++)
-        add_member(members_at(presence->members, i), presence->store->instance, out);
+    for (size_t i = 0; i < count && i < LISTED_MAX; i++) {
+        const struct member *member = members_at(presence->members, i);
+        add_member(member, presence->store->instance, presence->complete_ms - member->heard_ms,
+                   out);
+    }
     json_end_array(out);
     json_add_count(out, "members_not_listed", count > LISTED_MAX ? count - LISTED_MAX : 0);
 }

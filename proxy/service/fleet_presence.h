@@ -22,6 +22,9 @@ void fleet_presence_on_beat(struct fleet_presence *presence);
 uint64_t fleet_presence_ask(struct fleet_presence *presence);
 uint64_t fleet_presence_done(const struct fleet_presence *presence);
 
+// fleet_presence_counted likewise gives the number of the last time when, beside that, what is said of this process was counted again.
+uint64_t fleet_presence_counted(const struct fleet_presence *presence);
+
 // fleet_presence_has_read tells whether all were read since the store became ready.
 bool fleet_presence_has_read(const struct fleet_presence *presence);
 

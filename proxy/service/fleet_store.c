@@ -66,6 +66,17 @@ bool fleet_may_say(int64_t *quiet_until_ms)
     return true;
 }
 
+const char *fleet_store_silence(const struct fleet_store *store)
+{
+    if (store->is_ready)
+        return NULL;
+    if (store->is_foreign)
+        return "what is in the store does not open with `shared.key_file`";
+    if (store->link != NULL && store_link_facts(store->link)->state == STORE_READY)
+        return "the store was not read yet";
+    return "the store does not answer";
+}
+
 struct slice fleet_store_key(const struct fleet_store *store, const char *name, const char *more,
                              char out[FLEET_KEY_CAP])
 {

@@ -36,6 +36,7 @@ struct fleet_store {
     char prefix[STORE_PREFIX_CAP];
     char instance[FLEET_INSTANCE_CAP];
     bool is_ready;        // it answers, and its seals are ours: parts may ask
+    bool is_foreign;      // it answers, and its seals are not ours
     uint64_t alive_count; // instances, as the store said last; 0: never
 };
 
@@ -63,6 +64,9 @@ bool fleet_store_page(const struct fleet_store *store, struct slice key, struct 
 // bytes, or of another kind, is removed, but for an item of a list, and the answer is the empty string.
 bool fleet_store_read(const struct fleet_store *store, struct slice key, const char *index,
                       size_t most, store_reply_function *on_reply, void *owner);
+
+// fleet_store_silence says in half a sentence why nothing is heard from other proxies; NULL: the parts may ask.
+const char *fleet_store_silence(const struct fleet_store *store);
 
 // fleet_may_say tells whether a complaint may be said once more, and notes that it is. `*quiet_until_ms` begins at 0, monotonic.
 bool fleet_may_say(int64_t *quiet_until_ms);

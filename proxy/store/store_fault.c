@@ -33,6 +33,9 @@ static const struct fault faults[] = {
 
 enum { QUOTED_LEN = 100 }; // of what the server says
 
+// An error inside a script has no word of its own (Redis 7.0).
+static const char script_denied[] = "ERR The user executing the script can't ";
+
 static const struct fault *find(const struct resp *error)
 {
     for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) {
@@ -60,6 +63,9 @@ void store_fault_append(struct text *out, const struct resp *error)
         text_append_format(out, "%s: %s", fault->code, fault->sentence);
         return;
     }
+    if (slice_starts_with(error->text, slice_of_string(script_denied)))
+        text_append_string(out, "its ACL does not let our user do what a script does; give the "
+                                "user the whole rule of docs/FLEET.md; ");
     text_append_string(out, "it answers with an error: ");
     text_append_printable(out, slice_first(error->text, QUOTED_LEN));
 }

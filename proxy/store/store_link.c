@@ -572,6 +572,12 @@ bool store_link_script(struct store_link *link, const struct store_script_call *
     return ask(link, words, fill_words(from, number, words), &call);
 }
 
+void store_link_forgive(struct store_link *link)
+{
+    if (link->phase == PHASE_READY)
+        link->facts.sentence[0] = '\0';
+}
+
 void store_link_forget(struct store_link *link, const void *owner)
 {
     store_calls_forget(&link->calls, owner);

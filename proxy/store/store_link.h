@@ -78,5 +78,8 @@ bool store_link_script(struct store_link *link, const struct store_script_call *
 // store_link_say is store_link_call at the end of all: it sends at once what can be sent, and nobody waits for an answer.
 void store_link_say(struct store_link *link, const struct slice *argv, size_t argc);
 
+// store_link_forgive: what it has answered with an error works again, so the sentence about that is over.
+void store_link_forgive(struct store_link *link);
+
 // store_link_forget drops the calls of this owner: they are not answered any more. What was sent is done nevertheless.
 void store_link_forget(struct store_link *link, const void *owner);

@@ -13,6 +13,7 @@ import time
 
 import pytest
 
+from support.control import PERHAPS_ALONE
 from support.fleet import blocks_of, fleet_of, wait_blocks
 from support.scale import eventually
 from support.site import Crowd, Site
@@ -96,8 +97,8 @@ def test_what_the_end_of_the_store_costs(site):
         one, two, three = site.proxies
         site.store.kill()
         site.wait_apart(*site.proxies)
-        one.control.block("--force", f"one-{number}")
-        three.control.block("--force", f"three-{number}")
+        one.control.block("--force", f"one-{number}", expected=PERHAPS_ALONE)
+        three.control.block("--force", f"three-{number}", expected=PERHAPS_ALONE)
         time.sleep(6 if number % 2 else 0)  # proxies try again after ever longer pauses
         begun = time.monotonic()
         site.store.start()  # it has lost everything
@@ -174,11 +175,11 @@ def test_networks_that_break_in_every_way_lose_nothing(site, crowd):
         # Something new on each, and, on one that is cut off, the end of something that all know.
         for proxy in site.proxies:
             name = f"{number}-{proxy.host.name}"
-            proxy.control.block("--force", name)
+            proxy.control.block("--force", name, expected=PERHAPS_ALONE)
             standing.add(f"client:{name}")
         if known := sorted(set(blocks_of(cut[0])) & standing - {f"client:{number}-{cut[0].host.name}"}):
             gone = dice.choice(known)
-            cut[0].control.unblock(gone.removeprefix("client:"))
+            cut[0].control.unblock(gone.removeprefix("client:"), expected=PERHAPS_ALONE)
             standing.discard(gone)
         for proxy in site.proxies:
             if fault not in (faults.one_cable, faults.both):  # clients reach all of them

@@ -464,7 +464,7 @@ def test_drain_does_what_sigterm_does(controlled):
     proxy.control.run("drain")
     eventually(lambda: proxy.control.status()["state"] == "draining", "the state")
     since = proxy.control.status()["draining_since"]
-    assert re.search(rf", draining since {since} for 0d ", proxy.control.run("status").stdout)
+    assert re.search(rf", draining since {since}; started 0d ", proxy.control.run("status").stdout)
     tunnel.echo(b"still there")
     counters = proxy.control.status()["counters"]
     assert (counters["tunnels"], counters["connections"]) == (1, 7)

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pathlib
+import re
 import secrets
 import signal
 
@@ -69,9 +70,11 @@ def test_what_is_changed_while_the_store_is_away_is_merged_and_an_empty_store_lo
     fleet.store.stop()
     for proxy in one, two:
         proxy.stderr.wait("the store does not answer")
-    assert "here alone" in one.control.block("guests").stderr
-    two.control.block("--force", "elsewhere")
-    two.control.unblock("lifted")
+    alone = "but on this proxy alone: the store does not answer"
+    assert alone in one.control.block("guests", expected=1).stderr
+    two.control.block("--force", "elsewhere", expected=1)
+    assert alone in two.control.unblock("lifted", expected=1).stderr
+    assert "nobody was told" in two.control.run("kill", "--fleet", "client:guests", expected=1).stderr
     assert_shut_out(one, guest)
     assert fleet_of(two)["blocks"]["waiting"] >= 2
     two.tunnel(fleet.target, guest).echo(b"nobody has told it yet")
@@ -92,8 +95,8 @@ def test_a_block_that_is_confirmed_outdoes_an_end_that_was_given_elsewhere_meanw
     fleet.store.stop()
     for proxy in one, two:
         proxy.stderr.wait("the store does not answer")
-    two.control.unblock("guests")
-    assert "already" in one.control.block("guests").stderr
+    two.control.unblock("guests", expected=1)
+    assert "already; but on this proxy alone" in one.control.block("guests", expected=1).stderr
     wait_blocks([], two)
     fleet.store.start()
     wait_blocks(["client:guests"], two)
@@ -242,9 +245,14 @@ def test_another_key_is_said_and_destroys_nothing(fleet, guest):
     assert "give all proxies the same key_file" in wrong.stderr.wait("does not open with `shared.key_file`.*")[0]
     wrong.assert_refused(wrong.ask(fleet.target), 503, "store_lost", action="error")
     assert "same key_file" in fleet_of(wrong)["store"]["problem"]
-    wrong.control.block("--force", "stray")
+    for command in ("block", "--force", "stray"), ("kill", "--fleet", "client:guests"), ("status", "--fleet"):
+        assert "does not open with `shared.key_file`" in wrong.control.run(*command, expected=1).stderr
     assert fleet.store.hash("blocks") == before
     wait_blocks(["client:guests"], one)
+    write_config(wrong.config_path, {**wrong.config, "shared": fleet.shared()})
+    wrong.control.run("reload")
+    wrong.stderr.wait("opens with `shared.key_file` now")
+    wait_blocks(["client:guests", "client:stray"], one, wrong)
 
 
 @contextlib.contextmanager
@@ -371,8 +379,18 @@ def test_kill_and_drain_reach_all_or_one_once_and_are_recorded_on_both_sides(fle
         proxy.assert_closed(tunnel.id, "killed")
     told = two.audit.wait("admin", command="kill")
     assert told["by"]["instance"] == fleet_of(one)["instance"] and told["argument"] == "client:guests"
-    assert told["order"] in one.control.admin("kill")["detail"]
+    assert told["order"] in one.control.admin("kill")["detail"] and "(here: killed: 1)" in one.control.admin("kill")["detail"]
     assert one.control.admin("kill")["argument"] == "fleet client:guests"
+
+    # As at one proxy: nobody has it on any of them.
+    for unknown, why in ("client:guest", "did you mean `guests`"), ("session:" + "0" * 16, "no connection that is served"):
+        assert why in one.control.run("kill", "--fleet", unknown, expected=1).stderr
+    only = two.tunnel(fleet.target, guest)
+    said = one.control.run("kill", "--fleet", only.id)
+    assert "done by 1 of 2 proxies" in said.stderr + said.stdout and "nobody" in said.stdout
+    two.assert_closed(only.id, "killed")
+    orders = len(two.audit.records("admin"))
+    assert "no other proxy was meant" in one.control.run("kill", "--on", fleet_of(one)["instance"], "client:guests").stderr
 
     # Shown once more by the store, it is not done again.
     order = fleet.store.ask("LINDEX", "sallyport:orders", -1)
@@ -383,10 +401,10 @@ def test_kill_and_drain_reach_all_or_one_once_and_are_recorded_on_both_sides(fle
     two.stderr.wait("an order in the store is forged")
     again.echo(b"still here")
     other.echo(b"never meant")
-    assert len([each for each in two.audit.records("admin") if each["command"] == "kill"]) == 1
+    assert len(two.audit.records("admin")) == orders
 
     told = run("kill", "-c", one.config_path, "--on", "0000", "client:guests")
-    assert told.returncode == 1 and "no proxy" in told.stderr
+    assert told.returncode == 1 and "no proxy has an instance that begins with `0000`" in told.stderr
     again.close()
     other.close()
     one.control.run("drain", "--on", fleet_of(two)["instance"][:8])
@@ -422,11 +440,17 @@ def test_status_tells_of_all_and_where_their_configurations_differ(fleet):
         assert proxy.ask(DENIED).status == 403
     told = run("audit", "replay", "--config", one.config_path, one.audit.path, two.audit.path)
     assert "2 decisions: 0 would change" in told.stdout + told.stderr, told
+    assert len({each["address"] for each in members}) == 2 and not any(each["silent_s"] for each in members)
     assert all(each["state"] == "serves" and each["version"] and each["certificate_ends"] for each in members)
     two.reload(timeouts={"idle": "9m"})
     eventually(lambda: fleet_of(one)["configs"] == 2, "the difference to be seen")
     said = one.control.run("status", "--fleet").stdout
     assert said.count("! config") == 2 and fleet_of(two)["instance"][:8] in said
+    assert "for less than a minute yet" in said
+    # One's own line is counted when it is asked for.
+    two.control.run("drain", "--lame-duck", "1h")
+    assert "lame_duck" in two.control.run("status", "--fleet").stdout
+    assert re.search(r"lame_duck; started 0d 00:0\d:\d\d ago", two.control.run("status").stdout)
 
 
 def test_a_ticket_of_one_is_good_at_another_and_an_older_set_is_not_taken(fleet):
@@ -455,6 +479,9 @@ def test_blocks_of_the_fleet_go_over_an_upgrade_and_hold_in_the_old_process(flee
     two.pid = two.control.status()["pid"]
     wait_blocks(["client:earlier"], two)
     new = two.tunnel(fleet.target, guest)
+    eventually(lambda: fleet_of(one)["members_count"] == 3, "the old process to be known beside the new one")
+    eventually(lambda: " retired, " in one.control.run("status", "--fleet").stdout, "it to say what it is")
+    assert "; 2 proxies" in one.control.run("status", "--fleet").stdout
     one.control.block("guests")
     for tunnel in old, new:
         two.assert_closed(tunnel.id, "blocked")

@@ -6,7 +6,7 @@ import secrets
 import pytest
 
 from support.config import client, merge, reach, write_config
-from support.control import CONTROL, Control
+from support.control import CONTROL, PERHAPS_ALONE, Control
 from support.pages import PAGES
 from support.pki import SERVER_AUTH
 from support.proxy import run
@@ -164,7 +164,9 @@ def test_over_tls_the_store_must_have_the_name_and_is_shown_a_certificate(stores
         ({"ca": pki.ca.path}, "is its CA in"),
         ({"certificate": ...}, "certificate required|ended the connection"),
     ):
+        said = proxy.stderr.count()
         proxy.reload(shared={"tls": {**good, **wrong}})
+        proxy.stderr.wait("the store does not answer: ", after=said)  # also where it was lost before
         eventually(lambda: store_of(proxy)["state"] == "lost", lambda: f"{wrong} to be refused: {store_of(proxy)}")
         assert any(each in store_of(proxy)["problem"] for each in sentence.split("|")), store_of(proxy)["problem"]
     proxy.reload(shared={"tls": good})
@@ -247,7 +249,7 @@ def test_answers_to_other_questions_are_not_believed(stores, sharing):
             return wrong(words, raw)
 
         meddler.spoil = spoil
-        proxy.control.block("--force", name.replace(" ", "-"))  # is written to the store at once
+        proxy.control.block("--force", name.replace(" ", "-"), expected=PERHAPS_ALONE)  # is written to the store at once
         blocked.append(f"client:{name.replace(' ', '-')}")
         eventually(lambda: len(seen) >= 2, f"two questions that are answered with {name}")
         live.echo(name.encode())
@@ -264,8 +266,9 @@ def test_an_error_of_the_store_is_said_with_what_to_do(stores, sharing):
     proxy.stderr.wait("OOM: its memory is full")
     assert "give it more memory" in store_of(proxy)["problem"]
     store.ask("CONFIG", "SET", "maxmemory", "0")
-    proxy.control.block("--force", "somebody")
+    proxy.control.block("--force", "somebody", expected=PERHAPS_ALONE)
     eventually(lambda: store.ask("HLEN", "sallyport:blocks") == 1, "the store to have the block")
+    eventually(lambda: store_of(proxy)["problem"] is None, "it not to be said any more")
 
 
 def test_under_the_cage_a_reload_leads_to_another_store_and_another_key(stores, sharing, tmp_path):
@@ -284,13 +287,14 @@ def test_check_says_what_is_shared_and_what_is_wrong_with_it(sharing, stores, tm
     store = stores().start()
     proxy = sharing(store.address)
     said = run("check", "-c", proxy.config_path).stdout
-    assert f"shares sallyport:* over the clear, by a store at: 127.0.0.1 port {store.port}" in said
+    assert f"shares sallyport:* in the clear, by a store at: 127.0.0.1 port {store.port}" in said
     loose = tmp_path / "loose.key"
     loose.write_text(secrets.token_hex(32) + "\n")
     loose.chmod(0o644)
     for change, sentence in (
         ({"valkey": "192.0.2.1:6379"}, "would be reached in the clear"),
         ({"key_file": str(loose)}, "others have access"),
+        ({"key_file": "none.key"}, "openssl rand -hex 32 > "),
         ({"on_lost": "open"}, "on_lost"),
     ):
         path = proxy.folder / "changed.yaml"

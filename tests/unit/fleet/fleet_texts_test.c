@@ -73,10 +73,10 @@ static enum err read_tickets(struct slice bytes, struct text *again, struct erri
     "{\"v\":1,\"id\":\"" I1 "\",\"issuer\":\"" I2 "\",\"number\":" number                          \
     ",\"uid\":0,\"verb\":\"" verb "\",\"argument\":\"" argument "\",\"issued\":" issued            \
     ",\"ends\":" ends ",\"targets\":" targets "}"
-#define MEMBER(host, state, pid)                                                                       \
-    "{\"v\":1,\"instance\":\"" I1 "\",\"number\":3,\"pid\":" pid ",\"host\":\"" host                   \
-    "\",\"version\":\"1.2.3\",\"config\":\"abc\",\"audit\":\"00ff00ff\",\"generation\":4,\"since\":5," \
-    "\"now\":6,\"certificate_ends\":7,\"sessions\":8,\"tunnels\":9,\"blocks\":10,\"state\":\"" state   \
+#define MEMBER(host, state, pid)                                                                                                 \
+    "{\"v\":1,\"instance\":\"" I1 "\",\"number\":3,\"pid\":" pid ",\"host\":\"" host                                             \
+    "\",\"address\":\"[::]:8443\",\"version\":\"1.2.3\",\"config\":\"abc\",\"audit\":\"00ff00ff\",\"generation\":4,\"since\":5," \
+    "\"now\":6,\"certificate_ends\":7,\"sessions\":8,\"tunnels\":9,\"blocks\":10,\"state\":\"" state                             \
     "\"}"
 
 static const struct {
@@ -89,11 +89,13 @@ static const struct {
     {read_word, WORD("serial:4f01 issuer:CN=Clients CA", "block", "1", "0", I2)},
     {read_member, MEMBER("edge-1.example.org", "serves", "1")},
     {read_member, MEMBER("", "drains", "0")},
+    {read_member, MEMBER("a", "lame_duck", "7")},
     {read_member, MEMBER("x", "retired", "4194304")},
     {read_order, ORDER("1", "kill", "client:a", "1", "60001", "[\"" I1 "\"]")},
     {read_order, ORDER("9", "drain", "", "1", "1", "[\"" I1 "\",\"" I2 "\"]")},
     {read_answer, "{\"v\":1,\"instance\":\"" I1 "\",\"result\":\"ok\",\"message\":\"killed: 3\"}"},
     {read_answer, "{\"v\":1,\"instance\":\"" I1 "\",\"result\":\"failed\",\"message\":\"\"}"},
+    {read_answer, "{\"v\":1,\"instance\":\"" I1 "\",\"result\":\"nobody\",\"message\":\"\"}"},
     {read_tickets, "{\"v\":1,\"number\":1,\"since\":2,\"next\":0,\"secrets\":[\"" HEX64 "\"]}"},
     {read_tickets,
      "{\"v\":1,\"number\":1,\"since\":2,\"next\":1,\"secrets\":[\"" HEX64 "\",\"" HEX64 "\"]}"},
@@ -156,7 +158,7 @@ static const struct {
     {read_order, ORDER("1", "kill", "a", "1", "2", "{}"), "not a list"},
     {read_answer, "{\"v\":1,\"instance\":\"x\",\"result\":\"ok\",\"message\":\"\"}", "not 16"},
     {read_answer, "{\"v\":1,\"instance\":\"" I1 "\",\"result\":\"maybe\",\"message\":\"\"}",
-     "neither ok"},
+     "none of ok"},
     {read_answer, "{\"v\":1,\"instance\":\"" I1 "\",\"result\":\"ok\",\"message\":\"a\\tb\"}",
      "control character"},
     {read_tickets, "{\"v\":1,\"number\":0,\"since\":2,\"next\":0,\"secrets\":[\"" HEX64 "\"]}",

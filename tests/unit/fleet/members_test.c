@@ -48,6 +48,22 @@ static void they_are_listed_in_order_and_go_when_they_are_not_met(void **state)
     members_destroy(members);
 }
 
+static void what_is_said_again_is_as_old_as_it_was(void **state)
+{
+    (void)state;
+    struct members *members = members_create();
+    struct member member = make(I1, "a", "x", 5);
+    member.heard_ms = 100;
+    (void)members_meet(members, &member);
+    member.heard_ms = 200;
+    assert_int_equal(MEMBER_KNOWN, members_meet(members, &member));
+    assert_int_equal(100, members_at(members, 0)->heard_ms);
+    member.number++;
+    (void)members_meet(members, &member);
+    assert_int_equal(200, members_at(members, 0)->heard_ms);
+    members_destroy(members);
+}
+
 static void what_was_said_earlier_replaces_nothing(void **state)
 {
     (void)state;
@@ -109,6 +125,8 @@ static void old_processes_do_not_count_as_different(void **state)
     (void)meet(members, old);
     (void)meet(members, make(I2, "a", "new", 1));
     assert_int_equal(1, members_compare(members, 0));
+    assert_int_equal(2, members_count(members));
+    assert_int_equal(1, members_count_proxies(members));
     members_destroy(members);
 }
 
@@ -130,6 +148,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(they_are_listed_in_order_and_go_when_they_are_not_met),
+        cmocka_unit_test(what_is_said_again_is_as_old_as_it_was),
         cmocka_unit_test(what_was_said_earlier_replaces_nothing),
         cmocka_unit_test(an_instance_is_found_by_a_beginning_that_is_its_own),
         cmocka_unit_test(configurations_may_differ_for_a_minute),
