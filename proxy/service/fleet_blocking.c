@@ -26,7 +26,7 @@ enum {
     LITTER_NAME_MAX = 128,
     LITTER_AFTER_S = 24 * 3600,
     SAID_MAX = 20, // changes that are logged one by one, of one comparison
-    ALARM_CAP = 320,
+    ALARM_CAP = 480,
 };
 
 // KEYS: the hash of blocks, the counter of its changes. ARGV: three for each word: its name, the SHA-1 of what is to stand
@@ -160,8 +160,11 @@ static void say_alarm(struct fleet_blocking *blocking)
         text_append_format(&text,
                            "the store's blocks: %" PRIu64 " forged, %" PRIu64 " vanished, %" PRIu64
                            " rolled back; nothing changes here, and what is known here is written "
-                           "again: find out who else writes to the store",
-                           forged, vanished, older);
+                           "again: %sfind out who else writes to the store",
+                           forged, vanished, older,
+                           forged == 0 ? "if the store was restarted, emptied or restored, there "
+                                         "is nothing to do; otherwise "
+                                       : "");
     if (found[FLEET_NO_ROOM] != 0)
         text_append_format(&text,
                            "%s%" PRIu64

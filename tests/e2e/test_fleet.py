@@ -83,6 +83,7 @@ def test_what_is_changed_while_the_store_is_away_is_merged_and_an_empty_store_lo
     assert_shut_out(two, guest)
     eventually(lambda: len(fleet.store.hash("blocks")) == 4, "the store to have all of it again")
     assert sum(fleet_of(proxy)["blocks"]["vanished"] for proxy in (one, two)) >= 1
+    assert any("was restarted, emptied or restored, there is nothing to do" in proxy.stderr.text() for proxy in (one, two))
     later = fleet.proxy()
     wait_blocks(["client:before", "client:elsewhere", "client:guests"], later)
 
