@@ -367,7 +367,7 @@ def test_the_key_is_changed_in_three_steps_and_nothing_is_lost_or_called_forged(
     for proxy in one, two, third:
         told = fleet_of(proxy)
         assert told["blocks"]["forged"] == told["tickets"]["refused"] == 0 and told["store"]["problem"] is None
-        assert told["tickets"]["shared"] and "fleet_alarm" not in proxy.stderr.text()
+        assert told["tickets"]["shared"] and " error " not in proxy.stderr.text()
 
 
 def test_kill_and_drain_reach_all_or_one_once_and_are_recorded_on_both_sides(fleet, guest):
