@@ -179,7 +179,7 @@ class Site:
         with self.beyond:
             self.dns = DnsServer(self.beyond.address)
             self.origin, self.counting = Origin(echo, self.beyond.address), Origin(echo, self.beyond.address)
-        self.dns.addresses("origin.test", self.beyond.address)
+        self.dns.addresses("origin.test", self.beyond.address, ttl=300)
         self.target = f"origin.test:{self.origin.port}"
         self.counted = f"origin.test:{self.counting.port}"
         self._key = folder / "fleet.key"
@@ -231,9 +231,10 @@ class Site:
         tls = {"ca": self._pki.server_ca.path, "name": "store.test"}
         return {
             "listeners": [listener],
-            "resolver": {"servers": [self.dns.endpoint]},
+            "resolver": {"servers": [self.dns.endpoint], "timeout": "10s"},
             "control": CONTROL,
-            "timeouts": {"request": "2m"},  # clients that ask at once wait for each other
+            # Clients that ask at once wait for each other, and this server of names for a busy machine.
+            "timeouts": {"request": "2m", "resolve": "30s"},
             "admin": {
                 "address": f"{host.address}:{ADMIN}",
                 "open": ["readyz", "metrics"],
