@@ -130,12 +130,26 @@ enum err file_read_at(int fd, const char *path, size_t max_len, enum file_access
                : error;
 }
 
+int file_open(const char *path)
+{
+    struct stat status;
+    const bool is_there = stat(path, &status) == 0;
+    // O_NONBLOCK: a FIFO in the place of a file must not hold the start up.
+    if (!is_there || S_ISREG(status.st_mode))
+        return open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    errno = S_ISDIR(status.st_mode) ? EISDIR : ENOTSUP;
+    return -1;
+}
+
 enum err file_read(const char *path, size_t max_len, enum file_access access,
                    struct file_content *out, struct errinfo *info)
 {
     *out = (struct file_content){0};
-    // O_NONBLOCK: a FIFO in the place of a file must not hold the start up.
-    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    const int fd = file_open(path);
+    if (fd < 0 && errno == EISDIR)
+        return errinfo_set(info, ERR_INPUT, "%s is a directory: expected a file", path);
+    if (fd < 0 && errno == ENOTSUP)
+        return errinfo_set(info, ERR_INPUT, "%s is not a regular file", path);
     if (fd < 0)
         return file_explain(info, "open", path);
     const enum err error = file_read_at(fd, path, max_len, access, out, info);

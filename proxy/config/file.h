@@ -18,6 +18,10 @@ struct file_content {
     uint8_t *memory;    // owned; NULL: the bytes are somebody else's
 };
 
+// file_open opens the regular file at `path` for reading. -1 with errno: EISDIR for a folder, ENOTSUP for what is neither: a device,
+// for which opening it may do something, is not opened, unless it comes there at this very moment.
+int file_open(const char *path);
+
 // file_read reads the regular file at `path` of at most `max_len` bytes. On ERR_OK the content is
 // the caller's, to be given to file_content_deinit; else ERR_SYSTEM, ERR_INPUT, ERR_LIMIT or
 // ERR_MEMORY with a sentence in `info` that names the file and, where there is one, the way out.

@@ -337,7 +337,7 @@ static bool is_inside(const char *path, int fd)
 // read_content reads a file, and notes whether a link led out of its folder.
 static enum err read_content(struct included_file *file, size_t max_len)
 {
-    const int fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    const int fd = file_open(file->path);
     file->leads_out = true;
     if (fd < 0) // which says why
         return file_read(file->path, max_len, FILE_PUBLIC, &file->content, &file->problem);

@@ -27,7 +27,7 @@ static const char beat[] = FLEET_SCRIPT_ASK
     "redis.call('HSET', clock, 'last', string.format('%.0f', now), 'fleet', string.format('%.0f', fleet))\n"
     "local score = ask('ZSCORE', KEYS[1], ARGV[1])\n"
     "local known = (score and tonumber(score) > 0) and 1 or 0\n"
-    "local left = 500\n"
+    "local left = 1000\n"
     "local dead = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', '(' .. string.format('%.0f', fleet),\n"
     "                        'LIMIT', 0, 10)\n"
     "for _, instance in ipairs(dead) do\n"
@@ -45,8 +45,12 @@ static const char beat[] = FLEET_SCRIPT_ASK
     "      local key = ARGV[2] .. 't:' .. account\n"
     "      local count = whole(ask('HGET', key, instance)) or 0\n"
     "      local total = (whole(ask('HGET', key, '+')) or 0) - count\n"
-    "      redis.call('HDEL', key, instance)\n"
-    "      if total > 0 then redis.call('HSET', key, '+', total) else redis.call('DEL', key) end\n"
+    "      if total > 0 then\n"
+    "        redis.call('HDEL', key, instance)\n"
+    "        redis.call('HSET', key, '+', total)\n"
+    "      else\n"
+    "        redis.call('DEL', key)\n"
+    "      end\n"
     "    end\n"
     "  end\n"
     "end\n"
@@ -60,9 +64,17 @@ static const char beat[] = FLEET_SCRIPT_ASK
     "end\n"
     "ask('ZREMRANGEBYSCORE', KEYS[4], '-inf', string.format('%.0f', now - 2000))\n"
     "redis.call('ZREMRANGEBYSCORE', KEYS[4], string.format('%.0f', now + 2000), '+inf')\n"
+    "local scarce = {}\n"
+    "for _, account in ipairs(redis.call('ZREVRANGE', KEYS[4], 0, 99)) do\n"
+    "  if #account <= 32 then\n"
+    "    scarce[#scarce + 1] = account\n"
+    "  else\n"
+    "    redis.call('ZREM', KEYS[4], account)\n"
+    "    mended = mended + 1\n"
+    "  end\n"
+    "end\n"
     "local rev, orders, blocks = counter(KEYS[2]), counter(KEYS[3]), ask('HLEN', KEYS[6])\n"
-    "return {now, known, math.min(65536, redis.call('ZCARD', KEYS[1])), rev, orders, blocks, mended,\n"
-    "        redis.call('ZREVRANGE', KEYS[4], 0, 99)}\n";
+    "return {now, known, math.min(65536, redis.call('ZCARD', KEYS[1])), rev, orders, blocks, mended, scarce}\n";
 
 // What is kept is never refused: it is open, or was granted before. What is needed is granted as long as there is room. What is
 // wanted ahead of need gets a part of what is free then, so that all proxies together leave about half of that to those in need.

@@ -54,7 +54,7 @@
 
 enum {
     FLEET_SCARCE_MAX = 100, // accounts named by a beat
-    FLEET_REAP_MAX = 500,   // leases that a beat takes from the dead, at most
+    FLEET_REAP_MAX = 1000,  // leases that a beat takes from the dead, at most
     FLEET_REAP_INSTANCES_MAX = 10,
     FLEET_STEP_MS = 1000,       // the fleet's time goes on so far from one beat to the next at most
     FLEET_SETTLE_MS = 3000,     // so long nothing is granted in a store that was empty

@@ -1,5 +1,7 @@
 // One thing at a time: a comparison goes through the store's hash page by page; then what the store should get goes there in
-// batches, each by a script that writes only what is still as we have seen it.
+// batches, each by a script that writes only what is still as we have seen it. Besides, what was written last is looked at by name,
+// and brought into force. Where somebody floods the hash a comparison pauses between beats, removes what does not open as
+// it meets it, and comes to an end, or is given up and begun again later; what is said here goes to the store meanwhile.
 #include "proxy/service/fleet_blocking.h"
 
 #include <inttypes.h>
@@ -15,41 +17,86 @@
 #include "proxy/log/log.h"
 
 enum {
-    ENTRIES_MAX = 65536, // of one comparison
+    PAGES_FREE = 500,      // of a comparison, without a pause: more than all blocks and ends take
+    PAGES_A_BEAT = 200,    // after that
+    PAGES_MAX = 8192,      // of one comparison
+    AGAIN_AFTER_MS = 5000, // after one that was too long
+    CURSOR_CAP = 24,
     ENTRY_BYTES_MAX = FLEET_NAME_CAP + FLEET_WORD_MAX + FLEET_SEAL_OVERHEAD,
     BATCH_MAX = 24, // words that are given at once
+    LOOK_WORDS = BATCH_MAX + 2,
     BATCH_BYTES_MAX = 256 * 1024,
     COMPARE_EVERY_MS = 30000,
     COMPARE_DEAF_MS = 1500, // where beats do not say what has changed
     ALARM_EVERY_MS = 3600 * 1000,
-    LITTER_MAX = 100, // entries that are removed at once
+    LITTER_MAX = 200, // entries that are removed at once
     LITTER_NAME_MAX = 128,
     LITTER_AFTER_S = 24 * 3600,
     SAID_MAX = 20, // changes that are logged one by one, of one comparison
     ALARM_CAP = 480,
 };
 
-// KEYS: the hash of blocks, the counter of its changes. ARGV: three for each word: its name, the SHA-1 of what is to stand
+// KEYS: the hash of blocks, the counter of its changes, the names that were written last with that counter. ARGV: three for each word: its name, the SHA-1 of what is to stand
 // there now ("" for nothing), what is to stand there ("" for nothing). It answers with 1 for each that was written, 0 for each that was not.
-static const char put_text[] =
-    FLEET_SCRIPT_ASK "counter(KEYS[2])\n"
-                     "local written, out = 0, {}\n"
-                     "for i = 1, #ARGV, 3 do\n"
+static const char put_text[] = FLEET_SCRIPT_ASK
+    "counter(KEYS[2])\n"
+    "local written, out = 0, {}\n"
+    "for i = 1, #ARGV, 3 do\n"
+    "  local is = ask('HGET', KEYS[1], ARGV[i])\n"
+    "  local digest = is and redis.sha1hex(is) or ''\n"
+    "  if digest == ARGV[i + 1] then\n"
+    "    if ARGV[i + 2] == '' then\n"
+    "      redis.call('HDEL', KEYS[1], ARGV[i])\n"
+    "    else\n"
+    "      redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 2])\n"
+    "    end\n"
+    "    written = written + 1\n"
+    "    out[#out + 1] = 1\n"
+    "  else\n"
+    "    out[#out + 1] = 0\n"
+    "  end\n"
+    "end\n"
+    "if written > 0 then\n"
+    "  local rev = redis.call('INCR', KEYS[2])\n"
+    "  for i = 1, #ARGV, 3 do\n"
+    "    if out[(i + 2) / 3] == 1 then ask('ZADD', KEYS[3], rev, ARGV[i]) end\n"
+    "  end\n"
+    "  ask('ZREMRANGEBYSCORE', KEYS[3], '-inf', string.format('%.0f', rev - 300))\n"
+    "end\n"
+    "return out\n";
+
+// KEYS: the hash of blocks. ARGV: two for each entry that is to go: its name, the SHA-1 of what stands there. It answers with
+// how many have gone. The counter of changes stays: nobody has to hear of it.
+static const char sweep_text[] =
+    FLEET_SCRIPT_ASK "local gone = 0\n"
+                     "for i = 1, #ARGV, 2 do\n"
                      "  local is = ask('HGET', KEYS[1], ARGV[i])\n"
-                     "  local digest = is and redis.sha1hex(is) or ''\n"
-                     "  if digest == ARGV[i + 1] then\n"
-                     "    if ARGV[i + 2] == '' then\n"
-                     "      redis.call('HDEL', KEYS[1], ARGV[i])\n"
-                     "    else\n"
-                     "      redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 2])\n"
-                     "    end\n"
-                     "    written = written + 1\n"
-                     "    out[#out + 1] = 1\n"
-                     "  else\n"
-                     "    out[#out + 1] = 0\n"
+                     "  if is and redis.sha1hex(is) == ARGV[i + 1] then\n"
+                     "    redis.call('HDEL', KEYS[1], ARGV[i])\n"
+                     "    gone = gone + 1\n"
                      "  end\n"
                      "end\n"
-                     "if written > 0 then redis.call('INCR', KEYS[2]) end\n"
+                     "return gone\n";
+
+// KEYS: as for `put`. ARGV: the most bytes of one, the most of all, names that are asked for besides. It answers as a page of the hash
+// does, with what was written last: 100 entries at most, and those of the names. What is no entry is taken from the names.
+static const char look_text[] =
+    FLEET_SCRIPT_ASK "local rev, bytes, out = counter(KEYS[2]), 0, {}\n"
+                     "local function add(name)\n"
+                     "  local is = #name == 64 and ask('HGET', KEYS[1], name)\n"
+                     "  if not is or #is > tonumber(ARGV[1]) then\n"
+                     "    ask('ZREM', KEYS[3], name)\n"
+                     "  elseif bytes + #is <= tonumber(ARGV[2]) then\n"
+                     "    bytes = bytes + #is\n"
+                     "    out[#out + 1] = name\n"
+                     "    out[#out + 1] = is\n"
+                     "  end\n"
+                     "end\n"
+                     "for i = 3, #ARGV do add(ARGV[i]) end\n"
+                     "ask('ZREMRANGEBYSCORE', KEYS[3], '(' .. string.format('%.0f', rev), '+inf')\n"
+                     "for _, name in ipairs(ask('ZREVRANGE', KEYS[3], 0, 99)) do add(name) end\n"
+                     "table.insert(out, 1, mended)\n"
+                     "table.insert(out, 1, '0')\n"
                      "return out\n";
 
 enum work { WORK_NONE, WORK_COMPARES, WORK_GIVES };
@@ -67,11 +114,30 @@ struct litter {
     char digest[2 * FLEET_SEAL_LEN + 1];
 };
 
+// walk is how far a comparison has come.
+struct walk {
+    bool is_paused; // until the next beat
+    char cursor[CURSOR_CAP];
+    size_t pages;
+    size_t pages_left; // until the next pause
+    int64_t again_ms;  // monotonic; no other one begins before
+};
+
+// looking is what is asked by name.
+struct looking {
+    struct fleet_blocking *blocking; // borrowed; whose part it is
+    struct store_script script;
+    bool is_asked;
+    bool must_ask;
+    int64_t revision; // of the store's blocks, at the last look
+};
+
 // It has so many fields because it is all that is known of the store's blocks; divide it when there is a second reader.
 struct fleet_blocking {
     struct fleet_store *store;       // borrowed
     struct fleet_presence *presence; // borrowed
     struct store_script put;
+    struct store_script sweep;
     enum work work;
     bool must_compare;
     bool has_compared;
@@ -81,8 +147,9 @@ struct fleet_blocking {
     struct fleet_blocking_news news;     // as it said last
     int64_t compared_ms;                 // monotonic; when the last one ended
     int64_t compared_s;                  // Unix seconds; 0: never
-    size_t met;                          // entries of this comparison
-    size_t taken;                        // likewise
+    struct walk walk;
+    struct looking looking;
+    size_t taken;                        // by this comparison
     uint64_t found[FLEET_FINDING_COUNT]; // likewise
     uint64_t totals[FLEET_FINDING_COUNT];
     char alarm[ALARM_CAP]; // of the last comparison; "": none
@@ -104,6 +171,7 @@ struct fleet_blocking {
     bool may_reseal;       // those are given once more, sealed by the first one
     int64_t resealed_ms;   // monotonic; when that was done last
     int64_t swept_ms;      // monotonic; when some was removed last
+    uint64_t removed;      // entries, ever
 };
 
 static void advance(struct fleet_blocking *blocking);
@@ -126,7 +194,18 @@ struct fleet_blocking *fleet_blocking_create(struct fleet_store *store,
     blocking->presence = presence;
     blocking->resealed_ms = -FLEET_RESEAL_EVERY_MS;
     fleet_script_init(put_text, &blocking->put);
+    fleet_script_init(sweep_text, &blocking->sweep);
+    blocking->looking.blocking = blocking;
+    fleet_script_init(look_text, &blocking->looking.script);
     return blocking;
+}
+
+// forget_calls has no answer come any more.
+static void forget_calls(struct fleet_blocking *blocking)
+{
+    store_link_forget(blocking->store->link, blocking);
+    store_link_forget(blocking->store->link, &blocking->looking);
+    blocking->looking.is_asked = false;
 }
 
 void fleet_blocking_destroy(struct fleet_blocking *blocking)
@@ -134,7 +213,7 @@ void fleet_blocking_destroy(struct fleet_blocking *blocking)
     if (blocking == NULL)
         return;
     if (blocking->store->link != NULL)
-        store_link_forget(blocking->store->link, blocking);
+        forget_calls(blocking);
     free(blocking->given);
     free(blocking->litter);
     free(blocking);
@@ -147,8 +226,8 @@ static struct fleet_blocks *words_of(const struct fleet_blocking *blocking)
 
 // -- what a comparison has found
 
-// say_alarm makes the sentence about what is wrong with the store, and logs it when it is another one, or once an hour.
-static void say_alarm(struct fleet_blocking *blocking)
+// make_alarm makes the sentence about what is wrong with the store.
+static void make_alarm(struct fleet_blocking *blocking)
 {
     const uint64_t *found = blocking->found;
     const uint64_t forged = found[FLEET_FORGED];
@@ -170,6 +249,12 @@ static void say_alarm(struct fleet_blocking *blocking)
                            "%s%" PRIu64
                            " blocks of others do not fit (%d are the most): they do NOT hold here",
                            text.len == 0 ? "" : "; ", found[FLEET_NO_ROOM], (int)BLOCKS_MAX);
+}
+
+// say_alarm logs that sentence when it is another one, or once an hour.
+static void say_alarm(struct fleet_blocking *blocking)
+{
+    make_alarm(blocking);
     const int64_t now_ms = monotonic_ms();
     const bool is_new = strcmp(blocking->said, blocking->alarm) != 0;
     if (blocking->alarm[0] == '\0' || (!is_new && now_ms - blocking->said_ms < ALARM_EVERY_MS))
@@ -222,7 +307,8 @@ static bool is_litter(const struct fleet_blocking *blocking, enum fleet_finding 
 }
 
 // meet compares one entry.
-static void meet(struct fleet_blocking *blocking, struct slice name, struct slice sealed)
+static enum fleet_finding meet(struct fleet_blocking *blocking, struct slice name,
+                               struct slice sealed)
 {
     char key[FLEET_NAME_CAP];
     char text[BLOCK_TEXT_CAP];
@@ -241,7 +327,6 @@ static void meet(struct fleet_blocking *blocking, struct slice name, struct slic
     const struct fleet_word *read = is_good ? &word : NULL;
     const enum fleet_finding finding =
         fleet_blocks_meet(words_of(blocking), name, read, seal, now_s);
-    blocking->found[finding]++;
     if (is_litter(blocking, finding, read, now_s) && !is_known_name(blocking, name))
         note_litter(blocking, name, seal);
     if (finding == FLEET_TAKEN) {
@@ -252,6 +337,7 @@ static void meet(struct fleet_blocking *blocking, struct slice name, struct slic
     if (is_older && blocking->may_reseal)
         fleet_blocks_reseal(words_of(blocking), key);
     free(plain);
+    return finding;
 }
 
 // adopt brings into force what was taken. Before the first comparison is complete nothing is: it says that who is blocked is known.
@@ -294,10 +380,18 @@ static bool find_doubt(struct fleet_blocking *blocking)
     return text.len != 0;
 }
 
+// rest has the next comparison wait where this one was long.
+static void rest(struct fleet_blocking *blocking)
+{
+    if (blocking->walk.pages > PAGES_FREE)
+        blocking->walk.again_ms = monotonic_ms() + AGAIN_AFTER_MS;
+}
+
 // doubt compares again with the next beat, and asks the others again.
 static void doubt(struct fleet_blocking *blocking)
 {
     blocking->must_compare = true;
+    rest(blocking);
     (void)fleet_presence_ask(blocking->presence);
     if (fleet_may_say(&blocking->doubt_quiet_ms))
         log_warning(LOG_FLEET_ALARM, "fleet: %s", blocking->doubt);
@@ -305,33 +399,40 @@ static void doubt(struct fleet_blocking *blocking)
 
 static void on_swept(void *owner, const struct resp *answer)
 {
-    (void)owner;
-    (void)answer; // the next comparison shows what has come of it
+    struct fleet_blocking *blocking = owner;
+    int64_t gone = 0;
+    if (answer != NULL && resp_read_integer(answer, &gone) && gone > 0 && gone <= LITTER_MAX)
+        blocking->removed += (uint64_t)gone;
 }
 
-// sweep removes entries that say nothing to anybody, if they are still as they were, and not too often.
+// is_flooded tells whether there is so much litter that it goes at once.
+static bool is_flooded(const struct fleet_blocking *blocking)
+{
+    return blocking->found[FLEET_FORGED] > LITTER_MAX;
+}
+
+// sweep removes entries that say nothing to anybody, if they are still as they were; a few of them not too often.
 static void sweep(struct fleet_blocking *blocking)
 {
-    char keys[2][FLEET_KEY_CAP];
-    struct slice words[3 * LITTER_MAX];
-    const struct slice names[] = {fleet_store_key(blocking->store, "blocks", "", keys[0]),
-                                  fleet_store_key(blocking->store, "rev", "", keys[1])};
+    char key[FLEET_KEY_CAP];
+    struct slice words[2 * LITTER_MAX];
+    const struct slice name = fleet_store_key(blocking->store, "blocks", "", key);
     const int64_t now_ms = monotonic_ms();
-    if (blocking->litter_count == 0 ||
-        (blocking->swept_ms != 0 && now_ms - blocking->swept_ms < COMPARE_EVERY_MS))
+    if (blocking->litter_count == 0 || (!is_flooded(blocking) && blocking->swept_ms != 0 &&
+                                        now_ms - blocking->swept_ms < COMPARE_EVERY_MS))
         return;
     for (size_t i = 0; i < blocking->litter_count; i++) {
-        words[3 * i] = slice_of(blocking->litter[i].name, blocking->litter[i].name_len);
-        words[3 * i + 1] = slice_of_string(blocking->litter[i].digest);
-        words[3 * i + 2] = (struct slice){0};
+        words[2 * i] = slice_of(blocking->litter[i].name, blocking->litter[i].name_len);
+        words[2 * i + 1] = slice_of_string(blocking->litter[i].digest);
     }
-    const struct store_script_call call = {.script = &blocking->put,
-                                           .keys = names,
-                                           .key_count = 2,
+    const struct store_script_call call = {.script = &blocking->sweep,
+                                           .keys = &name,
+                                           .key_count = 1,
                                            .arguments = words,
-                                           .argument_count = 3 * blocking->litter_count};
-    if (fleet_store_script(blocking->store, &call, on_swept, blocking))
+                                           .argument_count = 2 * blocking->litter_count};
+    if (fleet_store_script(blocking->store, &call, on_swept, blocking) && !is_flooded(blocking))
         blocking->swept_ms = now_ms;
+    blocking->litter_count = 0;
 }
 
 // end_compare ends a comparison that has come to its end.
@@ -342,6 +443,7 @@ static void end_compare(struct fleet_blocking *blocking)
     blocking->found[FLEET_VANISHED] = fleet_blocks_end(words_of(blocking), now_s);
     const size_t expired = fleet_blocks_expire(words_of(blocking), now_s);
     blocking->work = WORK_NONE;
+    blocking->walk.is_paused = false;
     blocking->compared_ms = monotonic_ms();
     blocking->older = blocking->older_now;
     if (blocking->older != 0 && blocking->may_reseal)
@@ -359,6 +461,7 @@ static void end_compare(struct fleet_blocking *blocking)
         blocking->must_compare = true; // with the next beat
     if (expired != 0 || is_first)
         blocking->must_adopt = true;
+    rest(blocking);
     sweep(blocking);
     adopt(blocking);
     advance(blocking);
@@ -378,12 +481,43 @@ static void say_refused(struct fleet_blocking *blocking, const char *what,
                                  : "the answer makes no sense");
 }
 
-// give_up ends a comparison that makes no sense. `answer` is NULL where there is too much.
-static void give_up(struct fleet_blocking *blocking, const struct resp *answer)
+// break_off ends a comparison that has not come to its end: it begins again with the next beat, or after a rest.
+static void break_off(struct fleet_blocking *blocking)
 {
     blocking->work = WORK_NONE;
+    blocking->walk.is_paused = false;
     blocking->must_compare = true;
+    rest(blocking);
+}
+
+// give_up ends one that makes no sense.
+static void give_up(struct fleet_blocking *blocking, const struct resp *answer)
+{
+    blocking->walk.pages = PAGES_MAX; // it rests
+    break_off(blocking);
+    (void)string_copy(blocking->alarm, sizeof blocking->alarm,
+                      SLICE_LITERAL("the store's blocks cannot be compared: its answer makes no "
+                                    "sense: find out who else writes to the store"));
     say_refused(blocking, "compared", answer);
+}
+
+// say_long says that a comparison does not come to an end, or not soon.
+static void say_long(struct fleet_blocking *blocking, bool is_over)
+{
+    struct text text;
+    make_alarm(blocking);
+    text_init(&text, blocking->alarm, sizeof blocking->alarm);
+    text_append_format(&text,
+                       "the store's blocks %s: %zu pages with %" PRIu64
+                       " forged entries so far, which are removed%s: find out who else writes to "
+                       "the store",
+                       is_over ? "do not come to an end" : "take long to compare",
+                       blocking->walk.pages, blocking->found[FLEET_FORGED],
+                       fleet_store_is_kept(blocking->store)
+                           ? ""
+                           : " by proxies that know who is blocked; this one does not");
+    if (fleet_may_say(&blocking->quiet_until_ms))
+        log_error(LOG_FLEET_ALARM, "fleet: %s", blocking->alarm);
 }
 
 static void on_page(void *owner, const struct resp *answer);
@@ -395,6 +529,34 @@ static bool ask_page(struct fleet_blocking *blocking, struct slice cursor)
                             cursor, ENTRY_BYTES_MAX, on_page, blocking);
 }
 
+// walk_on asks for the next page.
+static void walk_on(struct fleet_blocking *blocking)
+{
+    blocking->walk.is_paused = false;
+    blocking->walk.pages_left--;
+    blocking->work = WORK_COMPARES;
+    if (!ask_page(blocking, slice_of_string(blocking->walk.cursor)))
+        break_off(blocking);
+}
+
+// end_page goes on after a page: with the next one, at once or after the next beat, or not at all.
+static void end_page(struct fleet_blocking *blocking, struct slice cursor)
+{
+    struct walk *walk = &blocking->walk;
+    if (++walk->pages >= PAGES_MAX || !string_copy(walk->cursor, sizeof walk->cursor, cursor)) {
+        for (size_t i = 0; i < FLEET_FINDING_COUNT; i++)
+            blocking->totals[i] += blocking->found[i];
+        say_long(blocking, true);
+        break_off(blocking);
+        return;
+    }
+    if (walk->pages_left == 0)
+        say_long(blocking, false);
+    walk->is_paused = true;
+    blocking->work = WORK_NONE;
+    advance(blocking); // which goes on, if it may
+}
+
 static void on_page(void *owner, const struct resp *answer)
 {
     struct fleet_blocking *blocking = owner;
@@ -402,44 +564,110 @@ static void on_page(void *owner, const struct resp *answer)
     if (blocking->work != WORK_COMPARES)
         return;
     if (answer == NULL) {
-        blocking->work = WORK_NONE;
-        blocking->must_compare = true;
+        break_off(blocking);
         return;
     }
     if (fleet_page_parse(answer, &page) != ERR_OK) {
         give_up(blocking, answer);
         return;
     }
-    blocking->met += page.pair_count + 1; // pages with nothing come to an end, too
     blocking->found[FLEET_FORGED] += page.mended;
-    if (blocking->met > ENTRIES_MAX) {
-        give_up(blocking, NULL);
-        return;
-    }
+    blocking->removed += page.mended;
     for (size_t i = 0; i < page.pair_count; i++)
-        meet(blocking, page.pairs[2 * i].text, page.pairs[2 * i + 1].text);
-    if (page.is_last) {
+        blocking->found[meet(blocking, page.pairs[2 * i].text, page.pairs[2 * i + 1].text)]++;
+    if (is_flooded(blocking))
+        sweep(blocking);
+    if (page.is_last)
         end_compare(blocking);
-    } else if (!ask_page(blocking, page.cursor)) {
-        blocking->work = WORK_NONE;
-        blocking->must_compare = true;
-    }
+    else
+        end_page(blocking, page.cursor);
 }
 
 static void begin_compare(struct fleet_blocking *blocking)
 {
-    if (!ask_page(blocking, SLICE_LITERAL("0")))
-        return;
-    blocking->work = WORK_COMPARES;
     blocking->must_compare = false;
     blocking->compared = blocking->news;
-    blocking->met = 0;
+    blocking->walk.pages = 0;
+    blocking->walk.pages_left = PAGES_FREE;
+    (void)string_copy(blocking->walk.cursor, sizeof blocking->walk.cursor, SLICE_LITERAL("0"));
     blocking->taken = 0;
     blocking->litter_count = 0;
     blocking->older_now = 0;
     blocking->may_reseal = monotonic_ms() - blocking->resealed_ms >= FLEET_RESEAL_EVERY_MS;
     memset(blocking->found, 0, sizeof blocking->found);
     fleet_blocks_begin(words_of(blocking));
+    walk_on(blocking);
+}
+
+// -- looking
+
+// put_most writes the most bytes of an entry.
+static struct slice put_most(char out[CURSOR_CAP])
+{
+    struct text text;
+    text_init(&text, out, CURSOR_CAP);
+    text_append_format(&text, "%d", (int)ENTRY_BYTES_MAX);
+    return text_slice(&text);
+}
+
+// name_keys names the keys of `put` and `look`.
+static void name_keys(const struct fleet_blocking *blocking, char data[3][FLEET_KEY_CAP],
+                      struct slice out[3])
+{
+    out[0] = fleet_store_key(blocking->store, "blocks", "", data[0]);
+    out[1] = fleet_store_key(blocking->store, "rev", "", data[1]);
+    out[2] = fleet_store_key(blocking->store, "news", "", data[2]);
+}
+
+static void on_look(void *owner, const struct resp *answer)
+{
+    struct looking *looking = owner;
+    struct fleet_blocking *blocking = looking->blocking;
+    struct fleet_page page;
+    looking->is_asked = false;
+    if (answer == NULL || fleet_page_parse(answer, &page) != ERR_OK) {
+        looking->must_ask = true; // with the next beat
+        return;
+    }
+    for (size_t i = 0; i < page.pair_count; i++) {
+        const enum fleet_finding finding =
+            meet(blocking, page.pairs[2 * i].text, page.pairs[2 * i + 1].text);
+        blocking->totals[FLEET_TAKEN] += finding == FLEET_TAKEN;
+    }
+    adopt(blocking);
+    advance(blocking);
+}
+
+// look asks for what was written last, and for what ours did not come to stand over. What is in force rests on a comparison, at first.
+static void look(struct fleet_blocking *blocking)
+{
+    struct looking *looking = &blocking->looking;
+    char keys[3][FLEET_KEY_CAP];
+    char names[BATCH_MAX][FLEET_NAME_CAP];
+    char most[CURSOR_CAP];
+    struct slice slices[3];
+    struct slice words[LOOK_WORDS] = {put_most(most), SLICE_LITERAL("262144")};
+    struct fleet_due due;
+    size_t count = 2;
+    size_t cursor = 0;
+    if (!looking->must_ask || looking->is_asked || !blocking->has_compared ||
+        !blocking->store->is_ready)
+        return;
+    while (blocking->is_conflict && count < LOOK_WORDS &&
+           fleet_blocks_due(words_of(blocking), &cursor, &due)) {
+        (void)string_copy(names[count - 2], FLEET_NAME_CAP, slice_of_string(due.name));
+        words[count] = slice_of_string(names[count - 2]);
+        count++;
+    }
+    name_keys(blocking, keys, slices);
+    const struct store_script_call call = {.script = &looking->script,
+                                           .keys = slices,
+                                           .key_count = 3,
+                                           .arguments = words,
+                                           .argument_count = count};
+    looking->is_asked = fleet_store_script(blocking->store, &call, on_look, looking);
+    looking->must_ask = !looking->is_asked;
+    looking->revision = blocking->news.revision;
 }
 
 // -- giving
@@ -465,8 +693,11 @@ static void on_given(void *owner, const struct resp *answer)
                                           blocking->given[i].version))
             blocking->is_news = true;
     }
-    if (blocking->is_conflict)
+    if (blocking->is_conflict) {
         blocking->must_compare = true;
+        blocking->looking.must_ask = true;
+        look(blocking);
+    }
     blocking->is_waiting = blocking->is_conflict && blocking->has_retried;
     blocking->has_retried = blocking->has_retried || blocking->is_conflict;
     blocking->compared.revision = -1; // what was compared is not what is there now
@@ -516,7 +747,8 @@ static bool add(const struct fleet_blocking *blocking, const struct fleet_due *d
 // give sends the next words that the store should get. False: there are none.
 static bool give(struct fleet_blocking *blocking)
 {
-    char keys[2][FLEET_KEY_CAP];
+    char keys[3][FLEET_KEY_CAP];
+    struct slice names[3];
     struct batch *batch = calloc(1, sizeof *batch);
     struct fleet_due due;
     size_t cursor = 0;
@@ -527,11 +759,10 @@ static bool give(struct fleet_blocking *blocking)
     }
     const size_t count = batch == NULL ? 0 : batch->count;
     if (count > 0) {
-        const struct slice names[] = {fleet_store_key(blocking->store, "blocks", "", keys[0]),
-                                      fleet_store_key(blocking->store, "rev", "", keys[1])};
+        name_keys(blocking, keys, names);
         const struct store_script_call call = {.script = &blocking->put,
                                                .keys = names,
-                                               .key_count = 2,
+                                               .key_count = 3,
                                                .arguments = batch->words,
                                                .argument_count = 3 * count};
         if (fleet_store_script(blocking->store, &call, on_given, blocking)) {
@@ -545,11 +776,21 @@ static bool give(struct fleet_blocking *blocking)
     return count > 0;
 }
 
-// advance begins what is to be done next.
+// advance begins what is to be done next. What is said here does not wait for a comparison that takes long.
 static void advance(struct fleet_blocking *blocking)
 {
+    struct walk *walk = &blocking->walk;
     if (blocking->work != WORK_NONE || !blocking->store->is_ready || blocking->is_waiting)
         return;
+    const bool rests = !walk->is_paused && monotonic_ms() < walk->again_ms;
+    if (walk->is_paused || (blocking->must_compare && rests)) {
+        const bool is_long = walk->pages_left == 0 || is_flooded(blocking);
+        if (blocking->has_compared && (rests || is_long) && give(blocking))
+            return;
+        if (walk->is_paused && walk->pages_left > 0)
+            walk_on(blocking);
+        return;
+    }
     if (blocking->must_compare) {
         blocking->is_conflict = false;
         begin_compare(blocking);
@@ -566,6 +807,7 @@ static void advance(struct fleet_blocking *blocking)
 void fleet_blocking_on_ready(struct fleet_blocking *blocking)
 {
     blocking->work = WORK_NONE;
+    blocking->walk.is_paused = false;
     blocking->must_compare = true;
     blocking->is_waiting = false;
     advance(blocking);
@@ -574,8 +816,10 @@ void fleet_blocking_on_ready(struct fleet_blocking *blocking)
 void fleet_blocking_on_lost(struct fleet_blocking *blocking)
 {
     if (blocking->store->link != NULL)
-        store_link_forget(blocking->store->link, blocking);
+        forget_calls(blocking);
     blocking->work = WORK_NONE;
+    blocking->walk = (struct walk){0};
+    blocking->looking.must_ask = true;
     blocking->must_compare = true;
     blocking->news.revision = -1; // another store may come to the same number by other words
 }
@@ -601,6 +845,9 @@ static void tick(struct fleet_blocking *blocking, int64_t every_ms)
         blocking->must_compare = true;
     blocking->has_retried = false;
     blocking->is_waiting = false;
+    if (blocking->walk.is_paused)
+        blocking->walk.pages_left = PAGES_A_BEAT;
+    look(blocking);
     adopt(blocking);
     advance(blocking);
 }
@@ -611,11 +858,14 @@ void fleet_blocking_on_beat(struct fleet_blocking *blocking, struct fleet_blocki
     if (news.is_lost || news.revision != blocking->compared.revision ||
         news.count != blocking->compared.count)
         blocking->must_compare = true;
+    if (news.revision != blocking->looking.revision)
+        blocking->looking.must_ask = true;
     tick(blocking, COMPARE_EVERY_MS);
 }
 
 void fleet_blocking_on_deaf(struct fleet_blocking *blocking)
 {
+    blocking->looking.must_ask = true;
     tick(blocking, COMPARE_DEAF_MS);
 }
 
@@ -650,6 +900,7 @@ void fleet_blocking_status(const struct fleet_blocking *blocking, struct text *o
     json_add_count(out, "waiting", count_due(blocking));
     json_add_count(out, "other_secret", blocking->older);
     json_add_count(out, "forged", blocking->totals[FLEET_FORGED]);
+    json_add_count(out, "removed", blocking->removed);
     json_add_count(out, "vanished", blocking->totals[FLEET_VANISHED]);
     json_add_count(out, "rolled_back", blocking->totals[FLEET_ROLLED_BACK]);
     json_add_string(out, "problem",
@@ -664,6 +915,11 @@ void fleet_blocking_metrics(const struct fleet_blocking *blocking, struct exposi
         .name = "sallyport_fleet_blocks_found",
         .kind = FAMILY_COUNTER,
         .help = "Words on blocks in the store: taken from others, and what was wrong with them."};
+    static const struct family removed = {
+        .name = "sallyport_fleet_blocks_removed",
+        .kind = FAMILY_COUNTER,
+        .help = "Entries on blocks that do not open and were removed from the store, and ends that "
+                "nobody keeps any more."};
     static const struct family waiting = {
         .name = "sallyport_fleet_blocks_waiting",
         .kind = FAMILY_GAUGE,
@@ -673,6 +929,9 @@ void fleet_blocking_metrics(const struct fleet_blocking *blocking, struct exposi
         const struct label label = {"finding", fleet_finding_name(shown[i])};
         exposition_add_count(out, &label, 1, blocking->totals[shown[i]]);
     }
+    exposition_add_family(out, &removed);
+    if (blocking != NULL)
+        exposition_add_count(out, NULL, 0, blocking->removed);
     exposition_add_family(out, &waiting);
     if (blocking != NULL)
         exposition_add_count(out, NULL, 0, count_due(blocking));

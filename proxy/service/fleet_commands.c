@@ -377,6 +377,13 @@ static void choose(struct issued *issued)
         say_unfound(issued, members);
         return;
     }
+    if (only != NULL && only->state == MEMBER_RETIRED && strcmp(only->instance, self) != 0) {
+        fail(
+            issued,
+            "this instance is the old process of an upgrade, which hears no orders: give it to the "
+            "instance that serves there, which passes it on");
+        return;
+    }
     issued->heard = calloc(members_count(members) + 1, sizeof *issued->heard);
     if (issued->heard == NULL) {
         fail(issued, "no memory");

@@ -28,19 +28,19 @@ enum {
 
 // KEYS: alive, members. ARGV: cursor. A page of those that are alive: {cursor, instance, what it says, ...}. Who is dead
 // is what the beats have found. What the dead have left is removed.
-static const char roster_text[] =
-    FLEET_SCRIPT_ASK "local page = ask('HSCAN', KEYS[2], ARGV[1], 'COUNT', 100)\n"
-                     "local out = {page[1]}\n"
-                     "for i = 1, #page[2], 2 do\n"
-                     "  local score = ask('ZSCORE', KEYS[1], page[2][i])\n"
-                     "  if score and tonumber(score) > 0 and #page[2][i + 1] <= 4096 then\n"
-                     "    out[#out + 1] = page[2][i]\n"
-                     "    out[#out + 1] = page[2][i + 1]\n"
-                     "  else\n"
-                     "    redis.call('HDEL', KEYS[2], page[2][i])\n"
-                     "  end\n"
-                     "end\n"
-                     "return out\n";
+static const char roster_text[] = FLEET_SCRIPT_ASK
+    "local page = ask('HSCAN', KEYS[2], ARGV[1], 'COUNT', 100)\n"
+    "local out = {page[1]}\n"
+    "for i = 1, #page[2], 2 do\n"
+    "  local score = ask('ZSCORE', KEYS[1], page[2][i])\n"
+    "  if score and tonumber(score) > 0 and #page[2][i] + #page[2][i + 1] <= 4096 then\n"
+    "    out[#out + 1] = page[2][i]\n"
+    "    out[#out + 1] = page[2][i + 1]\n"
+    "  else\n"
+    "    redis.call('HDEL', KEYS[2], page[2][i])\n"
+    "  end\n"
+    "end\n"
+    "return out\n";
 
 struct fleet_presence {
     struct fleet_store *store; // borrowed
@@ -305,7 +305,7 @@ static void on_page(void *owner, const struct resp *answer)
     }
     for (size_t i = 1; i < answer->count; i += 2)
         meet(presence, answer->items[i].text, answer->items[i + 1].text);
-    presence->read_count += answer->count / 2;
+    presence->read_count += answer->count / 2 + 1; // pages with nothing come to an end, too
     const bool is_last = slice_equal(answer->items[0].text, SLICE_LITERAL("0")) ||
                          presence->read_count > MEMBERS_MAX;
     if (!is_last) {

@@ -13,7 +13,8 @@
 _Static_assert((int)FLEET_SEAL_LEN == (int)SHA_DIGEST_LENGTH, "as redis.sha1hex gives it");
 
 enum {
-    PAGE_COUNT = 100, // entries that are asked for at once, about
+    PAGE_COUNT = 100,        // entries that are asked for at once, about
+    PAGE_BYTES = 256 * 1024, // of them
     NAME_BYTES_MAX = 32,
 };
 
@@ -121,14 +122,15 @@ static struct slice put_number(size_t number, char out[24])
 bool fleet_store_page(const struct fleet_store *store, struct slice key, struct slice cursor,
                       size_t most, store_reply_function *on_reply, void *owner)
 {
-    char numbers[2][24];
+    char numbers[3][24];
     const struct slice arguments[] = {cursor, put_number(PAGE_COUNT, numbers[0]),
-                                      put_number(most, numbers[1])};
+                                      put_number(most, numbers[1]),
+                                      put_number(PAGE_BYTES, numbers[2])};
     const struct store_script_call call = {.script = &store->page,
                                            .keys = &key,
                                            .key_count = 1,
                                            .arguments = arguments,
-                                           .argument_count = 3};
+                                           .argument_count = 4};
     return fleet_store_script(store, &call, on_reply, owner);
 }
 

@@ -112,7 +112,9 @@ def test_what_an_interrupted_comparison_has_brought_holds_after_the_next(fleet, 
     pages = []
 
     def interrupt(words, raw):
-        """The first page is followed by one that never comes."""
+        """The first page is followed by one that never comes, and what is asked by name has no answer."""
+        if words[2:6] == [b"3", b"sallyport:blocks", b"sallyport:rev", b"sallyport:news"] and len(words[6]) < 10:
+            return b"*2\r\n$1\r\n0\r\n:0\r\n"
         if words[2:4] != [b"1", b"sallyport:blocks"]:
             return raw
         if words[4] == b"0":
@@ -201,6 +203,49 @@ def test_nonsense_in_the_store_makes_nobody_deaf_and_is_said_and_mended(fleet, g
     assert fleet_of(one)["store"]["mended"] + fleet_of(two)["store"]["mended"] >= 5  # what is mended first by something else is not counted
     assert any("made no sense" in proxy.stderr.text() for proxy in (one, two))
     assert len(fleet.store.hash("blocks")) == 2
+
+
+FLOOD = """for i = 1, 5000 do redis.call('HSET', KEYS[1], string.format('%060x', i) .. ARGV[1], 'forged') end
+for i = 1, 20 do redis.call('HSET', KEYS[1], string.format('%060x', 5000 + i) .. ARGV[1], string.rep('x', 12900)) end"""
+
+
+def test_a_flood_of_forged_entries_is_removed_and_keeps_no_block_from_spreading_and_nobody_from_starting(fleet, guest):
+    one, two = fleet.proxy(), fleet.proxy()
+    tunnel = two.tunnel(fleet.target, guest)
+    for part in range(14):
+        fleet.store.ask("EVAL", FLOOD, 1, "sallyport:blocks", f"{part:04x}")
+    one.control.block("guests")
+    two.assert_closed(tunnel.id, "blocked")
+    fresh = fleet.proxy(is_known=False, is_synchronised=False)
+    eventually(lambda: fleet_of(fresh)["blocks"]["known"], "it to be known who is blocked")
+    assert_shut_out(fresh, guest)
+    eventually(lambda: len(fleet.store.hash("blocks")) == 1, "what is forged to be removed")
+    eventually(lambda: sum(fleet_of(each)["blocks"]["removed"] for each in (one, two)) >= 60000, "that to be counted")
+    assert any("forged" in proxy.stderr.text() for proxy in (one, two))
+
+
+def test_a_comparison_that_does_not_end_is_said_and_blocks_go_both_ways_meanwhile(fleet, guest):
+    between = Meddler(fleet.store)
+    one, two = fleet.proxy(), fleet.proxy(shared=fleet.shared(valkey=between.address_and_port))
+    tunnel = two.tunnel(fleet.target, guest)
+    pages = []
+
+    def go_on(words, raw):
+        if words[2:4] != [b"1", b"sallyport:blocks"]:
+            return raw
+        pages.append(b"%05d" % (len(pages) + 10000))
+        return b"*2\r\n$5\r\n%s\r\n:0\r\n" % pages[-1]
+
+    between.spoil = go_on
+    one.control.block("guests")
+    two.assert_closed(tunnel.id, "blocked")
+    eventually(lambda: "take long to compare" in (fleet_of(two)["blocks"]["problem"] or ""), "that to be said")
+    two.control.block("--force", "somebody")
+    wait_blocks(["client:guests", "client:somebody"], one)
+    two.stderr.wait("error fleet: .* take long to compare")
+    between.spoil = None
+    eventually(lambda: fleet_of(two)["blocks"]["problem"] is None, "the comparison to come to its end")
+    wait_blocks(["client:guests", "client:somebody"], two)
 
 
 def test_a_beat_that_is_no_answer_counts_as_a_store_that_is_lost_and_blocks_go_on_by_time(fleet, guest):
