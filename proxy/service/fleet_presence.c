@@ -423,7 +423,8 @@ void fleet_presence_metrics(const struct fleet_presence *presence, struct exposi
                                           .kind = FAMILY_GAUGE,
                                           .help = "Different configurations of those that serve."};
     const bool is_shared = presence != NULL;
-    fleet_add_number(out, &there, is_shared, is_shared ? members_count_proxies(presence->members) : 0);
+    fleet_add_number(out, &there, is_shared,
+                     is_shared ? members_count_proxies(presence->members) : 0);
     fleet_add_number(out, &configs, is_shared, is_shared ? presence->different : 0);
     fleet_add_number(out, &forged, is_shared, is_shared ? presence->forged : 0);
 }
