@@ -141,7 +141,7 @@ enum cause cause_of_verdict(enum reason reason)
     X(REASON_AUTHORIZER_FAILED, CAUSE_AUTHORIZER_FAILED)                                           \
     X(REASON_LOOP, CAUSE_LOOP)                                                                     \
     X(REASON_AUDIT_FULL, CAUSE_UNAVAILABLE)                                                        \
-    X(REASON_STORE_LOST, CAUSE_STORE_LOST)                                                        \
+    X(REASON_STORE_LOST, CAUSE_STORE_LOST)                                                         \
     X(REASON_DRAINING, CAUSE_UNAVAILABLE)                                                          \
     X(REASON_LIMIT_PROXY_TUNNELS, CAUSE_UNAVAILABLE)                                               \
     X(REASON_LIMIT_SESSIONS, CAUSE_UNAVAILABLE)                                                    \
