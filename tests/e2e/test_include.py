@@ -12,7 +12,7 @@ from support.admin import get, read_metrics, value
 from support.config import client, reach, write_config
 from support.control import CONTROL, Control
 from support.proxy import run
-from support.scale import count, eventually
+from support.scale import PATIENCE, count, eventually
 
 DENIED = "nowhere.test:443"
 
@@ -312,7 +312,8 @@ def test_a_large_file_that_changes_all_the_time_holds_up_no_revocation(teams, pk
         t.proxy.assert_closed(tunnels["boss"].id, "revoked")
         t.proxy.stderr.wait("what else has changed is still being read; .*in force all the same", after=said)
         t.write("beta.yaml", {"clients": [t.client("beta"), t.client("gamma")]})
-        eventually(lambda: t.ask("beta").status == 200, "another team's change")
+        # It waits for two readings of the large file.
+        eventually(lambda: t.ask("beta").status == 200, "another team's change", 6 * PATIENCE)
         assert "REVOKED" in t.proxy.dial(t.leaf("boss")).refusal()  # what was read before gives nothing back
         tunnels["gamma"].echo(b"untouched")
     finally:

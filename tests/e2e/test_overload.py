@@ -364,7 +364,7 @@ def test_above_the_limit_of_memory_new_work_is_refused_until_it_is_free_again(st
     dns.addresses("origin.test", "127.0.0.1")
     proxy = start(
         client(reach("origin.test", slow.port, quick.port)),
-        limits={"memory": "16MiB"},
+        limits={"memory": "24MiB"},
         timeouts={"request": "1m"},
     )
     early = proxy.tunnel(f"origin.test:{quick.port}")
