@@ -163,6 +163,7 @@ def test_the_keeper_gives_it_no_holder_that_opens_what_the_proxy_did_not(attacke
         workers=1,
         listeners=_keys_alone(pki, tmp_path / "tls"),
         cage={"sandbox": "on", "keys": "apart"},
+        timeouts={"handshake": "5s"},
         process={"environment": attack.environment},
     )
 
