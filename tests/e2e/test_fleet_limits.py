@@ -377,6 +377,7 @@ def test_a_kill_a_reload_a_drain_and_an_end_come_while_requests_wait(members):
         members.store.hold()
         askers = [one.connect(members.leaf) for _ in range(8)]
         for asker in askers:
+            assert asker.ask("nowhere.test:443").status == 403  # now the proxy has seen the end of the handshake
             asker.send(connect_head(members.target))
         return askers
 
