@@ -194,6 +194,14 @@ void exposition_add_count(struct exposition *exposition, const struct label *lab
     append_count(exposition->out, value);
 }
 
+void exposition_add_single(struct exposition *exposition, const struct family *family,
+                           bool has_value, uint64_t value)
+{
+    exposition_add_family(exposition, family);
+    if (has_value)
+        exposition_add_count(exposition, NULL, 0, value);
+}
+
 void exposition_add_number(struct exposition *exposition, const struct label *labels, size_t count,
                            int64_t value)
 {

@@ -58,6 +58,10 @@ void exposition_end(struct exposition *exposition);
 // exposition_add_family begins a family, which is borrowed until the next one: its head is written. Samples are to follow.
 void exposition_add_family(struct exposition *exposition, const struct family *family);
 
+// exposition_add_single adds a family of one number, without a sample where there is none (`has_value`).
+void exposition_add_single(struct exposition *exposition, const struct family *family,
+                           bool has_value, uint64_t value);
+
 // exposition_add_count adds a sample of the family with these labels; exposition_add_number one that may be negative;
 // exposition_add_ms one of seconds, given in milliseconds; exposition_add_histogram all samples of a histogram.
 void exposition_add_count(struct exposition *exposition, const struct label *labels, size_t count,

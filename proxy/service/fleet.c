@@ -710,15 +710,10 @@ static void add_link(const struct store_facts *facts, struct exposition *out)
                                           .kind = FAMILY_HISTOGRAM,
                                           .unit = "seconds",
                                           .help = "How long the store's answers took."};
-    exposition_add_family(out, &calls);
-    if (facts != NULL)
-        exposition_add_count(out, NULL, 0, facts->calls);
-    exposition_add_family(out, &connects);
-    if (facts != NULL)
-        exposition_add_count(out, NULL, 0, facts->connects);
-    exposition_add_family(out, &failures);
-    if (facts != NULL)
-        exposition_add_count(out, NULL, 0, facts->failures);
+    const bool is_shared = facts != NULL;
+    exposition_add_single(out, &calls, is_shared, is_shared ? facts->calls : 0);
+    exposition_add_single(out, &connects, is_shared, is_shared ? facts->connects : 0);
+    exposition_add_single(out, &failures, is_shared, is_shared ? facts->failures : 0);
     exposition_add_family(out, &seconds);
     if (facts != NULL)
         exposition_add_histogram(out, &histogram_waits, &facts->latency);
@@ -727,14 +722,14 @@ static void add_link(const struct store_facts *facts, struct exposition *out)
 void fleet_metrics(const struct fleet *fleet, struct exposition *out)
 {
     const bool is_shared = fleet_is_shared(fleet);
-    fleet_add_number(out, &store_up, is_shared, is_shared && answers(fleet));
-    fleet_add_number(out, &deaf_beats, is_shared, is_shared ? fleet->sense.deaf_beats : 0);
-    fleet_add_number(out, &store_mended, is_shared, is_shared ? fleet->sense.mended : 0);
-    fleet_add_number(out, &trusted, is_shared, is_shared && fleet->store.is_ready);
-    fleet_add_number(out, &blocks_known, is_shared,
-                     is_shared && !fleet->store.service->are_blocks_unknown);
-    fleet_add_number(out, &configs_differ, is_shared,
-                     is_shared && fleet_presence_differs(fleet->presence));
+    exposition_add_single(out, &store_up, is_shared, is_shared && answers(fleet));
+    exposition_add_single(out, &deaf_beats, is_shared, is_shared ? fleet->sense.deaf_beats : 0);
+    exposition_add_single(out, &store_mended, is_shared, is_shared ? fleet->sense.mended : 0);
+    exposition_add_single(out, &trusted, is_shared, is_shared && fleet->store.is_ready);
+    exposition_add_single(out, &blocks_known, is_shared,
+                          is_shared && !fleet->store.service->are_blocks_unknown);
+    exposition_add_single(out, &configs_differ, is_shared,
+                          is_shared && fleet_presence_differs(fleet->presence));
     fleet_blocking_metrics(is_shared ? fleet->blocking : NULL, out);
     add_link(is_shared ? store_link_facts(fleet->store.link) : NULL, out);
     fleet_limits_metrics(is_shared ? fleet->limits : NULL, out);

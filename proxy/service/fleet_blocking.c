@@ -26,6 +26,7 @@ enum {
     BATCH_MAX = 24, // words that are given at once
     LOOK_WORDS = BATCH_MAX + 2,
     BATCH_BYTES_MAX = 256 * 1024,
+    LOOK_BYTES_MAX = 256 * 1024, // of entries that are asked for by name
     COMPARE_EVERY_MS = 30000,
     COMPARE_DEAF_MS = 1500, // where beats do not say what has changed
     ALARM_EVERY_MS = 3600 * 1000,
@@ -111,7 +112,7 @@ struct given {
 struct litter {
     char name[LITTER_NAME_MAX];
     size_t name_len;
-    char digest[2 * FLEET_SEAL_LEN + 1];
+    char digest[FLEET_DIGEST_CAP];
 };
 
 // walk is how far a comparison has come.
@@ -279,13 +280,11 @@ static void say_taken(struct fleet_blocking *blocking, const struct fleet_word *
 static void note_litter(struct fleet_blocking *blocking, struct slice name, const uint8_t *seal)
 {
     struct litter *litter = &blocking->litter[blocking->litter_count];
-    struct text hex;
     if (blocking->litter_count == LITTER_MAX ||
         !bytes_copy((uint8_t *)litter->name, LITTER_NAME_MAX, name))
         return;
     litter->name_len = name.len;
-    text_init(&hex, litter->digest, sizeof litter->digest);
-    text_append_hex(&hex, slice_of(seal, FLEET_SEAL_LEN));
+    (void)fleet_digest_text(seal, litter->digest);
     blocking->litter_count++;
 }
 
@@ -435,6 +434,13 @@ static void sweep(struct fleet_blocking *blocking)
     blocking->litter_count = 0;
 }
 
+// count_found adds what this comparison has found to what all have.
+static void count_found(struct fleet_blocking *blocking)
+{
+    for (size_t i = 0; i < FLEET_FINDING_COUNT; i++)
+        blocking->totals[i] += blocking->found[i];
+}
+
 // end_compare ends a comparison that has come to its end.
 static void end_compare(struct fleet_blocking *blocking)
 {
@@ -448,8 +454,7 @@ static void end_compare(struct fleet_blocking *blocking)
     blocking->older = blocking->older_now;
     if (blocking->older != 0 && blocking->may_reseal)
         blocking->resealed_ms = blocking->compared_ms;
-    for (size_t i = 0; i < FLEET_FINDING_COUNT; i++)
-        blocking->totals[i] += blocking->found[i];
+    count_found(blocking);
     say_alarm(blocking);
     if (is_first && find_doubt(blocking)) {
         doubt(blocking);
@@ -544,8 +549,7 @@ static void end_page(struct fleet_blocking *blocking, struct slice cursor)
 {
     struct walk *walk = &blocking->walk;
     if (++walk->pages >= PAGES_MAX || !string_copy(walk->cursor, sizeof walk->cursor, cursor)) {
-        for (size_t i = 0; i < FLEET_FINDING_COUNT; i++)
-            blocking->totals[i] += blocking->found[i];
+        count_found(blocking);
         say_long(blocking, true);
         break_off(blocking);
         return;
@@ -601,15 +605,6 @@ static void begin_compare(struct fleet_blocking *blocking)
 
 // -- looking
 
-// put_most writes the most bytes of an entry.
-static struct slice put_most(char out[CURSOR_CAP])
-{
-    struct text text;
-    text_init(&text, out, CURSOR_CAP);
-    text_append_format(&text, "%d", (int)ENTRY_BYTES_MAX);
-    return text_slice(&text);
-}
-
 // name_keys names the keys of `put` and `look`.
 static void name_keys(const struct fleet_blocking *blocking, char data[3][FLEET_KEY_CAP],
                       struct slice out[3])
@@ -644,9 +639,10 @@ static void look(struct fleet_blocking *blocking)
     struct looking *looking = &blocking->looking;
     char keys[3][FLEET_KEY_CAP];
     char names[BATCH_MAX][FLEET_NAME_CAP];
-    char most[CURSOR_CAP];
+    char most[2][FLEET_NUMBER_CAP];
     struct slice slices[3];
-    struct slice words[LOOK_WORDS] = {put_most(most), SLICE_LITERAL("262144")};
+    struct slice words[LOOK_WORDS] = {fleet_number_text(ENTRY_BYTES_MAX, most[0]),
+                                      fleet_number_text(LOOK_BYTES_MAX, most[1])};
     struct fleet_due due;
     size_t count = 2;
     size_t cursor = 0;
@@ -708,7 +704,7 @@ static void on_given(void *owner, const struct resp *answer)
 struct batch {
     struct slice words[3 * BATCH_MAX];
     char names[BATCH_MAX][FLEET_NAME_CAP];
-    char digests[BATCH_MAX][2 * FLEET_SEAL_LEN + 1];
+    char digests[BATCH_MAX][FLEET_DIGEST_CAP];
     uint8_t *sealed[BATCH_MAX]; // owned
     size_t count;
     size_t bytes;
@@ -720,7 +716,6 @@ static bool add(const struct fleet_blocking *blocking, const struct fleet_due *d
 {
     char plain_data[FLEET_WORD_MAX];
     struct text plain;
-    struct text digest;
     size_t len = 0;
     const size_t i = batch->count;
     text_init(&plain, plain_data, sizeof plain_data);
@@ -729,12 +724,10 @@ static bool add(const struct fleet_blocking *blocking, const struct fleet_due *d
         fleet_store_seal(blocking->store, FLEET_PURPOSE_BLOCK, due->name, text_slice(&plain), &len);
     if (plain.is_cut || batch->sealed[i] == NULL)
         return false;
-    text_init(&digest, batch->digests[i], sizeof batch->digests[i]);
-    if (due->has_seal)
-        text_append_hex(&digest, slice_of(due->seal, FLEET_SEAL_LEN));
     (void)string_copy(batch->names[i], FLEET_NAME_CAP, slice_of_string(due->name));
     batch->words[3 * i] = slice_of_string(batch->names[i]);
-    batch->words[3 * i + 1] = text_slice(&digest);
+    batch->words[3 * i + 1] =
+        due->has_seal ? fleet_digest_text(due->seal, batch->digests[i]) : SLICE_LITERAL("");
     batch->words[3 * i + 2] = slice_of(batch->sealed[i], len);
     (void)string_copy(blocking->given[i].text, BLOCK_TEXT_CAP,
                       slice_of_string(due->word->block.text));
@@ -929,10 +922,8 @@ void fleet_blocking_metrics(const struct fleet_blocking *blocking, struct exposi
         const struct label label = {"finding", fleet_finding_name(shown[i])};
         exposition_add_count(out, &label, 1, blocking->totals[shown[i]]);
     }
-    exposition_add_family(out, &removed);
-    if (blocking != NULL)
-        exposition_add_count(out, NULL, 0, blocking->removed);
-    exposition_add_family(out, &waiting);
-    if (blocking != NULL)
-        exposition_add_count(out, NULL, 0, count_due(blocking));
+    exposition_add_single(out, &removed, blocking != NULL,
+                          blocking == NULL ? 0 : blocking->removed);
+    exposition_add_single(out, &waiting, blocking != NULL,
+                          blocking == NULL ? 0 : count_due(blocking));
 }

@@ -150,20 +150,14 @@ static bool is_greeting(const struct fleet_greeting *greeting, struct slice seal
 // meet_greeting goes by what stands there.
 static void meet_greeting(struct fleet_greeting *greeting, struct slice sealed, bool is_fresh)
 {
-    char digest[2 * FLEET_SEAL_LEN + 1];
+    char digest[FLEET_DIGEST_CAP];
     uint8_t seal[FLEET_SEAL_LEN];
-    struct text hex;
     bool is_older = false;
     fleet_store_digest(sealed, seal);
-    text_init(&hex, digest, sizeof digest);
-    text_append_hex(&hex, slice_of(seal, sizeof seal));
+    (void)fleet_digest_text(seal, digest);
     if (is_greeting(greeting, sealed, &is_older)) {
-        const int64_t now_ms = monotonic_ms();
-        const bool may_swap = is_older && now_ms - greeting->resealed_ms >= FLEET_RESEAL_EVERY_MS;
-        if (may_swap) {
-            greeting->resealed_ms = now_ms;
+        if (is_older && fleet_may_reseal(&greeting->resealed_ms))
             ask(greeting, "swap", digest);
-        }
         believe(greeting, is_fresh);
         return;
     }

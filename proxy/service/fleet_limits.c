@@ -1034,11 +1034,8 @@ void fleet_limits_metrics(const struct fleet_limits *limits, struct exposition *
           .help = "How often all leases were lost."},
          counts.losses},
     };
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        exposition_add_family(out, &rows[i].family);
-        if (limits != NULL)
-            exposition_add_count(out, NULL, 0, rows[i].value);
-    }
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        exposition_add_single(out, &rows[i].family, limits != NULL, rows[i].value);
     add_questions(limits, out);
 }
 

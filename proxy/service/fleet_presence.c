@@ -423,10 +423,10 @@ void fleet_presence_metrics(const struct fleet_presence *presence, struct exposi
                                           .kind = FAMILY_GAUGE,
                                           .help = "Different configurations of those that serve."};
     const bool is_shared = presence != NULL;
-    fleet_add_number(out, &there, is_shared,
-                     is_shared ? members_count_proxies(presence->members) : 0);
-    fleet_add_number(out, &configs, is_shared, is_shared ? presence->different : 0);
-    fleet_add_number(out, &forged, is_shared, is_shared ? presence->forged : 0);
+    exposition_add_single(out, &there, is_shared,
+                          is_shared ? members_count_proxies(presence->members) : 0);
+    exposition_add_single(out, &configs, is_shared, is_shared ? presence->different : 0);
+    exposition_add_single(out, &forged, is_shared, is_shared ? presence->forged : 0);
 }
 
 static void add_member(const struct member *member, const char *self, int64_t silent_ms,

@@ -50,20 +50,21 @@ bool fleet_make_name(char *out, size_t cap)
     return true;
 }
 
-void fleet_add_number(struct exposition *out, const struct family *family, bool is_shared,
-                      uint64_t value)
-{
-    exposition_add_family(out, family);
-    if (is_shared)
-        exposition_add_count(out, NULL, 0, value);
-}
-
 bool fleet_may_say(int64_t *quiet_until_ms)
 {
     const int64_t now_ms = monotonic_ms();
     if (now_ms < *quiet_until_ms)
         return false;
     *quiet_until_ms = now_ms + FLEET_SAY_EVERY_MS;
+    return true;
+}
+
+bool fleet_may_reseal(int64_t *resealed_ms)
+{
+    const int64_t now_ms = monotonic_ms();
+    if (now_ms - *resealed_ms < FLEET_RESEAL_EVERY_MS)
+        return false;
+    *resealed_ms = now_ms;
     return true;
 }
 
@@ -110,11 +111,10 @@ bool fleet_store_is_kept(const struct fleet_store *store)
            fleet_key_has_mark(store->key, slice_of_string(store->service->kept.store));
 }
 
-// put_number writes a number as text.
-static struct slice put_number(size_t number, char out[24])
+struct slice fleet_number_text(size_t number, char out[FLEET_NUMBER_CAP])
 {
     struct text text;
-    text_init(&text, out, 24);
+    text_init(&text, out, FLEET_NUMBER_CAP);
     text_append_format(&text, "%zu", number);
     return text_slice(&text);
 }
@@ -122,10 +122,10 @@ static struct slice put_number(size_t number, char out[24])
 bool fleet_store_page(const struct fleet_store *store, struct slice key, struct slice cursor,
                       size_t most, store_reply_function *on_reply, void *owner)
 {
-    char numbers[3][24];
-    const struct slice arguments[] = {cursor, put_number(PAGE_COUNT, numbers[0]),
-                                      put_number(most, numbers[1]),
-                                      put_number(PAGE_BYTES, numbers[2])};
+    char numbers[3][FLEET_NUMBER_CAP];
+    const struct slice arguments[] = {cursor, fleet_number_text(PAGE_COUNT, numbers[0]),
+                                      fleet_number_text(most, numbers[1]),
+                                      fleet_number_text(PAGE_BYTES, numbers[2])};
     const struct store_script_call call = {.script = &store->page,
                                            .keys = &key,
                                            .key_count = 1,
@@ -137,8 +137,8 @@ bool fleet_store_page(const struct fleet_store *store, struct slice key, struct 
 bool fleet_store_read(const struct fleet_store *store, struct slice key, const char *index,
                       size_t most, store_reply_function *on_reply, void *owner)
 {
-    char number[24];
-    const struct slice arguments[] = {put_number(most, number), slice_of_string(index)};
+    char number[FLEET_NUMBER_CAP];
+    const struct slice arguments[] = {fleet_number_text(most, number), slice_of_string(index)};
     const struct store_script_call call = {.script = &store->read,
                                            .keys = &key,
                                            .key_count = 1,
@@ -195,4 +195,12 @@ uint8_t *fleet_store_open_by(const struct fleet_store *store, enum fleet_purpose
 void fleet_store_digest(struct slice value, uint8_t out[FLEET_SEAL_LEN])
 {
     (void)SHA1(value.data, value.len, out);
+}
+
+struct slice fleet_digest_text(const uint8_t digest[FLEET_SEAL_LEN], char out[FLEET_DIGEST_CAP])
+{
+    struct text text;
+    text_init(&text, out, FLEET_DIGEST_CAP);
+    text_append_hex(&text, slice_of(digest, FLEET_SEAL_LEN));
+    return text_slice(&text);
 }

@@ -6,14 +6,15 @@
 
 #include "proxy/fleet/fleet_blocks.h"
 #include "proxy/fleet/fleet_key.h"
-#include "proxy/metrics/exposition.h"
 #include "proxy/service/state.h"
 #include "proxy/store/store_link.h"
 
 enum {
-    FLEET_CALL_MS = 2000,       // for an answer of the store
-    FLEET_KEY_CAP = 192,        // bytes of the name of a key in the store, with the NUL
-    FLEET_SAY_EVERY_MS = 60000, // one complaint about the store, at most
+    FLEET_CALL_MS = 2000, // for an answer of the store
+    FLEET_KEY_CAP = 192,  // bytes of the name of a key in the store, with the NUL
+    FLEET_DIGEST_CAP = 2 * FLEET_SEAL_LEN + 1, // of a digest as text, with the NUL
+    FLEET_NUMBER_CAP = 24,                     // of a number as text, with the NUL
+    FLEET_SAY_EVERY_MS = 60000,                // one complaint about the store, at most
     FLEET_RESEAL_EVERY_MS =
         30000, // what is there is sealed by another secret of ours so often at most
 };
@@ -77,10 +78,6 @@ void fleet_store_init(struct fleet_store *store);
 // fleet_make_name makes a random name of lower-case hexadecimal digits that fills `out` with its NUL. False: there is no randomness.
 bool fleet_make_name(char *out, size_t cap) MUST_USE;
 
-// fleet_add_number adds a family of one number, without a sample where nothing is shared.
-void fleet_add_number(struct exposition *out, const struct family *family, bool is_shared,
-                      uint64_t value);
-
 // fleet_script_init makes a script of a text in static memory.
 void fleet_script_init(const char *text, struct store_script *out);
 
@@ -98,5 +95,15 @@ uint8_t *fleet_store_open_by(const struct fleet_store *store, enum fleet_purpose
                              const char *name, struct slice sealed, size_t *out_len,
                              bool *out_is_older) MUST_USE;
 
-// fleet_store_digest gives the digest of what stands in the store, by which a script compares it: 40 hexadecimal digits.
+// fleet_store_digest gives the digest of what stands in the store, by which a script compares it.
 void fleet_store_digest(struct slice value, uint8_t out[FLEET_SEAL_LEN]);
+
+// fleet_digest_text gives a digest as scripts are told it, 40 hexadecimal digits in `out`.
+struct slice fleet_digest_text(const uint8_t digest[FLEET_SEAL_LEN], char out[FLEET_DIGEST_CAP]);
+
+// fleet_number_text gives a number as scripts are told it, in `out`.
+struct slice fleet_number_text(size_t number, char out[FLEET_NUMBER_CAP]);
+
+// fleet_may_reseal tells whether what another secret of ours seals may be sealed again, and notes that it is. `*resealed_ms` begins
+// at -FLEET_RESEAL_EVERY_MS, monotonic.
+bool fleet_may_reseal(int64_t *resealed_ms);

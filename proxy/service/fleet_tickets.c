@@ -113,25 +113,23 @@ static void on_swapped(void *owner, const struct resp *answer)
 static void publish(struct fleet_tickets *tickets, struct slice read, const struct ticket_set *set)
 {
     char plain_data[TICKET_SET_TEXT_MAX];
-    char digest_data[2 * FLEET_SEAL_LEN + 1];
+    char digest_data[FLEET_DIGEST_CAP];
     char key[FLEET_KEY_CAP];
     uint8_t digest[FLEET_SEAL_LEN];
     struct text plain;
-    struct text hex;
     size_t len = 0;
     text_init(&plain, plain_data, sizeof plain_data);
-    text_init(&hex, digest_data, sizeof digest_data);
     ticket_set_format(set, &plain);
     fleet_store_digest(read, digest);
-    if (read.len > 0)
-        text_append_hex(&hex, slice_of(digest, sizeof digest));
     uint8_t *sealed =
         fleet_store_seal(tickets->store, FLEET_PURPOSE_TICKETS, "", text_slice(&plain), &len);
     OPENSSL_cleanse(plain_data, sizeof plain_data);
     if (sealed == NULL)
         return;
     const struct slice keys[] = {fleet_store_key(tickets->store, name, "", key)};
-    const struct slice arguments[] = {text_slice(&hex), slice_of(sealed, len)};
+    const struct slice arguments[] = {read.len > 0 ? fleet_digest_text(digest, digest_data)
+                                                   : SLICE_LITERAL(""),
+                                      slice_of(sealed, len)};
     const struct store_script_call call = {.script = &tickets->swap,
                                            .keys = keys,
                                            .key_count = 1,
@@ -225,15 +223,12 @@ static void take(struct fleet_tickets *tickets, struct slice sealed)
         note_older(tickets, "older than those that were taken before");
         replace(tickets, sealed);
     } else {
-        const int64_t now_ms = monotonic_ms();
         if (order != 0)
             use(tickets, &set);
-        if (is_older && now_ms - tickets->resealed_ms >= FLEET_RESEAL_EVERY_MS) {
-            tickets->resealed_ms = now_ms;
+        if (is_older && fleet_may_reseal(&tickets->resealed_ms))
             publish(tickets, sealed, &set);
-        } else {
+        else
             change(tickets, sealed);
-        }
     }
     OPENSSL_cleanse(&set, sizeof set);
 }

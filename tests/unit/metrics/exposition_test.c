@@ -71,6 +71,24 @@ static void writes_prometheus_text(void **state)
                         "# TYPE sallyport_took_seconds histogram\n" BUCKETS);
 }
 
+// Without a value the family is there all the same: who asks for it finds that there is none.
+static void writes_a_family_of_one_number_or_of_none(void **state)
+{
+    (void)state;
+    char data[TEXT_CAP];
+    struct text text;
+    struct exposition exposition;
+    text_init(&text, data, sizeof data);
+    exposition_begin(&exposition, EXPOSITION_PROMETHEUS, &text);
+    exposition_add_single(&exposition, &counter, false, 7);
+    exposition_add_single(&exposition, &gauge, true, 7);
+    assert_string_equal(text.data, "# HELP sallyport_bytes_total Bytes.\n"
+                                   "# TYPE sallyport_bytes_total counter\n"
+                                   "# HELP sallyport_open Open ones.\n"
+                                   "# TYPE sallyport_open gauge\n"
+                                   "sallyport_open 7\n");
+}
+
 static void writes_openmetrics(void **state)
 {
     (void)state;
@@ -179,6 +197,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(writes_prometheus_text),
+        cmocka_unit_test(writes_a_family_of_one_number_or_of_none),
         cmocka_unit_test(writes_openmetrics),
         cmocka_unit_test(escapes_what_a_label_may_hold),
         cmocka_unit_test(cuts_a_long_label_between_characters),
