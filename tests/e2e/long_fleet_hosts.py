@@ -11,12 +11,10 @@ import select
 import statistics
 import time
 
-import pytest
-
 from support.control import PERHAPS_ALONE
 from support.fleet import blocks_of, fleet_of, wait_blocks
 from support.scale import eventually
-from support.site import Crowd, Site
+from support.site import at_the_client, crowd, site  # noqa: F401 - fixtures
 from support.upgrades import Knocking
 
 PLACES, ATTEMPTS = 500, 2000
@@ -25,29 +23,6 @@ ENDS = 10
 ROUNDS = int(os.environ.get("SALLYPORT_LONG_TIMES", "12"))
 HOLDS_S = 2.0
 SEED = int(os.environ.get("SALLYPORT_LONG_SEED", time.time_ns() % 1_000_000))
-
-
-@pytest.fixture(scope="module")
-def site(start_shared, pki, tmp_path_factory):
-    made = Site(start_shared, pki, tmp_path_factory.mktemp("site"), PLACES)
-    try:
-        yield made
-        made.close()
-    finally:
-        made.kill()
-
-
-@pytest.fixture(autouse=True)
-def at_the_client(site):
-    with site.client:
-        yield
-        site.mend()
-        site.leave()
-
-
-@pytest.fixture
-def crowd(site):
-    return Crowd(site)
 
 
 def tell(what, seconds):

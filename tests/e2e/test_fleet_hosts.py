@@ -1,42 +1,18 @@
 """A fleet on several hosts, after a real balancer and with a real store between them: blocks, limits, tickets, networks that break, and
 programs that are changed under load."""
 
-import pytest
-
 from support import admin
 from support.control import PERHAPS_ALONE
 from support.fleet import fleet_of, wait_blocks
 from support.scale import count, eventually
-from support.site import ADMIN, Crowd, Site
+from support.site import ADMIN
+from support.site import at_the_client, crowd, site  # noqa: F401 - fixtures
 from support.upgrades import Knocking
 from support.wire import Ending
 
 PLACES = count(40, 20)
 BLOCKS = ["first", "known", "second", "third"]
 DENIED = "nowhere.test:443"
-
-
-@pytest.fixture(scope="module")
-def site(start_shared, pki, tmp_path_factory):
-    made = Site(start_shared, pki, tmp_path_factory.mktemp("site"), PLACES)
-    try:
-        yield made
-        made.close()
-    finally:
-        made.kill()
-
-
-@pytest.fixture(autouse=True)
-def at_the_client(site):
-    with site.client:
-        yield
-        site.mend()
-        site.leave()
-
-
-@pytest.fixture
-def crowd(site):
-    return Crowd(site)
 
 
 def metric(proxy, name):

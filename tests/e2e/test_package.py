@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from support.audit import AuditLog
-from support.pages import ROOT
+from support.pages import ROOT, run_script
 from support.proxy import BINARY, Lines
 from support.scale import PATIENCE, eventually
 from support.web import clean_environment
@@ -49,17 +49,7 @@ class Installed:
 
     def run(self, text):
         """Exit status of a script, and all that it said."""
-        result = subprocess.run(
-            ["sh", "-ec", self.local(text)],
-            cwd=self.folder,
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-            timeout=PATIENCE,
-        )
-        return result.returncode, result.stdout
+        return run_script(["sh", "-ec", self.local(text)], self.folder, self.environment)
 
     def good(self, text):
         code, said = self.run(text)

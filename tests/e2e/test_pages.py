@@ -15,7 +15,7 @@ import pytest
 
 from support.audit import AuditLog
 from support.flights import EVIL, hello
-from support.pages import PAGES, ROOT, blocks
+from support.pages import PAGES, ROOT, blocks, run_script
 from support.proxy import BINARY, Lines
 from support.scale import PATIENCE, eventually
 from support.web import clean_environment
@@ -47,17 +47,7 @@ class Shell:
 
     def run(self, block):
         """Exit status of a block, and all that it said."""
-        result = subprocess.run(
-            ["bash", "-c", self.beginning + block],
-            cwd=self.folder,
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-            timeout=PATIENCE,
-        )
-        return result.returncode, result.stdout
+        return run_script(["bash", "-c", self.beginning + block], self.folder, self.environment)
 
     def good(self, block):
         code, said = self.run("set -e\n" + block)

@@ -9,6 +9,8 @@ import socket
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from support.config import client, reach
 from support.control import CONTROL
 from support.dns import DnsServer
@@ -331,3 +333,28 @@ class Site:
         for each in self.upgrades:
             each.kill()
         self.network.close()
+
+
+@pytest.fixture(scope="module")
+def site(request, start_shared, pki, tmp_path_factory):
+    """One for all tests of a module, which says how many PLACES its client has."""
+    made = Site(start_shared, pki, tmp_path_factory.mktemp("site"), request.module.PLACES)
+    try:
+        yield made
+        made.close()
+    finally:
+        made.kill()
+
+
+@pytest.fixture(autouse=True)
+def at_the_client(site):
+    """Tests run on the clients' host, and leave the site as it was."""
+    with site.client:
+        yield
+        site.mend()
+        site.leave()
+
+
+@pytest.fixture
+def crowd(site):
+    return Crowd(site)
