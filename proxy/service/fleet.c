@@ -21,8 +21,7 @@
 static const double LOOK_S = 0.1; // how often a start looks whether it has waited for long enough
 
 enum {
-    FAULT_EVERY_MS = 60000,
-    LOSSES_SAID_MAX = 8, // in that time
+    LOSSES_SAID_MAX = 8, // in FLEET_SAY_EVERY_MS
     PROBLEM_CAP = 400,
 };
 
@@ -217,7 +216,7 @@ static bool is_known(const struct fleet *fleet)
 // stays away.
 static bool may_say_lost(struct fleet *fleet, const struct store_facts *facts, int64_t now_ms)
 {
-    if (now_ms - fleet->losses.since_ms >= FAULT_EVERY_MS) {
+    if (now_ms - fleet->losses.since_ms >= FLEET_SAY_EVERY_MS) {
         fleet->losses.since_ms = now_ms;
         fleet->losses.said_count = 0;
     }
@@ -240,11 +239,8 @@ static void say_lost(struct fleet *fleet)
 // say_fault says what the store answers in the place of doing it, once a minute.
 static void say_fault(struct fleet *fleet, const struct store_facts *facts)
 {
-    const int64_t now_ms = monotonic_ms();
-    if (facts->sentence[0] == '\0' || now_ms < fleet->quiet_until_ms)
-        return;
-    fleet->quiet_until_ms = now_ms + FAULT_EVERY_MS;
-    log_warning(LOG_STORE_FAULT, "fleet: %s", facts->sentence);
+    if (facts->sentence[0] != '\0' && fleet_may_say(&fleet->quiet_until_ms))
+        log_warning(LOG_STORE_FAULT, "fleet: %s", facts->sentence);
 }
 
 static void on_change(void *owner)
@@ -455,8 +451,7 @@ enum err fleet_create(struct service *service, const struct fleet_events *events
     ev_timer_init(&fleet->timer, on_timer, (ev_tstamp)FLEET_BEAT_MS / 1000.,
                   (ev_tstamp)FLEET_BEAT_MS / 1000.);
     fleet->timer.data = fleet;
-    fleet->beat.text = fleet_script_text(FLEET_BEAT);
-    fleet_script_name(fleet->beat.text, fleet->beat.sha1);
+    fleet_script_init(fleet_script_text(FLEET_BEAT), &fleet->beat);
     if (!fleet_make_name(fleet->store.instance, FLEET_INSTANCE_CAP))
         return errinfo_set(info, ERR_SYSTEM, "no randomness");
     if (!make_parts(fleet))
