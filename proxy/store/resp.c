@@ -231,14 +231,15 @@ static size_t unread_len(const struct resp_reader *reader)
 }
 
 // awaited_len gives how many bytes the string has that hiredis waits for; 0: it waits for none. Only of a string does hiredis leave a
-// line with a number unread.
+// whole line unread; the number may be of an integer, or of a text, for as long as its line may go on.
 static uint64_t awaited_len(const struct resp_reader *reader)
 {
     const char *unread = reader->parser->buf + reader->parser->pos;
     const struct slice rest = slice_first(slice_of(unread, unread_len(reader)), ANNOUNCED_CAP);
     const size_t end = slice_find(rest, '\r');
     uint64_t len = 0;
-    if (end == rest.len || !decimal_parse(slice_first(rest, end), INT64_MAX, &len))
+    if (!slice_starts_with(slice_from(rest, end), SLICE_LITERAL("\r\n")) ||
+        !decimal_parse(slice_first(rest, end), INT64_MAX, &len))
         return 0;
     return len;
 }

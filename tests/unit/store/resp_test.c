@@ -237,6 +237,22 @@ static void reads_integers_in_one_spelling_only(void **state)
     }
 }
 
+// A large number may be an integer or a text, until its line is whole.
+static void reads_a_large_number_in_whatever_pieces_it_comes(void **state)
+{
+    (void)state;
+    struct resp *answer = must_read(":1794000000000\r\n");
+    assert_int_equal(answer->kind, RESP_INTEGER);
+    assert_int_equal(answer->integer, 1794000000000);
+    resp_free(answer);
+    answer = must_read("+99999999\r\n");
+    assert_true(resp_is_status(answer, "99999999"));
+    resp_free(answer);
+    answer = must_read("-99999999\rand more\r\n");
+    assert_int_equal(answer->kind, RESP_ERROR);
+    resp_free(answer);
+}
+
 static void a_command_is_read_back_as_it_was_said(void **state)
 {
     (void)state;
@@ -397,7 +413,8 @@ static void says_how_long_what_it_refuses_is(void **state)
     } rows[] = {
         {"$2000000\r\n", 2000000}, {"*2\r\n$1\r\nx\r\n$1048577\r\nab", 1048577},
         {"$1048576\r\n", 0},       {":1048577", 0},
-        {"+1048577", 0},
+        {"+1048577", 0},         {":1048577\r", 0},
+        {"-1048577\r", 0},       {"$1048577\r", 0},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct resp_reader *reader = resp_reader_create();
@@ -423,6 +440,7 @@ int main(void)
         cmocka_unit_test(refuses_what_never_ends),
         cmocka_unit_test(refuses_an_answer_of_many_small_parts_that_is_too_long),
         cmocka_unit_test(reads_integers_in_one_spelling_only),
+        cmocka_unit_test(reads_a_large_number_in_whatever_pieces_it_comes),
         cmocka_unit_test(a_command_is_read_back_as_it_was_said),
         cmocka_unit_test(only_a_master_is_a_master),
         cmocka_unit_test(a_sentinel_must_name_a_host_and_a_port),
