@@ -29,6 +29,7 @@ struct resp_reader {
 };
 
 static const char no_memory[] = "no memory for the answer";
+static const char asked_by_nobody[] = "a type that was not asked for (RESP3)";
 
 static struct resp_reader *reader_of(const redisReadTask *task)
 {
@@ -73,6 +74,11 @@ static const uint8_t *copy_text(struct slice bytes)
     return copy;
 }
 
+static bool has_line_end(struct slice line)
+{
+    return slice_find(line, '\r') < line.len || slice_find(line, '\n') < line.len;
+}
+
 static void *create_string(const redisReadTask *task, char *data, size_t len)
 {
     enum resp_kind kind = RESP_STRING;
@@ -81,10 +87,13 @@ static void *create_string(const redisReadTask *task, char *data, size_t len)
     else if (task->type == REDIS_REPLY_ERROR)
         kind = RESP_ERROR;
     else if (task->type != REDIS_REPLY_STRING)
-        return refuse(reader_of(task), "a type that was not asked for (RESP3)");
+        return refuse(reader_of(task), asked_by_nobody);
     // hiredis has seen that two more bytes are there, but not which.
     if (data[len] != '\r' || data[len + 1] != '\n')
         return refuse(reader_of(task), "a string does not end where it was announced to");
+    // hiredis 1.x looks for this by itself, 0.14 does not.
+    if (kind != RESP_STRING && has_line_end(slice_of(data, len)))
+        return refuse(reader_of(task), "a status or an error has a line end in it");
     struct resp *node = place(task);
     if (node == NULL)
         return NULL;
@@ -110,7 +119,7 @@ static void *create_array(const redisReadTask *task, announced_count announced)
     struct resp_reader *reader = reader_of(task);
     const size_t count = (size_t)announced;
     if (task->type != REDIS_REPLY_ARRAY)
-        return refuse(reader, "a type that was not asked for (RESP3)");
+        return refuse(reader, asked_by_nobody);
     if (depth_of(task) >= RESP_MAX_DEPTH)
         return refuse(reader, "arrays in arrays, more than four");
     if (count > RESP_MAX_ELEMENTS - reader->element_count)
@@ -136,6 +145,9 @@ static void *create_integer(const redisReadTask *task, long long value)
 
 static void *create_nil(const redisReadTask *task)
 {
+    // What is announced with a length of -1 has the type that was announced.
+    if (task->type == REDIS_REPLY_NIL)
+        return refuse(reader_of(task), asked_by_nobody);
     struct resp *node = place(task);
     if (node != NULL)
         *node = (struct resp){.kind = RESP_NIL};
@@ -148,13 +160,13 @@ static void *create_double(const redisReadTask *task, double value, char *text, 
     (void)value;
     (void)text;
     (void)len;
-    return refuse(reader_of(task), "a type that was not asked for (RESP3)");
+    return refuse(reader_of(task), asked_by_nobody);
 }
 
 static void *create_bool(const redisReadTask *task, int value)
 {
     (void)value;
-    return refuse(reader_of(task), "a type that was not asked for (RESP3)");
+    return refuse(reader_of(task), asked_by_nobody);
 }
 #endif
 
