@@ -35,6 +35,31 @@ static void say_line(struct text *out, const char *format, ...)
     text_append_string(out, "\n");
 }
 
+// print_limits tells of the limits that hold over all proxies: what is held here, and what holds without the store.
+static void print_limits(struct text *out, const json_t *fleet)
+{
+    const json_t *limits = json_object_get(fleet, "limits");
+    const long long members = member_number(limits, "members");
+    const char *on_lost = member_text(limits, "on_lost");
+    const bool is_refusing = strcmp(on_lost, "refuse") == 0 || members == 0;
+    if (on_lost[0] == '\0') // an older proxy
+        return;
+    say_line(out, "fleet limits places held here %lld, clients %lld; without the store: on_lost %s",
+             member_number(limits, "granted"), member_number(limits, "accounts"), on_lost);
+    if (!is_true(limits, "asks") && is_refusing)
+        say_line(out,
+                 "             ! the store is lost: new requests of clients with `scope: fleet` are "
+                 "refused (503 store_lost)");
+    else if (!is_true(limits, "asks"))
+        say_line(out, "             ! the store is lost: this proxy has a share of 1 in %lld",
+                 members);
+    if (member_number(limits, "unheard") > 0)
+        say_line(out,
+                 "             ! of %lld clients the store says nothing but errors: on_lost counts "
+                 "for them",
+                 member_number(limits, "unheard"));
+}
+
 static void print_store(struct text *out, const json_t *fleet)
 {
     const json_t *store = json_object_get(fleet, "store");
@@ -63,6 +88,7 @@ static void print_store(struct text *out, const json_t *fleet)
             "             ! %lld different configurations, for less than a minute yet, as while "
             "one is rolled out",
             member_number(fleet, "configs"));
+    print_limits(out, fleet);
 }
 
 // print_counts tells how much one has. An old process's part is in the counts of the one that serves.

@@ -1044,6 +1044,7 @@ void fleet_limits_status(const struct fleet_limits *limits, struct text *out)
     const struct fleet_limits_counts counts = fleet_limits_counts(limits);
     json_begin_object(out, "limits");
     json_add_bool(out, "asks", is_valid(limits, monotonic_ms()));
+    json_add_string(out, "on_lost", limits->options.refuses ? "refuse" : "local");
     json_add_count(out, "members", limits->members);
     json_add_count(out, "accounts", counts.accounts);
     json_add_count(out, "granted", counts.granted);

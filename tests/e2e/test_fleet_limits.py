@@ -160,6 +160,8 @@ def test_three_proxies_have_exactly_as_many_tunnels_as_one_may(members):
         assert_limited(proxy, members.refused(proxy))
     status = fleet_of(three[1])["limits"]
     assert status["refused"] > 0 and status["losses"] == 0
+    said = three[1].control.run("status").stdout
+    assert re.search(r"^fleet limits places held here \d+, clients 1; without the store: on_lost local$", said, re.M), said
 
 
 def test_the_store_is_asked_seldom(members):
@@ -226,6 +228,7 @@ def test_without_the_store_each_has_its_share_and_afterwards_nobody_more(members
     members.store.stop()
     for proxy in one, two:
         members.wait_asking(proxy, False)
+    assert "! the store is lost: this proxy has a share of 1 in 2" in one.control.run("status").stdout
     tunnels = list(members.open)
     eventually(lambda: members.ask(one)[0].status == 429, "the share to be full")
     eventually(lambda: members.ask(two)[0].status == 429, "the share to be full")
@@ -299,6 +302,8 @@ def test_with_refuse_new_ones_are_told_that_the_store_is_lost(members, dns, pki)
     tunnel = members.tunnel(one)
     members.store.stop()
     members.wait_asking(one, False)
+    said = one.control.run("status").stdout
+    assert "on_lost refuse" in said and "! the store is lost: new requests of clients with `scope: fleet` are refused" in said
     eventually(lambda: (answer := members.ask(one)[0]).status == 503 and not assert_lost(one, answer), "to be refused")
     dns.addresses("proxy.test", "127.0.0.1")
     leaf, way = members.leaf, f"https://proxy.test:{one.address[1]}"
