@@ -47,9 +47,10 @@ static void print_limits(struct text *out, const json_t *fleet)
     say_line(out, "fleet limits places held here %lld, clients %lld; without the store: on_lost %s",
              member_number(limits, "granted"), member_number(limits, "accounts"), on_lost);
     if (!is_true(limits, "asks") && is_refusing)
-        say_line(out,
-                 "             ! the store is lost: new requests of clients with `scope: fleet` are "
-                 "refused (503 store_lost)");
+        say_line(
+            out,
+            "             ! the store is lost: new requests of clients with `scope: fleet` are "
+            "refused (503 store_lost)");
     else if (!is_true(limits, "asks"))
         say_line(out, "             ! the store is lost: this proxy has a share of 1 in %lld",
                  members);

@@ -20,10 +20,7 @@
 
 static const double LOOK_S = 0.1; // how often a start looks whether it has waited for long enough
 
-enum {
-    LOSSES_SAID_MAX = 8, // in FLEET_SAY_EVERY_MS
-    PROBLEM_CAP = 400,
-};
+enum { PROBLEM_CAP = 400 };
 
 // sense is how far what the store says makes sense.
 struct sense {
@@ -36,9 +33,8 @@ struct sense {
 
 // losses is what was said of a store that does not answer.
 struct losses {
-    bool is_said;        // of the present one
-    int64_t since_ms;    // monotonic; since when they are counted
-    unsigned said_count; // since then
+    bool is_said; // of the present one
+    struct fleet_pace pace;
 };
 
 struct fleet {
@@ -214,24 +210,19 @@ static bool is_known(const struct fleet *fleet)
 
 // may_say_lost tells whether a loss may be said: of a store that answers for a moment again and again a few times a minute, and when it
 // stays away.
-static bool may_say_lost(struct fleet *fleet, const struct store_facts *facts, int64_t now_ms)
+static bool may_say_lost(struct fleet *fleet, const struct store_facts *facts)
 {
-    if (now_ms - fleet->losses.since_ms >= FLEET_SAY_EVERY_MS) {
-        fleet->losses.since_ms = now_ms;
-        fleet->losses.said_count = 0;
-    }
-    return fleet->losses.said_count < LOSSES_SAID_MAX ||
-           wall_clock_ms() - facts->since_ms > STORE_STEADY_MS;
+    return wall_clock_ms() - facts->since_ms > STORE_STEADY_MS ||
+           fleet_may_say_some(&fleet->losses.pace);
 }
 
 // say_lost says once that the store does not answer, and what it means.
 static void say_lost(struct fleet *fleet)
 {
     const struct store_facts *facts = store_link_facts(fleet->store.link);
-    if (fleet->losses.is_said || !may_say_lost(fleet, facts, monotonic_ms()))
+    if (fleet->losses.is_said || !may_say_lost(fleet, facts))
         return;
     fleet->losses.is_said = true;
-    fleet->losses.said_count++;
     log_error(LOG_STORE_LOST, "fleet: the store does not answer: %s; %s", facts->sentence,
               is_known(fleet) ? "blocks stay as last known" : "it is not known who is blocked");
 }

@@ -11,6 +11,7 @@
 
 #include "auth/base/json.h"
 #include "proxy/clock/clock.h"
+#include "proxy/fleet/fleet_findings.h"
 #include "proxy/fleet/fleet_page.h"
 #include "proxy/fleet/fleet_scripts.h"
 #include "proxy/fleet/fleet_word.h"
@@ -34,7 +35,6 @@ enum {
     LITTER_NAME_MAX = 128,
     LITTER_AFTER_S = 24 * 3600,
     SAID_MAX = 20, // changes that are logged one by one, of one comparison
-    ALARM_CAP = 480,
 };
 
 // KEYS: the hash of blocks, the counter of its changes, the names that were written last with that counter. ARGV: three for each word: its name, the SHA-1 of what is to stand
@@ -150,13 +150,13 @@ struct fleet_blocking {
     int64_t compared_s;                  // Unix seconds; 0: never
     struct walk walk;
     struct looking looking;
-    size_t taken;                        // by this comparison
-    uint64_t found[FLEET_FINDING_COUNT]; // likewise
-    uint64_t totals[FLEET_FINDING_COUNT];
-    char alarm[ALARM_CAP]; // of the last comparison; "": none
-    char said[ALARM_CAP];  // the one that was logged last
-    char doubt[ALARM_CAP]; // why a first comparison does not say who is blocked; "": it does
+    size_t taken; // by the present comparison
+    struct fleet_findings findings;
+    char alarm[FLEET_ALARM_CAP]; // of the last comparison; "": none
+    char said[FLEET_ALARM_CAP];  // the one that was logged last
+    char doubt[FLEET_ALARM_CAP]; // why a first comparison does not say who is blocked; "": it does
     int64_t said_ms;
+    struct fleet_pace alarm_pace;
     int64_t quiet_until_ms; // monotonic; until when nothing is said of errors
     int64_t doubt_quiet_ms; // likewise, of doubts
     struct given *given;    // owned; BATCH_MAX
@@ -227,38 +227,14 @@ static struct fleet_blocks *words_of(const struct fleet_blocking *blocking)
 
 // -- what a comparison has found
 
-// make_alarm makes the sentence about what is wrong with the store.
-static void make_alarm(struct fleet_blocking *blocking)
-{
-    const uint64_t *found = blocking->found;
-    const uint64_t forged = found[FLEET_FORGED];
-    const uint64_t vanished = found[FLEET_VANISHED];
-    const uint64_t older = found[FLEET_ROLLED_BACK];
-    struct text text;
-    text_init(&text, blocking->alarm, sizeof blocking->alarm);
-    if (forged + vanished + older != 0)
-        text_append_format(&text,
-                           "the store's blocks: %" PRIu64 " forged, %" PRIu64 " vanished, %" PRIu64
-                           " rolled back; nothing changes here, and what is known here is written "
-                           "again: %sfind out who else writes to the store",
-                           forged, vanished, older,
-                           forged == 0 ? "if the store was restarted, emptied or restored, there "
-                                         "is nothing to do; otherwise "
-                                       : "");
-    if (found[FLEET_NO_ROOM] != 0)
-        text_append_format(&text,
-                           "%s%" PRIu64
-                           " blocks of others do not fit (%d are the most): they do NOT hold here",
-                           text.len == 0 ? "" : "; ", found[FLEET_NO_ROOM], (int)BLOCKS_MAX);
-}
-
-// say_alarm logs that sentence when it is another one, or once an hour.
+// say_alarm logs what is wrong with the store when that is something else, or once an hour; a few times a minute at most.
 static void say_alarm(struct fleet_blocking *blocking)
 {
-    make_alarm(blocking);
+    fleet_findings_alarm(&blocking->findings, blocking->alarm);
     const int64_t now_ms = monotonic_ms();
     const bool is_new = strcmp(blocking->said, blocking->alarm) != 0;
-    if (blocking->alarm[0] == '\0' || (!is_new && now_ms - blocking->said_ms < ALARM_EVERY_MS))
+    if (blocking->alarm[0] == '\0' || (!is_new && now_ms - blocking->said_ms < ALARM_EVERY_MS) ||
+        !fleet_may_say_some(&blocking->alarm_pace))
         return;
     (void)string_copy(blocking->said, sizeof blocking->said, slice_of_string(blocking->alarm));
     blocking->said_ms = now_ms;
@@ -348,6 +324,18 @@ static void adopt(struct fleet_blocking *blocking)
         blocking->must_adopt = !store->events.adopt_blocks(store->service);
 }
 
+// add_unopened says which entries say nothing to one who has never known.
+static void add_unopened(const struct fleet_blocking *blocking, struct text *out)
+{
+    text_append_format(out, "%" PRIu64 " of the store's entries on blocks do not open",
+                       blocking->findings.found[FLEET_FORGED]);
+    fleet_findings_name_forged(&blocking->findings, out);
+    text_append_format(out,
+                       ", and nothing is known here: it is not known who is blocked; let a proxy "
+                       "that knows write them again, or delete them there: HDEL %sblocks NAME",
+                       blocking->store->prefix);
+}
+
 // find_doubt tells why what was compared does not say who is blocked, to one who has never known: out of what is no word of ours
 // somebody has made one that was, and another proxy that serves knows more than the store.
 static bool find_doubt(struct fleet_blocking *blocking)
@@ -358,13 +346,8 @@ static bool find_doubt(struct fleet_blocking *blocking)
     text_init(&text, blocking->doubt, sizeof blocking->doubt);
     if (fleet_store_is_kept(blocking->store))
         return false;
-    if (blocking->found[FLEET_FORGED] != 0)
-        text_append_format(
-            &text,
-            "%" PRIu64 " of the store's entries on blocks do not open, and nothing is "
-            "known here: it is not known who is blocked; let a proxy that knows write "
-            "them again, or delete them there",
-            blocking->found[FLEET_FORGED]);
+    if (blocking->findings.found[FLEET_FORGED] != 0)
+        add_unopened(blocking, &text);
     else if (!fleet_presence_has_read(blocking->presence))
         text_append_string(&text, "it was not read yet how many blocks the other proxies know");
     for (size_t i = 0; i < members_count(members) && text.len == 0; i++) {
@@ -407,7 +390,7 @@ static void on_swept(void *owner, const struct resp *answer)
 // is_flooded tells whether there is so much litter that it goes at once.
 static bool is_flooded(const struct fleet_blocking *blocking)
 {
-    return blocking->found[FLEET_FORGED] > LITTER_MAX;
+    return blocking->findings.found[FLEET_FORGED] > LITTER_MAX;
 }
 
 // sweep removes entries that say nothing to anybody, if they are still as they were; a few of them not too often.
@@ -434,19 +417,12 @@ static void sweep(struct fleet_blocking *blocking)
     blocking->litter_count = 0;
 }
 
-// count_found adds what this comparison has found to what all have.
-static void count_found(struct fleet_blocking *blocking)
-{
-    for (size_t i = 0; i < FLEET_FINDING_COUNT; i++)
-        blocking->totals[i] += blocking->found[i];
-}
-
 // end_compare ends a comparison that has come to its end.
 static void end_compare(struct fleet_blocking *blocking)
 {
     const int64_t now_s = (int64_t)time(NULL);
     const bool is_first = !blocking->has_compared;
-    blocking->found[FLEET_VANISHED] = fleet_blocks_end(words_of(blocking), now_s);
+    blocking->findings.found[FLEET_VANISHED] = fleet_blocks_end(words_of(blocking), now_s);
     const size_t expired = fleet_blocks_expire(words_of(blocking), now_s);
     blocking->work = WORK_NONE;
     blocking->walk.is_paused = false;
@@ -454,7 +430,7 @@ static void end_compare(struct fleet_blocking *blocking)
     blocking->older = blocking->older_now;
     if (blocking->older != 0 && blocking->may_reseal)
         blocking->resealed_ms = blocking->compared_ms;
-    count_found(blocking);
+    fleet_findings_end(&blocking->findings);
     say_alarm(blocking);
     if (is_first && find_doubt(blocking)) {
         doubt(blocking);
@@ -462,7 +438,7 @@ static void end_compare(struct fleet_blocking *blocking)
     }
     blocking->has_compared = true;
     blocking->compared_s = now_s;
-    if (blocking->found[FLEET_NO_MEMORY] != 0)
+    if (blocking->findings.found[FLEET_NO_MEMORY] != 0)
         blocking->must_compare = true; // with the next beat
     if (expired != 0 || is_first)
         blocking->must_adopt = true;
@@ -510,14 +486,13 @@ static void give_up(struct fleet_blocking *blocking, const struct resp *answer)
 static void say_long(struct fleet_blocking *blocking, bool is_over)
 {
     struct text text;
-    make_alarm(blocking);
     text_init(&text, blocking->alarm, sizeof blocking->alarm);
     text_append_format(&text,
                        "the store's blocks %s: %zu pages with %" PRIu64
                        " forged entries so far, which are removed%s: find out who else writes to "
                        "the store",
                        is_over ? "do not come to an end" : "take long to compare",
-                       blocking->walk.pages, blocking->found[FLEET_FORGED],
+                       blocking->walk.pages, blocking->findings.found[FLEET_FORGED],
                        fleet_store_is_kept(blocking->store)
                            ? ""
                            : " by proxies that know who is blocked; this one does not");
@@ -549,7 +524,7 @@ static void end_page(struct fleet_blocking *blocking, struct slice cursor)
 {
     struct walk *walk = &blocking->walk;
     if (++walk->pages >= PAGES_MAX || !string_copy(walk->cursor, sizeof walk->cursor, cursor)) {
-        count_found(blocking);
+        fleet_findings_end(&blocking->findings);
         say_long(blocking, true);
         break_off(blocking);
         return;
@@ -575,10 +550,13 @@ static void on_page(void *owner, const struct resp *answer)
         give_up(blocking, answer);
         return;
     }
-    blocking->found[FLEET_FORGED] += page.mended;
+    blocking->findings.found[FLEET_FORGED] += page.mended;
     blocking->removed += page.mended;
-    for (size_t i = 0; i < page.pair_count; i++)
-        blocking->found[meet(blocking, page.pairs[2 * i].text, page.pairs[2 * i + 1].text)]++;
+    for (size_t i = 0; i < page.pair_count; i++) {
+        const struct slice name = page.pairs[2 * i].text;
+        fleet_findings_note(&blocking->findings, meet(blocking, name, page.pairs[2 * i + 1].text),
+                            name);
+    }
     if (is_flooded(blocking))
         sweep(blocking);
     if (page.is_last)
@@ -598,7 +576,7 @@ static void begin_compare(struct fleet_blocking *blocking)
     blocking->litter_count = 0;
     blocking->older_now = 0;
     blocking->may_reseal = monotonic_ms() - blocking->resealed_ms >= FLEET_RESEAL_EVERY_MS;
-    memset(blocking->found, 0, sizeof blocking->found);
+    fleet_findings_begin(&blocking->findings);
     fleet_blocks_begin(words_of(blocking));
     walk_on(blocking);
 }
@@ -627,7 +605,7 @@ static void on_look(void *owner, const struct resp *answer)
     for (size_t i = 0; i < page.pair_count; i++) {
         const enum fleet_finding finding =
             meet(blocking, page.pairs[2 * i].text, page.pairs[2 * i + 1].text);
-        blocking->totals[FLEET_TAKEN] += finding == FLEET_TAKEN;
+        blocking->findings.totals[FLEET_TAKEN] += finding == FLEET_TAKEN;
     }
     adopt(blocking);
     advance(blocking);
@@ -892,10 +870,10 @@ void fleet_blocking_status(const struct fleet_blocking *blocking, struct text *o
     json_add_time(out, "compared", blocking->compared_s);
     json_add_count(out, "waiting", count_due(blocking));
     json_add_count(out, "other_secret", blocking->older);
-    json_add_count(out, "forged", blocking->totals[FLEET_FORGED]);
+    json_add_count(out, "forged", blocking->findings.totals[FLEET_FORGED]);
     json_add_count(out, "removed", blocking->removed);
-    json_add_count(out, "vanished", blocking->totals[FLEET_VANISHED]);
-    json_add_count(out, "rolled_back", blocking->totals[FLEET_ROLLED_BACK]);
+    json_add_count(out, "vanished", blocking->findings.totals[FLEET_VANISHED]);
+    json_add_count(out, "rolled_back", blocking->findings.totals[FLEET_ROLLED_BACK]);
     json_add_string(out, "problem",
                     blocking->doubt[0] == '\0' ? fleet_blocking_alarm(blocking) : blocking->doubt);
 }
@@ -920,7 +898,7 @@ void fleet_blocking_metrics(const struct fleet_blocking *blocking, struct exposi
     exposition_add_family(out, &findings);
     for (size_t i = 0; blocking != NULL && i < sizeof shown / sizeof *shown; i++) {
         const struct label label = {"finding", fleet_finding_name(shown[i])};
-        exposition_add_count(out, &label, 1, blocking->totals[shown[i]]);
+        exposition_add_count(out, &label, 1, blocking->findings.totals[shown[i]]);
     }
     exposition_add_single(out, &removed, blocking != NULL,
                           blocking == NULL ? 0 : blocking->removed);

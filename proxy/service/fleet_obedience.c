@@ -6,6 +6,7 @@
 
 #include "proxy/audit/audit_log.h"
 #include "proxy/clock/clock.h"
+#include "proxy/fleet/fleet_findings.h"
 #include "proxy/fleet/fleet_scripts.h"
 #include "proxy/log/log.h"
 #include "proxy/service/fleet_doing.h"
@@ -224,6 +225,7 @@ static void on_order(void *owner, const struct resp *answer)
     struct fleet_order order = {0};
     struct errinfo info;
     char id[FLEET_ORDER_ID_CAP];
+    char shown[FLEET_SHOWN_CAP];
     size_t len = 0;
     if (answer == NULL || answer->kind != RESP_STRING)
         return;
@@ -237,8 +239,10 @@ static void on_order(void *owner, const struct resp *answer)
         fleet_order_deinit(&order);
         obedience->forged++;
         if (fleet_may_say(&obedience->quiet_until_ms))
-            log_error(LOG_FLEET_ALARM, "fleet: an order in the store is forged, and is not obeyed: "
-                                       "somebody else writes to the store");
+            log_error(LOG_FLEET_ALARM,
+                      "fleet: an order in the store is forged, and is not obeyed: it begins with "
+                      "%s; somebody else writes to the store",
+                      fleet_shown_name(slice_of_string(id), shown));
     }
     free(plain);
 }

@@ -11,6 +11,7 @@
 #include "auth/base/json.h"
 #include "proxy/clock/clock.h"
 #include "proxy/config/endpoint_text.h"
+#include "proxy/fleet/fleet_findings.h"
 #include "proxy/fleet/fleet_scripts.h"
 #include "proxy/log/log.h"
 #include "proxy/service/survey.h"
@@ -211,13 +212,15 @@ static void say(void *arg, struct scan *sum)
 // -- reading
 
 // note_forged counts an entry that is not believed.
-static void note_forged(struct fleet_presence *presence, const char *what)
+static void note_forged(struct fleet_presence *presence, struct slice name, const char *what)
 {
+    char shown[FLEET_SHOWN_CAP];
     presence->forged++;
     if (fleet_may_say(&presence->quiet_until_ms))
-        log_error(LOG_FLEET_ALARM,
-                  "fleet: an entry of the store's members %s: somebody else writes to the store",
-                  what);
+        log_error(
+            LOG_FLEET_ALARM,
+            "fleet: the entry %s of the store's members %s: somebody else writes to the store",
+            fleet_shown_name(name, shown), what);
 }
 
 static void meet(struct fleet_presence *presence, struct slice name, struct slice sealed)
@@ -236,11 +239,11 @@ static void meet(struct fleet_presence *presence, struct slice name, struct slic
                          member_parse(slice_of(plain, len), &member, &info) == ERR_OK &&
                          strcmp(member.instance, instance) == 0;
     if (!is_good) {
-        note_forged(presence, "is forged");
+        note_forged(presence, name, "is forged");
     } else {
         member.heard_ms = monotonic_ms();
         if (members_meet(presence->members, &member) == MEMBER_REPLAYED)
-            note_forged(presence, "is older than what was said before");
+            note_forged(presence, name, "is older than what was said before");
     }
     free(plain);
 }

@@ -59,6 +59,17 @@ bool fleet_may_say(int64_t *quiet_until_ms)
     return true;
 }
 
+bool fleet_may_say_some(struct fleet_pace *pace)
+{
+    const int64_t now_ms = monotonic_ms();
+    if (now_ms - pace->since_ms >= FLEET_SAY_EVERY_MS)
+        *pace = (struct fleet_pace){.since_ms = now_ms};
+    if (pace->count >= FLEET_SAID_MAX)
+        return false;
+    pace->count++;
+    return true;
+}
+
 bool fleet_may_reseal(int64_t *resealed_ms)
 {
     const int64_t now_ms = monotonic_ms();

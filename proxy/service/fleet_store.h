@@ -15,6 +15,7 @@ enum {
     FLEET_DIGEST_CAP = 2 * FLEET_SEAL_LEN + 1, // of a digest as text, with the NUL
     FLEET_NUMBER_CAP = 24,                     // of a number as text, with the NUL
     FLEET_SAY_EVERY_MS = 60000,                // one complaint about the store, at most
+    FLEET_SAID_MAX = 8,                        // or some of a kind that changes
     FLEET_RESEAL_EVERY_MS =
         30000, // what is there is sealed by another secret of ours so often at most
 };
@@ -71,6 +72,15 @@ const char *fleet_store_silence(const struct fleet_store *store);
 
 // fleet_may_say tells whether a complaint may be said once more, and notes that it is. `*quiet_until_ms` begins at 0, monotonic.
 bool fleet_may_say(int64_t *quiet_until_ms);
+
+// fleet_pace is how often a complaint that changes was said. {0} is one that was not.
+struct fleet_pace {
+    int64_t since_ms; // monotonic; since when they are counted
+    unsigned count;
+};
+
+// fleet_may_say_some tells whether it may be said once more, FLEET_SAID_MAX times in FLEET_SAY_EVERY_MS, and notes that it is.
+bool fleet_may_say_some(struct fleet_pace *pace);
 
 // fleet_store_init makes the scripts of the two above.
 void fleet_store_init(struct fleet_store *store);

@@ -157,7 +157,9 @@ def test_what_is_forged_or_older_in_the_store_changes_nothing_and_is_said(fleet,
         if kind == "rolled_back":
             # The same words under another name are forged, too.
             put(b"forged", "0" * 64, blocked)
-    assert any(proxy.stderr.wait("the store's blocks: .* forged") for proxy in (one, two))
+    said = one.stderr.text() + two.stderr.text()
+    assert f"rolled back ({name.decode()})" in said, said  # what they are about
+    assert re.search(rf"forged \([0-9a-f, ]*{'0' * 64}", said), said
     wait_blocks(["client:guests"], one, two)
 
 
@@ -358,7 +360,8 @@ def test_one_that_knows_nothing_does_not_take_what_is_spoilt_for_nobody_is_block
     fleet.store.ask("SET", "sallyport:rev", "1")
     fresh = fleet.proxy(is_known=False, is_synchronised=False)
     fresh.assert_refused(fresh.ask(fleet.target), 503, "store_lost", action="error")
-    assert "do not open" in fleet_of(fresh)["blocks"]["problem"]
+    problem = fleet_of(fresh)["blocks"]["problem"]
+    assert f"1 of the store's entries on blocks do not open ({'0' * 64})" in problem and "HDEL sallyport:blocks NAME" in problem
     fleet.proxy()  # that knows of no such block, and removes it
     eventually(lambda: fleet_of(fresh)["blocks"]["known"], "it to be known")
     assert fleet.store.hash("blocks") == {}
@@ -443,7 +446,7 @@ def test_kill_and_drain_reach_all_or_one_once_and_are_recorded_on_both_sides(fle
     fleet.store.ask("RPUSH", "sallyport:orders", order)
     fleet.store.ask("RPUSH", "sallyport:orders", order[:16] + b"forged" + order[22:])
     fleet.store.ask("INCR", "sallyport:orders:n")
-    two.stderr.wait("an order in the store is forged")
+    two.stderr.wait("an order in the store is forged, .* it begins with " + order[:16].decode())
     again.echo(b"still here")
     other.echo(b"never meant")
     assert len(two.audit.records("admin")) == orders
