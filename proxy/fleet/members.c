@@ -170,6 +170,7 @@ struct members {
     size_t cap;
     bool is_differing;
     int64_t differing_since_ms; // monotonic
+    size_t differing_count;     // proxies, when they differed last
 };
 
 struct members *members_create(void)
@@ -307,7 +308,14 @@ size_t members_compare(struct members *members, int64_t now_ms)
     if (different > 1 && !members->is_differing)
         members->differing_since_ms = now_ms;
     members->is_differing = different > 1;
+    if (members->is_differing)
+        members->differing_count = members_count_proxies(members);
     return different;
+}
+
+size_t members_count_differing(const struct members *members)
+{
+    return members->differing_count;
 }
 
 bool members_differ(const struct members *members, int64_t now_ms)

@@ -95,5 +95,8 @@ const struct member *members_find(const struct members *members, struct slice pr
 // Gives how many different ones there are.
 size_t members_compare(struct members *members, int64_t now_ms);
 
+// members_count_differing tells how many proxies there were at the last comparison in which they differed; 0: they never did.
+size_t members_count_differing(const struct members *members);
+
 // members_differ tells whether they have differed for longer than MEMBERS_DIFFER_MS.
 bool members_differ(const struct members *members, int64_t now_ms);

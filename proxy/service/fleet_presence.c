@@ -259,6 +259,22 @@ static void meet_self(struct fleet_presence *presence)
     (void)members_meet(presence->members, &copy);
 }
 
+// say_same says that those that are in sight do not differ any more. Of the others it is not known what they have.
+static void say_same(const struct fleet_presence *presence)
+{
+    const size_t there = members_count_proxies(presence->members);
+    const size_t before = members_count_differing(presence->members);
+    if (before > there)
+        log_info(LOG_FLEET_DIFFERS,
+                 "fleet: the proxies in sight, %zu, have the same configuration; there were %zu "
+                 "when they differed: the others have ended, or do not reach this store, and it is "
+                 "not known what they have",
+                 there, before);
+    else
+        log_info(LOG_FLEET_DIFFERS,
+                 "fleet: all proxies in sight, %zu, have the same configuration again", there);
+}
+
 // warn says once when configurations have differed for too long, and when they are the same again.
 static void warn(struct fleet_presence *presence)
 {
@@ -269,7 +285,7 @@ static void warn(struct fleet_presence *presence)
                     "minute: `sallyport status --fleet` shows which proxy has which",
                     presence->different);
     else if (presence->is_warned && presence->different <= 1)
-        log_info(LOG_FLEET_DIFFERS, "fleet: all proxies have the same configuration again");
+        say_same(presence);
     presence->is_warned = presence->different > 1 && (differs || presence->is_warned);
 }
 

@@ -116,6 +116,24 @@ static void configurations_may_differ_for_a_minute(void **state)
     members_destroy(members);
 }
 
+static void those_that_are_out_of_sight_are_missed_when_the_rest_is_the_same(void **state)
+{
+    (void)state;
+    struct members *members = members_create();
+    assert_int_equal(0, members_count_differing(members));
+    (void)meet(members, make(I1, "a", "x", 1));
+    (void)meet(members, make(I2, "b", "y", 1));
+    assert_int_equal(2, members_compare(members, 1000));
+    assert_int_equal(2, members_count_differing(members));
+    members_begin(members); // the second one is not met any more
+    (void)meet(members, make(I1, "a", "x", 2));
+    members_end(members);
+    assert_int_equal(1, members_compare(members, 2000));
+    assert_int_equal(1, members_count_proxies(members));
+    assert_int_equal(2, members_count_differing(members));
+    members_destroy(members);
+}
+
 static void old_processes_do_not_count_as_different(void **state)
 {
     (void)state;
@@ -152,6 +170,7 @@ int main(void)
         cmocka_unit_test(what_was_said_earlier_replaces_nothing),
         cmocka_unit_test(an_instance_is_found_by_a_beginning_that_is_its_own),
         cmocka_unit_test(configurations_may_differ_for_a_minute),
+        cmocka_unit_test(those_that_are_out_of_sight_are_missed_when_the_rest_is_the_same),
         cmocka_unit_test(old_processes_do_not_count_as_different),
         cmocka_unit_test(there_is_a_bound),
     };
