@@ -443,7 +443,7 @@ enum err fleet_create(struct service *service, const struct fleet_events *events
                   (ev_tstamp)FLEET_BEAT_MS / 1000.);
     fleet->timer.data = fleet;
     fleet_script_init(fleet_script_text(FLEET_BEAT), &fleet->beat);
-    if (!fleet_make_name(fleet->store.instance, FLEET_INSTANCE_CAP))
+    if (!fleet_store_make_instance(&fleet->store))
         return errinfo_set(info, ERR_SYSTEM, "no randomness");
     if (!make_parts(fleet))
         return errinfo_set(info, ERR_MEMORY, "no memory to share");

@@ -1,11 +1,13 @@
 // Thin, so that every part names keys and seals in one way.
 #include "proxy/service/fleet_store.h"
 
+#include <inttypes.h>
 #include <openssl/sha.h>
 #include <stdlib.h>
 #include <sys/random.h>
 
 #include "auth/base/text.h"
+#include "proxy/audit/audit_log.h"
 #include "proxy/clock/clock.h"
 #include "proxy/fleet/fleet_page.h"
 #include "proxy/fleet/fleet_scripts.h"
@@ -48,6 +50,16 @@ bool fleet_make_name(char *out, size_t cap)
     text_init(&text, out, cap);
     text_append_hex(&text, slice_of(random, len));
     return true;
+}
+
+bool fleet_store_make_instance(struct fleet_store *store)
+{
+    struct audit_log_status audit;
+    struct text text;
+    audit_log_look(store->service->shared.audit, &audit);
+    text_init(&text, store->instance, sizeof store->instance);
+    text_append_format(&text, "%08" PRIx32, audit.instance);
+    return fleet_make_name(store->instance + text.len, sizeof store->instance - text.len);
 }
 
 bool fleet_may_say(int64_t *quiet_until_ms)

@@ -88,6 +88,10 @@ void fleet_store_init(struct fleet_store *store);
 // fleet_make_name makes a random name of lower-case hexadecimal digits that fills `out` with its NUL. False: there is no randomness.
 bool fleet_make_name(char *out, size_t cap) MUST_USE;
 
+// fleet_store_make_instance names this process: as its audit records call it, eight digits, and then at random. False: there is no
+// randomness.
+bool fleet_store_make_instance(struct fleet_store *store) MUST_USE;
+
 // fleet_script_init makes a script of a text in static memory.
 void fleet_script_init(const char *text, struct store_script *out);
 

@@ -484,9 +484,12 @@ def test_status_tells_of_all_and_where_their_configurations_differ(fleet):
     assert {each["instance"] for each in members} == {fleet_of(one)["instance"], fleet_of(two)["instance"]}
     assert [each["instance"] for each in members if each["self"]] == [fleet_of(one)["instance"]]
     assert {each["pid"] for each in members} == {one.pid, two.pid}
+    # An instance begins with what its records are called by.
+    assert all(each["instance"].startswith(each["audit_instance"]) for each in members)
     for proxy in one, two:
         assert proxy.ask(DENIED).status == 403
     told = run("audit", "replay", "--config", one.config_path, one.audit.path, two.audit.path)
+    assert all(fleet_of(each)["instance"][:8] == each.audit.records("decision")[0]["instance"] for each in (one, two))
     assert "2 decisions: 0 would change" in told.stdout + told.stderr, told
     assert len({each["address"] for each in members}) == 2 and not any(each["silent_s"] for each in members)
     assert all(each["state"] == "serves" and each["version"] and each["certificate_ends"] for each in members)
