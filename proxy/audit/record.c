@@ -347,6 +347,23 @@ struct audit_record *audit_requests_create(const struct audit_requests *requests
     return record;
 }
 
+// add_by says who asked.
+static void add_by(struct text *text, const struct audit_admin *admin)
+{
+    if (admin->count != 0) {
+        json_add_null(text, "by");
+        json_add_count(text, "count", admin->count);
+        return;
+    }
+    json_begin_object(text, "by");
+    json_add_count(text, "uid", admin->uid);
+    if (admin->instance == NULL)
+        json_add_number(text, "pid", admin->pid);
+    else
+        json_add_string(text, "instance", admin->instance);
+    json_end_object(text);
+}
+
 struct audit_record *audit_admin_create(const struct audit_admin *admin)
 {
     struct audit_record *record = audit_record_create(AUDIT_ADMIN_CAP);
@@ -355,13 +372,7 @@ struct audit_record *audit_admin_create(const struct audit_admin *admin)
     struct text text = begin(record, admin->now_ms, AUDIT_EVENT_ADMIN);
     add_member(&text, "command", admin->command);
     add_capped(&text, "argument", admin->argument, ADMIN_TEXT_MAX);
-    json_begin_object(&text, "by");
-    json_add_count(&text, "uid", admin->uid);
-    if (admin->instance == NULL)
-        json_add_number(&text, "pid", admin->pid);
-    else
-        json_add_string(&text, "instance", admin->instance);
-    json_end_object(&text);
+    add_by(&text, admin);
     if (admin->order != NULL)
         json_add_string(&text, "order", admin->order);
     add_member(&text, "result", admin->result);

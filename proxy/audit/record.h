@@ -183,6 +183,7 @@ struct audit_admin {
     const char *argument; // or NULL
     uint32_t uid;
     int32_t pid;
+    uint64_t count;     // 0: it is one. Otherwise it stands for so many, by whomsoever
     const char *result; // `ok`, `failed` or `refused`
     const char *detail; // a sentence, or ""
 };

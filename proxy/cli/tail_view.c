@@ -17,6 +17,7 @@ enum {
     PLACE_CAP = TARGET_TEXT_CAP + 16,
     TIME_AT = 11, // in an RFC 3339 time
     TIME_LEN = 8,
+    INSTANCE_SHOWN = 8, // as in `status --fleet`
 };
 
 // asked is what a decision was about.
@@ -220,12 +221,18 @@ static void paint_refused(const struct history_entry *entry, struct painter *pai
 static void paint_admin(const struct history_entry *entry, struct painter *painter)
 {
     const char *result = member_text(entry->root, "result");
+    const json_t *who = json_object_get(entry->root, "by");
+    const char *instance = member_text(who, "instance");
     char by[48];
-    (void)snprintf(by, sizeof by, "uid %lld",
-                   member_number(json_object_get(entry->root, "by"), "uid"));
+    char count[FIGURE_CAP];
+    (void)snprintf(by, sizeof by, "uid %lld%s%.*s", member_number(who, "uid"),
+                   instance[0] == '\0' ? "" : "@", INSTANCE_SHOWN, instance);
+    if (!json_is_object(who)) // a record that stands for many
+        (void)snprintf(by, sizeof by, "others");
     paint_word(painter, COLOUR_BOLD, "admin");
     paint_client(painter, by);
     paint(painter, COLOUR_PLAIN, member_text(entry->root, "command"));
+    paint_more(painter, COLOUR_PLAIN, write_count(entry->root, count));
     paint_more(painter, COLOUR_PLAIN, member_text(entry->root, "argument"));
     paint_more(painter, strcmp(result, "ok") == 0 ? COLOUR_PLAIN : COLOUR_RED, result);
     paint_more(painter, COLOUR_DIM, member_text(entry->root, "detail"));

@@ -16,6 +16,7 @@
 #include "proxy/fleet/fleet_scripts.h"
 #include "proxy/fleet/fleet_word.h"
 #include "proxy/log/log.h"
+#include "proxy/service/fleet_taken.h"
 
 enum {
     PAGES_FREE = 500,      // of a comparison, without a pause: more than all blocks and ends take
@@ -34,7 +35,6 @@ enum {
     LITTER_MAX = 200, // entries that are removed at once
     LITTER_NAME_MAX = 128,
     LITTER_AFTER_S = 24 * 3600,
-    SAID_MAX = 20, // changes that are logged one by one, of one comparison
 };
 
 // KEYS: the hash of blocks, the counter of its changes, the names that were written last with that counter. ARGV: three for each word: its name, the SHA-1 of what is to stand
@@ -150,7 +150,7 @@ struct fleet_blocking {
     int64_t compared_s;                  // Unix seconds; 0: never
     struct walk walk;
     struct looking looking;
-    size_t taken; // by the present comparison
+    struct fleet_taken taken;
     struct fleet_findings findings;
     char alarm[FLEET_ALARM_CAP]; // of the last comparison; "": none
     char said[FLEET_ALARM_CAP];  // the one that was logged last
@@ -193,6 +193,7 @@ struct fleet_blocking *fleet_blocking_create(struct fleet_store *store,
     }
     blocking->store = store;
     blocking->presence = presence;
+    blocking->taken.store = store;
     blocking->resealed_ms = -FLEET_RESEAL_EVERY_MS;
     fleet_script_init(put_text, &blocking->put);
     fleet_script_init(sweep_text, &blocking->sweep);
@@ -241,15 +242,11 @@ static void say_alarm(struct fleet_blocking *blocking)
     log_error(LOG_FLEET_ALARM, "fleet: %s", blocking->alarm);
 }
 
-// say_taken logs a word of another proxy that holds here now.
-static void say_taken(struct fleet_blocking *blocking, const struct fleet_word *word)
+// is_blocked tells whether what a word is about is blocked by what is known.
+static bool is_blocked(const struct fleet_blocking *blocking, const struct fleet_word *word)
 {
-    if (++blocking->taken <= SAID_MAX)
-        log_info(LOG_FLEET, "fleet: %s %.300s, by uid %u at instance %s: it holds here too",
-                 word->op == FLEET_BLOCK ? "blocked" : "unblocked", word->block.text,
-                 (unsigned)word->block.uid, word->by[0] == '\0' ? "unknown" : word->by);
-    else if (blocking->taken == SAID_MAX + 1)
-        log_info(LOG_FLEET, "fleet: there are more that hold here too");
+    const struct fleet_word *known = fleet_blocks_find(words_of(blocking), word->block.text);
+    return known != NULL && known->op == FLEET_BLOCK;
 }
 
 // note_litter remembers an entry that can go.
@@ -300,13 +297,15 @@ static enum fleet_finding meet(struct fleet_blocking *blocking, struct slice nam
     fleet_store_digest(sealed, seal);
     const int64_t now_s = (int64_t)time(NULL);
     const struct fleet_word *read = is_good ? &word : NULL;
+    const bool was_blocked = is_good && is_blocked(blocking, &word);
     const enum fleet_finding finding =
         fleet_blocks_meet(words_of(blocking), name, read, seal, now_s);
     if (is_litter(blocking, finding, read, now_s) && !is_known_name(blocking, name))
         note_litter(blocking, name, seal);
     if (finding == FLEET_TAKEN) {
         blocking->must_adopt = true;
-        say_taken(blocking, &word);
+        if (was_blocked != (word.op == FLEET_BLOCK))
+            fleet_taken_note(&blocking->taken, &word);
     }
     blocking->older_now += is_older;
     if (is_older && blocking->may_reseal)
@@ -445,6 +444,7 @@ static void end_compare(struct fleet_blocking *blocking)
     rest(blocking);
     sweep(blocking);
     adopt(blocking);
+    fleet_taken_settle(&blocking->taken, is_first);
     advance(blocking);
 }
 
@@ -572,7 +572,6 @@ static void begin_compare(struct fleet_blocking *blocking)
     blocking->walk.pages = 0;
     blocking->walk.pages_left = PAGES_FREE;
     (void)string_copy(blocking->walk.cursor, sizeof blocking->walk.cursor, SLICE_LITERAL("0"));
-    blocking->taken = 0;
     blocking->litter_count = 0;
     blocking->older_now = 0;
     blocking->may_reseal = monotonic_ms() - blocking->resealed_ms >= FLEET_RESEAL_EVERY_MS;
@@ -788,6 +787,7 @@ void fleet_blocking_on_lost(struct fleet_blocking *blocking)
 {
     if (blocking->store->link != NULL)
         forget_calls(blocking);
+    fleet_taken_settle(&blocking->taken, true);
     blocking->work = WORK_NONE;
     blocking->walk = (struct walk){0};
     blocking->looking.must_ask = true;
@@ -820,6 +820,7 @@ static void tick(struct fleet_blocking *blocking, int64_t every_ms)
         blocking->walk.pages_left = PAGES_A_BEAT;
     look(blocking);
     adopt(blocking);
+    fleet_taken_settle(&blocking->taken, false);
     advance(blocking);
 }
 

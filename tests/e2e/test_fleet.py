@@ -51,15 +51,26 @@ def test_a_block_on_one_holds_on_all_and_on_those_that_start_later(fleet, guest)
     assert there.read_to_end() == (b"", Ending.RESET)
     for proxy in one, two:
         assert_shut_out(proxy, guest)
+    for number in range(30):
+        one.control.ask(b"block force client:b%d\n" % number)
+    eventually(lambda: len(fleet.store.hash("blocks")) == 31, "the store to have them")
     later = fleet.proxy()
     assert_shut_out(later, guest)
+    # Each proxy has a record of what holds there, the first ones one by one.
+    told = two.audit.wait("admin", command="block", argument="client:guests")
+    assert told["by"] == {"uid": os.getuid(), "instance": fleet_of(one)["instance"]} and told["result"] == "ok"
+    assert later.audit.wait("admin", command="block", by=None)["count"] == 11
+    assert len(later.audit.records("admin", command="block")) == 21
+    for number in range(30):
+        one.control.ask(b"unblock client:b%d\n" % number)
     assert two.stderr.wait(r"blocked client:guests, by uid \d+ at instance ([0-9a-f]{16})")[1] == fleet_of(one)["instance"]
     other.echo(b"untouched")
     two.control.unblock("guests")
     wait_blocks([], one, two, later)
+    assert one.audit.wait("admin", command="unblock", argument="client:guests", by={"uid": os.getuid(), "instance": fleet_of(two)["instance"]})
     for proxy in one, later:
         proxy.tunnel(fleet.target, guest).echo(b"back again")
-    assert [each["op"] for each in state_of(later)["blocks"]] == ["unblock"]
+    assert {each["op"] for each in state_of(later)["blocks"]} == {"unblock"}
 
 
 def test_what_is_changed_while_the_store_is_away_is_merged_and_an_empty_store_loses_nothing(fleet, guest):

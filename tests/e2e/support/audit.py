@@ -245,7 +245,11 @@ def check_requests_refused(record):
 
 def check_admin(record):
     assert record["result"] in ("ok", "failed", "refused"), record
-    assert set(record["by"]) == {"uid", "instance" if "order" in record else "pid"}, record
+    if record["by"] is None:  # of many that were given elsewhere
+        assert record["count"] >= 1 and record["argument"] is None, record
+    else:
+        assert set(record["by"]) in ({"uid", "instance"}, {"uid", "pid"}), record
+        assert "instance" in record["by"] or "order" not in record, record
     assert record["command"] or record["result"] == "refused", record
     assert "argument" in record and "detail" in record, record
 

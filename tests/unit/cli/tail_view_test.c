@@ -43,6 +43,11 @@ static const char *const records[] = {
          "\"reason\":\"no_rule\",\"count\":1840}",
     HEAD "\"admin\",\"command\":\"block\",\"argument\":\"client:scrapers\",\"by\":{\"uid\":0},"
          "\"result\":\"ok\",\"detail\":\"blocked\"}",
+    HEAD
+    "\"admin\",\"command\":\"block\",\"argument\":\"client:scrapers\","
+    "\"by\":{\"uid\":0,\"instance\":\"80271bc3aa1ee28a\"},\"result\":\"ok\",\"detail\":\"given\"}",
+    HEAD "\"admin\",\"command\":\"block\",\"argument\":null,\"by\":null,\"count\":30,"
+         "\"result\":\"ok\",\"detail\":\"more\"}",
     HEAD "\"records_lost\",\"count\":476}",
     HEAD "\"of_tomorrow\"}",
 };
@@ -58,6 +63,8 @@ static const char *const lines[COUNT] = {
     "05:37:12 refused  192.0.2.7        expired x 3 CN=a\\x1b[2Jb it has expired",
     "05:37:12 refused  scrapers         no_rule x 1840 127.0.0.1",
     "05:37:12 admin    uid 0            block client:scrapers ok blocked",
+    "05:37:12 admin    uid 0@80271bc3   block client:scrapers ok given",
+    "05:37:12 admin    others           block x 30 ok more",
     "05:37:12 lost     476 records could not be written",
     "05:37:12 of_tomorrow",
 };
@@ -108,16 +115,16 @@ static void each_record_is_one_line(void **state)
 static void filters_let_through_what_they_name(void **state)
 {
     (void)state;
-    assert_string_equal("11111111111", watched((struct tail_filter){0}));
-    assert_string_equal("11..1..1...", watched((struct tail_filter){.client = "scrapers"}));
-    assert_string_equal("..1........", watched((struct tail_filter){.client = "agent-7"}));
-    assert_string_equal("..1........", watched((struct tail_filter){.client = "agent-{cn}"}));
-    assert_string_equal("...........", watched((struct tail_filter){.client = "scraper"}));
-    assert_string_equal("..1.1..1...", watched((struct tail_filter){.reason = "no_rule"}));
-    assert_string_equal(".1.........", watched((struct tail_filter){.reason = "client_closed"}));
-    assert_string_equal("......1....", watched((struct tail_filter){.reason = "expired"}));
-    assert_string_equal("..1...11...", watched((struct tail_filter){.is_denied = true}));
-    assert_string_equal(".......1...",
+    assert_string_equal("1111111111111", watched((struct tail_filter){0}));
+    assert_string_equal("11..1..1.....", watched((struct tail_filter){.client = "scrapers"}));
+    assert_string_equal("..1..........", watched((struct tail_filter){.client = "agent-7"}));
+    assert_string_equal("..1..........", watched((struct tail_filter){.client = "agent-{cn}"}));
+    assert_string_equal(".............", watched((struct tail_filter){.client = "scraper"}));
+    assert_string_equal("..1.1..1.....", watched((struct tail_filter){.reason = "no_rule"}));
+    assert_string_equal(".1...........", watched((struct tail_filter){.reason = "client_closed"}));
+    assert_string_equal("......1......", watched((struct tail_filter){.reason = "expired"}));
+    assert_string_equal("..1...11.....", watched((struct tail_filter){.is_denied = true}));
+    assert_string_equal(".......1.....",
                         watched((struct tail_filter){
                             .client = "scrapers", .reason = "no_rule", .is_denied = true}));
 }
