@@ -157,7 +157,6 @@ static void on_beat(void *owner, const struct resp *answer)
         fleet->sense.deaf_quiet_ms = 0;
     }
     note_mended(fleet, (uint64_t)beat.mended);
-    fleet->store.alive_count = beat.members;
     fleet_greeting_on_beat(fleet->greeting, beat.was_known);
     if (!fleet->store.is_ready)
         return;

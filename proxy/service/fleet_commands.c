@@ -8,6 +8,7 @@
 #include "auth/base/date.h"
 #include "auth/base/json.h"
 #include "proxy/clock/clock.h"
+#include "proxy/fleet/fleet_order_list.h"
 #include "proxy/fleet/fleet_page.h"
 #include "proxy/fleet/fleet_scripts.h"
 #include "proxy/log/log.h"
@@ -18,15 +19,21 @@ enum {
     WAIT_MS = 3000, // for everything
     ORDERS_LIFE_MS = 300000,
     FORGET_MS = 60000, // for which an order that is over waits to be asked for
+    NAMES_MAX = 4000,  // of those that live
     ANSWER_BYTES_MAX = FLEET_INSTANCE_CAP + FLEET_ANSWER_TEXT_MAX + FLEET_SEAL_OVERHEAD,
 };
 
-// KEYS: the list of orders, the counter of all that ever were. ARGV: one, how many are kept, for how many ms.
-static const char order_text[] = FLEET_SCRIPT_ASK "counter(KEYS[2])\n"
-                                                  "ask('RPUSH', KEYS[1], ARGV[1])\n"
-                                                  "redis.call('LTRIM', KEYS[1], -ARGV[2], -1)\n"
-                                                  "redis.call('PEXPIRE', KEYS[1], ARGV[3])\n"
-                                                  "return redis.call('INCR', KEYS[2])\n";
+// KEYS: the list of orders, the counter of all that ever were, alive. ARGV: one ("": there is none), how many are kept, for how
+// many ms, how many names. -> those that live at this moment.
+static const char order_text[] =
+    FLEET_SCRIPT_ASK "if ARGV[1] ~= '' then\n"
+                     "  counter(KEYS[2])\n"
+                     "  ask('RPUSH', KEYS[1], ARGV[1])\n"
+                     "  redis.call('LTRIM', KEYS[1], -ARGV[2], -1)\n"
+                     "  redis.call('PEXPIRE', KEYS[1], ARGV[3])\n"
+                     "  redis.call('INCR', KEYS[2])\n"
+                     "end\n"
+                     "return ask('ZRANGEBYSCORE', KEYS[3], '(0', '+inf', 'LIMIT', 0, ARGV[4])\n";
 
 #define FLEET_UNTOLD                                                                               \
     "%s: nobody was told, and nothing was done here; run `sallyport %s` without --fleet and --on " \
@@ -63,7 +70,7 @@ struct issued {
     char id[FLEET_ORDER_ID_CAP];
     struct heard *heard; // owned
     size_t count;
-    uint64_t unnamed; // proxies that live and have not said who they are
+    uint64_t unnamed; // proxies that live, and are none of those that are meant
     bool is_mine;     // it is to be done here too
     bool is_asking;
     int64_t ends_ms; // Unix; nobody does it later
@@ -234,14 +241,57 @@ static void ask_answers(struct issued *issued, struct slice cursor)
                                          cursor, ANSWER_BYTES_MAX, on_answers, issued);
 }
 
+// fail_untold ends an order that nobody was told, and says what to do.
+static void fail_untold(struct issued *issued)
+{
+    const char *silence = fleet_store_silence(issued->commands->store);
+    issued->stage = STAGE_OVER;
+    (void)errinfo_set(&issued->problem, ERR_SYSTEM, FLEET_UNTOLD,
+                      silence == NULL ? "the store has not answered in time" : silence,
+                      fleet_verb_name(issued->verb));
+}
+
+// fail_unsent ends an order of which it is not known whether it has come to the store.
+static void fail_unsent(struct issued *issued, const char *why)
+{
+    if (issued->count == 0)
+        fail_untold(issued);
+    else
+        fail(issued, why);
+}
+
+// is_named tells whether one that lives is among those that are meant, or is told by one of them.
+static bool is_named(struct issued *issued, struct slice instance)
+{
+    const struct fleet_commands *commands = issued->commands;
+    if (slice_equal(instance, slice_of_string(commands->store->instance)) ||
+        find(issued, instance) != NULL)
+        return true;
+    const struct member *member =
+        members_find(fleet_presence_members(commands->presence), instance);
+    return member != NULL && slice_equal(slice_of_string(member->instance), instance) &&
+           member->state == MEMBER_RETIRED;
+}
+
+// on_sent takes the names of those that lived when the order had come to the store, so that nobody is passed over who had begun to.
 static void on_sent(void *owner, const struct resp *answer)
 {
     struct issued *issued = owner;
     if (issued->stage != STAGE_SENDS)
         return;
-    if (answer == NULL || answer->kind != RESP_INTEGER)
-        fail(issued,
-             "the store has not taken the order: it may have been told to some, or to nobody");
+    if (answer == NULL || answer->kind != RESP_ARRAY) {
+        fail_unsent(
+            issued,
+            "the store has not taken the order: it may have been told to some, or to nobody");
+        return;
+    }
+    issued->unnamed = answer->count >= NAMES_MAX; // of the others nothing is known
+    for (size_t i = 0; i < answer->count; i++)
+        issued->unnamed += !is_named(issued, answer->items[i].text);
+    if (issued->only[0] != '\0')
+        issued->unnamed = 0;
+    if (issued->count == 0)
+        do_here(issued);
     else
         issued->stage = STAGE_WAITS;
 }
@@ -271,69 +321,71 @@ static uint8_t *seal_order(const struct fleet_commands *commands, const struct f
     return both;
 }
 
-// put_down sends the order to the store. False: no memory, or the store does not take it.
-static bool put_down(struct issued *issued, const struct fleet_order *order)
+// put_down sends what is sealed to the store, or nothing but the question who lives. False: the store does not take it.
+static bool put_down(struct issued *issued, struct slice sealed)
 {
     struct fleet_commands *commands = issued->commands;
-    char keys[2][FLEET_KEY_CAP];
-    char numbers[2][16];
-    struct text kept;
-    struct text life;
-    size_t len = 0;
-    text_init(&kept, numbers[0], sizeof numbers[0]);
-    text_append_format(&kept, "%d", (int)FLEET_ORDERS_KEPT);
-    text_init(&life, numbers[1], sizeof numbers[1]);
-    text_append_format(&life, "%d", (int)ORDERS_LIFE_MS);
-    uint8_t *sealed = seal_order(commands, order, &len);
-    if (sealed == NULL)
-        return false;
+    char keys[3][FLEET_KEY_CAP];
+    char numbers[3][FLEET_NUMBER_CAP];
     const struct slice names[] = {fleet_store_key(commands->store, "orders", "", keys[0]),
-                                  fleet_store_key(commands->store, "orders:n", "", keys[1])};
-    const struct slice arguments[] = {slice_of(sealed, len), text_slice(&kept), text_slice(&life)};
+                                  fleet_store_key(commands->store, "orders:n", "", keys[1]),
+                                  fleet_store_key(commands->store, "alive", "", keys[2])};
+    const struct slice arguments[] = {sealed, fleet_number_text(FLEET_ORDERS_KEPT, numbers[0]),
+                                      fleet_number_text(ORDERS_LIFE_MS, numbers[1]),
+                                      fleet_number_text(NAMES_MAX, numbers[2])};
     const struct store_script_call call = {.script = &commands->order,
                                            .keys = names,
-                                           .key_count = 2,
+                                           .key_count = 3,
                                            .arguments = arguments,
-                                           .argument_count = 3};
-    const bool is_sent = fleet_store_script(commands->store, &call, on_sent, issued);
-    free(sealed);
-    return is_sent;
+                                           .argument_count = 4};
+    issued->stage = STAGE_SENDS;
+    return fleet_store_script(commands->store, &call, on_sent, issued);
 }
 
-// send tells those that are meant, but for this process.
+// make_order fills in what those that are meant are told. False: no memory, or no randomness.
+static bool make_order(const struct issued *issued, struct fleet_order *out)
+{
+    const struct fleet_commands *commands = issued->commands;
+    *out = (struct fleet_order){.number = commands->sent + 1,
+                                .uid = issued->uid,
+                                .verb = issued->verb,
+                                .issued_ms = issued->ends_ms - FLEET_ORDER_LIFE_MS,
+                                .ends_ms = issued->ends_ms,
+                                .target_count = issued->count};
+    out->targets = calloc(issued->count, sizeof *out->targets);
+    if (out->targets == NULL || !fleet_make_name(out->id, sizeof out->id))
+        return false;
+    for (size_t i = 0; i < issued->count; i++)
+        (void)string_copy(out->targets[i], FLEET_INSTANCE_CAP,
+                          slice_of_string(issued->heard[i].instance));
+    (void)string_copy(out->issuer, sizeof out->issuer, slice_of_string(commands->store->instance));
+    (void)string_copy(out->argument, sizeof out->argument, slice_of_string(issued->argument));
+    return true;
+}
+
+// send tells those that are meant, but for this process. Where there are none, the store is asked whether that is so.
 static void send(struct issued *issued)
 {
     struct fleet_commands *commands = issued->commands;
-    const int64_t now_ms = wall_clock_ms();
-    issued->ends_ms = now_ms + FLEET_ORDER_LIFE_MS;
-    struct fleet_order order = {.number = commands->sent + 1,
-                                .uid = issued->uid,
-                                .verb = issued->verb,
-                                .issued_ms = now_ms,
-                                .ends_ms = issued->ends_ms,
-                                .target_count = issued->count};
+    struct fleet_order order;
+    size_t len = 0;
+    issued->ends_ms = wall_clock_ms() + FLEET_ORDER_LIFE_MS;
     if (issued->count == 0) {
-        do_here(issued);
+        if (issued->only[0] != '\0')
+            do_here(issued);
+        else if (!put_down(issued, (struct slice){0}))
+            fail_untold(issued);
         return;
     }
-    order.targets = calloc(issued->count, sizeof *order.targets);
-    if (order.targets == NULL || !fleet_make_name(order.id, sizeof order.id)) {
-        fleet_order_deinit(&order);
-        fail(issued, "no memory");
-        return;
-    }
-    for (size_t i = 0; i < issued->count; i++)
-        (void)string_copy(order.targets[i], FLEET_INSTANCE_CAP,
-                          slice_of_string(issued->heard[i].instance));
-    (void)string_copy(order.issuer, sizeof order.issuer,
-                      slice_of_string(commands->store->instance));
-    (void)string_copy(order.argument, sizeof order.argument, slice_of_string(issued->argument));
+    uint8_t *sealed = make_order(issued, &order) ? seal_order(commands, &order, &len) : NULL;
     (void)string_copy(issued->id, sizeof issued->id, slice_of_string(order.id));
-    commands->sent++;
-    issued->stage = STAGE_SENDS;
-    if (!put_down(issued, &order))
-        fail(issued, "the store does not take the order: nobody was told");
     fleet_order_deinit(&order);
+    commands->sent++;
+    if (sealed == NULL)
+        fail(issued, "no memory: nobody was told");
+    else if (!put_down(issued, slice_of(sealed, len)))
+        fail(issued, "the store does not take the order: nobody was told");
+    free(sealed);
 }
 
 // say_unfound says why no single proxy is meant.
@@ -354,16 +406,6 @@ static void say_unfound(struct issued *issued, const struct members *members)
                           "`%s` is not enough, %zu proxies have an instance that begins so: give "
                           "more digits, 4 at least",
                           issued->only, count);
-}
-
-// fail_untold ends an order that nobody was told, and says what to do.
-static void fail_untold(struct issued *issued)
-{
-    const char *silence = fleet_store_silence(issued->commands->store);
-    issued->stage = STAGE_OVER;
-    (void)errinfo_set(&issued->problem, ERR_SYSTEM, FLEET_UNTOLD,
-                      silence == NULL ? "the store has not answered in time" : silence,
-                      fleet_verb_name(issued->verb));
 }
 
 // choose makes the list of those that are meant. An old process is told by the one that leads it.
@@ -389,9 +431,6 @@ static void choose(struct issued *issued)
         fail(issued, "no memory");
         return;
     }
-    const uint64_t alive = issued->commands->store->alive_count;
-    issued->unnamed =
-        only == NULL && alive > members_count(members) ? alive - members_count(members) : 0;
     issued->is_mine = only == NULL || strcmp(only->instance, self) == 0;
     for (size_t i = 0; i < members_count(members); i++) {
         const struct member *member = members_at(members, i);
@@ -419,7 +458,8 @@ static void advance(struct issued *issued)
         return;
     case STAGE_SENDS:
         if (is_late)
-            fail(issued, "the store does not answer: it may have been told to some, or to nobody");
+            fail_unsent(issued,
+                        "the store does not answer: it may have been told to some, or to nobody");
         return;
     case STAGE_WAITS:
         if (is_late)

@@ -7,6 +7,7 @@
 #include "proxy/audit/audit_log.h"
 #include "proxy/clock/clock.h"
 #include "proxy/fleet/fleet_findings.h"
+#include "proxy/fleet/fleet_order_list.h"
 #include "proxy/fleet/fleet_scripts.h"
 #include "proxy/log/log.h"
 #include "proxy/service/fleet_doing.h"
@@ -15,7 +16,11 @@ enum {
     OBEYED_MAX = 32, // at once
     DONE_LIFE_MS = 60000,
     ORDER_BYTES_MAX = FLEET_ORDER_ID_CAP + FLEET_ORDER_TEXT_MAX + FLEET_SEAL_OVERHEAD,
+    LIST_BYTES = 512 * 1024,       // of the orders of one answer
+    ASKED_MAX = FLEET_ORDERS_KEPT, // how often the list is asked for between two beats
 };
+
+static const char list_text[] = FLEET_ORDER_LIST_SCRIPT;
 
 // KEYS: the answers to one order. ARGV: who answers, what, for how many ms it is kept.
 static const char answer_text[] = FLEET_SCRIPT_ASK "ask('HSET', KEYS[1], ARGV[1], ARGV[2])\n"
@@ -35,10 +40,13 @@ LIST_HEAD(obeyed_list, obeyed);
 struct fleet_obedience {
     struct fleet_store *store; // borrowed
     struct store_script answer;
+    struct store_script list;
     struct fleet_issuers *issuers; // owned
     struct obeyed_list obeyed;     // owned
     size_t obeyed_count;
-    int64_t order_count; // as the store said last; -1: never
+    int64_t heard;  // number of the last order that was read; -1: none
+    bool is_asking; // for the orders after it
+    unsigned asked; // how often since the last beat
     uint64_t done;
     uint64_t refused;
     uint64_t forged;
@@ -56,8 +64,9 @@ struct fleet_obedience *fleet_obedience_create(struct fleet_store *store)
         return NULL;
     }
     obedience->store = store;
-    obedience->order_count = -1;
+    obedience->heard = -1;
     fleet_script_init(answer_text, &obedience->answer);
+    fleet_script_init(list_text, &obedience->list);
     return obedience;
 }
 
@@ -219,19 +228,17 @@ static void judge(struct fleet_obedience *obedience, struct fleet_order *order)
     fleet_order_deinit(order);
 }
 
-static void on_order(void *owner, const struct resp *answer)
+// take_order opens what stands in the store as an order.
+static void take_order(struct fleet_obedience *obedience, struct slice item)
 {
-    struct fleet_obedience *obedience = owner;
     struct fleet_order order = {0};
     struct errinfo info;
     char id[FLEET_ORDER_ID_CAP];
     char shown[FLEET_SHOWN_CAP];
     size_t len = 0;
-    if (answer == NULL || answer->kind != RESP_STRING)
-        return;
-    (void)string_copy(id, sizeof id, slice_first(answer->text, FLEET_ORDER_ID_CAP - 1));
+    (void)string_copy(id, sizeof id, slice_first(item, FLEET_ORDER_ID_CAP - 1));
     uint8_t *plain = fleet_store_open(obedience->store, FLEET_PURPOSE_ORDER, id,
-                                      slice_from(answer->text, FLEET_ORDER_ID_CAP - 1), &len);
+                                      slice_from(item, FLEET_ORDER_ID_CAP - 1), &len);
     if (plain != NULL && fleet_order_parse(slice_of(plain, len), &order, &info) == ERR_OK &&
         strcmp(order.id, id) == 0) {
         judge(obedience, &order);
@@ -247,44 +254,66 @@ static void on_order(void *owner, const struct resp *answer)
     free(plain);
 }
 
-// read_orders reads the last `count` of those that are there, the oldest first: what was seen before is known by its number.
-static void read_orders(struct fleet_obedience *obedience, int count)
+static void ask_orders(struct fleet_obedience *obedience);
+
+// on_orders takes the orders after the last one that was heard. Where there is no answer they are asked for with the next beat.
+static void on_orders(void *owner, const struct resp *answer)
 {
-    char key[FLEET_KEY_CAP];
-    const struct slice list = fleet_store_key(obedience->store, "orders", "", key);
-    for (int i = count; i >= 1; i--) {
-        char index_data[16];
-        struct text index;
-        text_init(&index, index_data, sizeof index_data);
-        text_append_format(&index, "-%d", i);
-        if (!fleet_store_read(obedience->store, list, index_data, ORDER_BYTES_MAX, on_order,
-                              obedience))
-            return;
-    }
+    struct fleet_obedience *obedience = owner;
+    struct fleet_order_list list;
+    obedience->is_asking = false;
+    if (answer == NULL || fleet_order_list_parse(answer, &list) != ERR_OK)
+        return;
+    obedience->heard = list.given;
+    for (size_t i = 0; i < list.count; i++)
+        take_order(obedience, list.items[i].text);
+    if (list.given < list.last)
+        ask_orders(obedience);
+}
+
+static void ask_orders(struct fleet_obedience *obedience)
+{
+    const struct fleet_store *store = obedience->store;
+    char keys[2][FLEET_KEY_CAP];
+    char numbers[4][FLEET_NUMBER_CAP];
+    const struct slice names[] = {fleet_store_key(store, "orders", "", keys[0]),
+                                  fleet_store_key(store, "orders:n", "", keys[1])};
+    const struct slice arguments[] = {
+        obedience->heard < 0 ? SLICE_LITERAL("-1")
+                             : fleet_number_text((size_t)obedience->heard, numbers[0]),
+        fleet_number_text(FLEET_ORDERS_KEPT, numbers[1]),
+        fleet_number_text(ORDER_BYTES_MAX, numbers[2]), fleet_number_text(LIST_BYTES, numbers[3])};
+    const struct store_script_call call = {.script = &obedience->list,
+                                           .keys = names,
+                                           .key_count = 2,
+                                           .arguments = arguments,
+                                           .argument_count = 4};
+    if (obedience->is_asking || obedience->asked >= ASKED_MAX)
+        return;
+    obedience->asked++;
+    obedience->is_asking = fleet_store_script(store, &call, on_orders, obedience);
 }
 
 void fleet_obedience_on_beat(struct fleet_obedience *obedience, int64_t order_count)
 {
-    if (!obedience->store->is_ready || order_count == obedience->order_count)
-        return;
-    const int64_t more = order_count - obedience->order_count;
-    const bool is_all = obedience->order_count < 0 || more < 0 || more > FLEET_ORDERS_KEPT;
-    obedience->order_count = order_count;
-    read_orders(obedience, is_all ? FLEET_ORDERS_KEPT : (int)more);
+    obedience->asked = 0;
+    if (obedience->store->is_ready && order_count != obedience->heard)
+        ask_orders(obedience);
 }
 
 void fleet_obedience_on_deaf(struct fleet_obedience *obedience)
 {
-    obedience->order_count = -1;
+    obedience->asked = 0;
     if (obedience->store->is_ready)
-        read_orders(obedience, FLEET_ORDERS_DEAF);
+        ask_orders(obedience);
 }
 
 void fleet_obedience_on_lost(struct fleet_obedience *obedience)
 {
     if (obedience->store->link != NULL)
         store_link_forget(obedience->store->link, obedience);
-    obedience->order_count = -1;
+    obedience->heard = -1;
+    obedience->is_asking = false;
 }
 
 void fleet_obedience_metrics(const struct fleet_obedience *obedience, struct exposition *out)

@@ -7,11 +7,6 @@
 #include "proxy/metrics/exposition.h"
 #include "proxy/service/fleet_store.h"
 
-enum {
-    FLEET_ORDERS_KEPT = 64, // in the store
-    FLEET_ORDERS_DEAF = 16, // that are read where beats do not say how many are new
-};
-
 struct fleet_obedience;
 
 // fleet_obedience_create makes one that has heard nothing; NULL without memory. `store` is borrowed. _destroy allows NULL; the
@@ -19,8 +14,8 @@ struct fleet_obedience;
 struct fleet_obedience *fleet_obedience_create(struct fleet_store *store) MUST_USE;
 void fleet_obedience_destroy(struct fleet_obedience *obedience);
 
-// fleet_obedience_on_lost and _on_beat: the store does not answer any more; it has answered a beat, and has given out so many
-// orders.
+// fleet_obedience_on_lost and _on_beat: the store does not answer any more; it has answered a beat, and the last
+// order there has this number.
 void fleet_obedience_on_lost(struct fleet_obedience *obedience);
 void fleet_obedience_on_beat(struct fleet_obedience *obedience, int64_t order_count);
 

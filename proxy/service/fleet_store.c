@@ -22,16 +22,14 @@ enum {
 
 static const char page_text[] = FLEET_PAGE_SCRIPT;
 
-// KEYS: a string, or a list. ARGV: the most bytes, the index in a list ("": it is a string).
-static const char read_text[] = FLEET_SCRIPT_ASK
-    "local is = nil\n"
-    "if ARGV[2] == '' then is = ask('GET', KEYS[1]) else is = ask('LINDEX', KEYS[1], ARGV[2]) end\n"
-    "if mended > 0 then return '' end\n"
-    "if is and #is > tonumber(ARGV[1]) then\n"
-    "  if ARGV[2] == '' then redis.call('DEL', KEYS[1]) end\n"
-    "  return ''\n"
-    "end\n"
-    "return is\n";
+// KEYS: a string. ARGV: the most bytes.
+static const char read_text[] = FLEET_SCRIPT_ASK "local is = ask('GET', KEYS[1])\n"
+                                                 "if mended > 0 then return '' end\n"
+                                                 "if is and #is > tonumber(ARGV[1]) then\n"
+                                                 "  redis.call('DEL', KEYS[1])\n"
+                                                 "  return ''\n"
+                                                 "end\n"
+                                                 "return is\n";
 
 void fleet_store_init(struct fleet_store *store)
 {
@@ -157,16 +155,16 @@ bool fleet_store_page(const struct fleet_store *store, struct slice key, struct 
     return fleet_store_script(store, &call, on_reply, owner);
 }
 
-bool fleet_store_read(const struct fleet_store *store, struct slice key, const char *index,
-                      size_t most, store_reply_function *on_reply, void *owner)
+bool fleet_store_read(const struct fleet_store *store, struct slice key, size_t most,
+                      store_reply_function *on_reply, void *owner)
 {
     char number[FLEET_NUMBER_CAP];
-    const struct slice arguments[] = {fleet_number_text(most, number), slice_of_string(index)};
+    const struct slice most_text = fleet_number_text(most, number);
     const struct store_script_call call = {.script = &store->read,
                                            .keys = &key,
                                            .key_count = 1,
-                                           .arguments = arguments,
-                                           .argument_count = 2};
+                                           .arguments = &most_text,
+                                           .argument_count = 1};
     return fleet_store_script(store, &call, on_reply, owner);
 }
 

@@ -37,9 +37,8 @@ struct fleet_store {
     struct fleet_key *key; // owned; of the configuration in force; NULL: nothing is shared
     char prefix[STORE_PREFIX_CAP];
     char instance[FLEET_INSTANCE_CAP];
-    bool is_ready;        // it answers, and its seals are ours: parts may ask
-    bool is_foreign;      // it answers, and its seals are not ours
-    uint64_t alive_count; // instances, as the store said last; 0: never
+    bool is_ready;   // it answers, and its seals are ours: parts may ask
+    bool is_foreign; // it answers, and its seals are not ours
 };
 
 // fleet_store_key writes the name of a key in the store: the prefix, then `name`, then `more` ("" allowed).
@@ -62,10 +61,10 @@ bool fleet_store_is_kept(const struct fleet_store *store);
 bool fleet_store_page(const struct fleet_store *store, struct slice key, struct slice cursor,
                       size_t most, store_reply_function *on_reply, void *owner);
 
-// fleet_store_read asks for the string `key`, or the item of the list `key` at `index` ("" for a string). What is longer than `most`
-// bytes, or of another kind, is removed, but for an item of a list, and the answer is the empty string.
-bool fleet_store_read(const struct fleet_store *store, struct slice key, const char *index,
-                      size_t most, store_reply_function *on_reply, void *owner);
+// fleet_store_read asks for the string `key`. What is longer than `most` bytes, or of another kind, is removed, and the answer is
+// the empty string.
+bool fleet_store_read(const struct fleet_store *store, struct slice key, size_t most,
+                      store_reply_function *on_reply, void *owner);
 
 // fleet_store_silence says in half a sentence why nothing is heard from other proxies; NULL: the parts may ask.
 const char *fleet_store_silence(const struct fleet_store *store);

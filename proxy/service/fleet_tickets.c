@@ -254,8 +254,8 @@ void fleet_tickets_on_beat(struct fleet_tickets *tickets)
         !is_wanted(tickets->store->service->snapshot))
         return;
     tickets->is_busy =
-        fleet_store_read(tickets->store, fleet_store_key(tickets->store, name, "", key), "",
-                         SEALED_MAX, on_read, tickets);
+        fleet_store_read(tickets->store, fleet_store_key(tickets->store, name, "", key), SEALED_MAX,
+                         on_read, tickets);
 }
 
 void fleet_tickets_on_ready(struct fleet_tickets *tickets)

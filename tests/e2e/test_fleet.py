@@ -14,7 +14,7 @@ from support.config import write_config
 from support.fleet import Fleet, Redis, blocks_of, fleet_of, mark_of, state_of, wait_blocks, wait_members
 from support.proxy import run
 from support.scale import IS_SMALL, eventually
-from support.store import Meddler
+from support.store import Meddler, parse
 from support.wire import Ending
 
 DENIED = "nowhere.test:443"
@@ -263,7 +263,7 @@ def test_a_comparison_that_does_not_end_is_said_and_blocks_go_both_ways_meanwhil
 def test_a_beat_that_is_no_answer_counts_as_a_store_that_is_lost_and_blocks_go_on_by_time(fleet, guest):
     between = Meddler(fleet.store)
     one, two = fleet.proxy(), fleet.proxy(shared=fleet.shared(valkey=between.address_and_port))
-    between.spoil = lambda words, raw: b":1\r\n" if b"sallyport:rev" in words and b"sallyport:alive" in words else raw
+    between.spoil = lambda words, raw: b":1\r\n" if is_beat(words) else raw
     two.stderr.wait("the store's answer to a beat makes no sense")
     assert "makes no sense" in fleet_of(two)["store"]["problem"]
     tunnel = two.tunnel(fleet.target, guest)
@@ -469,6 +469,57 @@ def test_kill_and_drain_reach_all_or_one_once_and_are_recorded_on_both_sides(fle
     one.control.run("drain", "--on", fleet_of(two)["instance"][:8])
     assert two.wait_exit() == 0
     one.tunnel(fleet.target).echo(b"not meant")
+
+
+def is_beat(words):
+    return b"sallyport:alive" in words and b"sallyport:rev" in words
+
+
+def test_an_order_is_heard_whatever_comes_between_the_beat_and_the_question(fleet, guest):
+    between = Meddler(fleet.store)
+    one, two = fleet.proxy(), fleet.proxy(shared=fleet.shared(valkey=between.address_and_port))
+    wait_members(2, one, two)
+
+    def add(words, raw):
+        """Another one comes as soon as a beat has told of the first."""
+        if is_beat(words) and parse(raw)[0][4] == 1:
+            fleet.store.ask("RPUSH", "sallyport:orders", b"another")
+            fleet.store.ask("INCR", "sallyport:orders:n")
+            between.spoil = None
+        return raw
+
+    def lose(words, raw):
+        """The first question after orders has no good answer."""
+        if b"sallyport:orders" not in words:
+            return raw
+        between.spoil = None
+        return b"-ERR lost\r\n"
+
+    for spoil in add, lose:
+        tunnel = two.tunnel(fleet.target, guest)
+        between.spoil = spoil
+        assert "killed: 1" in one.control.run("kill", "--fleet", "client:guests").stdout
+        two.assert_closed(tunnel.id, "killed")
+        assert between.spoil is None
+
+
+def test_an_order_fails_as_long_as_somebody_lives_who_has_not_said_who_it_is(fleet):
+    between = Meddler(fleet.store)
+    one = fleet.proxy(shared=fleet.shared(valkey=between.address_and_port))
+    wait_members(1, one)
+
+    def earlier(words, raw):
+        """Beats know only of the one that was there before."""
+        return b"\r\n".join([*raw.split(b"\r\n")[:3], b":1", *raw.split(b"\r\n")[4:]]) if is_beat(words) else raw
+
+    between.spoil = earlier
+    score = fleet.store.ask("ZSCORE", "sallyport:alive", fleet_of(one)["instance"])
+    fleet.store.ask("ZADD", "sallyport:alive", score, "0123456789abcdef")
+    told = one.control.run("kill", "--fleet", "client:guests", expected=1)
+    assert "more proxies live that have not said who they are: ask again" in told.stdout + told.stderr
+    fleet.store.ask("ZADD", "sallyport:alive", 0, "0123456789abcdef")  # it has ended, and nobody has noticed yet
+    told = one.control.run("kill", "--fleet", "client:guests")
+    assert "done by 1 of 1 proxies" in told.stdout + told.stderr
 
 
 @pytest.mark.skipif(IS_SMALL, reason="a sanitizer wants to be loaded before the clock's library")

@@ -1,5 +1,6 @@
-// Fuzzes what is read from the store's answers to scripts: beats, and pages of a hash. What is taken is within its bounds.
+// Fuzzes what is read from the store's answers to scripts: beats, pages of a hash, and orders. What is taken is within its bounds.
 #include "proxy/fleet/fleet_beat.h"
+#include "proxy/fleet/fleet_order_list.h"
 #include "proxy/fleet/fleet_page.h"
 #include "proxy/fleet/fleet_scripts.h"
 
@@ -37,6 +38,18 @@ static void check_page(const struct resp *answer)
         ASSERT(page.pairs[i].kind == RESP_STRING);
 }
 
+static void check_orders(const struct resp *answer)
+{
+    struct fleet_order_list list;
+    if (fleet_order_list_parse(answer, &list) != ERR_OK) {
+        ASSERT(list.items == NULL && list.count == 0);
+        return;
+    }
+    ASSERT(list.given >= 0 && list.given <= list.last && list.count <= FLEET_ORDERS_KEPT);
+    for (size_t i = 0; i < list.count; i++)
+        ASSERT(list.items[i].kind == RESP_STRING);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct resp_reader *reader = resp_reader_create();
@@ -48,6 +61,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     while (resp_reader_next(reader, &answer, &why) == RESP_OK) {
         check_beat(answer);
         check_page(answer);
+        check_orders(answer);
         resp_free(answer);
         answer = NULL;
     }
