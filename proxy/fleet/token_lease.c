@@ -4,7 +4,8 @@
 #include "auth/base/err.h"
 #include "proxy/fleet/lease.h"
 
-enum { COUNT_BITS = 20, WAIT_MAX_MS = 3600 * 1000 };
+// A rate is of whole events a second: nobody has to wait for one for longer than that.
+enum { COUNT_BITS = 20, WAIT_MAX_MS = 1000 };
 
 uint64_t token_lot_make(uint32_t count, int64_t ends_ms)
 {
@@ -96,4 +97,10 @@ void token_lease_fail(struct token_lease *lease, int64_t now_ms)
 void token_lease_unanswered(struct token_lease *lease)
 {
     lease->is_asked = false;
+}
+
+void token_lease_unclaim(struct token_lease *lease)
+{
+    lease->not_before_ms = 0;
+    lease->faults = 0;
 }

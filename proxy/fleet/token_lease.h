@@ -57,7 +57,8 @@ uint32_t token_lease_low(const struct token_lease *lease, const struct token_vie
 bool token_lease_ask(struct token_lease *lease, const struct token_view *view, uint32_t *out_want);
 
 // token_lease_answer takes the answer: `granted` tokens, and in how many microseconds there is room for one more. It gives the
-// tokens that the workers get, never more than `want`, and in `out_wait_ms` how long somebody who still waits would have to.
+// tokens that the workers get, never more than `want`, and in `out_wait_ms` how long somebody who still waits would have to: a second
+// at most, whatever the store says.
 uint32_t token_lease_answer(struct token_lease *lease, uint32_t want, int64_t granted,
                             int64_t wait_us, int64_t now_ms, int64_t *out_wait_ms);
 
@@ -66,3 +67,6 @@ void token_lease_fail(struct token_lease *lease, int64_t now_ms);
 
 // token_lease_unanswered notes that there is no answer. What the store has given is lost.
 void token_lease_unanswered(struct token_lease *lease);
+
+// token_lease_unclaim forgets what the store has said: it is lost, or may be another one.
+void token_lease_unclaim(struct token_lease *lease);

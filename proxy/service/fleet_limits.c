@@ -837,6 +837,14 @@ struct fleet_limits *fleet_limits_create(const struct fleet_limits_options *opti
     return limits;
 }
 
+// unclaim forgets what the store has said of an account: it is asked again.
+static void unclaim(struct held *held)
+{
+    lease_unclaim(&held->lease);
+    for (size_t i = 0; i < FLEET_RATE_COUNT; i++)
+        token_lease_unclaim(&held->tokens[i]);
+}
+
 // forget_calls drops what is under way.
 static void forget_calls(struct fleet_limits *limits)
 {
@@ -884,7 +892,7 @@ static void lose(struct fleet_limits *limits)
     TAILQ_FOREACH(held, &limits->held, link)
     {
         shrink(held, UINT32_MAX);
-        lease_unclaim(&held->lease);
+        unclaim(held);
     }
     limits->expires_ms = 0;
     ledger_set_fleet_end(limits->options.ledger, 0);
@@ -920,7 +928,7 @@ void fleet_limits_note_state(struct fleet_limits *limits, bool is_ready)
     tell_ledger(limits, monotonic_ms());
     TAILQ_FOREACH(held, &limits->held, link)
     {
-        lease_unclaim(&held->lease);
+        unclaim(held);
         forget_faults(held);
     }
     limits->options.on_answer(limits->options.owner);

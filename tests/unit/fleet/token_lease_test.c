@@ -133,7 +133,39 @@ static void answers_that_cannot_be_true_give_nothing_more(void **state)
     assert_int_equal(token_lease_answer(&lease, 5, -3, -7, 1000, &wait_ms), 0);
     assert_int_equal(wait_ms, 0);
     assert_int_equal(token_lease_answer(&lease, 5, INT64_MAX, INT64_MAX, 1000, &wait_ms), 5);
-    assert_true(wait_ms <= 3600 * 1000);
+}
+
+static void a_store_can_have_nobody_wait_for_longer_than_any_rate_does(void **state)
+{
+    (void)state;
+    struct token_lease lease = {0};
+    struct token_view view = one_waits;
+    uint32_t want = 0;
+    int64_t wait_ms = 0;
+    assert_true(token_lease_ask(&lease, &view, &want));
+    assert_int_equal(token_lease_answer(&lease, want, 0, INT64_MAX, 1000, &wait_ms), 0);
+    assert_int_equal(wait_ms, 1000);
+    view.now_ms = 2000;
+    assert_true(token_lease_ask(&lease, &view, &want));
+}
+
+static void nothing_that_a_store_said_outlives_it(void **state)
+{
+    (void)state;
+    struct token_lease lease = {0};
+    struct token_view view = one_waits;
+    uint32_t want = 0;
+    int64_t wait_ms = 0;
+    assert_true(token_lease_ask(&lease, &view, &want));
+    (void)token_lease_answer(&lease, want, 0, INT64_MAX, 1000, &wait_ms);
+    token_lease_unclaim(&lease);
+    assert_true(token_lease_ask(&lease, &view, &want));
+    token_lease_fail(&lease, 1000);
+    token_lease_unclaim(&lease);
+    assert_true(token_lease_ask(&lease, &view, &want));
+    (void)token_lease_answer(&lease, want, 1, 0, 1000, &wait_ms);
+    view.left = 1;
+    assert_false(token_lease_ask(&lease, &view, &want)); // nor is it asked whether it answers again
 }
 
 static void an_unanswered_question_may_be_asked_again(void **state)
@@ -181,6 +213,8 @@ int main(void)
         cmocka_unit_test(what_nobody_uses_is_not_asked_for_any_more),
         cmocka_unit_test(a_store_without_tokens_says_when_to_ask_again),
         cmocka_unit_test(answers_that_cannot_be_true_give_nothing_more),
+        cmocka_unit_test(a_store_can_have_nobody_wait_for_longer_than_any_rate_does),
+        cmocka_unit_test(nothing_that_a_store_said_outlives_it),
         cmocka_unit_test(an_unanswered_question_may_be_asked_again),
         cmocka_unit_test(after_an_error_it_is_asked_again_by_itself_and_later_each_time),
     };

@@ -1,0 +1,209 @@
+// fleet_limits with a store of a few lines on loopback: what is asked, and what becomes of an answer, of an error, and of a loss.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "proxy/clock/clock.h"
+#include "proxy/net/dns_channel.h"
+#include "proxy/service/fleet_limits.h"
+#include "tests/unit/proxy/loop_rig.h"
+#include "tests/unit/store/store_peer.h"
+
+enum { PATIENCE_MS = 20000 };
+
+#define MASTER "*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n"
+
+struct rig {
+    struct ev_loop *loop;
+    struct resolver *resolver;
+    struct buffer_pool pool;
+    struct fetch_path path;
+    struct store_settings settings;
+    struct store_peer peer;
+    struct store_link *link;
+    struct ledger *ledger;
+    struct fleet_limits *limits;
+    struct account *account;
+    struct ledger_ticket ticket;
+    // what the store answers with
+    const char *lease;
+    const char *rate;
+    const char *bandwidth;
+};
+
+static const struct client_limits limits_of_fleet = {
+    .tunnels = 10, .new_tunnels = 100, .burst = 100, .bandwidth_up = 1000000, .scope = LIMIT_FLEET};
+
+static const char *behave(void *arg, const struct resp *command)
+{
+    const struct rig *rig = arg;
+    if (store_peer_word(command, "ROLE"))
+        return MASTER;
+    if (store_peer_word(command, "PING"))
+        return "+PONG\r\n";
+    const struct slice key = command->items[3].text;
+    if (slice_starts_with(key, SLICE_LITERAL("p:t:")))
+        return rig->lease;
+    return slice_starts_with(key, SLICE_LITERAL("p:r:")) ? rig->rate : rig->bandwidth;
+}
+
+static void on_change(void *owner)
+{
+    (void)owner;
+}
+
+static void on_answer(void *owner)
+{
+    (void)owner;
+}
+
+// wait runs the loop until it is so.
+static void wait(struct rig *rig, bool (*is_so)(const struct rig *rig))
+{
+    const int64_t until_ms = monotonic_ms() + PATIENCE_MS;
+    while (!is_so(rig)) {
+        assert_true(monotonic_ms() < until_ms);
+        ev_run(rig->loop, EVRUN_ONCE);
+    }
+}
+
+static bool is_connected(const struct rig *rig)
+{
+    return store_link_facts(rig->link)->state == STORE_READY;
+}
+
+static void beat(struct rig *rig)
+{
+    const struct fleet_beat heard = {.was_known = true, .members = 2};
+    fleet_limits_note_beat(rig->limits, &heard, monotonic_ms());
+}
+
+// connect has the store be there, and heard.
+static void connect_store(struct rig *rig)
+{
+    fleet_limits_set_link(rig->limits, rig->link);
+    fleet_limits_note_state(rig->limits, true);
+    beat(rig);
+}
+
+static int set_up(void **state)
+{
+    struct rig *rig = calloc(1, sizeof *rig);
+    struct errinfo info;
+    assert_non_null(rig);
+    rig->loop = ev_loop_new(EVFLAG_AUTO);
+    assert_int_equal(dns_channel_global_init(), ERR_OK);
+    const struct resolver_options options = {
+        .servers = {{.address = loop_rig_ip("127.0.0.1"), .port = 9}},
+        .server_count = 1,
+        .timeout_ms = 50,
+        .tries = 1,
+    };
+    assert_int_equal(resolver_create(rig->loop, &options, &rig->resolver, &info), ERR_OK);
+    rig->path =
+        (struct fetch_path){.loop = rig->loop, .resolver = rig->resolver, .buffers = &rig->pool};
+    store_peer_start(&rig->peer, rig->loop, behave, rig);
+    rig->settings.place_count = 1;
+    rig->settings.places[0] = (struct target){
+        .kind = TARGET_ADDRESS, .address = loop_rig_ip("127.0.0.1"), .port = rig->peer.port};
+    const struct store_link_options link_options = {
+        .path = &rig->path, .settings = &rig->settings, .on_change = on_change, .owner = rig};
+    rig->link = store_link_create(&link_options);
+    rig->ledger = ledger_create();
+    const struct fleet_limits_options limits_options = {.loop = rig->loop,
+                                                        .ledger = rig->ledger,
+                                                        .instance = "0123456789abcdef",
+                                                        .prefix = "p:",
+                                                        .on_answer = on_answer,
+                                                        .owner = rig};
+    rig->limits = fleet_limits_create(&limits_options);
+    assert_true(rig->link != NULL && rig->limits != NULL);
+    rig->lease = "*3\r\n:5\r\n:0\r\n:0\r\n";
+    rig->rate = "*2\r\n:1\r\n:0\r\n";
+    rig->bandwidth = "*3\r\n:1\r\n:0\r\n:1\r\n";
+    wait(rig, is_connected);
+    connect_store(rig);
+    *state = rig;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct rig *rig = *state;
+    ledger_close_account(rig->ledger, rig->account, 1000);
+    fleet_limits_destroy(rig->limits);
+    ledger_destroy(rig->ledger);
+    store_link_destroy(rig->link);
+    store_peer_stop(&rig->peer);
+    resolver_destroy(rig->resolver);
+    buffer_pool_deinit(&rig->pool);
+    dns_channel_global_deinit();
+    ev_loop_destroy(rig->loop);
+    free(rig);
+    return 0;
+}
+
+static bool is_taken_up(const struct rig *rig)
+{
+    return fleet_limits_counts(rig->limits).accounts == 1;
+}
+
+static void open_account(struct rig *rig)
+{
+    const struct account_request request = {
+        .name = "alice", .limits = &limits_of_fleet, .generation = 1, .now_ms = monotonic_ms()};
+    assert_int_equal(ledger_open_account(rig->ledger, &request, &rig->account), ERR_OK);
+    wait(rig, is_taken_up);
+}
+
+static void close_account(struct rig *rig)
+{
+    ledger_close_account(rig->ledger, rig->account, monotonic_ms());
+    rig->account = NULL;
+}
+
+static bool is_answered(const struct rig *rig)
+{
+    return ledger_is_answered(rig->ledger, &rig->ticket);
+}
+
+// -- rates
+
+static enum ledger_turn begin_tunnel(struct rig *rig, struct limit_refusal *refusal)
+{
+    return ledger_begin_tunnel_of_fleet(rig->ledger, rig->account, &limits_of_fleet, monotonic_ms(),
+                                        &rig->ticket, refusal);
+}
+
+static void what_a_store_says_of_a_rate_ends_with_it_and_is_a_second_at_most(void **state)
+{
+    struct rig *rig = *state;
+    struct limit_refusal refusal = {0};
+    rig->rate = "*2\r\n:0\r\n:3600000000\r\n"; // come again in an hour
+    open_account(rig);
+    assert_int_equal(begin_tunnel(rig, &refusal), LEDGER_WAITS);
+    wait(rig, is_answered);
+    assert_int_equal(begin_tunnel(rig, &refusal), LEDGER_REFUSED);
+    assert_int_equal(refusal.reason, REASON_LIMIT_NEW_TUNNELS);
+    assert_int_equal(refusal.retry_after_s, 1);
+    rig->rate = "*2\r\n:1\r\n:0\r\n";
+    connect_store(rig); // another one
+    assert_int_equal(begin_tunnel(rig, &refusal), LEDGER_WAITS);
+    wait(rig, is_answered);
+    assert_int_equal(begin_tunnel(rig, &refusal), LEDGER_TAKEN);
+    close_account(rig);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(
+            what_a_store_says_of_a_rate_ends_with_it_and_is_a_second_at_most, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
