@@ -25,6 +25,7 @@ enum {
     SAID_CAP = 200,
     ACCOUNTS_AT_ONCE = 2000, // of a pass
     SHARE_BEATS = 2,         // a share is asked for each so manieth beat
+    SHARE_FAULTS_MAX = 3, // questions without an answer, in a row, after which it is an equal part
 };
 
 enum direction { UP, DOWN, DIRECTION_COUNT };
@@ -57,6 +58,7 @@ struct flow_share {
     uint64_t total_before; // bytes, at the last look
     int64_t looked_ms;     // monotonic
     bool is_told;          // the store has a demand of ours
+    unsigned faults;       // questions in a row without a good answer; an error is as bad as many
 };
 
 struct held {
@@ -148,16 +150,15 @@ static void answer(struct held *held, enum fleet_kind kind, enum fleet_outcome o
     held->owner->counts.refused += outcome == FLEET_FULL;
 }
 
-// note_fault notes an answer that is an error, or none to the question: for this client the store counts as lost until it answers.
-static void note_fault(struct held *held, enum fleet_kind kind, const struct resp *reply)
+// say_fault says once in a while that the store cannot say what an account may have, and what it has then.
+static void say_fault(struct held *held, const char *what, const struct resp *reply,
+                      const char *instead)
 {
     struct fleet_limits *limits = held->owner;
     const int64_t now_ms = monotonic_ms();
     char said_data[SAID_CAP];
     struct text said;
     limits->counts.unanswered++;
-    held->account->fleet.is_unheard[kind] = true;
-    answer(held, kind, FLEET_UNKNOWN, 0);
     if (now_ms < limits->quiet_until_ms)
         return;
     limits->quiet_until_ms = now_ms + FAULT_EVERY_MS;
@@ -165,10 +166,18 @@ static void note_fault(struct held *held, enum fleet_kind kind, const struct res
     if (reply->kind == RESP_ERROR)
         text_append_printable(&said, slice_first(reply->text, SAID_CAP / 2));
     log_error(LOG_STORE_FAULT,
-              "fleet: the store cannot say what `%s` may have of its %s: %s; `on_lost` counts for "
-              "this client until it can",
-              held->account->name, kind == FLEET_TUNNELS ? "tunnels" : "rates",
-              said.len == 0 ? "its answer is none to the question" : said_data);
+              "fleet: the store cannot say what `%s` may have of its %s: %s; %s until it can",
+              held->account->name, what,
+              said.len == 0 ? "its answer is none to the question" : said_data, instead);
+}
+
+// note_fault notes an answer that is an error, or none to the question: for this client the store counts as lost until it answers.
+static void note_fault(struct held *held, enum fleet_kind kind, const struct resp *reply)
+{
+    held->account->fleet.is_unheard[kind] = true;
+    answer(held, kind, FLEET_UNKNOWN, 0);
+    say_fault(held, kind == FLEET_TUNNELS ? "tunnels" : "rates", reply,
+              "`on_lost` counts for this client");
 }
 
 // ---- calls --------------------------------------------------------------------------------------
@@ -498,6 +507,24 @@ static void use(struct held *held, enum direction direction, uint64_t share)
     bandwidth_set(bandwidth_of(held, direction), share);
 }
 
+// share_alone gives an equal part, which is nobody else's.
+static uint64_t share_alone(const struct held *held, enum direction direction)
+{
+    const uint32_t members = held->owner->members;
+    return bandwidth_share_alone(bandwidth_limit(held, direction), members == 0 ? 1 : members);
+}
+
+// note_share_fault notes questions without a good answer: what the others use meanwhile is not known.
+static void note_share_fault(struct held *held, enum direction direction, unsigned faults)
+{
+    struct flow_share *flow = &held->shares[direction];
+    flow->faults += faults;
+    if (flow->faults < SHARE_FAULTS_MAX)
+        return;
+    flow->faults = SHARE_FAULTS_MAX;
+    use(held, direction, share_alone(held, direction));
+}
+
 // ask_share tells the store what could be used, and asks for the part of it.
 static void ask_share(struct held *held, enum direction direction, int64_t now_ms)
 {
@@ -507,20 +534,22 @@ static void ask_share(struct held *held, enum direction direction, int64_t now_m
     const uint64_t limit = bandwidth_limit(held, direction);
     const uint64_t total = bandwidth_total(bandwidth);
     const int64_t passed_ms = now_ms - flow->looked_ms;
+    if (limit == 0)
+        flow->faults = 0;
     if (limit == 0 || question->is_asked || passed_ms <= 0)
         return;
     const uint64_t used =
         flow->looked_ms == 0 ? 0 : (total - flow->total_before) * 1000 / (uint64_t)passed_ms;
-    const uint64_t alone =
-        bandwidth_share_alone(limit, held->owner->members == 0 ? 1 : held->owner->members);
+    const uint64_t alone = share_alone(held, direction);
     flow->total_before = total;
     flow->looked_ms = now_ms;
     question->demand = bandwidth_demand(limit, flow->share == 0 ? alone : flow->share, used,
                                         bandwidth_is_waited_for(bandwidth));
     if (!is_valid(held->owner, now_ms) || question->demand == 0)
         use(held, direction, alone);
-    if (question->demand != 0 || flow->is_told)
-        (void)send_share(question, limit, now_ms);
+    const bool is_due = question->demand != 0 || flow->is_told;
+    if (is_due && !send_share(question, limit, now_ms) && is_valid(held->owner, now_ms))
+        note_share_fault(held, direction, 1);
 }
 
 static void take_share(struct question *question, const struct resp *reply, int64_t now_ms)
@@ -529,15 +558,21 @@ static void take_share(struct question *question, const struct resp *reply, int6
     const enum direction direction = question->kind == ASK_UP ? UP : DOWN;
     const uint64_t limit = bandwidth_limit(held, direction);
     struct bandwidth_sums sums;
-    if (reply == NULL || limit == 0 || !is_valid(held->owner, now_ms))
+    if (limit == 0)
         return;
+    if (reply == NULL || !is_valid(held->owner, now_ms)) {
+        note_share_fault(held, direction, 1);
+        return;
+    }
     if (reply->kind != RESP_ARRAY || reply->count != 3 ||
         !resp_read_integer(&reply->items[0], &sums.instances) ||
         !resp_read_integer(&reply->items[1], &sums.modest) ||
         !resp_read_integer(&reply->items[2], &sums.hungry)) {
-        held->owner->counts.unanswered++;
+        note_share_fault(held, direction, SHARE_FAULTS_MAX);
+        say_fault(held, "bandwidth", reply, "it has an equal part here");
         return;
     }
+    held->shares[direction].faults = 0;
     held->shares[direction].is_told = question->demand != 0;
     use(held, direction,
         bandwidth_share_of(limit, question->demand, &sums,
@@ -624,12 +659,18 @@ static void forget_faults(struct held *held)
 {
     for (size_t i = 0; i < FLEET_KIND_COUNT; i++)
         held->account->fleet.is_unheard[i] = false;
+    for (size_t i = 0; i < DIRECTION_COUNT; i++)
+        held->shares[i].faults = 0;
 }
 
 static bool is_unheard(const struct held *held)
 {
     for (size_t i = 0; i < FLEET_KIND_COUNT; i++) {
         if (held->account->fleet.is_unheard[i])
+            return true;
+    }
+    for (size_t i = 0; i < DIRECTION_COUNT; i++) {
+        if (held->shares[i].faults >= SHARE_FAULTS_MAX)
             return true;
     }
     return false;

@@ -199,9 +199,48 @@ static void what_a_store_says_of_a_rate_ends_with_it_and_is_a_second_at_most(voi
     close_account(rig);
 }
 
+// -- bandwidth
+
+// wait_share has the account use what it can until its share is this.
+static void wait_share(struct rig *rig, uint64_t share)
+{
+    const int64_t until_ms = monotonic_ms() + PATIENCE_MS;
+    int64_t clock_ms = monotonic_ms();
+    struct pacer pacer;
+    pacer_init(&pacer, &rig->account->up, &clock_ms);
+    while (rig->account->fleet.share_up != share) {
+        assert_true(monotonic_ms() < until_ms);
+        pacer_pay(&pacer, 1000000);
+        fleet_limits_tick(rig->limits);
+        ev_run(rig->loop, EVRUN_ONCE);
+    }
+    pacer_deinit(&pacer);
+}
+
+static void
+a_share_ends_with_an_error_and_is_an_equal_part_until_the_store_can_say_more(void **state)
+{
+    struct rig *rig = *state;
+    static const char *const faults[] = {"-ERR no\r\n", "+OK\r\n", "*3\r\n:1\r\n:0\r\n$1\r\nx\r\n"};
+    open_account(rig);
+    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {
+        rig->bandwidth = "*3\r\n:1\r\n:0\r\n:1\r\n"; // nobody else wants any
+        wait_share(rig, 1000000);
+        assert_int_equal(fleet_limits_counts(rig->limits).unheard, 0);
+        rig->bandwidth = faults[i];
+        wait_share(rig, 500000);
+        assert_int_equal(fleet_limits_counts(rig->limits).unheard, 1);
+        assert_true(fleet_limits_counts(rig->limits).unanswered > i);
+    }
+    close_account(rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(
+            a_share_ends_with_an_error_and_is_an_equal_part_until_the_store_can_say_more, set_up,
+            tear_down),
         cmocka_unit_test_setup_teardown(
             what_a_store_says_of_a_rate_ends_with_it_and_is_a_second_at_most, set_up, tear_down),
     };
