@@ -638,19 +638,28 @@ static bool answers(const struct fleet *fleet)
     return fleet->is_connected && fleet->sense.deafness[0] == '\0';
 }
 
+// say_refusal adds why limits of the fleet count the store as lost.
+static void say_refusal(const struct fleet *fleet, struct text *out)
+{
+    const char *silence = fleet->sense.deafness[0] != '\0' ? "the store's answers make no sense"
+                                                           : fleet_store_silence(&fleet->store);
+    text_append_format(out,
+                       "%s, and `shared.on_lost` is refuse: clients with limits of the fleet are "
+                       "refused\n",
+                       silence == NULL ? "the store has not answered in time" : silence);
+}
+
 bool fleet_is_ready(const struct fleet *fleet, struct text *out)
 {
     if (!fleet_is_shared(fleet))
         return true;
     const bool is_unknown = fleet->store.service->are_blocks_unknown;
-    const bool is_refusing = fleet->is_refusing && !answers(fleet);
+    const bool is_refusing = fleet->is_refusing && !fleet_limits_asks(fleet->limits);
     if (is_unknown)
         text_append_string(out, "the store was never read, so that it is not known who is "
                                 "blocked: requests are refused\n");
     if (is_refusing)
-        text_append_string(out,
-                           "the store does not answer, and `shared.on_lost` is refuse: clients "
-                           "with limits of the fleet are refused\n");
+        say_refusal(fleet, out);
     return !is_unknown && !is_refusing;
 }
 

@@ -1008,6 +1008,11 @@ void fleet_limits_tick(struct fleet_limits *limits)
     begin_pass(limits, PASS_TICK);
 }
 
+bool fleet_limits_asks(const struct fleet_limits *limits)
+{
+    return is_valid(limits, monotonic_ms());
+}
+
 struct fleet_limits_counts fleet_limits_counts(const struct fleet_limits *limits)
 {
     struct fleet_limits_counts counts = limits->counts;
@@ -1053,7 +1058,7 @@ void fleet_limits_metrics(const struct fleet_limits *limits, struct exposition *
         {{.name = "sallyport_fleet_limits_asks",
           .kind = FAMILY_GAUGE,
           .help = "1 while limits of the fleet are those of the store, 0 while on_lost counts."},
-         limits != NULL && is_valid(limits, monotonic_ms())},
+         limits != NULL && fleet_limits_asks(limits)},
         {{.name = "sallyport_fleet_limits_accounts",
           .kind = FAMILY_GAUGE,
           .help = "Clients with limits of the fleet that are in use here."},
@@ -1092,7 +1097,7 @@ void fleet_limits_status(const struct fleet_limits *limits, struct text *out)
 {
     const struct fleet_limits_counts counts = fleet_limits_counts(limits);
     json_begin_object(out, "limits");
-    json_add_bool(out, "asks", is_valid(limits, monotonic_ms()));
+    json_add_bool(out, "asks", fleet_limits_asks(limits));
     json_add_string(out, "on_lost", limits->options.refuses ? "refuse" : "local");
     json_add_count(out, "members", limits->members);
     json_add_count(out, "accounts", counts.accounts);

@@ -76,6 +76,9 @@ void fleet_limits_set_draining(struct fleet_limits *limits, bool is_draining);
 // fleet_limits_tick looks at the time. Called each FLEET_BEAT_MS, whether the store answers or not.
 void fleet_limits_tick(struct fleet_limits *limits);
 
+// fleet_limits_asks tells whether the store is asked. Otherwise it counts as lost, and limits are as the policy says.
+bool fleet_limits_asks(const struct fleet_limits *limits);
+
 // fleet_limits_counts gives what has happened.
 struct fleet_limits_counts fleet_limits_counts(const struct fleet_limits *limits);
 

@@ -10,12 +10,14 @@ import time
 
 import pytest
 
+from support import admin
 from support.config import client, reach, write_config
 from support.control import CONTROL, Control
 from support.fleet import Fleet, fleet_of
 from support.origin import source
 from support.proxy import BY_SIGNAL, run
 from support.scale import eventually
+from support.store import Meddler
 from support.upgrades import start_upgradable
 from support.wire import connect_head
 
@@ -41,17 +43,21 @@ class Members:
         return client(rule, name="alice", match=[{"uri": ALICE}], limits={"scope": "fleet", **limits})
 
     def start(self, count, shared=None, **limits):
-        made = [
-            self._start(self.client(**limits), control=CONTROL, shared=self._fleet.shared(**(shared or {})))
-            for _ in range(count)
-        ]
+        made = [self.start_one(shared, **limits) for _ in range(count)]
         return [self.ready(proxy, count) for proxy in made]
 
+    def start_one(self, shared=None, options=None, **limits):
+        """Whether it reaches the store or not."""
+        made = self._start(self.client(**limits), control=CONTROL, shared=self._fleet.shared(**(shared or {})), **(options or {}))
+        made.control = Control(made)
+        return made
+
     def start_upgradable(self, where, **limits):
-        return start_upgradable(self._start, where, self.client(**limits), shared=self._fleet.shared())
+        made = start_upgradable(self._start, where, self.client(**limits), shared=self._fleet.shared())
+        made.proxy.control = Control(made.proxy)
+        return made
 
     def ready(self, proxy, count=1):
-        proxy.control = Control(proxy)
         self.wait_asking(proxy)
         eventually(lambda: fleet_of(proxy)["limits"]["members"] >= count, "all proxies to know each other")
         return proxy
@@ -315,6 +321,22 @@ def test_with_refuse_new_ones_are_told_that_the_store_is_lost(members, dns, pki)
     members.store.start()
     members.wait_asking(one)
     members.fill(10, one)
+
+
+def test_with_refuse_readyz_says_no_for_as_long_as_new_ones_are_refused(members):
+    """Whatever the reason: here the store answers beats, and does not show that it is ours."""
+    between = Meddler(members.store)
+    between.spoil = lambda words, raw: b":1\r\n" if b"sallyport:fresh" in words else raw
+    shared = {"on_lost": "refuse", "valkey": between.address_and_port}
+    one = members.start_one(shared, {"admin": {"address": "unix:admin.sock"}}, tunnels=10)
+    ready = lambda: admin.get(one.folder / "admin.sock", "/readyz")
+    eventually(lambda: fleet_of(one)["store"]["state"] == "ready", "the connection")
+    assert_lost(one, members.ask(one)[0])
+    assert ready().status == 503 and "the store was not read yet, and `shared.on_lost` is refuse" in ready().body
+    between.spoil = None
+    members.ready(one)
+    assert ready().status == 200
+    members.tunnel(one)
 
 
 def test_a_store_that_is_stopped_for_long_takes_nobody_for_dead(members):
