@@ -173,6 +173,13 @@ bool ip_addr_equal(const struct ip_addr *a, const struct ip_addr *b)
     return a->family == b->family && memcmp(a->bytes, b->bytes, sizeof a->bytes) == 0;
 }
 
+bool ip_addr_is_loopback(const struct ip_addr *addr)
+{
+    static const struct ip_prefix v4 = {.addr = {.family = IP_V4, .bytes = {127}}, .length = 8};
+    static const struct ip_addr v6 = {.family = IP_V6, .bytes = {[15] = 1}};
+    return ip_prefix_contains(&v4, addr) || ip_addr_equal(&v6, addr);
+}
+
 struct slice ip_addr_slice(const struct ip_addr *addr)
 {
     return slice_of(addr->bytes, addr->family == IP_V4 ? V4_BYTES : V6_BYTES);

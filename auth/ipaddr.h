@@ -36,6 +36,11 @@ const char *ip_addr_format(const struct ip_addr *addr, char out[IP_TEXT_CAP]);
 // ip_addr_equal compares family and bytes.
 bool ip_addr_equal(const struct ip_addr *a, const struct ip_addr *b);
 
+// ip_addr_is_loopback tells whether the address is of this machine on every machine (RFC 1122 3.2.1.3, RFC 4291
+// 2.5.3): all of 127.0.0.0/8, although most have 127.0.0.1 alone, and ::1. An IPv4-mapped one is none of them: who
+// may see one asks about its canonical form.
+bool ip_addr_is_loopback(const struct ip_addr *addr);
+
 // ip_addr_slice gives the 4 or 16 bytes of an address, borrowed from `addr`.
 struct slice ip_addr_slice(const struct ip_addr *addr);
 

@@ -376,16 +376,8 @@ static bool is_wildcard(const struct endpoint *endpoint)
                        slice_of(zero.bytes, sizeof zero.bytes));
 }
 
-// is_loopback tells whether `addr` is local on every machine, whether the caller knew or not: all
-// of 127.0.0.0/8 is, although only 127.0.0.1 is configured.
-static bool is_loopback(const struct ip_addr *addr)
-{
-    static const struct ip_prefix v4 = {.addr = {.family = IP_V4, .bytes = {127}}, .length = 8};
-    static const struct ip_addr v6 = {.family = IP_V6, .bytes = {[15] = 1}};
-    return ip_prefix_contains(&v4, addr) || ip_addr_equal(&v6, addr);
-}
-
-// find_own gives the form of an address that is one of our own listeners, or NULL.
+// find_own gives the form of an address that is one of our own listeners, or NULL. Loopback is local, whether the caller
+// knew or not.
 static const struct ip_addr *find_own(const struct policy *policy, const struct forms *forms,
                                       bool is_local, uint16_t port)
 {
@@ -397,7 +389,8 @@ static const struct ip_addr *find_own(const struct policy *policy, const struct 
             return &forms->addrs[0];
         const struct ip_addr own = ip_addr_canonical(&policy->own[i].address);
         for (size_t j = 0; j < forms->count; j++) {
-            if (wildcard ? is_loopback(&forms->addrs[j]) : ip_addr_equal(&own, &forms->addrs[j]))
+            if (wildcard ? ip_addr_is_loopback(&forms->addrs[j])
+                         : ip_addr_equal(&own, &forms->addrs[j]))
                 return &forms->addrs[j];
         }
     }

@@ -85,6 +85,11 @@ bool target_equal(const struct target *a, const struct target *b)
     return a->port == b->port && target_equal_host(a, b);
 }
 
+bool target_is_loopback(const struct target *target)
+{
+    return target->kind == TARGET_ADDRESS && ip_addr_is_loopback(&target->address);
+}
+
 // kept_target is a target whose name is as long as it is.
 struct kept_target {
     struct ip_addr address; // with TARGET_ADDRESS

@@ -33,6 +33,10 @@ bool target_equal_host(const struct target *a, const struct target *b);
 // target_equal tells whether both name the same port of the same host.
 bool target_equal(const struct target *a, const struct target *b);
 
+// target_is_loopback tells whether it is a loopback address. A name is none, `localhost` too: what it means is for
+// others to say.
+bool target_is_loopback(const struct target *target);
+
 // target_keep copies a target into as little memory as its name needs, for what lives long. The caller frees it with
 // `free`. NULL without memory. kept_target_read gives the target.
 struct kept_target;

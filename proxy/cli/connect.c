@@ -84,20 +84,13 @@ static enum err take_listen(void *arg, const char *value, struct errinfo *info)
     return ERR_OK;
 }
 
-// is_loopback tells whether no other machine can reach the address.
-static bool is_loopback(const struct ip_addr *address)
-{
-    static const struct ip_addr v6 = {.family = IP_V6, .bytes = {[15] = 1}};
-    return (address->family == IP_V4 && address->bytes[0] == 127) || ip_addr_equal(address, &v6);
-}
-
 // check_listen refuses what other machines can reach, unless that is meant. CLI_OK, or the exit status.
 static int check_listen(const struct arguments *arguments)
 {
     for (size_t i = 0; i < arguments->sidecar.listen_count; i++) {
         const struct endpoint *endpoint = &arguments->sidecar.listen[i];
         char text[ENDPOINT_TEXT_CAP];
-        if (is_loopback(&endpoint->address))
+        if (ip_addr_is_loopback(&endpoint->address))
             continue;
         (void)endpoint_format(endpoint, text);
         if (!arguments->allows_remote)

@@ -3,16 +3,9 @@
 
 #include <string.h>
 
-static bool is_loopback(const struct ip_addr *address)
-{
-    static const struct ip_prefix v4 = {{IP_V4, {127}}, 8};
-    static const struct ip_prefix v6 = {{IP_V6, {[15] = 1}}, 128};
-    return ip_prefix_contains(&v4, address) || ip_prefix_contains(&v6, address);
-}
-
 bool admin_settings_is_local(const struct admin_settings *settings)
 {
-    return settings->socket_path != NULL || is_loopback(&settings->address.address);
+    return settings->socket_path != NULL || ip_addr_is_loopback(&settings->address.address);
 }
 
 bool admin_settings_trusts_all(const struct admin_settings *settings)

@@ -4,7 +4,6 @@
 
 #include <openssl/sha.h>
 
-#include "auth/iprange.h"
 #include "proxy/config/authorizer_settings.h"
 #include "proxy/config/server_files.h"
 #include "proxy/config/snapshot.h"
@@ -48,15 +47,6 @@ const struct section authorizer_section = SECTION("`authorizer`", keys);
 const struct section authorizer_certificate_section =
     SECTION("the `certificate` of `authorizer`", certificate_keys);
 
-static bool is_of_this_machine(const struct target *target)
-{
-    static const struct ip_prefix v6 = {.addr = {.family = IP_V6, .bytes = {[15] = 1}},
-                                        .length = 128};
-    static const struct ip_prefix v4 = {.addr = {.family = IP_V4, .bytes = {127}}, .length = 8};
-    return target->kind == TARGET_ADDRESS &&
-           (ip_prefix_contains(&v4, &target->address) || ip_prefix_contains(&v6, &target->address));
-}
-
 static bool is_localhost(const struct target *target)
 {
     return target->kind == TARGET_NAME &&
@@ -67,7 +57,7 @@ static bool is_localhost(const struct target *target)
 static void check_clear(struct reader *reader, const struct node *node,
                         const struct authorizer *authorizer)
 {
-    if (is_of_this_machine(&authorizer->settings.url.target))
+    if (target_is_loopback(&authorizer->settings.url.target))
         return;
     if (authorizer->is_clear)
         reader_warning(reader, node_get(node, "url"),

@@ -35,14 +35,6 @@ static const struct key tls_keys[] = {
 const struct section outlet_section = SECTION("an entry of `also`", keys);
 const struct section outlet_tls_section = SECTION("`tls` of a sink", tls_keys);
 
-static bool is_loopback(const struct ip_addr *addr)
-{
-    static const struct ip_prefix v6 = {.addr = {.family = IP_V6, .bytes = {[15] = 1}},
-                                        .length = 128};
-    static const struct ip_prefix v4 = {.addr = {.family = IP_V4, .bytes = {127}}, .length = 8};
-    return ip_prefix_contains(&v4, addr) || ip_prefix_contains(&v6, addr);
-}
-
 static bool unix_read(struct reader *reader, const struct node *node, struct slice path,
                       struct outlet_settings *out)
 {
@@ -66,7 +58,7 @@ static bool tcp_read(struct reader *reader, const struct node *node, struct slic
     if (endpoint->port == 0 || endpoint_is_any_address(endpoint))
         return reader_error(reader, node, "nothing receives at %s",
                             endpoint_format(endpoint, text));
-    if (has_tls || is_loopback(&endpoint->address))
+    if (has_tls || ip_addr_is_loopback(&endpoint->address))
         return true;
     if (!out->is_clear)
         return reader_error(

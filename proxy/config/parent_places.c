@@ -97,15 +97,6 @@ static bool place_read(struct reader *reader, const struct node *node, void *ite
                          "write https://HOST:PORT");
 }
 
-// is_of_this_machine tells whether nobody else can listen on the way there.
-static bool is_of_this_machine(const struct target *target)
-{
-    return target->kind == TARGET_ADDRESS &&
-           ((target->address.family == IP_V4 && target->address.bytes[0] == 127) ||
-            ip_addr_equal(&target->address,
-                          &(struct ip_addr){.family = IP_V6, .bytes = {[15] = 1}}));
-}
-
 // take_service takes the one service of a list. Several, or one beside URLs, would be tried in an order that nobody has said.
 static void take_service(struct reader *reader, const struct node *node, const struct place *place,
                          size_t count, struct parent_config *out)
@@ -139,7 +130,7 @@ void parent_places_read(struct reader *reader, const struct node *node, struct p
     bool is_near = true;
     for (size_t i = 0; i < count; i++) {
         proxies[i] = places[i].target;
-        is_near = is_near && is_of_this_machine(&proxies[i]);
+        is_near = is_near && target_is_loopback(&proxies[i]);
         if (places[i].is_clear != out->is_clear)
             reader_error(reader, node,
                          "`to`: https:// and http:// in one list: they need different things"

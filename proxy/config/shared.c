@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <unistd.h>
 
-#include "auth/iprange.h"
 #include "proxy/config/listeners.h"
 #include "proxy/config/named_files.h"
 #include "proxy/config/secret_lines.h"
@@ -207,20 +206,11 @@ static void password_read(struct reader *reader, const struct node *node,
 
 // -- the way
 
-static bool is_of_this_machine(const struct target *target)
-{
-    static const struct ip_prefix v6 = {.addr = {.family = IP_V6, .bytes = {[15] = 1}},
-                                        .length = 128};
-    static const struct ip_prefix v4 = {.addr = {.family = IP_V4, .bytes = {127}}, .length = 8};
-    return target->kind == TARGET_ADDRESS &&
-           (ip_prefix_contains(&v4, &target->address) || ip_prefix_contains(&v6, &target->address));
-}
-
 // leaves_machine tells whether what is said may go beyond this machine. Sentinels name a store that may be anywhere.
 static bool leaves_machine(const struct store_settings *store)
 {
     for (size_t i = 0; i < store->place_count; i++) {
-        if (!is_of_this_machine(&store->places[i]))
+        if (!target_is_loopback(&store->places[i]))
             return true;
     }
     return store->master[0] != '\0';

@@ -206,12 +206,6 @@ void dns_channel_ask(struct dns_channel *channel, struct dns_question *question)
     rearm_timeout(channel);
 }
 
-static bool is_loopback(const struct ip_addr *addr)
-{
-    static const struct ip_addr v6 = {.family = IP_V6, .bytes = {[15] = 1}};
-    return addr->family == IP_V4 ? addr->bytes[0] == 127 : ip_addr_equal(addr, &v6);
-}
-
 static enum err ares_begin(struct dns_channel *channel, const struct dns_server *server,
                            int64_t timeout_ms)
 {
@@ -222,7 +216,7 @@ static enum err ares_begin(struct dns_channel *channel, const struct dns_server 
     struct ares_options options = {
         // NOCHECKRESP: a server's failure is given to us, instead of being asked about again.
         .flags = ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES | ARES_FLAG_EDNS | ARES_FLAG_NOCHECKRESP |
-                 (is_loopback(&server->address) ? ARES_FLAG_STAYOPEN : 0),
+                 (ip_addr_is_loopback(&server->address) ? ARES_FLAG_STAYOPEN : 0),
         .timeout = (int)timeout_ms,
         .tries = 1,
         .lookups = only_dns,

@@ -180,6 +180,45 @@ static void tells_addresses_apart_by_family_and_bytes(void **state)
     assert_false(ip_addr_equal(&a, &left_aligned));
 }
 
+static void loopback_is_all_of_127_and_one_address_of_ipv6(void **state)
+{
+    (void)state;
+    static const char *const loopback[] = {"127.0.0.0", "127.0.0.1", "127.0.0.53",
+                                           "127.255.255.255", "::1"};
+    static const char *const others[] = {"0.0.0.0",
+                                         "126.255.255.255",
+                                         "128.0.0.0",
+                                         "1.0.0.127",
+                                         "255.255.255.255",
+                                         "::",
+                                         "::2",
+                                         "::101",
+                                         "1::1",
+                                         "::1:1",
+                                         "7f00::",
+                                         "7f00:1::",
+                                         "::ffff:127.0.0.1",
+                                         "::ffff:127.1.2.3",
+                                         "::127.0.0.1",
+                                         "64:ff9b::127.0.0.1",
+                                         "fe80::1"};
+    for (size_t i = 0; i < sizeof loopback / sizeof *loopback; i++) {
+        const struct ip_addr addr = address(loopback[i]);
+        if (!ip_addr_is_loopback(&addr))
+            fail_msg("should be loopback: %s", loopback[i]);
+    }
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        const struct ip_addr addr = address(others[i]);
+        if (ip_addr_is_loopback(&addr))
+            fail_msg("should not be loopback: %s", others[i]);
+    }
+    const struct ip_addr mapped = address("::ffff:127.0.0.1");
+    const struct ip_addr canonical = ip_addr_canonical(&mapped);
+    assert_true(ip_addr_is_loopback(&canonical));
+    assert_false(ip_addr_is_loopback(&(struct ip_addr){0}));
+    assert_false(ip_addr_is_loopback(&(struct ip_addr){.bytes = {127, [15] = 1}}));
+}
+
 static void canonical_form_unwraps_mapped_addresses_only(void **state)
 {
     (void)state;
@@ -343,6 +382,7 @@ int main(void)
         cmocka_unit_test(refuses_every_other_spelling_of_an_address),
         cmocka_unit_test(reads_no_further_than_the_slice),
         cmocka_unit_test(tells_addresses_apart_by_family_and_bytes),
+        cmocka_unit_test(loopback_is_all_of_127_and_one_address_of_ipv6),
         cmocka_unit_test(canonical_form_unwraps_mapped_addresses_only),
         cmocka_unit_test(writes_no_address_as_nothing),
         cmocka_unit_test(reads_prefixes_and_writes_them_back),

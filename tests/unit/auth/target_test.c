@@ -133,6 +133,36 @@ static void compares_hosts_whatever_the_port(void **state)
     assert_true(target_equal_host(&a, &b));
 }
 
+static void a_target_is_loopback_by_its_address_alone(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        bool is_loopback;
+    } rows[] = {{"127.0.0.1:80", true},
+                {"127.9.9.9:1", true},
+                {"[::1]:80", true},
+                {"0.0.0.0:80", false},
+                {"126.0.0.1:80", false},
+                {"128.0.0.1:80", false},
+                {"[::]:80", false},
+                {"[::2]:80", false},
+                {"[64:ff9b::7f00:1]:80", false},
+                {"localhost:80", false},
+                {"a.localhost:80", false},
+                {"ip6-loopback:80", false},
+                {"127.0.0.1.example:80", false}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct target target;
+        assert_int_equal(target_parse(slice_of_string(rows[i].text), &target), ERR_OK);
+        if (target_is_loopback(&target) != rows[i].is_loopback)
+            fail_msg("wrong about %s", rows[i].text);
+    }
+    // An address in the other field says nothing.
+    struct target name = {.kind = TARGET_NAME, .address = {IP_V4, {127, 0, 0, 1}}};
+    assert_false(target_is_loopback(&name));
+}
+
 static void reads_every_port_and_only_ports(void **state)
 {
     (void)state;
@@ -186,6 +216,7 @@ int main(void)
         cmocka_unit_test(leaves_nothing_half_read_behind),
         cmocka_unit_test(reads_the_host_alone),
         cmocka_unit_test(compares_hosts_whatever_the_port),
+        cmocka_unit_test(a_target_is_loopback_by_its_address_alone),
         cmocka_unit_test(reads_every_port_and_only_ports),
         cmocka_unit_test(a_kept_target_is_the_same),
     };
