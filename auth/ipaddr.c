@@ -180,6 +180,12 @@ bool ip_addr_is_loopback(const struct ip_addr *addr)
     return ip_prefix_contains(&v4, addr) || ip_addr_equal(&v6, addr);
 }
 
+bool ip_addr_is_any(const struct ip_addr *addr)
+{
+    static const struct ip_addr any;
+    return memcmp(addr->bytes, any.bytes, sizeof any.bytes) == 0;
+}
+
 struct slice ip_addr_slice(const struct ip_addr *addr)
 {
     return slice_of(addr->bytes, addr->family == IP_V4 ? V4_BYTES : V6_BYTES);

@@ -41,6 +41,9 @@ bool ip_addr_equal(const struct ip_addr *a, const struct ip_addr *b);
 // may see one asks about its canonical form.
 bool ip_addr_is_loopback(const struct ip_addr *addr);
 
+// ip_addr_is_any tells whether it is 0.0.0.0 or ::, which stand for every local address, or no address at all.
+bool ip_addr_is_any(const struct ip_addr *addr);
+
 // ip_addr_slice gives the 4 or 16 bytes of an address, borrowed from `addr`.
 struct slice ip_addr_slice(const struct ip_addr *addr);
 

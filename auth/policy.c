@@ -369,13 +369,6 @@ void policy_decide_target(const struct policy *policy, const struct client *clie
 
 // ---- our own listeners --------------------------------------------------------------------------
 
-static bool is_wildcard(const struct endpoint *endpoint)
-{
-    static const struct ip_addr zero = {0};
-    return slice_equal(slice_of(endpoint->address.bytes, sizeof zero.bytes),
-                       slice_of(zero.bytes, sizeof zero.bytes));
-}
-
 // find_own gives the form of an address that is one of our own listeners, or NULL. Loopback is local, whether the caller
 // knew or not.
 static const struct ip_addr *find_own(const struct policy *policy, const struct forms *forms,
@@ -384,7 +377,7 @@ static const struct ip_addr *find_own(const struct policy *policy, const struct 
     for (size_t i = 0; i < policy->own_count; i++) {
         if (policy->own[i].port != port)
             continue;
-        const bool wildcard = is_wildcard(&policy->own[i]);
+        const bool wildcard = ip_addr_is_any(&policy->own[i].address);
         if (wildcard && is_local)
             return &forms->addrs[0];
         const struct ip_addr own = ip_addr_canonical(&policy->own[i].address);
@@ -400,7 +393,7 @@ static const struct ip_addr *find_own(const struct policy *policy, const struct 
 bool policy_is_own_port(const struct policy *policy, uint16_t port)
 {
     for (size_t i = 0; i < policy->own_count; i++) {
-        if (policy->own[i].port == port && is_wildcard(&policy->own[i]))
+        if (policy->own[i].port == port && ip_addr_is_any(&policy->own[i].address))
             return true;
     }
     return false;

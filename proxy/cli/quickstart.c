@@ -210,7 +210,7 @@ static void collect_names(const struct quickstart *quickstart, struct server_nam
     add_name(out, SAN_IP, SLICE_LITERAL("\x7f\0\0\x01"));
     add_name(out, SAN_IP, SLICE_LITERAL("\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01"));
     const struct ip_addr *addr = &quickstart->listen.address;
-    if (!endpoint_is_any_address(&quickstart->listen))
+    if (!ip_addr_is_any(&quickstart->listen.address))
         add_name(out, SAN_IP, slice_of(addr->bytes, addr->family == IP_V4 ? 4 : 16));
 }
 
@@ -429,7 +429,7 @@ static void print_path(const struct quickstart *quickstart, const char *name)
 static void print_proxy(const struct endpoint *listen)
 {
     char address[IP_TEXT_CAP] = "localhost";
-    if (!endpoint_is_any_address(listen))
+    if (!ip_addr_is_any(&listen->address))
         (void)ip_addr_format(&listen->address, address);
     const bool needs_brackets = strchr(address, ':') != NULL;
     (void)printf("https://%s%s%s:", needs_brackets ? "[" : "", address, needs_brackets ? "]" : "");

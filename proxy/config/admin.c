@@ -182,7 +182,6 @@ static void secrecy_read(struct reader *reader, const struct node *node,
 static void check_place(struct reader *reader, const struct node *node,
                         const struct admin_settings *settings, const struct snapshot *snapshot)
 {
-    const struct endpoint *own = &settings->address;
     if (settings->socket_path != NULL) {
         if (snapshot->control_path != NULL &&
             strcmp(settings->socket_path, snapshot->control_path) == 0)
@@ -190,10 +189,7 @@ static void check_place(struct reader *reader, const struct node *node,
         return;
     }
     for (size_t i = 0; i < snapshot->listener_count; i++) {
-        const struct endpoint *other = &snapshot->listeners[i].address;
-        const bool is_taken = ip_addr_equal(&own->address, &other->address) ||
-                              (endpoint_is_any_address(own) && endpoint_is_any_address(other));
-        if (own->port != 0 && own->port == other->port && is_taken)
+        if (endpoint_is_taken(&snapshot->listeners[i].address, &settings->address))
             reader_error(reader, node, "`admin` has the address of the listener `%s`",
                          snapshot->listeners[i].name);
     }

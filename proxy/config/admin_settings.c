@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "proxy/config/endpoint_text.h"
+
 bool admin_settings_is_local(const struct admin_settings *settings)
 {
     return settings->socket_path != NULL || ip_addr_is_loopback(&settings->address.address);
@@ -20,6 +22,5 @@ bool admin_settings_is_same_place(const struct admin_settings *a, const struct a
     if (a->socket_path != NULL || b->socket_path != NULL)
         return a->socket_path != NULL && b->socket_path != NULL &&
                strcmp(a->socket_path, b->socket_path) == 0;
-    return a->address.port == b->address.port &&
-           ip_addr_equal(&a->address.address, &b->address.address);
+    return endpoint_equal(&a->address, &b->address);
 }

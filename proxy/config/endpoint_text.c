@@ -61,8 +61,14 @@ const char *endpoint_format(const struct endpoint *endpoint, char out[ENDPOINT_T
     return out;
 }
 
-bool endpoint_is_any_address(const struct endpoint *endpoint)
+bool endpoint_equal(const struct endpoint *a, const struct endpoint *b)
 {
-    static const struct ip_addr any;
-    return memcmp(endpoint->address.bytes, any.bytes, sizeof any.bytes) == 0;
+    return a->port == b->port && ip_addr_equal(&a->address, &b->address);
+}
+
+bool endpoint_is_taken(const struct endpoint *a, const struct endpoint *b)
+{
+    return a->port != 0 && a->port == b->port &&
+           (ip_addr_equal(&a->address, &b->address) ||
+            (ip_addr_is_any(&a->address) && ip_addr_is_any(&b->address)));
 }

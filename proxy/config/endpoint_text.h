@@ -13,5 +13,8 @@ enum err endpoint_parse(struct slice s, struct endpoint *out, struct errinfo *in
 // endpoint_format writes the same form, NUL-terminated, and returns `out`.
 const char *endpoint_format(const struct endpoint *endpoint, char out[ENDPOINT_TEXT_CAP]);
 
-// endpoint_is_any_address tells whether the address stands for every local one.
-bool endpoint_is_any_address(const struct endpoint *endpoint);
+// endpoint_equal tells whether both are the same port of the same address.
+bool endpoint_equal(const struct endpoint *a, const struct endpoint *b);
+
+// endpoint_is_taken tells whether `b` cannot be bound beside `a`: [::] takes IPv4 too, port 0 takes nothing.
+bool endpoint_is_taken(const struct endpoint *a, const struct endpoint *b);

@@ -331,15 +331,6 @@ static bool listener_read(struct reader *reader, const struct node *node, void *
     return true;
 }
 
-// is_taken tells whether `b` cannot be bound beside `a`. [::] takes IPv4 too.
-static bool is_taken(const struct endpoint *a, const struct endpoint *b)
-{
-    if (a->port != b->port || a->port == 0)
-        return false;
-    return ip_addr_equal(&a->address, &b->address) ||
-           (endpoint_is_any_address(a) && endpoint_is_any_address(b));
-}
-
 // check_addresses reports an address that two listeners share.
 static void check_addresses(struct reader *reader, const struct node *list,
                             const struct listener_config *listeners)
@@ -351,7 +342,7 @@ static void check_addresses(struct reader *reader, const struct node *list,
         for (size_t i = 0; i < index; i++, other = other->next) {
             if (listeners[index].address.address.family == IP_NONE ||
                 listeners[i].address.address.family == IP_NONE ||
-                !is_taken(&listeners[i].address, &listeners[index].address))
+                !endpoint_is_taken(&listeners[i].address, &listeners[index].address))
                 continue;
             reader_error(reader, node_get(entry, "address"),
                          "the address %s is used twice"

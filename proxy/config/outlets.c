@@ -55,7 +55,7 @@ static bool tcp_read(struct reader *reader, const struct node *node, struct slic
     char text[ENDPOINT_TEXT_CAP];
     if (endpoint_parse(address, endpoint, &info) != ERR_OK)
         return reader_error(reader, node, "%s", info.text);
-    if (endpoint->port == 0 || endpoint_is_any_address(endpoint))
+    if (endpoint->port == 0 || ip_addr_is_any(&endpoint->address))
         return reader_error(reader, node, "nothing receives at %s",
                             endpoint_format(endpoint, text));
     if (has_tls || ip_addr_is_loopback(&endpoint->address))

@@ -4,6 +4,7 @@
 #include <openssl/mem.h>
 #include <stdlib.h>
 
+#include "proxy/config/endpoint_text.h"
 #include "proxy/uplink/credentials.h"
 #include "proxy/uplink/proxy_board.h"
 
@@ -156,14 +157,9 @@ enum err snapshot_set_own_endpoints(struct snapshot *snapshot, const struct endp
     return ERR_OK;
 }
 
-static bool is_same_endpoint(const struct endpoint *a, const struct endpoint *b)
-{
-    return a->port == b->port && ip_addr_equal(&a->address, &b->address);
-}
-
 bool listener_config_is_same_place(const struct listener_config *a, const struct listener_config *b)
 {
-    return is_same_endpoint(&a->address, &b->address) &&
+    return endpoint_equal(&a->address, &b->address) &&
            (a->address.port != 0 || strcmp(a->name, b->name) == 0);
 }
 

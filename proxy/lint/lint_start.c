@@ -8,7 +8,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "proxy/config/endpoint_text.h"
 #include "proxy/net/sockaddr.h"
 
 enum { PATH_CAP = 4096 };
@@ -227,7 +226,7 @@ static void look_at_open_listeners(struct lint *lint)
     const struct node *list = node_get(root_of(lint), "listeners");
     for (size_t i = 0; i < lint->snapshot->listener_count && !has_limits(lint); i++) {
         const struct listener_config *listener = &lint->snapshot->listeners[i];
-        if (!endpoint_is_any_address(&listener->address))
+        if (!ip_addr_is_any(&listener->address.address))
             continue;
         lint_find(lint, SEVERITY_WARNING, node_get(places_item(list, i), "address"),
                   "listener %s listens on every address, and there are no `limits`: one client can "
@@ -245,7 +244,7 @@ static void look_at_addresses(struct lint *lint)
     for (size_t i = 0; i < lint->snapshot->listener_count; i++) {
         const struct endpoint *endpoint = &lint->snapshot->listeners[i].address;
         char text[IP_TEXT_CAP];
-        if (endpoint_is_any_address(endpoint) || address_is_local(&endpoint->address))
+        if (ip_addr_is_any(&endpoint->address) || address_is_local(&endpoint->address))
             continue;
         lint_find(lint, SEVERITY_WARNING, node_get(places_item(list, i), "address"),
                   "%s is not an address of this machine now; `serve` would fail"
@@ -259,8 +258,8 @@ static bool leads_to(const struct endpoint *own, const struct endpoint *to)
 {
     if (own->port == 0 || own->port != to->port)
         return false;
-    return endpoint_is_any_address(own) ? address_is_local(&to->address)
-                                        : ip_addr_equal(&own->address, &to->address);
+    return ip_addr_is_any(&own->address) ? address_is_local(&to->address)
+                                         : ip_addr_equal(&own->address, &to->address);
 }
 
 static bool is_same_path(const char *a, const char *b)

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "proxy/admin/block_state.h"
+#include "proxy/config/endpoint_text.h"
 #include "proxy/service/ocsp_message.h"
 
 enum {
@@ -70,8 +71,7 @@ static void close_all(int *fds, size_t count)
 static bool is_same(const struct given_sockets *given, const struct handover_message *message)
 {
     return slice_equal(slice_of_string(given->name), message->name) &&
-           given->bound.port == message->bound.port &&
-           ip_addr_equal(&given->bound.address, &message->bound.address);
+           endpoint_equal(&given->bound, &message->bound);
 }
 
 // find_or_add gives the sockets of the listener that the message is about; NULL without memory, or room.

@@ -219,6 +219,23 @@ static void loopback_is_all_of_127_and_one_address_of_ipv6(void **state)
     assert_false(ip_addr_is_loopback(&(struct ip_addr){.bytes = {127, [15] = 1}}));
 }
 
+static void every_local_address_has_no_bit(void **state)
+{
+    (void)state;
+    static const char *const others[] = {"0.0.0.1", "1.0.0.0", "255.255.255.255", "127.0.0.1",
+                                         "::1",     "1::",     "::ffff:0.0.0.0"};
+    const struct ip_addr v4 = address("0.0.0.0");
+    const struct ip_addr v6 = address("::");
+    assert_true(ip_addr_is_any(&v4));
+    assert_true(ip_addr_is_any(&v6));
+    assert_true(ip_addr_is_any(&(struct ip_addr){0}));
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        const struct ip_addr addr = address(others[i]);
+        if (ip_addr_is_any(&addr))
+            fail_msg("should not be every address: %s", others[i]);
+    }
+}
+
 static void canonical_form_unwraps_mapped_addresses_only(void **state)
 {
     (void)state;
@@ -383,6 +400,7 @@ int main(void)
         cmocka_unit_test(reads_no_further_than_the_slice),
         cmocka_unit_test(tells_addresses_apart_by_family_and_bytes),
         cmocka_unit_test(loopback_is_all_of_127_and_one_address_of_ipv6),
+        cmocka_unit_test(every_local_address_has_no_bit),
         cmocka_unit_test(canonical_form_unwraps_mapped_addresses_only),
         cmocka_unit_test(writes_no_address_as_nothing),
         cmocka_unit_test(reads_prefixes_and_writes_them_back),
