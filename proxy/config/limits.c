@@ -2,6 +2,8 @@
 // limit leave the key out, or write `none` where the key has a default.
 #include "proxy/config/limits.h"
 
+#include <inttypes.h>
+
 #include "auth/base/text.h"
 #include "proxy/config/units.h"
 
@@ -10,6 +12,10 @@ enum { COUNT_MAX = 10000000 };
 #define BANDWIDTH_MIN INT64_C(1000)
 #define KIB           INT64_C(1024)
 #define MIB           (1024 * KIB)
+
+// What a process keeps after a crowd, with room for a few tunnels, and half a MiB for each worker: 10 to 15 MiB were measured
+// with up to 16 workers, 25 with 64.
+enum { MEMORY_LEAST_MIB = 24 };
 
 #define CLIENT(key, kind, field, ...)                                                              \
     KEY_ROW(key, kind, struct client_limits, field, .min = __VA_ARGS__)
@@ -71,6 +77,19 @@ void client_limits_read(struct reader *reader, const struct node *node, struct c
         reader_error(reader, burst,
                      "`burst` needs `new_tunnels`"
                      "\nadd the rate that it belongs to: `new_tunnels: 50/s`");
+}
+
+void proxy_limits_check(struct reader *reader, const struct node *node,
+                        const struct proxy_limits *limits, uint32_t workers)
+{
+    const uint64_t least_mib = MEMORY_LEAST_MIB + (workers + 1) / 2;
+    if (limits->memory != 0 && limits->memory < least_mib * MIB)
+        reader_warning(reader, node_get(node, "memory"),
+                       "`memory`: as much may stay in use after a crowd, when nobody is there any "
+                       "more: then everything new is refused for good"
+                       "\nwrite %" PRIu64 "MiB at least with %" PRIu32 " workers, and more where "
+                       "revocation lists or other files are large",
+                       least_mib, workers);
 }
 
 // append_limits adds each limit of a section that is set, as the configuration writes it.

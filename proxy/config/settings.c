@@ -136,5 +136,6 @@ bool settings_read(struct reader *reader, const struct node *root, struct snapsh
     if (timeouts->attempt_ms > timeouts->connect_ms)
         reader_warning(reader, node_get(root, "timeouts"),
                        "`attempt` is longer than `connect`, which ends all attempts together");
+    proxy_limits_check(reader, node_get(root, "limits"), &snapshot->limits, snapshot->workers);
     return true;
 }

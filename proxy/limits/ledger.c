@@ -173,7 +173,7 @@ void ledger_configure(struct ledger *ledger, const struct proxy_limits *limits, 
     (void)pthread_mutex_unlock(&ledger->lock);
 }
 
-static bool has_too_much_memory(const struct ledger *ledger)
+bool ledger_lacks_memory(const struct ledger *ledger)
 {
     const uint64_t max = ledger->memory_max;
     return max != 0 && ledger->memory + ledger->foreign_memory > max;
@@ -182,7 +182,7 @@ static bool has_too_much_memory(const struct ledger *ledger)
 bool ledger_note_memory(struct ledger *ledger, uint64_t bytes)
 {
     ledger->memory = bytes;
-    return has_too_much_memory(ledger);
+    return ledger_lacks_memory(ledger);
 }
 
 // find looks a name up, under the lock.
@@ -455,7 +455,7 @@ static bool take_for_process(struct ledger *ledger, struct account *account,
 bool ledger_take_tunnel(struct ledger *ledger, struct account *account,
                         const struct client_limits *limits, struct limit_refusal *out)
 {
-    if (has_too_much_memory(ledger))
+    if (ledger_lacks_memory(ledger))
         return refuse(out, REASON_LIMIT_MEMORY, true, 0);
     if (!take_one(&account->tunnels, limits->tunnels, account->foreign))
         return refuse(out, REASON_LIMIT_TUNNELS, false, 0);
@@ -615,7 +615,7 @@ enum ledger_turn ledger_take_tunnel_of_fleet(struct ledger *ledger, struct accou
 {
     enum ledger_turn turn = LEDGER_TAKEN;
     leave_others(ledger, account, FLEET_TUNNELS, ticket, now_ms);
-    if (has_too_much_memory(ledger)) {
+    if (ledger_lacks_memory(ledger)) {
         (void)refuse(out, REASON_LIMIT_MEMORY, true, 0);
         return settle(ledger, ticket, LEDGER_REFUSED, now_ms);
     }
@@ -784,7 +784,7 @@ bool ledger_take_refusal(struct ledger *ledger, struct account *account, int64_t
 
 enum reason ledger_take_session(struct ledger *ledger)
 {
-    if (has_too_much_memory(ledger))
+    if (ledger_lacks_memory(ledger))
         return REASON_LIMIT_MEMORY;
     return take_one(&ledger->sessions, ledger->sessions_max, ledger->foreign_sessions)
                ? REASON_NONE

@@ -129,6 +129,9 @@ void ledger_configure(struct ledger *ledger, const struct proxy_limits *limits, 
 // main.
 bool ledger_note_memory(struct ledger *ledger, uint64_t bytes);
 
+// ledger_lacks_memory tells whether the last number, with those of other processes, was above the limit. Any thread.
+bool ledger_lacks_memory(const struct ledger *ledger);
+
 // ledger_open_account gives an account with a reference for the caller. Owner, number of members and bandwidth are those
 // of the youngest generation that has asked. ERR_LIMIT if the owner has as many accounts as it may have, ERR_MEMORY; then
 // `*out` is NULL. Any thread.

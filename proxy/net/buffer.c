@@ -58,10 +58,10 @@ void buffer_pool_deinit(struct buffer_pool *pool)
     keep(&pool->pieces, 0);
 }
 
-void buffer_pool_trim(struct buffer_pool *pool)
+void buffer_pool_trim(struct buffer_pool *pool, size_t most)
 {
-    keep(&pool->buffers, BUFFER_POOL_FEW);
-    keep(&pool->pieces, BUFFER_POOL_FEW);
+    keep(&pool->buffers, most);
+    keep(&pool->pieces, most);
 }
 
 struct buffer *buffer_pool_take(struct buffer_pool *pool)

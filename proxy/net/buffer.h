@@ -41,14 +41,14 @@ struct buffer_pool {
     struct spares pieces;
 };
 
-// Spare ones kept; more are freed when given back. Few are kept of either size where memory is short.
+// Spare ones kept; more are freed when given back. Few are kept of either size once a crowd has gone.
 enum { BUFFER_POOL_FEW = 4, BUFFER_POOL_KEEP = 32, BUFFER_POOL_KEEP_PIECES = 8 };
 
 // buffer_pool_deinit frees the spare buffers. All lent ones must be back.
 void buffer_pool_deinit(struct buffer_pool *pool);
 
-// buffer_pool_trim frees the spare buffers except BUFFER_POOL_FEW of either size.
-void buffer_pool_trim(struct buffer_pool *pool);
+// buffer_pool_trim frees the spare buffers except `most` of either size.
+void buffer_pool_trim(struct buffer_pool *pool, size_t most);
 
 // buffer_pool_take_piece lends an empty piece. NULL without memory. buffer_pool_give_piece takes it back.
 struct piece *buffer_pool_take_piece(struct buffer_pool *pool);

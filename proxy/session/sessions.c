@@ -370,16 +370,18 @@ static void write_counted(struct session_context *context, bool is_final)
 
 // give_back_memory returns to the system what many sessions have left behind, once most of them have
 // gone and no more are going: malloc would keep it. It takes a millisecond or two for a thousand sessions, so it is done once
-// for many.
+// for many. Above `limits.memory` no worker keeps a spare buffer: many workers together could hold what is refused for.
 static void give_back_memory(struct session_context *context)
 {
+    if (ledger_lacks_memory(context->ledger))
+        buffer_pool_trim(&context->buffers, 0);
     const size_t live = sessions_live(context);
     const bool goes_on = live < context->live_count;
     context->live_count = live;
     if (goes_on || context->peak_since_trim < TRIM_SESSIONS || live > context->peak_since_trim / 4)
         return;
     context->peak_since_trim = live;
-    buffer_pool_trim(&context->buffers);
+    buffer_pool_trim(&context->buffers, BUFFER_POOL_FEW);
     (void)malloc_trim(0);
 }
 

@@ -364,6 +364,7 @@ def test_above_the_limit_of_memory_new_work_is_refused_until_it_is_free_again(st
     dns.addresses("origin.test", "127.0.0.1")
     proxy = start(
         client(reach("origin.test", slow.port, quick.port)),
+        workers=8,  # each has spare buffers of its own
         limits={"memory": "24MiB"},
         timeouts={"request": "1m"},
     )
@@ -393,6 +394,10 @@ def test_above_the_limit_of_memory_new_work_is_refused_until_it_is_free_again(st
         one.reset()
     assert proxy.stderr.wait("below limits.memory again")
     eventually(lambda: works(proxy, f"origin.test:{quick.port}"), "room again")
+    # What the crowd needed does not stay with the workers: there is room below a lower limit, too.
+    proxy.reload(limits={"memory": "16MiB"})
+    assert proxy.stderr.wait("28MiB at least with 8 workers")
+    eventually(lambda: works(proxy, f"origin.test:{quick.port}"), "room below a lower limit")
     proxy.stop()
     turned_away = proxy.audit.records("handshake_refused", reason="limit_memory")
     refused = proxy.audit.records("decision", decision__reason="limit_memory")

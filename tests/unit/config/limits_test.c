@@ -9,6 +9,8 @@
 
 #include "tests/unit/config/findings.h"
 
+enum { WORKERS = 3 };
+
 // read_text reads `text` as a client's limits, or the proxy's, into one of the two.
 static void read_text(const char *text, struct diagnostics *diagnostics,
                       struct client_limits *client, struct proxy_limits *proxy)
@@ -20,8 +22,8 @@ static void read_text(const char *text, struct diagnostics *diagnostics,
     struct reader reader = {.diagnostics = diagnostics, .file = "t.yaml"};
     if (client != NULL)
         client_limits_read(&reader, yaml_document_root(document), client);
-    else
-        (void)section_read(&reader, yaml_document_root(document), &proxy_limits_section, proxy);
+    else if (section_read(&reader, yaml_document_root(document), &proxy_limits_section, proxy))
+        proxy_limits_check(&reader, yaml_document_root(document), proxy, WORKERS);
     yaml_document_destroy(document);
 }
 
@@ -72,6 +74,30 @@ static void reads_every_limit_of_the_proxy(void **state)
                         "sessions 100000, tunnels 90000, memory 4GiB, refused_requests 50/s, "
                         "head 32KiB, source.failed_handshakes 20/s, source.half_open 100");
     diagnostics_deinit(&diagnostics);
+}
+
+static void warns_of_memory_that_a_crowd_may_leave_in_use(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        bool is_enough;
+    } rows[] = {
+        {"{memory: 16MiB}", false},    {"{memory: 24MiB}", false},
+        {"{memory: 26623KiB}", false}, {"{memory: 26MiB}", true}, // 24 and 1 for each two workers
+        {"{memory: 4GiB}", true},      {"{}", true},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct diagnostics diagnostics;
+        struct proxy_limits limits;
+        read_text(rows[i].text, &diagnostics, NULL, &limits);
+        assert_no_errors(&diagnostics);
+        if ((diagnostics.warning_count == 0) != rows[i].is_enough)
+            fail_msg("wrong about %s", rows[i].text);
+        if (!rows[i].is_enough)
+            assert_finding(&diagnostics, SEVERITY_WARNING, 1, 10, "26MiB at least with 3 workers");
+        diagnostics_deinit(&diagnostics);
+    }
 }
 
 static void none_switches_a_default_off(void **state)
@@ -232,6 +258,7 @@ int main(void)
         cmocka_unit_test(reads_every_limit_of_a_client),
         cmocka_unit_test(reads_every_limit_of_the_proxy),
         cmocka_unit_test(what_is_left_out_is_no_limit_or_the_default),
+        cmocka_unit_test(warns_of_memory_that_a_crowd_may_leave_in_use),
         cmocka_unit_test(none_switches_a_default_off),
         cmocka_unit_test(a_burst_is_a_second_of_the_rate_unless_it_is_said),
         cmocka_unit_test(refuses_limits_of_a_client_that_mean_nothing),

@@ -260,7 +260,11 @@ static void connections_and_memory_of_other_processes_count_too(void **state)
     assert_int_equal(ledger_take_session(ledger), REASON_LIMIT_SESSIONS);
     ledger_set_foreign_totals(ledger, 0, 600);
     assert_false(ledger_note_memory(ledger, 400));
+    assert_false(ledger_lacks_memory(ledger));
     assert_true(ledger_note_memory(ledger, 401));
+    assert_true(ledger_lacks_memory(ledger));
+    ledger_set_foreign_totals(ledger, 0, 599);
+    assert_false(ledger_lacks_memory(ledger));
     ledger_give_session(ledger);
 }
 

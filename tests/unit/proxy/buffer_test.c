@@ -47,7 +47,7 @@ static void the_pool_counts_what_is_lent_and_keeps_only_so_many(void **state)
     assert_int_equal(pool.buffers.spare_count, 0);
 }
 
-static void a_trimmed_pool_keeps_a_few(void **state)
+static void a_trimmed_pool_keeps_so_many(void **state)
 {
     (void)state;
     enum { LENT = BUFFER_POOL_FEW + 3 };
@@ -55,15 +55,17 @@ static void a_trimmed_pool_keeps_a_few(void **state)
     struct buffer *buffers[LENT];
     for (size_t i = 0; i < LENT; i++)
         buffers[i] = buffer_pool_take(&pool);
-    buffer_pool_trim(&pool); // what is lent stays
+    buffer_pool_trim(&pool, BUFFER_POOL_FEW); // what is lent stays
     assert_int_equal(pool.buffers.lent_count, LENT);
     for (size_t i = 0; i < LENT; i++)
         buffer_pool_give(&pool, &buffers[i]);
     assert_int_equal(pool.buffers.spare_count, LENT);
-    buffer_pool_trim(&pool);
+    buffer_pool_trim(&pool, BUFFER_POOL_FEW);
     assert_int_equal(pool.buffers.spare_count, BUFFER_POOL_FEW);
-    buffer_pool_trim(&pool);
+    buffer_pool_trim(&pool, BUFFER_POOL_FEW);
     assert_int_equal(pool.buffers.spare_count, BUFFER_POOL_FEW);
+    buffer_pool_trim(&pool, 0);
+    assert_int_equal(pool.buffers.spare_count, 0);
     buffer_pool_deinit(&pool);
     assert_int_equal(pool.buffers.spare_count, 0);
 }
@@ -144,7 +146,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_lent_buffer_is_empty_even_when_used_before),
         cmocka_unit_test(the_pool_counts_what_is_lent_and_keeps_only_so_many),
-        cmocka_unit_test(a_trimmed_pool_keeps_a_few),
+        cmocka_unit_test(a_trimmed_pool_keeps_so_many),
         cmocka_unit_test(giving_nothing_back_is_allowed),
         cmocka_unit_test(only_an_empty_buffer_is_given_back_if_empty),
         cmocka_unit_test(bytes_come_out_in_order),
