@@ -9,6 +9,7 @@ struct queued_event {
     uint64_t order; // set by event_queue_add
     int kind;
     uint32_t proxy;
+    uint32_t part;   // of the proxy: which of its questions
     uint64_t number; // of the connection, the process or the message that is meant
     void *data;      // owned by the one who has added it
 };

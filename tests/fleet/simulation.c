@@ -1,4 +1,4 @@
-// Events in a heap, by their time. A proxy does here what proxy/service/fleet_limits.c and proxy/limits do, by the same pure
+// A proxy does here what proxy/service/fleet_limits.c and proxy/limits do, by the same pure
 // functions; what it can not see is kept beside it: the tunnels that are open in truth.
 #include "tests/fleet/simulation.h"
 
@@ -9,6 +9,7 @@
 #include "auth/base/err.h"
 #include "proxy/fleet/lease.h"
 #include "proxy/fleet/token_lease.h"
+#include "tests/fleet/event_queue.h"
 #include "tests/fleet/store_model.h"
 #include "tests/unit/proxy/random.h"
 
@@ -50,14 +51,8 @@ enum event_kind {
 
 enum ask { ASK_BEAT, ASK_LEASE, ASK_TOKENS, ASK_COUNT };
 
-struct event {
-    int64_t at_ms;
-    uint64_t order; // among those of the same time
-    enum event_kind kind;
-    uint32_t proxy;
-    uint32_t ask;
-    uint64_t number; // of the question, or of the process
-    // Of a question to the store, as it was sent: what comes late finds others in the proxy.
+// A question to the store, as it was sent: what comes late finds others in the proxy.
+struct sent {
     uint64_t epoch;
     struct lease_question lease;
 };
@@ -110,9 +105,8 @@ struct simulation {
     struct simulation_report report;
     struct random random;
     int64_t now_ms;
-    struct event *heap;
-    size_t count, room;
-    uint64_t order, number;
+    struct event_queue queue;
+    uint64_t number;
     struct store_model *store, *replica;
     bool is_down;         // the store
     int64_t skew_ms;      // of its clock
@@ -153,46 +147,6 @@ static void fail(struct simulation *simulation, const char *sentence)
 
 // ---- events -------------------------------------------------------------------------------------
 
-static bool is_before(const struct event *a, const struct event *b)
-{
-    return a->at_ms != b->at_ms ? a->at_ms < b->at_ms : a->order < b->order;
-}
-
-static void add(struct simulation *simulation, struct event event)
-{
-    if (simulation->count == simulation->room) {
-        simulation->room = simulation->room == 0 ? 4096 : 2 * simulation->room;
-        simulation->heap = realloc(simulation->heap, simulation->room * sizeof event);
-        ASSERT(simulation->heap != NULL);
-    }
-    event.order = simulation->order++;
-    size_t at = simulation->count++;
-    for (; at > 0 && is_before(&event, &simulation->heap[(at - 1) / 2]); at = (at - 1) / 2)
-        simulation->heap[at] = simulation->heap[(at - 1) / 2];
-    simulation->heap[at] = event;
-}
-
-static struct event next(struct simulation *simulation)
-{
-    const struct event first = simulation->heap[0];
-    const struct event last = simulation->heap[--simulation->count];
-    size_t at = 0;
-    for (;;) {
-        size_t child = 2 * at + 1;
-        if (child >= simulation->count)
-            break;
-        if (child + 1 < simulation->count &&
-            is_before(&simulation->heap[child + 1], &simulation->heap[child]))
-            child++;
-        if (!is_before(&simulation->heap[child], &last))
-            break;
-        simulation->heap[at] = simulation->heap[child];
-        at = child;
-    }
-    simulation->heap[at] = last;
-    return first;
-}
-
 static int64_t below(struct simulation *simulation, int64_t bound)
 {
     return bound <= 0 ? 0 : (int64_t)random_below(&simulation->random, (size_t)bound);
@@ -202,11 +156,11 @@ static int64_t below(struct simulation *simulation, int64_t bound)
 static void later(struct simulation *simulation, int64_t wait_ms, enum event_kind kind,
                   uint32_t proxy, uint32_t ask, uint64_t number)
 {
-    add(simulation, (struct event){.at_ms = simulation->now_ms + wait_ms,
-                                   .kind = kind,
-                                   .proxy = proxy,
-                                   .ask = ask,
-                                   .number = number});
+    event_queue_add(&simulation->queue, (struct queued_event){.at_ms = simulation->now_ms + wait_ms,
+                                                              .kind = (int)kind,
+                                                              .proxy = proxy,
+                                                              .part = ask,
+                                                              .number = number});
 }
 
 // ---- a proxy ------------------------------------------------------------------------------------
@@ -228,13 +182,15 @@ static void send(struct simulation *simulation, uint32_t index, enum ask ask)
     message->has_answer = false;
     if (arrives_ms > proxy->to_store_ms)
         proxy->to_store_ms = arrives_ms;
-    add(simulation, (struct event){.at_ms = proxy->to_store_ms,
-                                   .kind = AT_STORE,
-                                   .proxy = index,
-                                   .ask = ask,
-                                   .number = message->number,
-                                   .epoch = proxy->epoch,
-                                   .lease = message->lease});
+    struct sent *sent = malloc(sizeof *sent);
+    ASSERT(sent != NULL);
+    *sent = (struct sent){.epoch = proxy->epoch, .lease = message->lease};
+    event_queue_add(&simulation->queue, (struct queued_event){.at_ms = proxy->to_store_ms,
+                                                              .kind = AT_STORE,
+                                                              .proxy = index,
+                                                              .part = ask,
+                                                              .number = message->number,
+                                                              .data = sent});
     later(simulation, ANSWER_MS, NO_ANSWER, index, ask, message->number);
     simulation->report.questions += ask == ASK_LEASE;
 }
@@ -469,51 +425,45 @@ static bool is_reachable(const struct simulation *simulation, const struct proxy
 }
 
 // at_store_late does what arrives over a connection that its proxy has given up: the answer reaches nobody.
-static void at_store_late(struct simulation *simulation, const struct event *event)
+static void at_store_late(struct simulation *simulation, const struct queued_event *event)
 {
+    const struct sent *sent = event->data;
+    const struct lease_question *lease = &sent->lease;
     uint32_t granted = 0, others = 0;
     bool settles = false;
-    if (event->ask == ASK_BEAT)
-        (void)store_model_beat(simulation->store, event->proxy, event->epoch, ALIVE_MS);
-    else if (event->ask == ASK_LEASE)
-        (void)store_model_lease(simulation->store, 0, event->proxy, event->epoch, simulation->limit,
-                                event->lease.keep, event->lease.need, event->lease.want, &granted,
-                                &others, &settles);
+    if (event->part == ASK_BEAT)
+        (void)store_model_beat(simulation->store, event->proxy, sent->epoch, ALIVE_MS);
+    else if (event->part == ASK_LEASE)
+        (void)store_model_lease(simulation->store, 0, event->proxy, sent->epoch, simulation->limit,
+                                lease->keep, lease->need, lease->want, &granted, &others, &settles);
 }
 
-// arrives_later sends once more what the network has not brought. It may come after what the next connection brings.
-static void arrives_later(struct simulation *simulation, const struct event *event)
+// arrives_later sends once more what the network has not brought. It may come after what the next connection brings. False: it never comes.
+static bool arrives_later(struct simulation *simulation, const struct queued_event *event)
 {
     const struct proxy *proxy = &simulation->proxies[event->proxy];
-    struct event again = *event;
+    struct queued_event again = *event;
     if (!proxy->is_up || simulation->is_over)
-        return;
+        return false;
     again.at_ms = simulation->now_ms + 1 + below(simulation, 1000);
-    add(simulation, again);
+    event_queue_add(&simulation->queue, again);
+    return true;
 }
 
-// at_store does what was asked, if it arrives.
-static void at_store(struct simulation *simulation, const struct event *event)
+// answer does what a proxy has asked that waits for it.
+static void answer(struct simulation *simulation, const struct queued_event *event)
 {
     struct proxy *proxy = &simulation->proxies[event->proxy];
-    struct message *message = &proxy->asked[event->ask];
-    if (!is_reachable(simulation, proxy)) {
-        arrives_later(simulation, event);
-        return;
-    }
-    simulation->store->now_us = (simulation->now_ms + simulation->skew_ms) * 1000;
-    if (message->number != event->number) {
-        at_store_late(simulation, event);
-        return;
-    }
+    struct message *message = &proxy->asked[event->part];
+    const struct sent *sent = event->data;
     const uint32_t before = simulation->store->accounts[0].held[event->proxy];
-    switch ((enum ask)event->ask) {
+    switch ((enum ask)event->part) {
     case ASK_BEAT:
-        message->beat = store_model_beat(simulation->store, event->proxy, event->epoch, ALIVE_MS);
+        message->beat = store_model_beat(simulation->store, event->proxy, sent->epoch, ALIVE_MS);
         break;
     case ASK_LEASE:
         message->is_alive =
-            store_model_lease(simulation->store, 0, event->proxy, event->epoch, simulation->limit,
+            store_model_lease(simulation->store, 0, event->proxy, sent->epoch, simulation->limit,
                               message->lease.keep, message->lease.need, message->lease.want,
                               &message->granted, &message->others, &message->settles);
         if (simulation->has_replica && message->is_alive && message->granted > before)
@@ -530,8 +480,25 @@ static void at_store(struct simulation *simulation, const struct event *event)
     const int64_t arrives_ms = simulation->now_ms + below(simulation, simulation->delay_ms + 1);
     if (arrives_ms > proxy->to_proxy_ms)
         proxy->to_proxy_ms = arrives_ms;
-    later(simulation, proxy->to_proxy_ms - simulation->now_ms, AT_PROXY, event->proxy, event->ask,
+    later(simulation, proxy->to_proxy_ms - simulation->now_ms, AT_PROXY, event->proxy, event->part,
           event->number);
+}
+
+// at_store has the store do what was asked, if it arrives.
+static void at_store(struct simulation *simulation, const struct queued_event *event)
+{
+    const struct proxy *proxy = &simulation->proxies[event->proxy];
+    if (!is_reachable(simulation, proxy)) {
+        if (!arrives_later(simulation, event))
+            free(event->data);
+        return;
+    }
+    simulation->store->now_us = (simulation->now_ms + simulation->skew_ms) * 1000;
+    if (proxy->asked[event->part].number == event->number)
+        answer(simulation, event);
+    else
+        at_store_late(simulation, event);
+    free(event->data);
 }
 
 static void take_beat(struct simulation *simulation, uint32_t index, const struct message *message)
@@ -589,16 +556,16 @@ static void take_tokens(struct simulation *simulation, uint32_t index,
         proxy->lots[emptier] = token_lot_make(got, simulation->now_ms + TOKEN_LIFE_MS);
 }
 
-static void at_proxy(struct simulation *simulation, const struct event *event)
+static void at_proxy(struct simulation *simulation, const struct queued_event *event)
 {
     struct proxy *proxy = &simulation->proxies[event->proxy];
-    struct message *message = &proxy->asked[event->ask];
+    struct message *message = &proxy->asked[event->part];
     if (!is_reachable(simulation, proxy) || message->number != event->number ||
         !message->has_answer)
         return;
     const struct message taken = *message;
     message->number = 0;
-    switch ((enum ask)event->ask) {
+    switch ((enum ask)event->part) {
     case ASK_BEAT:
         take_beat(simulation, event->proxy, &taken);
         break;
@@ -616,10 +583,10 @@ static void at_proxy(struct simulation *simulation, const struct event *event)
 }
 
 // no_answer ends the connection, and all that was asked over it. The next question goes over a new one.
-static void no_answer(struct simulation *simulation, const struct event *event)
+static void no_answer(struct simulation *simulation, const struct queued_event *event)
 {
     struct proxy *proxy = &simulation->proxies[event->proxy];
-    if (!proxy->is_up || proxy->asked[event->ask].number != event->number)
+    if (!proxy->is_up || proxy->asked[event->part].number != event->number)
         return;
     for (size_t ask = 0; ask < ASK_COUNT; ask++)
         proxy->asked[ask].number = 0;
@@ -767,10 +734,10 @@ static void make_replica(struct simulation *simulation)
 
 // ---- a run --------------------------------------------------------------------------------------
 
-static void on_event(struct simulation *simulation, const struct event *event)
+static void on_event(struct simulation *simulation, const struct queued_event *event)
 {
     struct proxy *proxy = &simulation->proxies[event->proxy];
-    switch (event->kind) {
+    switch ((enum event_kind)event->kind) {
     case BEAT:
         beat(simulation, event->proxy);
         break;
@@ -877,10 +844,19 @@ static void check_end(struct simulation *simulation)
 
 static void tear_down(struct simulation *simulation)
 {
-    free(simulation->heap);
+    while (simulation->queue.count > 0)
+        free(event_queue_next(&simulation->queue).data);
+    event_queue_deinit(&simulation->queue);
     free(simulation->store);
     free(simulation->replica);
     free(simulation->proxies);
+}
+
+// is_going_on tells whether there is something to happen up to then.
+static bool is_going_on(const struct simulation *simulation, int64_t ends_ms)
+{
+    return !simulation->report.has_failed && simulation->queue.count > 0 &&
+           simulation->queue.heap[0].at_ms <= ends_ms;
 }
 
 struct simulation_report simulation_rush(uint64_t seed, uint32_t proxies, uint32_t limit,
@@ -896,10 +872,8 @@ struct simulation_report simulation_rush(uint64_t seed, uint32_t proxies, uint32
     simulation.pause_ms = 500;
     for (uint32_t i = 0; i < attempts; i++)
         later(&simulation, RUSH_MS, REQUEST, i % proxies, 0, 0);
-    while (simulation.count > 0 && !simulation.report.has_failed) {
-        const struct event event = next(&simulation);
-        if (event.at_ms > begun_ms + RUSH_ENDS_MS)
-            break;
+    while (is_going_on(&simulation, begun_ms + RUSH_ENDS_MS)) {
+        const struct queued_event event = event_queue_next(&simulation.queue);
         simulation.now_ms = event.at_ms;
         on_event(&simulation, &event);
     }
@@ -921,10 +895,8 @@ struct simulation_report simulation_run(const struct simulation_options *options
     later(&simulation, FAULT_MS, FAULT, 0, 0, 0);
     later(&simulation, heals_ms - begun_ms, HEAL, 0, 0, 0);
     later(&simulation, heals_ms + AFTER_MS - begun_ms, END, 0, 0, 0);
-    while (simulation.count > 0 && !simulation.report.has_failed) {
-        const struct event event = next(&simulation);
-        if (event.at_ms > heals_ms + AFTER_MS + REST_MS)
-            break;
+    while (is_going_on(&simulation, heals_ms + AFTER_MS + REST_MS)) {
+        const struct queued_event event = event_queue_next(&simulation.queue);
         if (event.at_ms >= begun_ms + QUIET_MS && simulation.report.quiet_tunnels == 0) {
             simulation.report.quiet_tunnels = simulation.report.tunnels;
             simulation.report.quiet_questions = simulation.report.questions;
