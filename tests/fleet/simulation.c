@@ -108,10 +108,9 @@ struct simulation {
     struct event_queue queue;
     uint64_t number;
     struct store_model *store, *replica;
-    bool is_down;         // the store
-    int64_t skew_ms;      // of its clock
-    int64_t delay_ms;     // of one way, at most
-    uint32_t lost_grants; // since the replica was made
+    bool is_down;     // the store
+    int64_t skew_ms;  // of its clock
+    int64_t delay_ms; // of one way, at most
     bool has_replica;
     struct proxy *proxies;
     uint32_t proxy_count;
@@ -122,6 +121,7 @@ struct simulation {
     int64_t pause_ms; // between requests to one proxy, on average
     int64_t life_ms;  // of a tunnel, on average
     int64_t healed_ms, crashed_ms;
+    int64_t low_ms; // when a tunnel has ended that left fewer than enough
     uint32_t crashed_held;
     bool is_over;   // no more requests
     double paid_ms; // of the tokens that were used, as one bucket sees it
@@ -244,7 +244,9 @@ static void open_tunnel(struct simulation *simulation, uint32_t index)
     simulation->was_full |= simulation->healed_ms != 0 && simulation->open >= simulation->limit;
     if (simulation->open >= simulation->enough && simulation->healed_ms != 0 &&
         report->reached_ms < 0)
-        report->reached_ms = simulation->now_ms - simulation->healed_ms;
+        report->reached_ms = simulation->now_ms - (simulation->low_ms > simulation->healed_ms
+                                                       ? simulation->low_ms
+                                                       : simulation->healed_ms);
     later(simulation, 1 + below(simulation, 2 * simulation->life_ms), TUNNEL_ENDS, index, 0,
           proxy->process);
 }
@@ -391,7 +393,8 @@ static void tunnel_ends(struct simulation *simulation, uint32_t index, uint64_t 
         return; // it has ended with its process
     proxy->open--;
     proxy->spare++;
-    simulation->open--;
+    if (simulation->open-- == simulation->enough)
+        simulation->low_ms = simulation->now_ms;
     if (proxy->is_retired && proxy->open == 0)
         leave(simulation, index);
 }
@@ -456,7 +459,6 @@ static void answer(struct simulation *simulation, const struct queued_event *eve
     struct proxy *proxy = &simulation->proxies[event->proxy];
     struct message *message = &proxy->asked[event->part];
     const struct sent *sent = event->data;
-    const uint32_t before = simulation->store->accounts[0].held[event->proxy];
     switch ((enum ask)event->part) {
     case ASK_BEAT:
         message->beat = store_model_beat(simulation->store, event->proxy, sent->epoch, ALIVE_MS);
@@ -466,8 +468,6 @@ static void answer(struct simulation *simulation, const struct queued_event *eve
             store_model_lease(simulation->store, 0, event->proxy, sent->epoch, simulation->limit,
                               message->lease.keep, message->lease.need, message->lease.want,
                               &message->granted, &message->others, &message->settles);
-        if (simulation->has_replica && message->is_alive && message->granted > before)
-            simulation->lost_grants += message->granted - before;
         break;
     case ASK_TOKENS:
         message->granted = store_model_rate(simulation->store, 0, 0, RATE, RATE_BURST,
@@ -613,13 +613,17 @@ static void start(struct simulation *simulation, uint32_t index)
     later(simulation, BEAT_MS + below(simulation, 2 * simulation->pause_ms), REQUEST, index, 0, 0);
 }
 
-static uint32_t share_of(const struct simulation *simulation)
+// alone_most gives how many tunnels a proxy may have as long as it does not hear of the store: what it holds, or its share if that is more.
+static uint32_t alone_most(const struct simulation *simulation, const struct proxy *proxy)
 {
-    return simulation->options.refuses
-               ? 0
-               : lease_share(simulation->limit, simulation->options.proxies) + 1;
+    const uint32_t proxies = simulation->options.proxies;
+    const uint32_t share =
+        simulation->options.refuses ? 0 : (simulation->limit + proxies - 1) / proxies;
+    const uint32_t held = proxy->open > proxy->lease.granted ? proxy->open : proxy->lease.granted;
+    return held > share ? held : share;
 }
 
+// cut_some cuts some proxies off. The others may have the limit, when the store takes those for dead.
 static void cut_some(struct simulation *simulation)
 {
     const int64_t part = 1 + below(simulation, 4);
@@ -628,9 +632,21 @@ static void cut_some(struct simulation *simulation)
         if (below(simulation, 5) >= part)
             continue;
         proxy->is_cut = true;
-        simulation->report.bound += proxy->lease.granted + share_of(simulation);
-        // The store may have granted what has not come.
-        simulation->report.bound += simulation->store->accounts[0].held[i];
+        simulation->report.bound += alone_most(simulation, proxy);
+    }
+}
+
+// lose_store takes the store from all. The one that comes back believes what it has of each until that one claims what it has opened
+// meanwhile, and grants the rest to others.
+static void lose_store(struct simulation *simulation, const struct store_model *back)
+{
+    simulation->is_down = true;
+    for (uint32_t i = 0; i < simulation->proxy_count; i++) {
+        const struct proxy *proxy = &simulation->proxies[i];
+        const uint32_t told = back->accounts[0].held[i];
+        // What gives back the difference may be under way.
+        const uint32_t counted = told < proxy->lease.granted ? told : proxy->lease.granted;
+        simulation->report.bound += alone_most(simulation, proxy) - counted;
     }
 }
 
@@ -678,13 +694,10 @@ static void begin_fault(struct simulation *simulation)
         cut_some(simulation);
         break;
     case FAULT_STORE_DOWN:
-        simulation->is_down = true;
-        simulation->report.bound += simulation->options.proxies * share_of(simulation);
+        lose_store(simulation, simulation->store);
         break;
     case FAULT_FAIL_OVER:
-        simulation->is_down = true;
-        simulation->report.bound +=
-            simulation->lost_grants + simulation->options.proxies * share_of(simulation);
+        lose_store(simulation, simulation->replica);
         break;
     case FAULT_CRASH:
         crash_some(simulation);
@@ -729,7 +742,6 @@ static void make_replica(struct simulation *simulation)
 {
     *simulation->replica = *simulation->store;
     simulation->has_replica = true;
-    simulation->lost_grants = 0;
 }
 
 // ---- a run --------------------------------------------------------------------------------------

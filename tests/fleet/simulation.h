@@ -35,9 +35,10 @@ struct simulation_report {
     bool has_failed;
     char sentence[256]; // what did not hold
     uint32_t limit;
-    uint32_t most_open;       // tunnels at a time
-    uint32_t bound;           // what is promised during the fault
-    int64_t reached_ms;       // from the healing until the limit was nearly reached; -1: it was not
+    uint32_t most_open; // tunnels at a time
+    uint32_t bound;     // what is promised during the fault
+    int64_t
+        reached_ms; // from the healing, or from when fewer were open, until the limit was nearly reached; -1: it was not
     int64_t freed_ms;         // FAULT_CRASH: until what the dead have held was free
     uint64_t tunnels;         // opened
     uint64_t refused;         // because the limit is full
