@@ -33,24 +33,59 @@ bool blocking_keep(struct service *service)
     return false;
 }
 
+// tell gives the store what was said, and notes for which word it has to be waited.
+static void tell(struct service *service, const char *text, enum fleet_op op, struct blocking *out)
+{
+    if (!fleet_is_shared(service->fleet))
+        return;
+    (void)string_copy(out->told, sizeof out->told, slice_of_string(text));
+    out->op = op;
+    fleet_push(service->fleet);
+}
+
 // warn_of_silence says in the answer that the other proxies of the fleet do not hear of it now.
-static void warn_of_silence(const struct service *service, struct blocking *out)
+static void warn_of_silence(const char *silence, struct blocking *out)
 {
     const struct errinfo done = out->message;
-    const char *silence = fleet_silence(service->fleet);
-    if (silence == NULL)
-        return;
     out->outcome = BLOCKING_FAILED;
     (void)errinfo_set(&out->message, ERR_SYSTEM,
-                      "%.250s; but on this proxy alone: %s. The others hear of it when that is "
+                      "%.250s; but on this proxy alone: %.250s. The others hear of it when that is "
                       "over; until then run this on each of them",
                       done.text, silence);
 }
 
+// warn_of_other says in the answer that another proxy was told otherwise at the same time.
+static void warn_of_other(struct blocking *out)
+{
+    const struct errinfo done = out->message;
+    out->outcome = BLOCKING_FAILED;
+    (void)errinfo_set(&out->message, ERR_SYSTEM,
+                      "%.250s; but another proxy was told otherwise at the same time, and that "
+                      "holds: look at `sallyport status`, and say it once more",
+                      done.text);
+}
+
+bool blocking_is_told(const struct service *service, bool is_late, struct blocking *blocking)
+{
+    if (blocking->told[0] == '\0' || !fleet_is_shared(service->fleet))
+        return true;
+    const struct fleet_word *word = fleet_blocks_find(service->kept.words, blocking->told);
+    const bool is_told = word == NULL || word->is_shared;
+    const char *silence = fleet_silence(service->fleet);
+    if (is_told && word != NULL && word->op != blocking->op)
+        warn_of_other(blocking);
+    else if (!is_told && silence != NULL)
+        warn_of_silence(silence, blocking);
+    else if (!is_told && is_late)
+        warn_of_silence(fleet_obstacle(service->fleet), blocking);
+    return is_told || silence != NULL || is_late;
+}
+
 // change brings another list into force, and keeps it.
-static void change(struct service *service, struct blocklist *blocks, const char *done,
+static void change(struct service *service, struct blocklist *blocks, enum fleet_op op,
                    const char *what, uid_t uid, struct blocking *out)
 {
+    const char *done = op == FLEET_BLOCK ? "blocked" : "unblocked";
     blocklist_unref(service->blocks);
     service->blocks = blocks;
     *out = (struct blocking){.is_changed = true, .generation = reload_revise(service)};
@@ -64,8 +99,7 @@ static void change(struct service *service, struct blocklist *blocks, const char
                           "%s: %.200s; but only until the next restart: %.250s", done, what,
                           service->blocks_problem.text);
     log_info(LOG_ADMIN, "control: uid %u: %s %.300s", (unsigned)uid, done, what);
-    fleet_push(service->fleet);
-    warn_of_silence(service, out);
+    tell(service, what, op, out);
 }
 
 enum err blocking_begin(struct service *service, struct errinfo *info)
@@ -178,10 +212,9 @@ static void confirm(struct service *service, const struct block *block, struct b
     }
     const bool must_keep = is_shared || service->blocks_problem.text[0] != '\0';
     const bool is_kept = !must_keep || blocking_keep(service);
-    fleet_push(service->fleet);
     end(out, is_kept ? BLOCKING_DONE : BLOCKING_FAILED,
         is_kept ? "it is blocked already" : service->blocks_problem.text);
-    warn_of_silence(service, out);
+    tell(service, block->text, FLEET_BLOCK, out);
 }
 
 void blocking_add(struct service *service, const char *argument, bool is_forced, uid_t uid,
@@ -210,7 +243,7 @@ void blocking_add(struct service *service, const char *argument, bool is_forced,
         error = note_word(service, &block, FLEET_BLOCK);
     if (error == ERR_OK) {
         const char *file = namer(service, &block);
-        change(service, blocks, "blocked", block.text, uid, out);
+        change(service, blocks, FLEET_BLOCK, block.text, uid, out);
         warn_of_namer(file, out);
     } else {
         blocklist_unref(blocks);
@@ -233,7 +266,7 @@ void blocking_remove(struct service *service, const char *argument, uid_t uid, s
     if (error == ERR_OK)
         error = note_word(service, &block, FLEET_UNBLOCK);
     if (error == ERR_OK) {
-        change(service, blocks, "unblocked", block.text, uid, out);
+        change(service, blocks, FLEET_UNBLOCK, block.text, uid, out);
         return;
     }
     blocklist_unref(blocks);

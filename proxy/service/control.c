@@ -43,12 +43,12 @@ enum wait_kind {
 struct waiter {
     struct control_call *call; // borrowed
     enum wait_kind kind;
-    uint64_t number;         // of the reload, or the generation
-    uint64_t obeyed;         // number of the list that old processes have to go by
-    int exit_status;         // of a change of blocks, once it is in force; of WAIT_END
-    struct audit_tail *tail; // owned
-    struct feed *feed;       // owned; of a client that wants scan after scan
-    int64_t until_ms;        // monotonic; of WAIT_FLEET
+    uint64_t number;          // of the reload, or what else has one
+    struct blocking blocking; // a change of blocks, to be in force and with the other proxies
+    int exit_status;          // of WAIT_END
+    struct audit_tail *tail;  // owned
+    struct feed *feed;        // owned; of a client that wants scan after scan
+    int64_t until_ms;         // monotonic; of WAIT_FLEET, and of WAIT_BLOCKS for the store
     struct errinfo message;
 };
 
@@ -215,6 +215,34 @@ static bool answer_order(struct control *control, const struct waiter *waiter)
     return true;
 }
 
+static int blocking_exit_status(const struct blocking *blocking)
+{
+    static const int exit_statuses[] = {[BLOCKING_DONE] = EXIT_OK,
+                                        [BLOCKING_FAILED] = EXIT_FAILED,
+                                        [BLOCKING_UNREADABLE] = EXIT_USAGE};
+    return exit_statuses[blocking->outcome];
+}
+
+// answer_blocks answers a change of blocks when it is in force here, and the other proxies hear of it or it is said that they do not.
+static bool answer_blocks(struct control *control, const struct waiter *waiter)
+{
+    const struct service *service = control->service;
+    const struct rollout *rollout = &service->rollout;
+    struct blocking blocking = waiter->blocking;
+    const bool is_in_force = rollout->adopted_generation >= blocking.generation;
+    if (!predecessors_have_obeyed(&service->succession.predecessors, blocking.obeyed) ||
+        (!is_in_force && rollout->missed_generation < blocking.generation))
+        return false;
+    if (!is_in_force)
+        answer(control, waiter->call, EXIT_FAILED,
+               "no memory: not in force everywhere yet; it is tried twice a second");
+    else if (blocking_is_told(service, monotonic_ms() >= waiter->until_ms, &blocking))
+        answer(control, waiter->call, blocking_exit_status(&blocking), blocking.message.text);
+    else
+        return false;
+    return true;
+}
+
 // go_on answers a client if what it waits for has happened, and tells whether it has.
 static bool go_on(struct control *control, const struct waiter *waiter)
 {
@@ -230,16 +258,7 @@ static bool go_on(struct control *control, const struct waiter *waiter)
             return false;
         return true;
     case WAIT_BLOCKS:
-        if (!predecessors_have_obeyed(&service->succession.predecessors, waiter->obeyed))
-            return false;
-        if (service->rollout.adopted_generation >= waiter->number)
-            answer(control, waiter->call, waiter->exit_status, waiter->message.text);
-        else if (service->rollout.missed_generation >= waiter->number)
-            answer(control, waiter->call, EXIT_FAILED,
-                   "no memory: not in force everywhere yet; it is tried twice a second");
-        else
-            return false;
-        return true;
+        return answer_blocks(control, waiter);
     case WAIT_UPGRADE:
         return answer_upgrade(control, waiter);
     case WAIT_FLEET:
@@ -340,22 +359,17 @@ static void do_drain(struct control *control, struct control_call *call)
 
 // -- blocks
 
-// await_blocks answers a change of blocks: when it is in force, where there is one.
+// await_blocks answers a change of blocks, where there is one: when it is in force, and the others hear of it.
 static void await_blocks(struct control *control, struct control_call *call,
                          const struct blocking *blocking)
 {
-    static const int exit_statuses[] = {[BLOCKING_DONE] = EXIT_OK,
-                                        [BLOCKING_FAILED] = EXIT_FAILED,
-                                        [BLOCKING_UNREADABLE] = EXIT_USAGE};
-    const int exit_status = exit_statuses[blocking->outcome];
-    if (!blocking->is_changed) {
-        answer(control, call, exit_status, blocking->message.text);
+    if (!blocking->is_changed && blocking->told[0] == '\0') {
+        answer(control, call, blocking_exit_status(blocking), blocking->message.text);
         return;
     }
     struct waiter *waiter = add_waiter(control, call, WAIT_BLOCKS, blocking->generation);
-    waiter->obeyed = blocking->obeyed;
-    waiter->exit_status = exit_status;
-    waiter->message = blocking->message;
+    waiter->blocking = *blocking;
+    waiter->until_ms = monotonic_ms() + FLEET_PATIENCE_MS;
 }
 
 static void do_block(struct control *control, struct control_call *call)

@@ -600,6 +600,11 @@ const char *fleet_silence(const struct fleet *fleet)
     return fleet_is_shared(fleet) ? fleet_store_silence(&fleet->store) : NULL;
 }
 
+const char *fleet_obstacle(const struct fleet *fleet)
+{
+    return fleet_blocking_obstacle(fleet->blocking);
+}
+
 void fleet_push(struct fleet *fleet)
 {
     if (fleet_is_shared(fleet))

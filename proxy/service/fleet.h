@@ -41,6 +41,9 @@ const char *fleet_instance(const struct fleet *fleet);
 // fleet_silence says in half a sentence why the other proxies hear nothing now; NULL: they do, or nothing is shared.
 const char *fleet_silence(const struct fleet *fleet);
 
+// fleet_obstacle says in half a sentence what keeps a word on a block from the store, where there is no silence.
+const char *fleet_obstacle(const struct fleet *fleet);
+
 // fleet_push gives the store what was just changed in the blocks here.
 void fleet_push(struct fleet *fleet);
 

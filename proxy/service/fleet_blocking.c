@@ -152,8 +152,9 @@ struct fleet_blocking {
     struct looking looking;
     struct fleet_taken taken;
     struct fleet_findings findings;
-    char alarm[FLEET_ALARM_CAP]; // of the last comparison; "": none
-    char said[FLEET_ALARM_CAP];  // the one that was logged last
+    char alarm[FLEET_ALARM_CAP];   // of the last comparison; "": none
+    char said[FLEET_ALARM_CAP];    // the one that was logged last
+    char refusal[FLEET_ALARM_CAP]; // why the store has not taken the last words; "": it has
     char doubt[FLEET_ALARM_CAP]; // why a first comparison does not say who is blocked; "": it does
     int64_t said_ms;
     struct fleet_pace alarm_pace;
@@ -448,18 +449,20 @@ static void end_compare(struct fleet_blocking *blocking)
     advance(blocking);
 }
 
-// say_refused says what the store answers in the place of doing it.
+// say_refused says what the store answers in the place of doing it; in `out` and in the log.
 static void say_refused(struct fleet_blocking *blocking, const char *what,
-                        const struct resp *answer)
+                        const struct resp *answer, char out[FLEET_ALARM_CAP])
 {
-    if (!fleet_may_say(&blocking->quiet_until_ms))
-        return;
-    const bool is_error = answer != NULL && answer->kind == RESP_ERROR;
-    log_warning(LOG_FLEET_ALARM, "fleet: the store's blocks cannot be %s: %.*s", what,
-                is_error ? (int)slice_first(answer->text, 200).len : 100,
-                is_error         ? (const char *)answer->text.data
-                : answer == NULL ? "there are too many, or they do not end"
-                                 : "the answer makes no sense");
+    struct text text;
+    text_init(&text, out, FLEET_ALARM_CAP);
+    text_append_format(&text, "the store's blocks cannot be %s: ", what);
+    if (answer->kind == RESP_ERROR)
+        text_append_printable(&text, slice_first(answer->text, 200));
+    else
+        text_append_string(&text,
+                           "its answer makes no sense: find out who else writes to the store");
+    if (fleet_may_say(&blocking->quiet_until_ms))
+        log_warning(LOG_FLEET_ALARM, "fleet: %s", out);
 }
 
 // break_off ends a comparison that has not come to its end: it begins again with the next beat, or after a rest.
@@ -476,10 +479,7 @@ static void give_up(struct fleet_blocking *blocking, const struct resp *answer)
 {
     blocking->walk.pages = PAGES_MAX; // it rests
     break_off(blocking);
-    (void)string_copy(blocking->alarm, sizeof blocking->alarm,
-                      SLICE_LITERAL("the store's blocks cannot be compared: its answer makes no "
-                                    "sense: find out who else writes to the store"));
-    say_refused(blocking, "compared", answer);
+    say_refused(blocking, "compared", answer, blocking->alarm);
 }
 
 // say_long says that a comparison does not come to an end, or not soon.
@@ -654,9 +654,10 @@ static void on_given(void *owner, const struct resp *answer)
     if (answer == NULL || answer->kind != RESP_ARRAY || answer->count != blocking->given_count) {
         blocking->must_compare = true;
         if (answer != NULL)
-            say_refused(blocking, "written", answer);
+            say_refused(blocking, "written", answer, blocking->refusal);
         return;
     }
+    blocking->refusal[0] = '\0';
     for (size_t i = 0; i < answer->count; i++) {
         const bool is_written =
             answer->items[i].kind == RESP_INTEGER && answer->items[i].integer == 1;
@@ -780,6 +781,7 @@ void fleet_blocking_on_ready(struct fleet_blocking *blocking)
     blocking->walk.is_paused = false;
     blocking->must_compare = true;
     blocking->is_waiting = false;
+    blocking->refusal[0] = '\0';
     advance(blocking);
 }
 
@@ -844,6 +846,16 @@ void fleet_blocking_on_deaf(struct fleet_blocking *blocking)
 void fleet_blocking_push(struct fleet_blocking *blocking)
 {
     advance(blocking);
+}
+
+const char *fleet_blocking_obstacle(const struct fleet_blocking *blocking)
+{
+    if (blocking->refusal[0] != '\0')
+        return blocking->refusal;
+    if (blocking->doubt[0] != '\0')
+        return blocking->doubt;
+    return blocking->has_compared ? "the store has not answered in time"
+                                  : "the store's blocks were not compared yet";
 }
 
 bool fleet_blocking_has_compared(const struct fleet_blocking *blocking)

@@ -99,6 +99,28 @@ def test_what_is_changed_while_the_store_is_away_is_merged_and_an_empty_store_lo
     wait_blocks(["client:before", "client:elsewhere", "client:guests"], later)
 
 
+def test_a_block_that_the_store_does_not_take_is_said_to_hold_here_alone(fleet, guest):
+    one, two = fleet.proxy(), fleet.proxy()
+    tunnel = two.tunnel(fleet.target, guest)
+    fleet.store.ask("CONFIG", "SET", "maxmemory", 1)
+    said = one.control.block("guests", expected=1).stderr
+    assert "blocked: client:guests; but on this proxy alone: " in said and "OOM" in said, said
+    said = one.control.block("guests", expected=1).stderr
+    assert "already; but on this proxy alone: " in said and "OOM" in said, said
+    assert_shut_out(one, guest)
+    tunnel.echo(b"nobody has told it yet")
+    fleet.store.ask("CONFIG", "SET", "maxmemory", 0)
+    two.assert_closed(tunnel.id, "blocked")
+    one.control.unblock("guests")
+    assert [each["op"] for each in state_of(one)["blocks"]] == ["unblock"]
+    fleet.store.hold()  # nobody has noticed yet
+    try:
+        assert "blocked: client:guests; but on this proxy alone: " in one.control.block("guests", expected=1).stderr
+    finally:
+        fleet.store.release()
+    wait_blocks(["client:guests"], two)
+
+
 def test_a_block_that_is_confirmed_outdoes_an_end_that_was_given_elsewhere_meanwhile(fleet, guest):
     one, two = fleet.proxy(), fleet.proxy()
     one.control.block("guests")
