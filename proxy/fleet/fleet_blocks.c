@@ -9,9 +9,8 @@
 
 enum { NAME_LEN = SHA256_DIGEST_LENGTH };
 
-// How an entry stands to the store.
+// How an entry stands to the store, as was seen last.
 enum standing {
-    STANDING_UNSEEN, // not met in this comparison
     STANDING_SAME,   // the store has it
     STANDING_DUE,    // the store should get it
     STANDING_BEYOND, // the store has something newer that was not taken
@@ -21,6 +20,7 @@ struct entry {
     struct fleet_word word; // its text follows the entry
     uint8_t name[NAME_LEN];
     enum standing standing;
+    bool is_met; // in this comparison, or put or given since it has begun
     bool has_seal;
     uint8_t seal[FLEET_SEAL_LEN]; // of what was in the store when it was met last
     char text[];
@@ -136,7 +136,8 @@ static struct entry *make(const struct fleet_word *word)
     (void)bytes_copy(entry->text, text.len, text);
     entry->word = *word;
     entry->word.block.text = entry->text;
-    entry->standing = STANDING_DUE;
+    entry->standing = word->is_shared ? STANDING_SAME : STANDING_DUE;
+    entry->is_met = true;
     digest(entry->text, entry->name);
     return entry;
 }
@@ -381,7 +382,7 @@ static int compare(const struct fleet_word *a, const struct fleet_word *b)
 void fleet_blocks_begin(struct fleet_blocks *blocks)
 {
     for (size_t i = 0; i < blocks->count; i++)
-        blocks->entries[i]->standing = STANDING_UNSEEN;
+        blocks->entries[i]->is_met = false;
 }
 
 // read_name reads the name of an entry. False: nothing of ours is called so.
@@ -501,8 +502,10 @@ enum fleet_finding fleet_blocks_meet(struct fleet_blocks *blocks, struct slice n
     if (!read_name(name, key))
         return FLEET_FORGED;
     struct entry *entry = search(blocks, key, &index) ? blocks->entries[index] : NULL;
-    if (entry != NULL)
+    if (entry != NULL) {
         keep_seal(entry, seal);
+        entry->is_met = true;
+    }
     if (word == NULL || !is_named_so(word, key)) {
         stand(entry, STANDING_DUE);
         return FLEET_FORGED;
@@ -534,7 +537,7 @@ size_t fleet_blocks_end(struct fleet_blocks *blocks, int64_t now_s)
     size_t vanished = 0;
     for (size_t i = 0; i < blocks->count; i++) {
         struct entry *entry = blocks->entries[i];
-        if (entry->standing != STANDING_UNSEEN)
+        if (entry->is_met)
             continue;
         // Of an end that nobody keeps any more somebody with a faster clock may have been rid already.
         const bool is_ending = is_old(&entry->word, now_s + FLEET_END_KEPT_S / 10);
@@ -570,6 +573,7 @@ bool fleet_blocks_note_shared(struct fleet_blocks *blocks, const char *text, uin
     const bool is_news = !entry->word.is_shared;
     entry->word.is_shared = true;
     entry->standing = STANDING_SAME;
+    entry->is_met = true;
     return is_news;
 }
 

@@ -118,7 +118,7 @@ enum fleet_finding {
 
 const char *fleet_finding_name(enum fleet_finding finding);
 
-// fleet_blocks_begin begins a comparison; one that was under way is forgotten.
+// fleet_blocks_begin begins a comparison; one that was under way is forgotten. What the store should get stays so meanwhile.
 void fleet_blocks_begin(struct fleet_blocks *blocks);
 
 // fleet_blocks_meet compares the entry `name` of the store. `word` is what it says, NULL when it does not open; `seal` is the
@@ -127,7 +127,7 @@ enum fleet_finding fleet_blocks_meet(struct fleet_blocks *blocks, struct slice n
                                      const struct fleet_word *word,
                                      const uint8_t seal[FLEET_SEAL_LEN], int64_t now_s);
 
-// fleet_blocks_end ends the comparison: what was not met is missing in the store. Gives how many words have vanished.
+// fleet_blocks_end ends the comparison: what was not met, nor put or given since it has begun, is missing in the store. Gives how many words have vanished.
 size_t fleet_blocks_end(struct fleet_blocks *blocks, int64_t now_s);
 
 // fleet_due is a word that the store should get.

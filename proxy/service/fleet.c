@@ -201,10 +201,10 @@ static void beat(struct fleet *fleet)
 
 // -- the link
 
-// is_known tells whether it is known who is blocked: by this store, or by the file of state that was compared with it.
+// is_known tells whether it is known who is blocked: what was compared with this store, now or before a restart, is in force.
 static bool is_known(const struct fleet *fleet)
 {
-    return fleet_blocking_has_compared(fleet->blocking) || fleet_store_is_kept(&fleet->store);
+    return fleet_store_is_kept(&fleet->store);
 }
 
 // may_say_lost tells whether a loss may be said: of a store that answers for a moment again and again a few times a minute, and when it

@@ -227,6 +227,13 @@ static struct fleet_blocks *words_of(const struct fleet_blocking *blocking)
     return blocking->store->service->kept.words;
 }
 
+// may_act tells whether what the store says of blocks holds here, and ours goes there, before a comparison has come to its end: it is
+// known who is blocked, by an earlier one.
+static bool may_act(const struct fleet_blocking *blocking)
+{
+    return blocking->has_compared || fleet_store_is_kept(blocking->store);
+}
+
 // -- what a comparison has found
 
 // say_alarm logs what is wrong with the store when that is something else, or once an hour; a few times a minute at most.
@@ -315,12 +322,12 @@ static enum fleet_finding meet(struct fleet_blocking *blocking, struct slice nam
     return finding;
 }
 
-// adopt brings into force what was taken. Before the first comparison is complete nothing is: it says that who is blocked is known.
-// Without memory it is tried again with the next beat.
+// adopt brings into force what was taken. Where nothing is known nothing is before the first comparison is complete: it says that who
+// is blocked is known. Without memory it is tried again with the next beat.
 static void adopt(struct fleet_blocking *blocking)
 {
     const struct fleet_store *store = blocking->store;
-    if (blocking->must_adopt && blocking->has_compared)
+    if (blocking->must_adopt && may_act(blocking))
         blocking->must_adopt = !store->events.adopt_blocks(store->service);
 }
 
@@ -336,7 +343,7 @@ static void add_unopened(const struct fleet_blocking *blocking, struct text *out
                        blocking->store->prefix);
 }
 
-// find_doubt tells why what was compared does not say who is blocked, to one who has never known: out of what is no word of ours
+// find_doubt tells why what was compared does not say who is blocked: not all of it was taken. Or, to one who has never known: out of what is no word of ours
 // somebody has made one that was, and another proxy that serves knows more than the store.
 static bool find_doubt(struct fleet_blocking *blocking)
 {
@@ -344,8 +351,11 @@ static bool find_doubt(struct fleet_blocking *blocking)
     const struct members *members = fleet_presence_members(blocking->presence);
     struct text text;
     text_init(&text, blocking->doubt, sizeof blocking->doubt);
-    if (fleet_store_is_kept(blocking->store))
-        return false;
+    if (blocking->findings.found[FLEET_NO_MEMORY] != 0)
+        text_append_format(&text, "there is no memory for %" PRIu64 " of the store's blocks",
+                           blocking->findings.found[FLEET_NO_MEMORY]);
+    if (text.len != 0 || fleet_store_is_kept(blocking->store))
+        return text.len != 0;
     if (blocking->findings.found[FLEET_FORGED] != 0)
         add_unopened(blocking, &text);
     else if (!fleet_presence_has_read(blocking->presence))
@@ -438,8 +448,10 @@ static void end_compare(struct fleet_blocking *blocking)
     }
     blocking->has_compared = true;
     blocking->compared_s = now_s;
-    if (blocking->findings.found[FLEET_NO_MEMORY] != 0)
-        blocking->must_compare = true; // with the next beat
+    if (blocking->findings.found[FLEET_NO_MEMORY] != 0) {
+        blocking->must_compare = true;
+        blocking->is_waiting = true; // for the next beat
+    }
     if (expired != 0 || is_first)
         blocking->must_adopt = true;
     rest(blocking);
@@ -610,7 +622,7 @@ static void on_look(void *owner, const struct resp *answer)
     advance(blocking);
 }
 
-// look asks for what was written last, and for what ours did not come to stand over. What is in force rests on a comparison, at first.
+// look asks for what was written last, and for what ours did not come to stand over. Where nothing is known a comparison comes first.
 static void look(struct fleet_blocking *blocking)
 {
     struct looking *looking = &blocking->looking;
@@ -623,8 +635,7 @@ static void look(struct fleet_blocking *blocking)
     struct fleet_due due;
     size_t count = 2;
     size_t cursor = 0;
-    if (!looking->must_ask || looking->is_asked || !blocking->has_compared ||
-        !blocking->store->is_ready)
+    if (!looking->must_ask || looking->is_asked || !may_act(blocking) || !blocking->store->is_ready)
         return;
     while (blocking->is_conflict && count < LOOK_WORDS &&
            fleet_blocks_due(words_of(blocking), &cursor, &due)) {
@@ -756,7 +767,7 @@ static void advance(struct fleet_blocking *blocking)
     const bool rests = !walk->is_paused && monotonic_ms() < walk->again_ms;
     if (walk->is_paused || (blocking->must_compare && rests)) {
         const bool is_long = walk->pages_left == 0 || is_flooded(blocking);
-        if (blocking->has_compared && (rests || is_long) && give(blocking))
+        if (may_act(blocking) && (rests || is_long) && give(blocking))
             return;
         if (walk->is_paused && walk->pages_left > 0)
             walk_on(blocking);
@@ -767,7 +778,7 @@ static void advance(struct fleet_blocking *blocking)
         begin_compare(blocking);
         return;
     }
-    if (blocking->has_compared && give(blocking))
+    if (may_act(blocking) && give(blocking))
         return;
     if (blocking->is_news) {
         blocking->is_news = false;
@@ -854,13 +865,13 @@ const char *fleet_blocking_obstacle(const struct fleet_blocking *blocking)
         return blocking->refusal;
     if (blocking->doubt[0] != '\0')
         return blocking->doubt;
-    return blocking->has_compared ? "the store has not answered in time"
-                                  : "the store's blocks were not compared yet";
+    return may_act(blocking) ? "the store has not answered in time"
+                             : "the store's blocks were not compared yet";
 }
 
 bool fleet_blocking_has_compared(const struct fleet_blocking *blocking)
 {
-    return blocking->has_compared;
+    return blocking->has_compared && !blocking->must_adopt;
 }
 
 const char *fleet_blocking_alarm(const struct fleet_blocking *blocking)
@@ -880,7 +891,10 @@ static size_t count_due(const struct fleet_blocking *blocking)
 
 void fleet_blocking_status(const struct fleet_blocking *blocking, struct text *out)
 {
-    json_add_time(out, "compared", blocking->compared_s);
+    if (blocking->compared_s == 0)
+        json_add_null(out, "compared");
+    else
+        json_add_time(out, "compared", blocking->compared_s);
     json_add_count(out, "waiting", count_due(blocking));
     json_add_count(out, "other_secret", blocking->older);
     json_add_count(out, "forged", blocking->findings.totals[FLEET_FORGED]);

@@ -45,8 +45,8 @@ void fleet_blocking_push(struct fleet_blocking *blocking);
 // fleet_blocking_obstacle says in half a sentence what keeps a word from the store that is ready; static memory or the object's.
 const char *fleet_blocking_obstacle(const struct fleet_blocking *blocking);
 
-// fleet_blocking_has_compared tells whether all was compared since the store became ready for the first time, so that it is known who
-// is blocked. A proxy that knows nothing of this fleet by its own file does not take it from a store in which something does not
+// fleet_blocking_has_compared tells whether all was compared since the store became ready for the first time, and is in force here,
+// as far as it was taken; fleet_store_is_kept tells for ever afterwards that it is known who is blocked. A proxy that knows nothing of this fleet by its own file does not take it from a store in which something does not
 // open, or which has fewer blocks than another proxy says that there are.
 bool fleet_blocking_has_compared(const struct fleet_blocking *blocking);
 

@@ -277,9 +277,20 @@ def test_a_comparison_that_does_not_end_is_said_and_blocks_go_both_ways_meanwhil
     two.control.block("--force", "somebody")
     wait_blocks(["client:guests", "client:somebody"], one)
     two.stderr.wait("error fleet: .* take long to compare")
+    between.spoil = lambda words, raw: None
+    two.stderr.wait("the store does not answer")
+    two.control.block("--force", "alone", expected=1)
+    between.spoil = go_on
+    wait_blocks(["client:alone", "client:guests", "client:somebody"], one)
+    # One that knows by its file who is blocked goes on likewise, though it has compared nothing yet.
+    third = fleet.proxy(is_synchronised=False, shared=fleet.shared(valkey=between.address_and_port))
+    assert fleet_of(third)["blocks"]["compared"] is None
+    third.control.block("--force", "third")
+    wait_blocks(["client:alone", "client:guests", "client:somebody", "client:third"], one, two, third)
+    assert fleet_of(third)["blocks"]["compared"] is None
     between.spoil = None
     eventually(lambda: fleet_of(two)["blocks"]["problem"] is None, "the comparison to come to its end")
-    wait_blocks(["client:guests", "client:somebody"], two)
+    wait_blocks(["client:alone", "client:guests", "client:somebody", "client:third"], two, third)
 
 
 def test_a_beat_that_is_no_answer_counts_as_a_store_that_is_lost_and_blocks_go_on_by_time(fleet, guest):

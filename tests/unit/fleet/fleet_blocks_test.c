@@ -144,6 +144,40 @@ static void what_was_made_while_the_store_was_away_is_due_and_has_not_vanished(v
     fleet_blocks_destroy(blocks);
 }
 
+static void what_is_due_stays_due_while_a_comparison_does_not_come_to_its_end(void **state)
+{
+    (void)state;
+    struct fleet_blocks *blocks = make();
+    put(blocks, say("client:mine", FLEET_BLOCK, 3, A));
+    for (int i = 0; i < 2; i++) {
+        fleet_blocks_begin(blocks);
+        assert_int_equal(FLEET_TAKEN - i, meet(blocks, say("client:theirs", FLEET_BLOCK, 3, B)));
+        assert_int_equal(1, count_due(blocks));
+    }
+    // The store has it now, where the comparison has been already.
+    assert_true(fleet_blocks_note_shared(blocks, "client:mine", 3));
+    assert_int_equal(0, count_due(blocks));
+    put(blocks, say("client:late", FLEET_BLOCK, 4, A));
+    assert_int_equal(0, fleet_blocks_end(blocks, NOW));
+    assert_int_equal(1, count_due(blocks));
+    fleet_blocks_destroy(blocks);
+}
+
+static void what_a_store_has_had_is_due_when_a_comparison_has_missed_it(void **state)
+{
+    (void)state;
+    struct fleet_blocks *blocks = make();
+    struct spoken *kept = say("client:kept", FLEET_BLOCK, 3, A);
+    kept->word.is_shared = true;
+    put(blocks, kept);
+    assert_int_equal(0, count_due(blocks));
+    fleet_blocks_begin(blocks);
+    assert_int_equal(0, count_due(blocks));
+    assert_int_equal(1, fleet_blocks_end(blocks, NOW));
+    assert_int_equal(1, count_due(blocks));
+    fleet_blocks_destroy(blocks);
+}
+
 static void what_vanished_is_named_kept_and_due(void **state)
 {
     (void)state;
@@ -631,6 +665,8 @@ int main(void)
         cmocka_unit_test(an_end_with_a_higher_version_unblocks_and_is_kept),
         cmocka_unit_test(of_the_same_version_the_block_wins_in_any_order),
         cmocka_unit_test(what_was_made_while_the_store_was_away_is_due_and_has_not_vanished),
+        cmocka_unit_test(what_is_due_stays_due_while_a_comparison_does_not_come_to_its_end),
+        cmocka_unit_test(what_a_store_has_had_is_due_when_a_comparison_has_missed_it),
         cmocka_unit_test(what_vanished_is_named_kept_and_due),
         cmocka_unit_test(what_is_older_changes_nothing_and_is_due),
         cmocka_unit_test(a_store_that_is_behind_is_no_alarm),
