@@ -66,15 +66,21 @@ struct fleet {
 
 // -- the parts
 
+// hears tells whether this process itself has to do with the blocks and orders of the others.
+static bool hears(const struct fleet *fleet)
+{
+    return !fleet->has_left || fleet->store.is_alone;
+}
+
 static void begin_parts(struct fleet *fleet)
 {
     fleet->store.is_ready = true;
     fleet_presence_on_ready(
         fleet->presence); // first: what the others know is part of the comparison of blocks
-    if (!fleet->has_left) {
+    if (hears(fleet))
         fleet_blocking_on_ready(fleet->blocking);
+    if (!fleet->has_left)
         fleet_tickets_on_ready(fleet->tickets);
-    }
 }
 
 static void end_parts(struct fleet *fleet)
@@ -120,11 +126,12 @@ static void go_deaf(struct fleet *fleet, const struct resp *answer)
         log_error(LOG_STORE_LOST, "fleet: %s", fleet->sense.deafness);
     if (!fleet->store.is_ready)
         return;
-    if (!fleet->has_left) {
+    if (hears(fleet)) {
         fleet_blocking_on_deaf(fleet->blocking);
-        fleet_tickets_on_beat(fleet->tickets);
         fleet_obedience_on_deaf(fleet->obedience);
     }
+    if (!fleet->has_left)
+        fleet_tickets_on_beat(fleet->tickets);
     fleet_presence_on_beat(fleet->presence);
 }
 
@@ -161,12 +168,13 @@ static void on_beat(void *owner, const struct resp *answer)
     if (!fleet->store.is_ready)
         return;
     fleet_limits_note_beat(fleet->limits, &beat, fleet->beat_ms);
-    if (!fleet->has_left) {
+    if (hears(fleet)) {
         const struct fleet_blocking_news news = {beat.revision, beat.blocks, !beat.was_known};
         fleet_blocking_on_beat(fleet->blocking, news);
-        fleet_tickets_on_beat(fleet->tickets);
         fleet_obedience_on_beat(fleet->obedience, beat.orders);
     }
+    if (!fleet->has_left)
+        fleet_tickets_on_beat(fleet->tickets);
     fleet_presence_on_beat(fleet->presence);
 }
 
@@ -578,6 +586,23 @@ void fleet_return(struct fleet *fleet)
         return;
     fleet_blocking_on_ready(fleet->blocking);
     fleet_tickets_on_ready(fleet->tickets);
+}
+
+void fleet_go_alone(struct fleet *fleet)
+{
+    if (fleet == NULL || fleet->store.is_alone)
+        return;
+    struct block_state *kept = &fleet->store.service->kept;
+    if (kept->words == NULL && block_state_init(kept) != ERR_OK) {
+        log_error(LOG_NO_MEMORY, "fleet: no memory to hear of blocks any more");
+        return;
+    }
+    fleet_blocks_localize(kept->words);
+    fleet->store.is_alone = true;
+    if (!fleet->store.is_ready)
+        return;
+    fleet_blocking_on_ready(fleet->blocking);
+    (void)fleet_presence_ask(fleet->presence); // others are told at once what it is now
 }
 
 bool fleet_has_left(const struct fleet *fleet)

@@ -30,6 +30,10 @@ void fleet_leave(struct fleet *fleet);
 void fleet_return(struct fleet *fleet);
 bool fleet_has_left(const struct fleet *fleet);
 
+// fleet_go_alone: the process that fleet_leave has left all to is gone. From now on this one goes by the blocks of the store, beside those that
+// it goes by already, and hears orders. On blocks it writes nothing there, for what it was told has no versions. NULL does nothing.
+void fleet_go_alone(struct fleet *fleet);
+
 // For all of these NULL is a fleet that shares nothing.
 
 // fleet_is_shared tells whether something is shared.

@@ -234,6 +234,12 @@ static bool may_act(const struct fleet_blocking *blocking)
     return blocking->has_compared || fleet_store_is_kept(blocking->store);
 }
 
+// may_give tells whether ours goes to the store.
+static bool may_give(const struct fleet_blocking *blocking)
+{
+    return may_act(blocking) && !blocking->store->is_alone;
+}
+
 // -- what a comparison has found
 
 // say_alarm logs what is wrong with the store when that is something else, or once an hour; a few times a minute at most.
@@ -281,6 +287,8 @@ static bool is_known_name(const struct fleet_blocking *blocking, struct slice na
 static bool is_litter(const struct fleet_blocking *blocking, enum fleet_finding finding,
                       const struct fleet_word *word, int64_t now_s)
 {
+    if (blocking->store->is_alone)
+        return false;
     if (finding == FLEET_OLD)
         return now_s - word->block.since_s > FLEET_END_KEPT_S + LITTER_AFTER_S;
     return finding == FLEET_FORGED && word == NULL && fleet_store_is_kept(blocking->store);
@@ -767,7 +775,7 @@ static void advance(struct fleet_blocking *blocking)
     const bool rests = !walk->is_paused && monotonic_ms() < walk->again_ms;
     if (walk->is_paused || (blocking->must_compare && rests)) {
         const bool is_long = walk->pages_left == 0 || is_flooded(blocking);
-        if (may_act(blocking) && (rests || is_long) && give(blocking))
+        if (may_give(blocking) && (rests || is_long) && give(blocking))
             return;
         if (walk->is_paused && walk->pages_left > 0)
             walk_on(blocking);
@@ -778,7 +786,7 @@ static void advance(struct fleet_blocking *blocking)
         begin_compare(blocking);
         return;
     }
-    if (may_act(blocking) && give(blocking))
+    if (may_give(blocking) && give(blocking))
         return;
     if (blocking->is_news) {
         blocking->is_news = false;

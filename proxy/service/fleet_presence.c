@@ -122,9 +122,10 @@ static void take_host(char out[MEMBER_HOST_CAP])
     (void)string_copy(out, MEMBER_HOST_CAP, host);
 }
 
-static enum member_state state_of(const struct service *service)
+static enum member_state state_of(const struct fleet_store *store)
 {
-    if (service->succession.retirement != NULL)
+    const struct service *service = store->service;
+    if (service->succession.retirement != NULL && !store->is_alone)
         return MEMBER_RETIRED;
     if (service->stopping_at_s != 0)
         return MEMBER_DRAINS;
@@ -149,7 +150,7 @@ static void describe(struct fleet_presence *presence, const struct scan *sum, st
         .sessions = sum->sessions[SESSION_SERVING],
         .tunnels = sum->exchanges[EXCHANGE_TUNNEL],
         .blocks = blocklist_count(service->blocks),
-        .state = state_of(service),
+        .state = state_of(presence->store),
         .heard_ms = monotonic_ms(),
     };
     (void)string_copy(out->instance, sizeof out->instance,

@@ -39,6 +39,7 @@ struct fleet_store {
     char instance[FLEET_INSTANCE_CAP];
     bool is_ready;   // it answers, and its seals are ours: parts may ask
     bool is_foreign; // it answers, and its seals are not ours
+    bool is_alone;   // an old process without the one that serves: it reads by itself whom to block
 };
 
 // fleet_store_key writes the name of a key in the store: the prefix, then `name`, then `more` ("" allowed).

@@ -1,4 +1,4 @@
-// A process that nobody leads any more drains: no block would reach it.
+// A process that nobody leads any more drains: no block would reach it, or only those of other proxies, by their store.
 #include "proxy/service/retirement.h"
 
 #include <inttypes.h>
@@ -7,6 +7,7 @@
 #include "proxy/admin/block_state.h"
 #include "proxy/log/log.h"
 #include "proxy/service/counts_message.h"
+#include "proxy/service/fleet.h"
 #include "proxy/service/orders.h"
 #include "proxy/service/reload.h"
 #include "proxy/service/scan_text.h"
@@ -39,11 +40,13 @@ static bool take_blocks(struct retirement *retirement, uint64_t number)
     enum err error = block_state_parse(text, "the list of the new process", &state, &info);
     if (error == ERR_OK)
         error = fleet_blocks_list(state.words, &blocks);
-    block_state_deinit(&state);
     if (error != ERR_OK) {
+        block_state_deinit(&state);
         log_error(LOG_UPGRADE, "%s", info.text);
         return false;
     }
+    fleet_blocks_destroy(service->kept.words); // it goes by these words from now on
+    service->kept.words = state.words;
     blocklist_unref(service->blocks);
     service->blocks = blocks;
     retirement->number = number;
@@ -64,7 +67,7 @@ static bool add_blocks(struct retirement *retirement, const struct handover_mess
     return true;
 }
 
-// lose lets the link go, and drains: who does not know who is blocked does not go on.
+// lose lets the link go, and drains: who does not know who is blocked does not go on. With a store it hears meanwhile who is blocked.
 static void lose(struct retirement *retirement, const char *why)
 {
     struct service *service = retirement->service;
@@ -73,6 +76,7 @@ static void lose(struct retirement *retirement, const char *why)
     retirement->link = NULL;
     if (service->stopping_at_s == 0)
         service_begin_drain(service);
+    fleet_go_alone(service->fleet);
 }
 
 // ---- counts -------------------------------------------------------------------------------------

@@ -555,6 +555,7 @@ static void retire(struct service *service, struct handover_link *link)
     }
     log_error(LOG_UPGRADE, "no memory to be told who is blocked: this old process drains");
     service_begin_drain(service);
+    fleet_go_alone(service->fleet);
 }
 
 static const struct upgrade_events upgrade_events = {

@@ -12,7 +12,7 @@ import pytest
 from support.clocks import Clock
 from support.config import write_config
 from support.fleet import Fleet, Redis, blocks_of, fleet_of, mark_of, state_of, wait_blocks, wait_members
-from support.proxy import run
+from support.proxy import BY_SIGNAL, run
 from support.scale import IS_SMALL, eventually
 from support.store import Meddler, parse
 from support.wire import Ending
@@ -634,6 +634,33 @@ def test_blocks_of_the_fleet_go_over_an_upgrade_and_hold_in_the_old_process(flee
     wait_blocks(["client:earlier", "client:guests"], two)
     two.control.unblock("earlier")
     wait_blocks(["client:guests"], one)
+
+
+def test_an_old_process_whose_successor_is_gone_goes_by_the_fleet_itself(fleet, guest):
+    one, two = fleet.proxy(), fleet.proxy(timeouts={"drain": "10m"})
+    victim, target, other = two.tunnel(fleet.target, guest), two.tunnel(fleet.target), two.tunnel(fleet.target)
+    two.control.run("upgrade")
+    two.pid = two.control.status()["pid"]
+    eventually(lambda: " retired, " in one.control.run("status", "--fleet").stdout, "the old process to be known")
+    two.control.block("--force", "alone")
+    two.control.unblock("alone")
+    wait_blocks([], one)
+    eventually(lambda: all(each["shared"] == 1 for each in state_of(one)["blocks"]), "it to be kept")
+    before = fleet.store.hash("blocks")
+    two.crash()
+    two.stderr.wait("the process that serves has ended: this old process drains")
+    eventually(lambda: " drains, " in one.control.run("status", "--fleet").stdout, "it to say what it is now")
+    one.control.run("kill", "--fleet", target.id, expected=(0, 1))  # 1 while the one that was killed may still live
+    two.assert_closed(target.id, "killed")
+    one.control.block("guests")
+    two.assert_closed(victim.id, "blocked")
+    one.control.unblock("guests")
+    other.echo(b"untouched")
+    after = fleet.store.hash("blocks")
+    assert {name: after[name] for name in before} == before and len(after) == 2  # it writes nothing there
+    one.control.run("kill", "--fleet", other.id, expected=(0, 1))
+    two.assert_closed(other.id, "killed")
+    two.stop(expected=BY_SIGNAL + signal.SIGKILL)
 
 
 def test_an_old_process_does_not_write_the_file_of_the_one_that_serves(fleet, guest):
