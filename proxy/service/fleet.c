@@ -2,6 +2,7 @@
 // live, and what has changed.
 #include "proxy/service/fleet.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -11,10 +12,12 @@
 #include "proxy/fleet/fleet_scripts.h"
 #include "proxy/log/log.h"
 #include "proxy/net/loop_memory.h"
+#include "proxy/process/signals.h"
 #include "proxy/service/fleet_blocking.h"
 #include "proxy/service/fleet_greeting.h"
 #include "proxy/service/fleet_limits.h"
 #include "proxy/service/fleet_tickets.h"
+#include "proxy/service/store_report.h"
 #include "proxy/config/shared_settings.h"
 #include "proxy/store/store_places.h"
 
@@ -93,6 +96,15 @@ static void end_parts(struct fleet *fleet)
     fleet_obedience_on_lost(fleet->obedience);
 }
 
+static void beat(struct fleet *fleet);
+
+// may_beat tells whether the store is this fleet's. To another one, or one that was not looked at yet, nothing is written.
+static bool may_beat(const struct fleet *fleet)
+{
+    const enum fleet_trust trust = fleet_greeting_trust(fleet->greeting);
+    return fleet->is_connected && (trust == FLEET_OURS || trust == FLEET_FRESH);
+}
+
 static void on_trust(void *owner)
 {
     struct fleet *fleet = owner;
@@ -106,6 +118,8 @@ static void on_trust(void *owner)
         begin_parts(fleet);
     else if (!is_ours && fleet->store.is_ready)
         end_parts(fleet);
+    if (may_beat(fleet))
+        beat(fleet);
 }
 
 // -- the beat
@@ -124,6 +138,7 @@ static void go_deaf(struct fleet *fleet, const struct resp *answer)
     text_append_string(&text, "; limits count it as lost, blocks and orders go on by time");
     if (fleet_may_say(&fleet->sense.deaf_quiet_ms))
         log_error(LOG_STORE_LOST, "fleet: %s", fleet->sense.deafness);
+    fleet_greeting_on_beat(fleet->greeting, true);
     if (!fleet->store.is_ready)
         return;
     if (hears(fleet)) {
@@ -255,8 +270,7 @@ static void on_change(void *owner)
         fleet->was_connected = true;
         fleet->is_beating = false;
         fleet_limits_note_state(fleet->limits, true);
-        fleet_greeting_ask(fleet->greeting);
-        beat(fleet);
+        fleet_greeting_ask(fleet->greeting); // and beats, if it is ours
     } else if (!is_connected && fleet->is_connected) {
         fleet->is_connected = false;
         fleet->is_beating = false;
@@ -285,8 +299,10 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
     struct fleet *fleet = timer->data;
     fleet_limits_set_draining(fleet->limits, fleet->has_left || is_draining(fleet));
     fleet_limits_tick(fleet->limits);
-    if (fleet->is_connected)
+    if (may_beat(fleet))
         beat(fleet);
+    else if (fleet->is_connected)
+        fleet_greeting_on_beat(fleet->greeting, true);
     else if (store_link_facts(fleet->store.link)->state == STORE_LOST)
         say_lost(fleet);
 }
@@ -463,7 +479,7 @@ enum err fleet_create(struct service *service, const struct fleet_events *events
 static void say_end(struct fleet *fleet)
 {
     char names[2][FLEET_KEY_CAP];
-    if (fleet->store.link == NULL)
+    if (fleet->store.link == NULL || !may_beat(fleet))
         return;
     const struct slice words[] = {SLICE_LITERAL("EVAL"),
                                   slice_of_string(fleet_script_text(FLEET_LEAVE)),
@@ -506,19 +522,29 @@ static bool has_all(const struct fleet *fleet)
     return fleet_blocking_has_compared(fleet->blocking) && fleet_tickets_has_any(fleet->tickets);
 }
 
+// is_told_to_end tells whether somebody wants the process to end before it serves.
+static bool is_told_to_end(void)
+{
+    static const int endings[] = {SIGTERM, SIGINT};
+    return signals_are_pending(endings, sizeof endings / sizeof *endings);
+}
+
 void fleet_await(struct fleet *fleet, int64_t patience_ms)
 {
     struct service *service = fleet->store.service;
     ev_timer look;
     int64_t until_ms = monotonic_ms() + patience_ms;
+    const int64_t end_ms = until_ms + FLEET_FRESH_MS + patience_ms; // whatever the store says
     if (!fleet_is_shared(fleet))
         return;
     ev_timer_init(&look, on_look, LOOK_S, LOOK_S);
     ev_timer_start(service->loop, &look);
-    while (!has_all(fleet) && monotonic_ms() < until_ms) {
+    while (!has_all(fleet) && monotonic_ms() < until_ms && !is_told_to_end()) {
         ev_run(service->loop, EVRUN_ONCE);
         if (fleet_greeting_trust(fleet->greeting) == FLEET_FRESH)
             until_ms = monotonic_ms() + patience_ms;
+        if (until_ms > end_ms)
+            until_ms = end_ms;
     }
     ev_timer_stop(service->loop, &look);
     service->are_blocks_unknown = !is_known(fleet);
@@ -717,32 +743,6 @@ static const struct family configs_differ = {
     .kind = FAMILY_GAUGE,
     .help = "1 when configurations have differed for more than a minute."};
 
-// add_link adds what is known of the connection. NULL: nothing is shared.
-static void add_link(const struct store_facts *facts, struct exposition *out)
-{
-    static const struct family calls = {.name = "sallyport_store_calls",
-                                        .kind = FAMILY_COUNTER,
-                                        .help = "Questions to the store that the fleet shares."};
-    static const struct family connects = {.name = "sallyport_store_connects",
-                                           .kind = FAMILY_COUNTER,
-                                           .help = "How often the store was reached."};
-    static const struct family failures = {
-        .name = "sallyport_store_failures",
-        .kind = FAMILY_COUNTER,
-        .help = "Questions to the store that were lost, late, or answered by an error."};
-    static const struct family seconds = {.name = "sallyport_store_seconds",
-                                          .kind = FAMILY_HISTOGRAM,
-                                          .unit = "seconds",
-                                          .help = "How long the store's answers took."};
-    const bool is_shared = facts != NULL;
-    exposition_add_single(out, &calls, is_shared, is_shared ? facts->calls : 0);
-    exposition_add_single(out, &connects, is_shared, is_shared ? facts->connects : 0);
-    exposition_add_single(out, &failures, is_shared, is_shared ? facts->failures : 0);
-    exposition_add_family(out, &seconds);
-    if (facts != NULL)
-        exposition_add_histogram(out, &histogram_waits, &facts->latency);
-}
-
 void fleet_metrics(const struct fleet *fleet, struct exposition *out)
 {
     const bool is_shared = fleet_is_shared(fleet);
@@ -755,7 +755,7 @@ void fleet_metrics(const struct fleet *fleet, struct exposition *out)
     exposition_add_single(out, &configs_differ, is_shared,
                           is_shared && fleet_presence_differs(fleet->presence));
     fleet_blocking_metrics(is_shared ? fleet->blocking : NULL, out);
-    add_link(is_shared ? store_link_facts(fleet->store.link) : NULL, out);
+    store_report_metrics(is_shared ? store_link_facts(fleet->store.link) : NULL, out);
     fleet_limits_metrics(is_shared ? fleet->limits : NULL, out);
     fleet_presence_metrics(is_shared ? fleet->presence : NULL, out);
     fleet_obedience_metrics(is_shared ? fleet->obedience : NULL, out);

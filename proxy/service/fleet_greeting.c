@@ -12,6 +12,7 @@
 
 enum {
     ASK_EVERY = 60, // beats
+    ASK_AGAIN = 4,  // where it is not ours, or did not answer
     MOST = 8192,    // bytes of one thing that is looked at
     SAMPLES_MAX = 200,
     LEFT_HEAD = 2,
@@ -246,6 +247,7 @@ static void ask(struct fleet_greeting *greeting, const char *how, const char *sw
     uint8_t *sealed =
         fleet_store_seal(store, FLEET_PURPOSE_GREETING, "", slice_of_string(greeting_text), &len);
     _Static_assert((int)MOST == 8192, "as it is said to the script");
+    _Static_assert((int)FLEET_FRESH_MS == 3000, "as it stands in the script");
     for (size_t i = 0; i < 5; i++)
         keys[i] = fleet_store_key(store, names[i], "", key_data[i]);
     const struct slice arguments[] = {slice_of(sealed, len), slice_of_string(how),
@@ -276,7 +278,8 @@ void fleet_greeting_on_lost(struct fleet_greeting *greeting)
 
 void fleet_greeting_on_beat(struct fleet_greeting *greeting, bool was_known)
 {
-    if (!was_known || greeting->trust == FLEET_FRESH || ++greeting->beats >= ASK_EVERY)
+    const unsigned every = greeting->trust == FLEET_OURS ? ASK_EVERY : ASK_AGAIN;
+    if (!was_known || greeting->trust == FLEET_FRESH || ++greeting->beats >= every)
         fleet_greeting_ask(greeting);
 }
 
@@ -287,6 +290,7 @@ void fleet_greeting_on_key(struct fleet_greeting *greeting)
 
 void fleet_greeting_forget(struct fleet_greeting *greeting)
 {
+    fleet_greeting_on_lost(greeting); // what is under way is about the former
     greeting->was_ours = false;
     greeting->was_foreign = false;
 }

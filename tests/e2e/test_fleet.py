@@ -327,6 +327,16 @@ def test_nobody_is_served_before_it_is_known_who_is_blocked(fleet, guest):
     assert fleet_of(again)["store"]["state"] != "ready"
 
 
+def test_a_start_ends_and_blocks_are_known_also_where_the_store_answers_no_beat(fleet, guest):
+    fleet.store.ask("ACL", "SETUSER", "default", "-zrevrange")  # as a rule that is older than the program
+    fresh = fleet.proxy(is_known=False, is_synchronised=False)
+    eventually(lambda: fleet_of(fresh)["blocks"]["known"], "the blocks to be read")
+    fresh.tunnel(fleet.target, guest).echo(b"served")
+    assert "answers a beat with an error" in fleet_of(fresh)["store"]["problem"] and not fleet_of(fresh)["limits"]["asks"]
+    fleet.store.ask("ACL", "SETUSER", "default", "+zrevrange")
+    eventually(lambda: fleet_of(fresh)["limits"]["asks"], "the store to be heard again")
+
+
 def test_another_key_is_said_and_destroys_nothing(fleet, guest):
     one = fleet.proxy()
     one.control.block("guests")
@@ -336,6 +346,7 @@ def test_another_key_is_said_and_destroys_nothing(fleet, guest):
     assert "give all proxies the same key_file" in wrong.stderr.wait("does not open with `shared.key_file`.*")[0]
     wrong.assert_refused(wrong.ask(fleet.target), 503, "store_lost", action="error")
     assert "same key_file" in fleet_of(wrong)["store"]["problem"]
+    assert fleet.store.ask("ZCARD", "sallyport:alive") == 1 and fleet_of(one)["limits"]["members"] == 1  # it writes nothing there
     for command in ("block", "--force", "stray"), ("kill", "--fleet", "client:guests"), ("status", "--fleet"):
         assert "does not open with `shared.key_file`" in wrong.control.run(*command, expected=1).stderr
     assert fleet.store.hash("blocks") == before
@@ -583,8 +594,8 @@ def test_status_tells_of_all_and_where_their_configurations_differ(fleet):
     assert all(each["instance"].startswith(each["audit_instance"]) for each in members)
     for proxy in one, two:
         assert proxy.ask(DENIED).status == 403
+    assert all(fleet_of(each)["instance"][:8] == each.audit.wait("decision")["instance"] for each in (one, two))
     told = run("audit", "replay", "--config", one.config_path, one.audit.path, two.audit.path)
-    assert all(fleet_of(each)["instance"][:8] == each.audit.records("decision")[0]["instance"] for each in (one, two))
     assert "2 decisions: 0 would change" in told.stdout + told.stderr, told
     assert len({each["address"] for each in members}) == 2 and not any(each["silent_s"] for each in members)
     assert all(each["state"] == "serves" and each["version"] and each["certificate_ends"] for each in members)
