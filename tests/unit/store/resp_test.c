@@ -418,8 +418,8 @@ static void says_how_long_what_it_refuses_is(void **state)
     } rows[] = {
         {"$2000000\r\n", 2000000}, {"*2\r\n$1\r\nx\r\n$1048577\r\nab", 1048577},
         {"$1048576\r\n", 0},       {":1048577", 0},
-        {"+1048577", 0},         {":1048577\r", 0},
-        {"-1048577\r", 0},       {"$1048577\r", 0},
+        {"+1048577", 0},           {":1048577\r", 0},
+        {"-1048577\r", 0},         {"$1048577\r", 0},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct resp_reader *reader = resp_reader_create();
