@@ -144,8 +144,8 @@ static enum err certificate_add(const struct listening *listening, struct slice 
     return tls_context_create(&options, &site->tls, info);
 }
 
-// certificate_read loads chain and key and adds them. `is_inherited`: its findings are there already.
-static void certificate_read(struct reader *reader, const struct node *node, bool is_inherited,
+// certificate_read loads chain and key and adds them. The findings of what is inherited are there already.
+static void certificate_read(struct reader *reader, const struct node *node,
                              const struct listening *listening, struct site *site)
 {
     const struct node *chain_node = node_get(node, "chain");
@@ -162,20 +162,20 @@ static void certificate_read(struct reader *reader, const struct node *node, boo
             reader_error(reader, node, "chain %s, key %s: %s", pair.chain_path, pair.key_path,
                          info.text);
             (*pair_count)++;
-        } else if (!is_inherited) {
+        } else if (!site->is_inherited) {
             check_served(reader, chain_node, pair.chain_path, site->tls);
         }
     }
     pair_files_deinit(&pair);
 }
 
-static void certificates_read(struct reader *reader, const struct node *node, bool is_inherited,
+static void certificates_read(struct reader *reader, const struct node *node,
                               const struct listening *listening, struct site *site)
 {
     if (!reader_list(reader, node, "`certificates`", 1, CERTIFICATES_MAX))
         return;
     for (const struct node *entry = node->child; entry != NULL; entry = entry->next)
-        certificate_read(reader, entry, is_inherited, listening, site);
+        certificate_read(reader, entry, listening, site);
 }
 
 // bind_tickets works out what tickets are good for: this listener, this entry of `sni`, this profile.
@@ -250,8 +250,9 @@ static void sni_entry_read(struct reader *reader, const struct node *node,
     bind_tickets(listening.listener->name, site->name_count == 0 ? NULL : &site->names[0],
                  site->trust_name, binding);
     listening.options.binding = binding;
+    site->is_inherited = own == NULL;
     certificates_read(reader, own != NULL ? own : node_get(listening.node, "certificates"),
-                      own == NULL, &listening, site);
+                      &listening, site);
 }
 
 // stands_before tells whether name `n` of site `s` stands earlier on the listener.
@@ -325,7 +326,7 @@ static bool listener_read(struct reader *reader, const struct node *node, void *
     options->offers_http2 = listener->http2.streams > 0;
     options->is_certificate_optional =
         listener->is_certificate_optional || listener->refuses_in_http;
-    certificates_read(reader, node_get(node, "certificates"), false, &listening, own);
+    certificates_read(reader, node_get(node, "certificates"), &listening, own);
     if (has_sni)
         sites_read(reader, sni, &listening);
     return true;
@@ -420,5 +421,5 @@ void listeners_read_site(struct reader *reader, const struct node *node,
                                               .max_chain = TLS_MAX_CHAIN_LEAST,
                                               .is_certificate_optional = is_certificate_optional}};
     trust_read(reader, node_get(node, "trust"), &listening, out);
-    certificates_read(reader, node_get(node, "certificates"), false, &listening, out);
+    certificates_read(reader, node_get(node, "certificates"), &listening, out);
 }

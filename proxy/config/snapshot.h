@@ -42,6 +42,7 @@ struct site {
     const struct trust *trust; // borrowed from the snapshot's profiles
     const char *chain_path;    // of the first certificate; for messages
     const char *trust_name;    // name of the profile
+    bool is_inherited;         // the certificates are the listener's own
 };
 
 // What a worker needs of one entry of `listeners`.

@@ -11,6 +11,7 @@
 #include "auth/base/json.h"
 #include "proxy/clock/clock.h"
 #include "proxy/config/endpoint_text.h"
+#include "proxy/config/served_list.h"
 #include "proxy/fleet/fleet_findings.h"
 #include "proxy/fleet/fleet_scripts.h"
 #include "proxy/log/log.h"
@@ -98,9 +99,9 @@ static int64_t first_end(const struct snapshot *snapshot)
 {
     int64_t first_s = 0;
     for (size_t l = 0; l < snapshot->listener_count; l++) {
-        const struct tls_context *tls = snapshot->listeners[l].sites[0].tls;
-        for (size_t i = 0; i < tls_context_certificate_count(tls); i++) {
-            const int64_t end_s = tls_context_describe(tls, i)->not_after_s;
+        struct served_certificate served;
+        for (size_t i = 0; served_list_next(&snapshot->listeners[l], &i, &served);) {
+            const int64_t end_s = served.info->not_after_s;
             if (first_s == 0 || end_s < first_s)
                 first_s = end_s;
         }

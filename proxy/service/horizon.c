@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <time.h>
 
+#include "proxy/config/served_list.h"
 #include "proxy/config/server_list.h"
 #include "proxy/log/log.h"
 
@@ -118,16 +119,16 @@ static void each_ca(struct glance *glance, const struct trust *trust)
     }
 }
 
-static void each_served(struct glance *glance, const char *listener, const struct tls_context *tls)
+static void each_served(struct glance *glance, const struct listener_config *listener)
 {
-    for (size_t i = 0; i < tls_context_certificate_count(tls); i++) {
-        const struct tls_context_info *info = tls_context_describe(tls, i);
+    struct served_certificate served;
+    for (size_t i = 0; served_list_next(listener, &i, &served);) {
         const struct thing thing = {
             .whose = "listener ",
-            .owner = listener,
+            .owner = listener->name,
             .what = "the certificate",
-            .name = info->subject,
-            .end_s = info->not_after_s,
+            .name = served.info->subject,
+            .end_s = served.info->not_after_s,
             .to_do = "renew it in time",
             .when_out = ": clients go on with it no more; renew it",
         };
@@ -191,13 +192,8 @@ static void look(struct glance *glance, const struct snapshot *snapshot)
         each_crl(glance, snapshot->trusts[t]);
         each_ca(glance, snapshot->trusts[t]);
     }
-    for (size_t l = 0; l < snapshot->listener_count; l++) {
-        const struct listener_config *listener = &snapshot->listeners[l];
-        for (size_t s = 0; s < listener->site_count; s++) {
-            if (s == 0 || listener->sites[s].chain_path != listener->sites[0].chain_path)
-                each_served(glance, listener->name, listener->sites[s].tls);
-        }
-    }
+    for (size_t l = 0; l < snapshot->listener_count; l++)
+        each_served(glance, &snapshot->listeners[l]);
     struct listed_server server;
     for (size_t i = 0; server_list_next(snapshot, &i, &server);)
         each_of_server(glance, &server);

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "proxy/config/served_list.h"
 #include "proxy/config/server_list.h"
 
 enum {
@@ -24,17 +25,10 @@ static void add_certificate(struct exposition *out, const char *kind, const char
 
 static void add_served(struct exposition *out, const struct listener_config *listener)
 {
-    size_t place = 0;
-    for (size_t s = 0; s < listener->site_count; s++) {
-        const struct site *site = &listener->sites[s];
-        if (s > 0 && site->chain_path == listener->sites[0].chain_path)
-            continue; // inherited
-        for (size_t i = 0; i < tls_context_certificate_count(site->tls); i++) {
-            const struct tls_context_info *info = tls_context_describe(site->tls, i);
-            add_certificate(out, "server", listener->name, info->subject, place++,
-                            info->not_after_s);
-        }
-    }
+    struct served_certificate served;
+    for (size_t i = 0; served_list_next(listener, &i, &served);)
+        add_certificate(out, "server", listener->name, served.info->subject, i - 1,
+                        served.info->not_after_s);
 }
 
 // ca_kinds are the words for CAs that clients or receivers are judged by.

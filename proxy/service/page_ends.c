@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "auth/base/date.h"
+#include "proxy/config/served_list.h"
 #include "proxy/config/server_list.h"
 #include "proxy/page/html.h"
 
@@ -39,16 +40,10 @@ static void add(struct endings *endings, const struct ending *ending)
 
 static void gather_served(struct endings *endings, const struct listener_config *listener)
 {
-    for (size_t s = 0; s < listener->site_count; s++) {
-        const struct site *site = &listener->sites[s];
-        if (s > 0 && site->chain_path == listener->sites[0].chain_path)
-            continue; // inherited
-        for (size_t i = 0; i < tls_context_certificate_count(site->tls); i++) {
-            const struct tls_context_info *info = tls_context_describe(site->tls, i);
-            add(endings, &(struct ending){"certificate of the listener", listener->name,
-                                          info->subject, info->not_after_s});
-        }
-    }
+    struct served_certificate served;
+    for (size_t i = 0; served_list_next(listener, &i, &served);)
+        add(endings, &(struct ending){"certificate of the listener", listener->name,
+                                      served.info->subject, served.info->not_after_s});
 }
 
 static void gather_trust(struct endings *endings, const struct trust *trust)

@@ -13,6 +13,7 @@
 #include "auth/base/date.h"
 #include "auth/base/json.h"
 #include "proxy/config/endpoint_text.h"
+#include "proxy/config/served_list.h"
 #include "proxy/config/server_list.h"
 #include "proxy/keys/key_store.h"
 #include "proxy/ocsp/ocsp_asker.h"
@@ -137,20 +138,19 @@ static void add_certificate(struct text *out, const struct certificate *certific
     json_end_object(out);
 }
 
-static void add_served(struct text *out, const char *listener, const struct site *site,
-                       int64_t now_s)
+static void add_served(struct text *out, const struct listener_config *listener, int64_t now_s)
 {
-    for (size_t i = 0; i < tls_context_certificate_count(site->tls); i++) {
-        const struct tls_context_info *info = tls_context_describe(site->tls, i);
-        const struct certificate served = {
+    struct served_certificate served;
+    for (size_t i = 0; served_list_next(listener, &i, &served);) {
+        const struct certificate certificate = {
             .kind = "server",
-            .of = listener,
-            .subject = info->subject,
-            .path = i == 0 ? site->chain_path : NULL,
-            .not_after_s = info->not_after_s,
+            .of = listener->name,
+            .subject = served.info->subject,
+            .path = served.path,
+            .not_after_s = served.info->not_after_s,
             .expired = "has expired: no client is accepted with it",
         };
-        add_certificate(out, &served, now_s);
+        add_certificate(out, &certificate, now_s);
     }
 }
 
@@ -215,11 +215,8 @@ static void add_server(struct text *out, const struct listed_server *server, int
 static void add_certificates(const struct snapshot *snapshot, struct text *out, int64_t now_s)
 {
     json_begin_array(out, "certificates");
-    for (size_t l = 0; l < snapshot->listener_count; l++) {
-        const struct listener_config *listener = &snapshot->listeners[l];
-        for (size_t s = 0; s < listener->site_count; s++)
-            add_served(out, listener->name, &listener->sites[s], now_s);
-    }
+    for (size_t l = 0; l < snapshot->listener_count; l++)
+        add_served(out, &snapshot->listeners[l], now_s);
     for (size_t t = 0; t < snapshot->trust_count; t++)
         add_cas(out, snapshot->trusts[t], now_s);
     struct listed_server server;

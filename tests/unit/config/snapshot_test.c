@@ -12,6 +12,7 @@
 #include <openssl/mem.h>
 #include <openssl/pool.h>
 
+#include "proxy/config/served_list.h"
 #include "proxy/pki/certificate.h"
 #include "tests/unit/config/findings.h"
 #include "tests/unit/config/folder.h"
@@ -228,6 +229,37 @@ static void takes_several_listeners_with_ports_of_their_own(void **state)
     assert_int_equal(loaded.diagnostics.warning_count, 0);
     assert_int_equal(loaded.snapshot->listener_count, 3);
     assert_ptr_equal(loaded.snapshot->listeners[2].sites[0].trust, loaded.snapshot->trusts[1]);
+    unload(&loaded);
+}
+
+static void what_a_name_inherits_is_served_once(void **state)
+{
+    struct loaded loaded;
+    struct served_certificate served;
+    size_t index = 0;
+    load(*state,
+         "listeners:\n"
+         "- name: a\n"
+         "  address: '127.0.0.1:0'\n"
+         "  certificates: [{chain: tls/server.crt, key: tls/server.key}]\n"
+         "  trust: staff\n"
+         "  sni:\n"
+         "  - {names: [a.test], trust: partners}\n"
+         "  - {names: [b.test], certificates: [{chain: tls/server.crt, key: tls/server.key}]}\n"
+         "  - {names: [c.test], trust: partners}\n"
+         "trust: {staff: {ca: [tls/clients-ca.crt]}, partners: {ca: [tls/partners-ca.crt]}}\n"
+         "clients: []\n",
+         &loaded);
+    assert_no_errors(&loaded.diagnostics);
+    const struct listener_config *listener = &loaded.snapshot->listeners[0];
+    assert_int_equal(listener->site_count, 4);
+    for (size_t site = 0; site < 4; site += 2) { // the listener's own, and the one of b.test
+        assert_true(served_list_next(listener, &index, &served));
+        assert_ptr_equal(served.info, tls_context_describe(listener->sites[site].tls, 0));
+        assert_ptr_equal(served.path, listener->sites[site].chain_path);
+    }
+    assert_false(served_list_next(listener, &index, &served));
+    assert_int_equal(index, 2);
     unload(&loaded);
 }
 
@@ -923,6 +955,7 @@ int main(void)
         cmocka_unit_test(fills_in_the_defaults_of_the_interface),
         cmocka_unit_test(takes_each_setting_from_its_own_key),
         cmocka_unit_test(loads_from_the_current_folder_by_a_bare_name),
+        cmocka_unit_test(what_a_name_inherits_is_served_once),
         cmocka_unit_test(takes_several_listeners_with_ports_of_their_own),
         cmocka_unit_test(refuses_bad_settings_with_their_place),
         cmocka_unit_test(refuses_bad_listeners_with_their_place),
