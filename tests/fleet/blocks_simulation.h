@@ -43,7 +43,8 @@ struct blocks_report {
     int64_t
         median_ms; // from giving a word until all proxies go by it, where nothing is broken; -1: not measured
     int64_t longest_ms;
-    int64_t merged_ms;  // from the healing until all proxies know the same
+    int64_t
+        merged_ms; // from the healing, the last word or the last start of a process until all proxies know the same
     uint64_t questions; // to the store, for blocks
 };
 
