@@ -45,7 +45,7 @@ class Peer:
 
     name = ""
     title = ""
-    keeps_refused = True
+    refused = "127.0.0.1:1"  # a target that its rules refuse
     streams = 0  # the most that clients open on a connection of HTTP/2; 0: they speak HTTP/1.1
     host = "127.0.0.1"  # of the targets
     counts_all = True  # False: what it hands its requests on to is not its cost
@@ -592,12 +592,11 @@ class HaproxyHttp2(HaproxyTinyproxy):
 
 
 class Nghttpx(Peer):
-    """It knows no policy: any certificate of the CA may do what tinyproxy lets it. That opens the tunnels, too."""
+    """It opens no tunnels itself: tinyproxy does. It knows no rules either: every client of the CA may do what
+    tinyproxy lets everybody."""
 
     name = "nghttpx"
-    title = "nghttpx, HTTP/2"
-    streams = 200
-    counts_all = False
+    title = "nghttpx + tinyproxy"
 
     def configure(self):
         nghttpx, inner = find("nghttpx"), launch_tinyproxy(self)
@@ -614,11 +613,19 @@ class Nghttpx(Peer):
             self.pki.server.key, self.pki.server.chain)
 
 
+class NghttpxHttp2(Nghttpx):
+    title = "nghttpx, HTTP/2"
+    streams = 200
+    counts_all = False
+
+
 class Smokescreen(Peer):
-    """Stripe's proxy, which nobody packages: the program is given in SMOKESCREEN_BIN."""
+    """Stripe's proxy, which nobody packages: the program is given in SMOKESCREEN_BIN. Its rules are about hosts, so any port of
+    the origin's address may be reached, and it refuses another address."""
 
     name = "smokescreen"
     title = "Smokescreen"
+    refused = "127.0.0.2:1"
 
     def configure(self):
         program = os.environ.get("SMOKESCREEN_BIN")
@@ -683,8 +690,8 @@ class TrafficServerBelow(TrafficServer):
 # Tunnels through a parent that is reached over TLS with a certificate, beside others that can do the same.
 BESIDE = [SallyportPooled, SallyportFull, SquidBelow, TrafficServerBelow]
 
-PEERS = [Sallyport, Squid, TrafficServer, HaproxyTinyproxy, Smokescreen]
+PEERS = [Sallyport, Squid, TrafficServer, HaproxyTinyproxy, Nghttpx, Smokescreen]
 
 # What takes CONNECT over HTTP/2, beside HTTP/1.1 of ours. Traffic Server 9.2 calls it malformed; Squid 5 and Smokescreen
 # have no HTTP/2 for their clients.
-HTTP2 = [SallyportHttp2, SallyportHttp1, Nghttpx, HaproxyHttp2]
+HTTP2 = [SallyportHttp2, SallyportHttp1, NghttpxHttp2, HaproxyHttp2]

@@ -310,8 +310,9 @@ def refusal(stage):
     """A client that asks, again and again, for what it may not have."""
     clients = stage.clients()
     seconds = stage.settings.seconds
-    clients.ask("storm", "refused", "127.0.0.1:1", 0.2, 8, 0)
-    answer, cpu = stage.cpu(lambda: clients.ask("storm", "refused", "127.0.0.1:1", seconds, 8, 0))
+    target = stage.peer.refused
+    clients.ask("storm", "refused", target, 0.2, 8, 0)
+    answer, cpu = stage.cpu(lambda: clients.ask("storm", "refused", target, seconds, 8, 0))
     return {
         "refused": _each(cpu, answer["done"], 1e6),
         "refused_kept": answer["kept"] / answer["done"],

@@ -194,7 +194,8 @@ static void answer_mixed(struct slot *slot)
 static void answer_refused(struct slot *slot)
 {
     struct storm *storm = slot->storm;
-    if (slot->client.status != 403) {
+    // 407 is how Smokescreen refuses.
+    if (slot->client.status != 403 && slot->client.status != 407) {
         fail(slot, slot->client.status == 503 ? "503" : "not refused");
         return;
     }
