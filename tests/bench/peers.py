@@ -604,7 +604,7 @@ class Nghttpx(Peer):
             nghttpx, "--conf=/dev/null", "--http2-proxy", "--workers=2",
             f"--frontend=127.0.0.1,{self.port}", f"--backend=127.0.0.1,{inner}",
             "--verify-client", f"--verify-client-cacert={self.pki.ca.path}",
-            "--tls-min-proto-version=TLSv1.3", f"--accesslog-file={self.path('access.log')}",
+            "--tls-min-proto-version=TLSv1.3", "--no-ocsp", f"--accesslog-file={self.path('access.log')}",
             f"--errorlog-file={self.path('error.log')}", "--no-via",
             "--frontend-http2-max-concurrent-streams=256", "--backend-connections-per-host=20000",
             "--worker-frontend-connections=0", "--backend-read-timeout=10m",

@@ -29,6 +29,7 @@ struct slot {
     uint32_t size;
     uint32_t sent;
     uint32_t seen;
+    bool is_asked_again; // after a refusal, on the same connection
 };
 
 struct storm {
@@ -88,6 +89,7 @@ static void start(struct slot *slot)
             target = storm->options->forbidden;
     }
     storm->started++;
+    slot->is_asked_again = false;
     if (!client_start(&slot->client, target)) {
         storm->failed++;
         storm->failure = "no descriptor";
@@ -199,14 +201,15 @@ static void answer_refused(struct slot *slot)
         fail(slot, slot->client.status == 503 ? "503" : "not refused");
         return;
     }
+    storm->kept += slot->is_asked_again;
     if (!slot->client.is_kept || storm->is_over) {
         succeed(slot, false);
         return;
     }
     storm->done++;
-    storm->kept++;
     histogram_add(&storm->times, now_ns() - slot->client.begun_ns);
     slot->client.begun_ns = now_ns();
+    slot->is_asked_again = true;
     client_ask(&slot->client, storm->options->target);
 }
 
@@ -234,6 +237,12 @@ static void on_ready(struct client *client)
 static void on_client_end(struct client *client, const char *why)
 {
     struct slot *slot = (struct slot *)client;
+    if (slot->is_asked_again && client->status == 0 && client->head_len == 0) {
+        // A refusal that ended the connection without saying so.
+        client_close(client, false);
+        rest(slot);
+        return;
+    }
     fail(slot, why);
 }
 
