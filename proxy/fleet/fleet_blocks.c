@@ -192,9 +192,11 @@ static enum err put(struct fleet_blocks *blocks, const struct fleet_word *word, 
     }
     if (is_there) {
         const struct fleet_word *old = &blocks->entries[index]->word;
-        entry->word.after = old->is_shared ? old->version : old->after;
-        (void)string_copy(entry->word.after_by, FLEET_INSTANCE_CAP,
-                          slice_of_string(old->is_shared ? old->by : old->after_by));
+        if (word->version != 0) {
+            entry->word.after = old->is_shared ? old->version : old->after;
+            (void)string_copy(entry->word.after_by, FLEET_INSTANCE_CAP,
+                              slice_of_string(old->is_shared ? old->by : old->after_by));
+        }
         entry->has_seal = blocks->entries[index]->has_seal;
         (void)bytes_copy(entry->seal, sizeof entry->seal,
                          slice_of(blocks->entries[index]->seal, FLEET_SEAL_LEN));

@@ -2,7 +2,6 @@
 // live, and what has changed.
 #include "proxy/service/fleet.h"
 
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -12,16 +11,15 @@
 #include "proxy/fleet/fleet_scripts.h"
 #include "proxy/log/log.h"
 #include "proxy/net/loop_memory.h"
-#include "proxy/process/signals.h"
 #include "proxy/service/fleet_blocking.h"
 #include "proxy/service/fleet_greeting.h"
 #include "proxy/service/fleet_limits.h"
+#include "proxy/service/fleet_line.h"
 #include "proxy/service/fleet_tickets.h"
+#include "proxy/service/fleet_wait.h"
 #include "proxy/service/store_report.h"
 #include "proxy/config/shared_settings.h"
 #include "proxy/store/store_places.h"
-
-static const double LOOK_S = 0.1; // how often a start looks whether it has waited for long enough
 
 enum { PROBLEM_CAP = 400 };
 
@@ -42,10 +40,10 @@ struct losses {
 
 struct fleet {
     struct fleet_store store;
-    struct store_settings settings; // of the link
-    struct resolver *resolver;      // owned
+    struct fleet_line *line; // owned; NULL: none, and no `store.link`
     struct buffer_pool buffers;
-    struct fetch_path path;
+    bool must_begin; // something is to be shared, and could not be: it is tried again
+    int64_t begin_quiet_ms;
     ev_timer timer;
     struct store_script beat;
     struct fleet_greeting *greeting; // owned, like the parts
@@ -299,12 +297,31 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
     struct fleet *fleet = timer->data;
     fleet_limits_set_draining(fleet->limits, fleet->has_left || is_draining(fleet));
     fleet_limits_tick(fleet->limits);
+    if (fleet->must_begin)
+        fleet_adopt(fleet, fleet->store.service->snapshot);
+    if (fleet->store.link == NULL)
+        return;
     if (may_beat(fleet))
         beat(fleet);
     else if (fleet->is_connected)
         fleet_greeting_on_beat(fleet->greeting, true);
     else if (store_link_facts(fleet->store.link)->state == STORE_LOST)
         say_lost(fleet);
+}
+
+// say_end tells the store that this process leaves, so that the others have at once what it had.
+static void say_end(struct fleet *fleet)
+{
+    char names[2][FLEET_KEY_CAP];
+    if (fleet->store.link == NULL || !may_beat(fleet))
+        return;
+    const struct slice words[] = {SLICE_LITERAL("EVAL"),
+                                  slice_of_string(fleet_script_text(FLEET_LEAVE)),
+                                  SLICE_LITERAL("2"),
+                                  fleet_store_key(&fleet->store, "alive", "", names[0]),
+                                  fleet_store_key(&fleet->store, "members", "", names[1]),
+                                  slice_of_string(fleet->store.instance)};
+    store_link_say(fleet->store.link, words, sizeof words / sizeof *words);
 }
 
 static void disconnect(struct fleet *fleet)
@@ -314,36 +331,39 @@ static void disconnect(struct fleet *fleet)
     end_parts(fleet);
     fleet_greeting_on_lost(fleet->greeting);
     fleet_limits_set_link(fleet->limits, NULL);
-    store_link_destroy(fleet->store.link);
+    fleet_line_destroy(fleet->line);
+    fleet->line = NULL;
     fleet->store.link = NULL;
     fleet->is_connected = false;
     fleet->is_beating = false;
     ev_timer_stop(fleet->store.service->loop, &fleet->timer);
-    resolver_destroy(fleet->resolver);
-    fleet->resolver = NULL;
 }
 
-static enum err connect_store(struct fleet *fleet, const struct snapshot *snapshot,
-                              struct errinfo *info)
+// make_line makes a connection by `snapshot`, beside the one that is in use.
+static enum err make_line(struct fleet *fleet, const struct snapshot *snapshot,
+                          struct fleet_line **out, struct errinfo *info)
 {
-    struct service *service = fleet->store.service;
-    if (resolver_create(service->loop, &snapshot->resolver, &fleet->resolver, info) != ERR_OK)
-        return ERR_SYSTEM;
-    fleet->path = (struct fetch_path){
-        .loop = service->loop, .resolver = fleet->resolver, .buffers = &fleet->buffers};
-    const struct store_link_options options = {.path = &fleet->path,
-                                               .settings = &snapshot->shared->store,
+    const struct fleet_line_options options = {.loop = fleet->store.service->loop,
+                                               .buffers = &fleet->buffers,
+                                               .resolver = &snapshot->resolver,
+                                               .store = &snapshot->shared->store,
                                                .on_change = on_change,
                                                .owner = fleet};
-    fleet->store.link = store_link_create(&options);
-    if (fleet->store.link == NULL) {
-        resolver_destroy(fleet->resolver);
-        fleet->resolver = NULL;
-        return errinfo_set(info, ERR_MEMORY, "no memory to share");
-    }
+    return fleet_line_create(&options, out, info);
+}
+
+// use_line goes by another connection from now on.
+static void use_line(struct fleet *fleet, struct fleet_line *line)
+{
+    say_end(fleet);
+    disconnect(fleet);
+    fleet_greeting_forget(fleet->greeting);
+    fleet->losses.is_said = false; // of the store before
+    fleet->was_connected = false;
+    fleet->line = line;
+    fleet->store.link = line->link;
     fleet_limits_set_link(fleet->limits, fleet->store.link);
-    ev_timer_again(service->loop, &fleet->timer);
-    return ERR_OK;
+    ev_timer_again(fleet->store.service->loop, &fleet->timer);
 }
 
 // -- life
@@ -408,24 +428,27 @@ static void change_secrets(struct fleet *fleet)
     (void)fleet->store.events.keep_state(service);
 }
 
-// begin_sharing goes by `snapshot`, which shares something.
+// begin_sharing goes by `snapshot`, which shares something. After an error nothing has changed.
 static enum err begin_sharing(struct fleet *fleet, const struct snapshot *snapshot,
                               struct errinfo *info)
 {
     const struct shared_settings *shared = snapshot->shared;
     struct service *service = fleet->store.service;
     const bool is_same_link =
-        fleet->store.link != NULL && store_settings_equal(&fleet->settings, &shared->store);
+        fleet->line != NULL && store_settings_equal(&fleet->line->settings, &shared->store);
+    struct fleet_line *line = NULL;
+    if (service->kept.words == NULL && block_state_init(&service->kept) != ERR_OK)
+        return errinfo_set(info, ERR_MEMORY, "no memory to share");
+    if (!is_same_link)
+        TRY(make_line(fleet, snapshot, &line, info));
     struct fleet_key *key =
         fleet_key_create(&shared->secrets, slice_of_string(shared->store.prefix));
-    if (key == NULL)
+    if (key == NULL) {
+        fleet_line_destroy(line);
         return errinfo_set(info, ERR_MEMORY, "no memory to share");
-    if (!is_same_link) {
-        disconnect(fleet);
-        fleet_greeting_forget(fleet->greeting);
-        fleet->losses.is_said = false; // of the store before
-        fleet->was_connected = false;
     }
+    if (line != NULL)
+        use_line(fleet, line);
     const bool is_other = fleet->store.key != NULL && !fleet_key_is_akin(fleet->store.key, key);
     fleet_key_destroy(fleet->store.key);
     fleet->store.key = key;
@@ -437,19 +460,11 @@ static enum err begin_sharing(struct fleet *fleet, const struct snapshot *snapsh
     (void)string_copy(fleet->store.prefix, sizeof fleet->store.prefix,
                       slice_of_string(shared->store.prefix));
     fleet_limits_set_policy(fleet->limits, fleet->store.prefix, fleet->is_refusing);
-    if (is_same_link) {
-        if (fleet->is_connected)
-            fleet_greeting_ask(fleet->greeting);
-        return ERR_OK;
-    }
-    server_trust_unref(fleet->settings.tls);
-    fleet->settings = shared->store;
-    fleet->settings.tls = server_trust_ref(shared->store.tls);
-    if (service->kept.words == NULL && block_state_init(&service->kept) != ERR_OK)
-        return errinfo_set(info, ERR_MEMORY, "no memory to share");
-    if (!fleet->has_left)
+    if (is_same_link && fleet->is_connected)
+        fleet_greeting_ask(fleet->greeting);
+    if (!is_same_link && !fleet->has_left)
         fleet_blocks_version_all(service->kept.words, fleet->store.instance, (int64_t)time(NULL));
-    return connect_store(fleet, snapshot, info);
+    return ERR_OK;
 }
 
 enum err fleet_create(struct service *service, const struct fleet_events *events,
@@ -475,21 +490,6 @@ enum err fleet_create(struct service *service, const struct fleet_events *events
     return begin_sharing(fleet, service->snapshot, info);
 }
 
-// say_end tells the store that this process ends, so that the others have at once what it had: nothing is open any more.
-static void say_end(struct fleet *fleet)
-{
-    char names[2][FLEET_KEY_CAP];
-    if (fleet->store.link == NULL || !may_beat(fleet))
-        return;
-    const struct slice words[] = {SLICE_LITERAL("EVAL"),
-                                  slice_of_string(fleet_script_text(FLEET_LEAVE)),
-                                  SLICE_LITERAL("2"),
-                                  fleet_store_key(&fleet->store, "alive", "", names[0]),
-                                  fleet_store_key(&fleet->store, "members", "", names[1]),
-                                  slice_of_string(fleet->store.instance)};
-    store_link_say(fleet->store.link, words, sizeof words / sizeof *words);
-}
-
 void fleet_destroy(struct fleet *fleet)
 {
     if (fleet == NULL)
@@ -504,49 +504,20 @@ void fleet_destroy(struct fleet *fleet)
     fleet_greeting_destroy(fleet->greeting);
     fleet_limits_destroy(fleet->limits);
     buffer_pool_deinit(&fleet->buffers);
-    server_trust_unref(fleet->settings.tls);
     fleet_key_destroy(fleet->store.key);
     free(fleet);
-}
-
-static void on_look(struct ev_loop *loop, ev_timer *timer, int events)
-{
-    (void)loop;
-    (void)timer;
-    (void)events; // the loop is left, and that is all
-}
-
-// has_all tells whether all was read that a start needs.
-static bool has_all(const struct fleet *fleet)
-{
-    return fleet_blocking_has_compared(fleet->blocking) && fleet_tickets_has_any(fleet->tickets);
-}
-
-// is_told_to_end tells whether somebody wants the process to end before it serves.
-static bool is_told_to_end(void)
-{
-    static const int endings[] = {SIGTERM, SIGINT};
-    return signals_are_pending(endings, sizeof endings / sizeof *endings);
 }
 
 void fleet_await(struct fleet *fleet, int64_t patience_ms)
 {
     struct service *service = fleet->store.service;
-    ev_timer look;
-    int64_t until_ms = monotonic_ms() + patience_ms;
-    const int64_t end_ms = until_ms + FLEET_FRESH_MS + patience_ms; // whatever the store says
+    const struct fleet_wait wait = {.loop = service->loop,
+                                    .greeting = fleet->greeting,
+                                    .blocking = fleet->blocking,
+                                    .tickets = fleet->tickets};
     if (!fleet_is_shared(fleet))
         return;
-    ev_timer_init(&look, on_look, LOOK_S, LOOK_S);
-    ev_timer_start(service->loop, &look);
-    while (!has_all(fleet) && monotonic_ms() < until_ms && !is_told_to_end()) {
-        ev_run(service->loop, EVRUN_ONCE);
-        if (fleet_greeting_trust(fleet->greeting) == FLEET_FRESH)
-            until_ms = monotonic_ms() + patience_ms;
-        if (until_ms > end_ms)
-            until_ms = end_ms;
-    }
-    ev_timer_stop(service->loop, &look);
+    fleet_wait_run(&wait, patience_ms);
     service->are_blocks_unknown = !is_known(fleet);
     service->snapshot->are_blocks_unknown = service->are_blocks_unknown;
     if (service->are_blocks_unknown)
@@ -554,7 +525,7 @@ void fleet_await(struct fleet *fleet, int64_t patience_ms)
             LOG_STORE_LOST,
             "fleet: it is not known who is blocked: every request is refused (503 store_lost) "
             "until the store has said so");
-    else if (!has_all(fleet))
+    else if (!fleet_wait_is_over(&wait))
         log_warning(LOG_STORE_LOST,
                     "fleet: the store has not answered yet: blocks are as last known");
 }
@@ -563,6 +534,7 @@ void fleet_await(struct fleet *fleet, int64_t patience_ms)
 static void end_sharing(struct fleet *fleet)
 {
     struct service *service = fleet->store.service;
+    say_end(fleet);
     disconnect(fleet);
     if (fleet->has_left)
         return;
@@ -579,6 +551,7 @@ void fleet_adopt(struct fleet *fleet, const struct snapshot *snapshot)
     const bool was_shared = fleet_is_shared(fleet);
     struct service *service = fleet->store.service;
     struct errinfo info;
+    fleet->must_begin = false;
     if (snapshot->shared == NULL) {
         if (was_shared) {
             end_sharing(fleet);
@@ -586,8 +559,14 @@ void fleet_adopt(struct fleet *fleet, const struct snapshot *snapshot)
         }
         return;
     }
-    if (begin_sharing(fleet, snapshot, &info) != ERR_OK)
-        log_error(LOG_STORE_LOST, "fleet: %s", info.text);
+    if (begin_sharing(fleet, snapshot, &info) != ERR_OK) {
+        fleet->must_begin = true;
+        ev_timer_again(service->loop, &fleet->timer);
+        if (fleet_may_say(&fleet->begin_quiet_ms))
+            log_error(LOG_STORE_LOST,
+                      "fleet: %s; what was shared before stays so, and it is tried again",
+                      info.text);
+    }
     if (!was_shared && !fleet->has_left)
         service->are_blocks_unknown = !is_known(fleet);
 }

@@ -442,6 +442,7 @@ def test_a_reload_to_another_fleet_brings_blocks_there_and_nothing_else(fleet, g
     wait_blocks(["client:guests", "client:there"], one, there)
     assert_shut_out(there, guest)
     eventually(lambda: state_of(one)["store"] == mark_of(shared), "its file to say so")
+    assert fleet.store.ask("ZSCORE", "sallyport:alive", fleet_of(one)["instance"]) == b"0"  # it has said there that it leaves
     eventually(lambda: fleet_of(one)["tickets"]["shared"], "the secrets that are there")
     assert elsewhere.ask("GET", "sallyport:tickets") == tickets
     assert fleet_of(one)["tickets"]["refused"] <= 3

@@ -658,9 +658,23 @@ static void sets_that_met_each_other_are_equal_whatever_the_order(void **state)
     }
 }
 
+static void a_word_of_a_proxy_that_shares_nothing_comes_after_nothing(void **state)
+{
+    (void)state;
+    struct fleet_blocks *blocks = make();
+    assert_int_equal(FLEET_TAKEN, meet(blocks, say("client:x", FLEET_UNBLOCK, 7, B)));
+    assert_int_equal(ERR_OK, fleet_blocks_put(blocks, &say("client:x", FLEET_BLOCK, 0, "")->word));
+    const struct fleet_word *word = fleet_blocks_find(blocks, "client:x");
+    assert_non_null(word);
+    assert_int_equal(0, word->after); // or the file of state could not be read again
+    assert_string_equal("", word->after_by);
+    fleet_blocks_destroy(blocks);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_word_of_a_proxy_that_shares_nothing_comes_after_nothing),
         cmocka_unit_test(a_word_of_the_store_is_taken_once),
         cmocka_unit_test(an_end_with_a_higher_version_unblocks_and_is_kept),
         cmocka_unit_test(of_the_same_version_the_block_wins_in_any_order),
