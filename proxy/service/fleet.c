@@ -300,7 +300,7 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
     if (fleet->must_begin)
         fleet_adopt(fleet, fleet->store.service->snapshot);
     if (fleet->store.link == NULL)
-        return;
+        return; // what was shared is still in use here, and is looked after until it ends
     if (may_beat(fleet))
         beat(fleet);
     else if (fleet->is_connected)
@@ -336,7 +336,6 @@ static void disconnect(struct fleet *fleet)
     fleet->store.link = NULL;
     fleet->is_connected = false;
     fleet->is_beating = false;
-    ev_timer_stop(fleet->store.service->loop, &fleet->timer);
 }
 
 // make_line makes a connection by `snapshot`, beside the one that is in use.
@@ -496,6 +495,7 @@ void fleet_destroy(struct fleet *fleet)
         return;
     say_end(fleet);
     disconnect(fleet);
+    ev_timer_stop(fleet->store.service->loop, &fleet->timer);
     fleet_commands_destroy(fleet->commands);
     fleet_obedience_destroy(fleet->obedience);
     fleet_tickets_destroy(fleet->tickets);

@@ -1,10 +1,12 @@
 // A `held` account is one of which something is held, asked or open here. It has one question of each kind under way at most, so
 // the questions and their answers need no names. What cannot be asked now is asked again: by the timer, which runs while
-// somebody waits, or with the next beat.
+// somebody waits, or with the next beat. Where an account is over while the store is lost, a debt is left: the store may have places
+// of it in our name, which nobody but us gives back as long as we live.
 #include "proxy/service/fleet_limits.h"
 
 #include <ev.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/queue.h>
 
 #include "auth/base/json.h"
@@ -24,6 +26,8 @@ enum {
     FAULT_EVERY_MS = 60000,
     SAID_CAP = 200,
     ACCOUNTS_AT_ONCE = 2000, // of a pass
+    DEBTS_MAX = 10000,       // beyond these accounts stay until the store is back
+    DEBTS_AT_ONCE = 500,     // that are paid with a beat
     SHARE_BEATS = 2,         // a share is asked for each so manieth beat
     SHARE_FAULTS_MAX = 3, // questions without an answer, in a row, after which it is an equal part
 };
@@ -67,12 +71,13 @@ struct held {
     bool is_waiting;            // in the list of those of whom somebody waits
     unsigned scarce_at;         // number of the beat that has named it; 0: none
     struct fleet_limits *owner; // borrowed
-    struct account *account;    // ref
+    struct account *account;    // ref; NULL: a debt
     struct client_limits limits;
     struct lease lease;
     struct token_lease tokens[FLEET_RATE_COUNT];
     struct flow_share shares[DIRECTION_COUNT];
     struct question questions[QUESTION_COUNT];
+    char name[]; // of the account
 };
 
 TAILQ_HEAD(held_list, held);
@@ -96,6 +101,8 @@ struct fleet_limits {
     ev_timer retry;
     struct held_list held;
     struct held_list waiting; // those of whom somebody waits, by waiting_link
+    struct held_list debts;   // without an account; owned
+    size_t debt_count;
     struct pass passes[PASS_COUNT];
     ev_timer more;       // a pass goes on
     unsigned beat_count; // that were answered
@@ -167,8 +174,8 @@ static void say_fault(struct held *held, const char *what, const struct resp *re
         text_append_printable(&said, slice_first(reply->text, SAID_CAP / 2));
     log_error(LOG_STORE_FAULT,
               "fleet: the store cannot say what `%s` may have of its %s: %s; %s until it can",
-              held->account->name, what,
-              said.len == 0 ? "its answer is none to the question" : said_data, instead);
+              held->name, what, said.len == 0 ? "its answer is none to the question" : said_data,
+              instead);
 }
 
 // note_fault notes an answer that is an error, or none to the question: for this client the store counts as lost until it answers.
@@ -188,7 +195,7 @@ static struct slice key_of(const struct held *held, const char *kind, const char
 {
     struct text text;
     text_init(&text, out, KEY_CAP);
-    text_append_format(&text, "%s%s%s%s", held->owner->prefix, kind, held->account->name, suffix);
+    text_append_format(&text, "%s%s%s%s", held->owner->prefix, kind, held->name, suffix);
     ASSERT(!text.is_cut);
     return text_slice(&text);
 }
@@ -248,7 +255,7 @@ static bool send_lease(struct question *question, int64_t now_ms)
         plain_key(limits, "clock", "", keys_data[5]),
     };
     const struct slice arguments[] = {
-        slice_of_string(limits->instance),        slice_of_string(held->account->name),
+        slice_of_string(limits->instance),        slice_of_string(held->name),
         number(held->limits.tunnels, numbers[0]), number(question->lease.keep, numbers[1]),
         number(question->lease.need, numbers[2]), number(question->lease.want, numbers[3]),
         number(limits->epoch, numbers[4]),
@@ -322,7 +329,6 @@ static void ask_nothing(struct held *held, int64_t now_ms)
 {
     struct question *question = &held->questions[ASK_TUNNELS];
     const struct lease_view view = {.limit = 1, .members = 1, .now_ms = now_ms};
-    let_go(held);
     if (lease_ask(&held->lease, &view, &question->lease) && !send_lease(question, now_ms))
         lease_unanswered(&held->lease);
 }
@@ -357,6 +363,17 @@ static void ask_lease(struct held *held, int64_t now_ms)
         lease_unanswered(&held->lease);
 }
 
+// read_lease reads an answer. False: it is none to the question.
+static bool read_lease(const struct resp *reply, int64_t *out_granted, int64_t *out_others,
+                       int64_t *out_settles)
+{
+    return reply->kind == RESP_ARRAY && reply->count == 3 &&
+           resp_read_integer(&reply->items[0], out_granted) &&
+           resp_read_integer(&reply->items[1], out_others) &&
+           resp_read_integer(&reply->items[2], out_settles) && *out_granted >= 0 &&
+           *out_granted <= INT32_MAX && *out_others >= 0 && *out_others <= INT32_MAX;
+}
+
 // take_lease takes an answer; NULL: there is none.
 static void take_lease(struct question *question, const struct resp *reply, int64_t now_ms)
 {
@@ -371,11 +388,7 @@ static void take_lease(struct question *question, const struct resp *reply, int6
         lease_fail(&held->lease, now_ms);
         return;
     }
-    if (reply->kind != RESP_ARRAY || reply->count != 3 ||
-        !resp_read_integer(&reply->items[0], &granted) ||
-        !resp_read_integer(&reply->items[1], &others) ||
-        !resp_read_integer(&reply->items[2], &settles) || granted < 0 || granted > INT32_MAX ||
-        others < 0 || others > INT32_MAX) {
+    if (!read_lease(reply, &granted, &others, &settles)) {
         lease_fail(&held->lease, now_ms);
         note_fault(held, FLEET_TUNNELS, reply);
         return;
@@ -390,6 +403,49 @@ static void take_lease(struct question *question, const struct resp *reply, int6
            : settles != 0 ? FLEET_UNKNOWN
                           : FLEET_FULL,
            0);
+}
+
+// ---- debts --------------------------------------------------------------------------------------
+
+// pay tells the store of accounts that are over here, some at a time.
+static void pay(struct fleet_limits *limits, int64_t now_ms)
+{
+    struct held *debt = TAILQ_FIRST(&limits->debts);
+    for (size_t i = 0; i < DEBTS_AT_ONCE && debt != NULL; i++) {
+        ask_nothing(debt, now_ms);
+        debt = TAILQ_NEXT(debt, link);
+    }
+}
+
+// take_payment takes the answer, after which nothing is left of a debt; NULL: there is none.
+static void take_payment(struct held *debt, const struct resp *reply, int64_t now_ms)
+{
+    struct fleet_limits *limits = debt->owner;
+    int64_t granted = 0, others = 0, settles = 0;
+    TAILQ_REMOVE(&limits->debts, debt, link);
+    if (reply != NULL && is_valid(limits, now_ms) &&
+        read_lease(reply, &granted, &others, &settles)) {
+        limits->debt_count--;
+        free(debt);
+        return;
+    }
+    if (reply == NULL)
+        lease_unanswered(&debt->lease);
+    else
+        lease_fail(&debt->lease, now_ms);
+    TAILQ_INSERT_TAIL(&limits->debts, debt, link); // the others come first
+}
+
+// find_debt gives the debt of an account; NULL: there is none.
+static struct held *find_debt(const struct fleet_limits *limits, const char *name)
+{
+    struct held *debt = NULL;
+    TAILQ_FOREACH(debt, &limits->debts, link)
+    {
+        if (strcmp(debt->name, name) == 0)
+            return debt;
+    }
+    return NULL;
 }
 
 // ---- rates --------------------------------------------------------------------------------------
@@ -590,6 +646,10 @@ static void on_reply(void *owner, const struct resp *reply)
     const int64_t now_ms = monotonic_ms();
     question->is_asked = false;
     limits->counts.unanswered += reply == NULL;
+    if (held->account == NULL) {
+        take_payment(held, reply, now_ms);
+        return;
+    }
     switch (question->kind) {
     case ASK_TUNNELS:
         take_lease(question, reply, now_ms);
@@ -633,10 +693,12 @@ static void drive(struct held *held, int64_t now_ms)
     struct fleet_limits *limits = held->owner;
     if (!is_valid(limits, now_ms))
         return;
-    if (has_fleet_limit(held))
+    if (has_fleet_limit(held)) {
         ask_lease(held, now_ms);
-    else if (held->lease.granted > 0 || held->lease.has_excess)
+    } else if (held->lease.granted > 0 || held->lease.has_excess) {
+        let_go(held);
         ask_nothing(held, now_ms);
+    }
     ask_tokens(held, ASK_NEW_TUNNELS, now_ms);
     ask_tokens(held, ASK_REQUESTS, now_ms);
     if (!has_waiting(held) || held->is_waiting)
@@ -676,7 +738,8 @@ static bool is_unheard(const struct held *held)
     return false;
 }
 
-static void drop(struct held *held)
+// leave gives the account of a held one up, and gives it back with its reference.
+static struct account *leave(struct held *held)
 {
     struct fleet_limits *limits = held->owner;
     struct account *account = held->account;
@@ -687,12 +750,23 @@ static void drop(struct held *held)
     leave_waiting(held);
     TAILQ_REMOVE(&limits->held, held, link);
     limits->counts.accounts--;
-    account->fleet.keeper = NULL;
     forget_faults(held);
     account->fleet.share_up = 0;
     account->fleet.share_down = 0;
-    free(held);
-    ledger_close_account(limits->options.ledger, account, monotonic_ms());
+    account->fleet.keeper = NULL;
+    held->account = NULL;
+    return account;
+}
+
+// owe keeps of an account what the store may have in our name.
+static void owe(struct held *held)
+{
+    struct fleet_limits *limits = held->owner;
+    memset(held->tokens, 0, sizeof held->tokens);
+    memset(held->shares, 0, sizeof held->shares);
+    held->scarce_at = 0;
+    TAILQ_INSERT_TAIL(&limits->debts, held, link);
+    limits->debt_count++;
 }
 
 // is_over tells whether nobody uses the account, and the store has nothing of it that is ours.
@@ -703,33 +777,75 @@ static bool is_over(const struct held *held)
            !held->account->fleet.is_listed;
 }
 
+// is_idle tells whether nobody uses the account, and the store, which may have something of it that is ours, is lost.
+static bool is_idle(const struct held *held)
+{
+    const struct fleet_account *fleet = &held->account->fleet;
+    return held->owner->expires_ms == 0 && !is_asking(held) && !has_waiting(held) &&
+           lease_open(&held->lease, fleet->spare) == 0 && held->account->refs == 1 &&
+           !fleet->is_listed;
+}
+
+// make_held gives what is held of an account, which it takes over with its reference: nothing, or a debt. NULL without memory.
+static struct held *make_held(struct fleet_limits *limits, struct account *account)
+{
+    const size_t cap = strlen(account->name) + 1;
+    struct held *held = find_debt(limits, account->name);
+    if (held != NULL) {
+        TAILQ_REMOVE(&limits->debts, held, link);
+        limits->debt_count--;
+    } else {
+        held = calloc(1, sizeof *held + cap);
+        if (held == NULL)
+            return NULL;
+        held->owner = limits;
+        ASSERT(string_copy(held->name, cap, slice_of_string(account->name)));
+        for (size_t i = 0; i < QUESTION_COUNT; i++)
+            held->questions[i] =
+                (struct question){.magic = HELD_MAGIC, .kind = (enum question_kind)i, .held = held};
+    }
+    held->account = account;
+    account->fleet.keeper = held;
+    TAILQ_INSERT_TAIL(&limits->held, held, link);
+    limits->counts.accounts++;
+    return held;
+}
+
 // take_account takes an account that the ledger wants looked at, with a reference.
 static void take_account(void *arg, struct account *account)
 {
     struct fleet_limits *limits = arg;
     struct held *held = account->fleet.keeper;
-    if (held == NULL) {
-        held = calloc(1, sizeof *held);
+    if (held != NULL) {
+        ledger_close_account(limits->options.ledger, account, monotonic_ms());
+    } else {
+        held = make_held(limits, account);
         if (held == NULL) { // those who wait are told in time
             ledger_close_account(limits->options.ledger, account, monotonic_ms());
             return;
         }
-        held->owner = limits;
-        held->account = account;
-        for (size_t i = 0; i < QUESTION_COUNT; i++)
-            held->questions[i] =
-                (struct question){.magic = HELD_MAGIC, .kind = (enum question_kind)i, .held = held};
-        account->fleet.keeper = held;
-        TAILQ_INSERT_TAIL(&limits->held, held, link);
-        limits->counts.accounts++;
-    } else {
-        ledger_close_account(limits->options.ledger, account, monotonic_ms());
     }
     const uint32_t before = held->limits.tunnels;
     held->limits = ledger_read_limits(limits->options.ledger, account);
     if (has_fleet_limit(held) && held->limits.tunnels < before)
         shrink(held, UINT32_MAX); // it was granted under the higher limit
     drive(held, monotonic_ms());
+}
+
+// let_end leaves an account that nobody uses. Somebody who has come since has found it kept, and did not say so.
+static void let_end(struct held *held)
+{
+    struct fleet_limits *limits = held->owner;
+    let_go(held);
+    struct account *account = leave(held);
+    if (held->lease.has_excess && limits->debt_count < DEBTS_MAX)
+        owe(held);
+    else
+        free(held);
+    if (account->refs > 1)
+        take_account(limits, account);
+    else
+        ledger_close_account(limits->options.ledger, account, monotonic_ms());
 }
 
 static void on_asked(void *arg, uint32_t count)
@@ -787,8 +903,9 @@ static void look_after(struct held *held, int64_t now_ms)
         ask_share(held, UP, now_ms);
         ask_share(held, DOWN, now_ms);
     }
-    if (is_over(held))
-        drop(held);
+    const bool has_room = held->owner->debt_count < DEBTS_MAX || held->owner->link == NULL;
+    if (is_over(held) || (is_idle(held) && has_room))
+        let_end(held);
 }
 
 // go_on does the next part of a pass.
@@ -868,6 +985,7 @@ struct fleet_limits *fleet_limits_create(const struct fleet_limits_options *opti
     }
     TAILQ_INIT(&limits->held);
     TAILQ_INIT(&limits->waiting);
+    TAILQ_INIT(&limits->debts);
     ev_timer_init(&limits->more, on_more, 0., RETRY_MS / 1000.);
     limits->more.data = limits;
     ev_timer_init(&limits->retry, on_retry, 0., RETRY_MS / 1000.);
@@ -886,20 +1004,53 @@ static void unclaim(struct held *held)
         token_lease_unclaim(&held->tokens[i]);
 }
 
-// forget_calls drops what is under way.
+// forget_call drops what is under way.
+static void forget_call(struct held *held)
+{
+    const struct fleet_limits *limits = held->owner;
+    for (size_t i = 0; i < QUESTION_COUNT; i++) {
+        if (held->questions[i].is_asked && limits->link != NULL)
+            store_link_forget(limits->link, &held->questions[i]);
+        held->questions[i].is_asked = false;
+    }
+    lease_unanswered(&held->lease);
+    for (size_t i = 0; i < FLEET_RATE_COUNT; i++)
+        token_lease_unanswered(&held->tokens[i]);
+}
+
+// forget_calls does so for all.
 static void forget_calls(struct fleet_limits *limits)
 {
     struct held *held = NULL;
     TAILQ_FOREACH(held, &limits->held, link)
-    {
-        for (size_t i = 0; i < QUESTION_COUNT; i++) {
-            if (held->questions[i].is_asked && limits->link != NULL)
-                store_link_forget(limits->link, &held->questions[i]);
-            held->questions[i].is_asked = false;
-        }
-        lease_unanswered(&held->lease);
-        for (size_t i = 0; i < FLEET_RATE_COUNT; i++)
-            token_lease_unanswered(&held->tokens[i]);
+    forget_call(held);
+    TAILQ_FOREACH(held, &limits->debts, link)
+    forget_call(held);
+}
+
+// unclaim_all does so for all that may be known to the store.
+static void unclaim_all(struct fleet_limits *limits)
+{
+    struct held *held = NULL;
+    TAILQ_FOREACH(held, &limits->held, link)
+    unclaim(held);
+    TAILQ_FOREACH(held, &limits->debts, link)
+    unclaim(held);
+}
+
+// destroy_all frees all that is held or owed.
+static void destroy_all(struct fleet_limits *limits)
+{
+    while (!TAILQ_EMPTY(&limits->held)) {
+        struct held *held = TAILQ_FIRST(&limits->held);
+        let_go(held);
+        ledger_close_account(limits->options.ledger, leave(held), monotonic_ms());
+        free(held);
+    }
+    while (!TAILQ_EMPTY(&limits->debts)) {
+        struct held *debt = TAILQ_FIRST(&limits->debts);
+        TAILQ_REMOVE(&limits->debts, debt, link);
+        free(debt);
     }
 }
 
@@ -913,11 +1064,7 @@ void fleet_limits_destroy(struct fleet_limits *limits)
     tell_ledger(limits, monotonic_ms());
     ledger_take_listed(limits->options.ledger, take_account, limits);
     forget_calls(limits);
-    while (!TAILQ_EMPTY(&limits->held)) {
-        struct held *held = TAILQ_FIRST(&limits->held);
-        let_go(held);
-        drop(held);
-    }
+    destroy_all(limits);
     ev_timer_stop(limits->options.loop, &limits->retry);
     ev_timer_stop(limits->options.loop, &limits->more);
     wakeup_stop(&limits->asked);
@@ -931,10 +1078,8 @@ static void lose(struct fleet_limits *limits)
     limits->counts.losses += limits->expires_ms != 0;
     forget_calls(limits); // what they say is from before
     TAILQ_FOREACH(held, &limits->held, link)
-    {
-        shrink(held, UINT32_MAX);
-        unclaim(held);
-    }
+    shrink(held, UINT32_MAX);
+    unclaim_all(limits);
     limits->expires_ms = 0;
     ledger_set_fleet_end(limits->options.ledger, 0);
 }
@@ -968,10 +1113,8 @@ void fleet_limits_note_state(struct fleet_limits *limits, bool is_ready)
     limits->epoch += is_ready;
     tell_ledger(limits, monotonic_ms());
     TAILQ_FOREACH(held, &limits->held, link)
-    {
-        unclaim(held);
-        forget_faults(held);
-    }
+    forget_faults(held);
+    unclaim_all(limits);
     limits->options.on_answer(limits->options.owner);
 }
 
@@ -989,6 +1132,7 @@ void fleet_limits_note_beat(struct fleet_limits *limits, const struct fleet_beat
     tell_ledger(limits, now_ms);
     note_scarce(limits, beat);
     begin_pass(limits, PASS_BEAT);
+    pay(limits, now_ms);
     tell_workers(limits);
 }
 

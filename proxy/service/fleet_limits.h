@@ -73,7 +73,8 @@ void fleet_limits_note_beat(struct fleet_limits *limits, const struct fleet_beat
 // fleet_limits_set_draining sets whether nothing new will come here: then all that is spare is given back with each beat.
 void fleet_limits_set_draining(struct fleet_limits *limits, bool is_draining);
 
-// fleet_limits_tick looks at the time. Called each FLEET_BEAT_MS, whether the store answers or not.
+// fleet_limits_tick looks at the time. Called each FLEET_BEAT_MS, whether the store answers or not, and also when nothing is shared any
+// more: what was held is looked after until it ends.
 void fleet_limits_tick(struct fleet_limits *limits);
 
 // fleet_limits_asks tells whether the store is asked. Otherwise it counts as lost, and limits are as the policy says.

@@ -22,6 +22,7 @@ from support.upgrades import start_upgradable
 from support.wire import connect_head
 
 ALICE = "spiffe://example.org/alice"
+AGENTS = "spiffe://example.test/ns/prod/"
 
 
 class Members:
@@ -46,9 +47,15 @@ class Members:
         made = [self.start_one(shared, **limits) for _ in range(count)]
         return [self.ready(proxy, count) for proxy in made]
 
-    def start_one(self, shared=None, options=None, **limits):
+    def agents(self, **changes):
+        """A client of many names, two at a time."""
+        limits = {"scope": "fleet", "tunnels": 10, **changes}
+        rule, match = reach("origin.test", self._port), [{"uri": AGENTS + "*", "trust": "staff"}]
+        return client(rule, name="agent-{uri.path[2]}", accounts=2, match=match, limits=limits)
+
+    def start_one(self, shared=None, options=None, who=None, **limits):
         """Whether it reaches the store or not."""
-        made = self._start(self.client(**limits), control=CONTROL, shared=self._fleet.shared(**(shared or {})), **(options or {}))
+        made = self._start(who or self.client(**limits), control=CONTROL, shared=self._fleet.shared(**(shared or {})), **(options or {}))
         made.control = Control(made)
         return made
 
@@ -352,6 +359,28 @@ def test_a_store_that_is_stopped_for_long_takes_nobody_for_dead(members):
     assert_limited(two, members.refused(two))
     members.close(members.open[0])
     members.fill(10, two)
+
+
+def test_names_that_have_gone_make_room_for_others_while_the_store_is_away_and_after_it_was_left(members, pki):
+    one = members.ready(members.start_one(who=members.agents()))
+    tunnel = lambda name: one.tunnel(members.target, pki.ca.leaf(f"agent-{name}", uri=(AGENTS + name,)))
+    answer = lambda name: one.ask(members.target, pki.ca.leaf(f"agent-{name}", uri=(AGENTS + name,)))
+    held = [tunnel("a"), tunnel("b")]
+    one.assert_refused(answer("c"), 403, "limit_accounts")
+    members.store.hold()
+    for each in held:
+        each.close()
+    eventually(lambda: answer("c").status == 200 and answer("d").status == 200, "room for other names")
+    members.store.release()
+    members.wait_asking(one)
+    eventually(lambda: not any(members.store.hash(f"t:agent-{name}") for name in "ab"), "what was of the first to be given back")
+    held = [tunnel("c"), tunnel("d")]
+    alone = {name: value for name, value in one.config.items() if name != "shared"}
+    write_config(one.config_path, {**alone, "clients": [members.agents(scope="machine")]})
+    one.control.run("reload")
+    for each in held:
+        each.close()
+    eventually(lambda: answer("e").status == 200 and answer("f").status == 200, "room for yet others")
 
 
 def test_an_upgrade_counts_nothing_twice(members, tmp_path):

@@ -30,6 +30,7 @@ struct rig {
     struct fleet_limits *limits;
     struct account *account;
     struct ledger_ticket ticket;
+    const char *wanted; // words that the store is to be asked
     // what the store answers with
     const char *lease;
     const char *rate;
@@ -172,6 +173,110 @@ static bool is_answered(const struct rig *rig)
     return ledger_is_answered(rig->ledger, &rig->ticket);
 }
 
+// take_tunnel takes a place, and waits for it as often as it has to.
+static void take_tunnel(struct rig *rig)
+{
+    struct limit_refusal refusal;
+    enum ledger_turn turn = LEDGER_WAITS;
+    while (turn == LEDGER_WAITS) {
+        turn = ledger_take_tunnel_of_fleet(rig->ledger, rig->account, &limits_of_fleet,
+                                           monotonic_ms(), &rig->ticket, &refusal);
+        if (turn == LEDGER_WAITS)
+            wait(rig, is_answered);
+    }
+    assert_int_equal(turn, LEDGER_TAKEN);
+}
+
+static void give_tunnel(struct rig *rig)
+{
+    ledger_give_tunnel(rig->ledger, rig->account, monotonic_ms());
+}
+
+// -- places
+
+static const char *const nothing_is_kept = "0123456789abcdef alice 10 0 0 0 ";
+static const char *const one_is_kept = "0123456789abcdef alice 10 1 ";
+
+// is_asked_for tells whether the store was asked what is waited for.
+static bool is_asked_for(const struct rig *rig)
+{
+    return strstr(rig->peer.words, rig->wanted) != NULL;
+}
+
+// wait_asked waits for a question about alice's places.
+static void wait_asked(struct rig *rig, const char *wanted)
+{
+    rig->wanted = wanted;
+    wait(rig, is_asked_for);
+}
+
+// lose_store_with_a_tunnel has the store be lost while the only account has a tunnel, and places beside it.
+static void lose_store_with_a_tunnel(struct rig *rig)
+{
+    open_account(rig);
+    take_tunnel(rig);
+    assert_true(fleet_limits_counts(rig->limits).granted > 0);
+    fleet_limits_set_link(rig->limits, NULL);
+}
+
+static void an_account_that_ends_without_a_store_is_kept_by_nobody(void **state)
+{
+    struct rig *rig = *state;
+    lose_store_with_a_tunnel(rig);
+    fleet_limits_tick(rig->limits);
+    assert_int_equal(fleet_limits_counts(rig->limits).accounts, 1);
+    give_tunnel(rig);
+    close_account(rig);
+    fleet_limits_tick(rig->limits);
+    assert_int_equal(fleet_limits_counts(rig->limits).accounts, 0);
+    assert_int_equal(ledger_read(rig->ledger).accounts, 0);
+}
+
+static void
+what_the_store_had_of_an_account_that_has_ended_is_given_back_once_when_it_returns(void **state)
+{
+    struct rig *rig = *state;
+    lose_store_with_a_tunnel(rig);
+    give_tunnel(rig);
+    close_account(rig);
+    fleet_limits_tick(rig->limits);
+    rig->peer.words[0] = '\0';
+    rig->lease = "-ERR not now\r\n";
+    connect_store(rig);
+    wait_asked(rig, nothing_is_kept);
+    rig->lease = "*3\r\n:0\r\n:0\r\n:0\r\n";
+    rig->peer.words[0] = '\0';
+    connect_store(rig);
+    wait_asked(rig, nothing_is_kept);
+    open_account(rig); // it owes nothing any more: nothing is said of it
+    rig->peer.words[0] = '\0';
+    beat(rig);
+    beat(rig);
+    assert_int_equal(fleet_limits_counts(rig->limits).granted, 0);
+    rig->lease = "*3\r\n:5\r\n:0\r\n:0\r\n";
+    take_tunnel(rig);
+    assert_null(strstr(rig->peer.words, nothing_is_kept));
+    give_tunnel(rig);
+    close_account(rig);
+}
+
+static void an_account_that_comes_again_before_the_store_does_claims_what_is_open(void **state)
+{
+    struct rig *rig = *state;
+    lose_store_with_a_tunnel(rig);
+    give_tunnel(rig);
+    close_account(rig);
+    fleet_limits_tick(rig->limits);
+    open_account(rig);
+    take_tunnel(rig); // of this proxy's share
+    rig->peer.words[0] = '\0';
+    connect_store(rig);
+    wait_asked(rig, one_is_kept);
+    assert_null(strstr(rig->peer.words, nothing_is_kept));
+    give_tunnel(rig);
+    close_account(rig);
+}
+
 // -- rates
 
 static enum ledger_turn begin_tunnel(struct rig *rig, struct limit_refusal *refusal)
@@ -238,6 +343,14 @@ a_share_ends_with_an_error_and_is_an_equal_part_until_the_store_can_say_more(voi
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(an_account_that_ends_without_a_store_is_kept_by_nobody,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            what_the_store_had_of_an_account_that_has_ended_is_given_back_once_when_it_returns,
+            set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            an_account_that_comes_again_before_the_store_does_claims_what_is_open, set_up,
+            tear_down),
         cmocka_unit_test_setup_teardown(
             a_share_ends_with_an_error_and_is_an_equal_part_until_the_store_can_say_more, set_up,
             tear_down),
