@@ -839,10 +839,11 @@ static void tick(struct fleet_blocking *blocking, int64_t every_ms)
     blocking->is_waiting = false;
     if (blocking->walk.is_paused)
         blocking->walk.pages_left = PAGES_A_BEAT;
-    look(blocking);
     adopt(blocking);
     fleet_taken_settle(&blocking->taken, false);
     advance(blocking);
+    look(
+        blocking); // after what is given now: it would show what was there before, over which ours would have to come once more
 }
 
 void fleet_blocking_on_beat(struct fleet_blocking *blocking, struct fleet_blocking_news news)

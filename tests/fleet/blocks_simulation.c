@@ -1,6 +1,7 @@
 // A proxy does here what proxy/service/fleet_blocking.c and blocking.c do, by the same pure functions: a comparison page by page when the
 // store's revision is another one, then what the store should get, written only where the store is as it was seen. The store has
-// words in the place of sealed ones: nobody forges here.
+// words in the place of sealed ones: nobody forges here. In a flood comparisons pause, are given up and begun again, and meanwhile what was
+// written last is read as it is by name there.
 //
 // Each word has a number, which travels in its uid, and a history: the words on the same block that were known where it was given. A block
 // may be over only where an end has it in its history.
@@ -27,8 +28,10 @@ enum {
     SETTLED_MS = 4000,
     FAULT_MS = 12000,
     FAULT_MAX_MS = 20000,
-    PACE_MS = 350, // between two words, about
-    MEASURED = 16, // words that are measured one by one
+    PACE_MS = 350,   // between two words, about
+    REST_MS = 500,   // after a comparison that was given up
+    GIVEN_MS = 6000, // in a flood, a word has come to the store by then
+    MEASURED = 16,   // words that are measured one by one
     MERGED_MS =
         3000, // by then all know the same: a pause, a connection, a beat, and two comparisons
 };
@@ -37,7 +40,7 @@ static const int64_t start_s = 1800000000;
 
 enum kind { BEAT, CONNECT, AT_STORE, AT_PROXY, SILENT, WORD, FAULT, HEAL, RESTART };
 
-enum ask { ASK_BEAT, ASK_PAGE, ASK_PUT };
+enum ask { ASK_BEAT, ASK_PAGE, ASK_PUT, ASK_LOOK };
 
 // stored is an entry of the store.
 struct stored {
@@ -91,7 +94,13 @@ struct member {
     size_t kept_count;
     enum work work;
     bool must_compare, has_compared, must_adopt, is_news;
-    int64_t revision, beat_revision, compared_ms;
+    bool is_known;             // its file says that all was compared once
+    bool is_paused, may_go_on; // a comparison, and there was a beat since
+    bool has_retried;          // since the last beat, after a conflict
+    bool is_waiting;           // for the next beat, after another one in a pause
+    size_t cursor;
+    int64_t looked; // revision
+    int64_t revision, beat_revision, compared_ms, again_ms, connected_ms;
     bool is_blocked[TEXTS]; // in force
     uint32_t word[TEXTS];   // the word that it goes by; 0: none
     struct history known[TEXTS];
@@ -265,13 +274,20 @@ static void note_held(struct blocks_simulation *run)
     run->measured = 0;
 }
 
+// may_act tells whether a proxy takes and gives before a comparison has come to its end.
+static bool may_act(const struct member *member)
+{
+    return member->has_compared || member->is_known;
+}
+
 static void adopt(struct blocks_simulation *run, uint32_t index)
 {
     struct member *member = &run->members[index];
     look(run, index);
-    if (!member->must_adopt || !member->has_compared)
+    if (!member->must_adopt || !may_act(member))
         return;
     member->must_adopt = false;
+    member->is_known = true;
     memset(member->is_blocked, 0, sizeof member->is_blocked);
     for (size_t i = 0; i < fleet_blocks_count(member->words); i++) {
         const struct fleet_word *word = fleet_blocks_at(member->words, i);
@@ -311,7 +327,7 @@ static struct message *ask(struct blocks_simulation *run, uint32_t index, enum a
     message->proxy = index;
     message->connection = member->connection;
     message->number = ++run->number;
-    if (what != ASK_BEAT)
+    if (what == ASK_PAGE || what == ASK_PUT)
         member->question = message->number;
     run->report.questions += what != ASK_BEAT;
     return message;
@@ -357,7 +373,19 @@ static void advance(struct blocks_simulation *run, uint32_t index)
     struct member *member = &run->members[index];
     if (member->work != IDLE || !member->is_connected)
         return;
-    if (member->must_compare) {
+    if (member->is_paused && member->is_waiting)
+        return;
+    if (member->is_paused) {
+        member->work = may_act(member) && give(run, index) ? GIVES
+                       : member->may_go_on                 ? COMPARES
+                                                           : IDLE;
+        if (member->work == COMPARES) {
+            member->is_paused = false;
+            ask_page(run, index, member->cursor);
+        }
+        return;
+    }
+    if (member->must_compare && run->now_ms >= member->again_ms) {
         member->must_compare = false;
         member->work = COMPARES;
         member->revision = member->beat_revision;
@@ -365,7 +393,7 @@ static void advance(struct blocks_simulation *run, uint32_t index)
         ask_page(run, index, 0);
         return;
     }
-    if (member->has_compared && give(run, index)) {
+    if (may_act(member) && give(run, index)) {
         member->work = GIVES;
         return;
     }
@@ -405,6 +433,13 @@ static void store_puts(struct blocks_simulation *run, struct message *message)
     run->store.revision += has_changed;
 }
 
+// is_flooded tells whether the store has so many entries that a comparison does not come to its end.
+static bool is_flooded(const struct blocks_simulation *run)
+{
+    return run->options.fault == BLOCKS_FLOOD && run->now_ms >= run->fault_ms &&
+           run->now_ms < run->heals_ms;
+}
+
 // store_pages gives a page. What stood there all the time is on one page at least, and may be on two.
 static void store_pages(struct blocks_simulation *run, struct message *message)
 {
@@ -414,7 +449,7 @@ static void store_pages(struct blocks_simulation *run, struct message *message)
     const size_t most = 1 + (size_t)below(run, PAGE);
     while (at < run->store.count && message->count < most)
         message->items[message->count++] = run->store.entries[at++];
-    message->cursor = at >= run->store.count ? 0 : at;
+    message->cursor = at >= run->store.count && !is_flooded(run) ? 0 : at;
 }
 
 static void at_store(struct blocks_simulation *run, struct message *message)
@@ -440,6 +475,10 @@ static void at_store(struct blocks_simulation *run, struct message *message)
         break;
     case ASK_PUT:
         store_puts(run, message);
+        break;
+    case ASK_LOOK: // what was written last, and by name what ours did not come to stand over: all, of so few
+        for (size_t i = 0; i < run->store.count; i++)
+            message->items[message->count++] = run->store.entries[i];
         break;
     }
     message->revision = run->store.revision;
@@ -470,12 +509,46 @@ static void meet(struct blocks_simulation *run, uint32_t index, const struct sto
         member->must_adopt = true;
 }
 
+// rest_of pauses a comparison of many pages, or gives it up.
+static void rest_of(struct blocks_simulation *run, uint32_t index, size_t cursor)
+{
+    struct member *member = &run->members[index];
+    member->work = IDLE;
+    member->is_paused = below(run, 3) != 0;
+    member->may_go_on = false;
+    member->cursor = cursor;
+    if (!member->is_paused) {
+        member->must_compare = true;
+        member->again_ms = run->now_ms + REST_MS;
+    }
+    advance(run, index);
+}
+
+// check_given fails where a proxy that reaches the store all the time does not bring a word there.
+static void check_given(struct blocks_simulation *run, uint32_t index)
+{
+    const struct member *member = &run->members[index];
+    if (!is_flooded(run) || !may_act(member) || run->now_ms - member->connected_ms < GIVEN_MS)
+        return;
+    for (size_t i = 0; i < fleet_blocks_count(member->words); i++) {
+        const struct fleet_word *own = fleet_blocks_at(member->words, i);
+        const struct given *word = &run->words[own->block.uid];
+        if (!own->is_shared && run->now_ms - word->at_ms > GIVEN_MS &&
+            run->now_ms - run->fault_ms > GIVEN_MS)
+            fail(run, "a word does not come to a store that is flooded", index, word->text);
+    }
+}
+
 static void take_page(struct blocks_simulation *run, const struct message *message)
 {
     struct member *member = &run->members[message->proxy];
     for (size_t i = 0; i < message->count; i++)
         meet(run, message->proxy, &message->items[i]);
     look(run, message->proxy);
+    if (message->cursor != 0 && message->cursor >= run->store.count && is_flooded(run)) {
+        rest_of(run, message->proxy, message->cursor);
+        return;
+    }
     if (message->cursor != 0) {
         ask_page(run, message->proxy, message->cursor);
         return;
@@ -493,27 +566,51 @@ static void take_page(struct blocks_simulation *run, const struct message *messa
 static void take_put(struct blocks_simulation *run, const struct message *message)
 {
     struct member *member = &run->members[message->proxy];
+    bool is_conflict = false;
     member->work = IDLE;
     for (size_t i = 0; i < message->count; i++) {
         const struct stored *item = &message->items[i];
         if (!message->is_written[i])
-            member->must_compare = true;
+            is_conflict = true;
         else if (fleet_blocks_note_shared(member->words, item->text, item->word.version))
             member->is_news = true;
     }
+    if (is_conflict) {
+        member->must_compare = true;
+        if (member->is_paused)
+            post(run, ask(run, message->proxy, ASK_LOOK), AT_STORE);
+        member->is_waiting = member->has_retried;
+        member->has_retried = true;
+    }
+    advance(run, message->proxy);
+}
+
+static void take_look(struct blocks_simulation *run, const struct message *message)
+{
+    for (size_t i = 0; i < message->count; i++)
+        meet(run, message->proxy, &message->items[i]);
+    adopt(run, message->proxy);
     advance(run, message->proxy);
 }
 
 static void take_beat(struct blocks_simulation *run, const struct message *message)
 {
     struct member *member = &run->members[message->proxy];
+    member->has_retried = false;
+    member->is_waiting = false;
     member->is_beating = false;
     member->beat_revision = message->revision;
     if (message->revision != member->revision ||
         run->now_ms - member->compared_ms >= COMPARE_EVERY_MS)
         member->must_compare = true;
+    member->may_go_on = true;
     adopt(run, message->proxy);
     advance(run, message->proxy);
+    if (may_act(member) && is_flooded(run) && message->revision != member->looked) {
+        member->looked = message->revision;
+        post(run, ask(run, message->proxy, ASK_LOOK), AT_STORE);
+    }
+    check_given(run, message->proxy);
 }
 
 static void at_proxy(struct blocks_simulation *run, struct message *message)
@@ -522,9 +619,12 @@ static void at_proxy(struct blocks_simulation *run, struct message *message)
     const bool is_awaited = member->is_up && member->is_connected &&
                             message->connection == member->connection &&
                             is_reachable(run, member) &&
-                            (message->ask == ASK_BEAT || message->number == member->question);
+                            (message->ask == ASK_BEAT || message->ask == ASK_LOOK ||
+                             message->number == member->question);
     if (is_awaited && message->ask == ASK_BEAT)
         take_beat(run, message);
+    else if (is_awaited && message->ask == ASK_LOOK)
+        take_look(run, message);
     else if (is_awaited && message->ask == ASK_PAGE)
         take_page(run, message);
     else if (is_awaited)
@@ -550,6 +650,9 @@ static void connect_member(struct blocks_simulation *run, uint32_t index, uint64
     member->pause_ms = PAUSE_FIRST_MS;
     member->to_store_ms = 0;
     member->to_proxy_ms = 0;
+    member->connected_ms = run->now_ms;
+    member->again_ms = 0;
+    member->is_paused = false;
     member->work = IDLE;
     member->must_compare = true;
     advance(run, index);
@@ -695,8 +798,10 @@ static void begin_fault(struct blocks_simulation *run)
         if (below(run, 5) >= part)
             continue;
         member->is_cut = fault == BLOCKS_PARTITION;
-        if (fault == BLOCKS_CRASH)
+        if (fault == BLOCKS_CRASH || (fault == BLOCKS_FLOOD && below(run, 2) == 0))
             crash(run, i);
+        else if (fault == BLOCKS_FLOOD && member->is_connected)
+            lose(run, i); // its words of the next moments are said to nobody
         if (fault == BLOCKS_CLOCK)
             member->skew_s = below(run, 2 * 864000) - 864000;
     }

@@ -13,7 +13,7 @@
 #include "tests/fleet/blocks_simulation.h"
 #include "tests/fleet/runs.h"
 
-enum { SHORT_RUNS = 80, SMALL = 12, MANY = 200, LARGE = 1000 };
+enum { SHORT_RUNS = 81, SMALL = 12, MANY = 200, LARGE = 1000 };
 
 // run makes one and says what it was. Its kind is a fault.
 static bool run(uint64_t seed, uint32_t kind, uint32_t proxies)
