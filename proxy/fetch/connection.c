@@ -223,6 +223,14 @@ enum fetch_outcome fetch_connection_failure(const struct fetch_connection *conne
     return connection->outcome;
 }
 
+bool fetch_connection_speaks_tls(const struct fetch_connection *connection)
+{
+    const struct tls_stream *tls = connection->tls;
+    return connection->state == FETCH_CONNECTION_READY
+               ? connection->is_https
+               : tls != NULL && (tls->has_alert || tls->failure == TLS_FAILURE_REFUSED);
+}
+
 bool fetch_connection_leads_to(const struct fetch_connection *connection,
                                const struct http_url *url, const struct server_trust *tls)
 {

@@ -64,6 +64,9 @@ struct stream *fetch_connection_stream(struct fetch_connection *connection);
 enum fetch_outcome fetch_connection_failure(const struct fetch_connection *connection,
                                             const char **out_why);
 
+// fetch_connection_speaks_tls tells whether the server has shown that it speaks TLS: by a certificate, or by an alert.
+bool fetch_connection_speaks_tls(const struct fetch_connection *connection);
+
 // fetch_connection_leads_to tells whether it leads to the server of `url`, believed by the same `tls`.
 bool fetch_connection_leads_to(const struct fetch_connection *connection,
                                const struct http_url *url, const struct server_trust *tls);

@@ -23,6 +23,8 @@ enum {
     FAULT_MS = 60000,  // an answer that was an error is told for so long
     READS_AT_ONCE = 16,
     CHUNK_LEN = 16 * 1024,
+    TLS_ALERT = 21, // the first byte of a record (RFC 8446, 5.1)
+    TLS_HANDSHAKE = 22,
     MAX_SCRIPT_WORDS = 1024,
     NUMBER_CAP = 24,
 };
@@ -37,6 +39,8 @@ struct store_link {
     struct store_places places;
     struct target server;                // that is connected to, or tried
     bool is_sentinel;                    // `server` is asked for the master
+    bool is_shaking;                     // it has accepted the connection, and TLS is under way
+    bool has_heard;                      // it has said something
     struct fetch_connection *connection; // owned; NULL: none
     struct resp_reader *reader;          // owned; NULL: none
     struct store_calls calls;
@@ -157,6 +161,8 @@ static void connect_to(struct store_link *link, const struct target *server)
     text_append_format(&place, has_brackets ? "[%s]:%u" : "%s:%u", target_format_host(server, host),
                        server->port);
     link->phase = PHASE_CONNECT;
+    link->is_shaking = false;
+    link->has_heard = false;
     link->phase_due_ms = monotonic_ms() + ATTEMPT_MS;
     link->connection = fetch_connection_create(link->path, &url, link->settings.tls, on_wake, link);
     link->reader = resp_reader_create();
@@ -388,6 +394,25 @@ static bool send_rest(struct store_link *link)
     return error == ERR_AGAIN;
 }
 
+// explain_end says that the server has ended the connection, and what that most often means.
+static const char *explain_end(const struct store_link *link)
+{
+    if (link->has_heard)
+        return "it has ended the connection";
+    return link->settings.is_tls
+               ? "it has ended the connection before it said anything; it may want a client's "
+                 "certificate (`shared.tls.certificate`): its own log says so"
+               : "it has ended the connection before it said anything; it may want TLS "
+                 "(`shared.tls`): its own log says so";
+}
+
+// is_tls_record tells whether what a server says first is TLS. No answer of a store begins so.
+static bool is_tls_record(const struct store_link *link, uint8_t first)
+{
+    return !link->has_heard && !link->settings.is_tls &&
+           (first == TLS_ALERT || first == TLS_HANDSHAKE);
+}
+
 // exchange sends and reads what can be sent and read now. That the server is gone is learned by reading.
 static void exchange(struct store_link *link)
 {
@@ -403,14 +428,35 @@ static void exchange(struct store_link *link)
         }
         if (error != ERR_OK) {
             lose_because(link, error == ERR_MEMORY ? "no memory to read what it says"
-                                                   : "it has ended the connection");
+                                                   : explain_end(link));
             return;
         }
+        if (is_tls_record(link, chunk[0])) {
+            lose_because(link, "it speaks TLS, and the proxy does not: set `shared.tls`, or name "
+                               "its port without TLS in `shared.valkey`");
+            return;
+        }
+        link->has_heard = true;
         resp_reader_feed(link->reader, slice_of(chunk, len));
         if (!take_answers(link))
             return;
     }
     go_on_soon(link);
+}
+
+// lose_unconnected ends an attempt that has failed, and says what it means where the server shows no sign of TLS.
+static void lose_unconnected(struct store_link *link, const char *why)
+{
+    char sentence_data[STORE_SENTENCE_CAP];
+    struct text sentence;
+    const bool may_be_clear = link->is_shaking && !fetch_connection_speaks_tls(link->connection);
+    text_init(&sentence, sentence_data, sizeof sentence_data);
+    text_append_string(&sentence, why);
+    if (may_be_clear)
+        text_append_string(&sentence,
+                           "; the proxy speaks TLS, and this port may not: name its port with TLS "
+                           "in `shared.valkey`, or take out `shared.tls`");
+    lose_because(link, sentence_data);
 }
 
 static void go_on_connecting(struct store_link *link)
@@ -419,14 +465,16 @@ static void go_on_connecting(struct store_link *link)
     switch (fetch_connection_step(link->connection)) {
     case FETCH_CONNECTION_RESOLVE:
     case FETCH_CONNECTION_DIAL:
+        break;
     case FETCH_CONNECTION_HANDSHAKE:
+        link->is_shaking = true;
         break;
     case FETCH_CONNECTION_READY:
         greet(link);
         break;
     case FETCH_CONNECTION_FAILED:
         (void)fetch_connection_failure(link->connection, &why);
-        lose_because(link, why);
+        lose_unconnected(link, why);
         break;
     }
 }
@@ -478,9 +526,11 @@ static void look_at_clock(struct store_link *link)
     int64_t due_ms = link->phase_due_ms;
     if (link->phase == PHASE_READY)
         due_ms = watch_time(link, now_ms);
-    else if (now_ms >= link->phase_due_ms && link->phase != PHASE_PAUSE)
-        lose_because(link, link->phase == PHASE_CONNECT ? "no connection in two seconds"
-                                                        : "it says nothing");
+    else if (now_ms >= link->phase_due_ms && link->phase == PHASE_CONNECT)
+        lose_unconnected(link, link->is_shaking ? "it has not answered TLS in two seconds"
+                                                : "no connection in two seconds");
+    else if (now_ms >= link->phase_due_ms && link->phase == PHASE_GREET)
+        lose_because(link, "it says nothing");
     if (link->phase == PHASE_PAUSE)
         due_ms = link->phase_due_ms;
     ev_now_update(link->path->loop);

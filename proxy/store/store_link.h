@@ -12,7 +12,7 @@
 
 enum {
     STORE_SILENCE_MS = 1000, // without an answer that is due: lost
-    STORE_SENTENCE_CAP = 256,
+    STORE_SENTENCE_CAP = 400,
 };
 
 #define STORE_STATE_TABLE(X)                                                                       \

@@ -169,6 +169,11 @@ def test_over_tls_the_store_must_have_the_name_and_is_shown_a_certificate(stores
         proxy.stderr.wait("the store does not answer: ", after=said)  # also where it was lost before
         eventually(lambda: store_of(proxy)["state"] == "lost", lambda: f"{wrong} to be refused: {store_of(proxy)}")
         assert any(each in store_of(proxy)["problem"] for each in sentence.split("|")), store_of(proxy)["problem"]
+    # One side speaks TLS, and the other does not.
+    proxy.reload(shared={"valkey": store.address, "tls": good})
+    wait_problem(proxy, "the proxy speaks TLS, and this port may not: name its port with TLS in `shared.valkey`")
+    proxy.reload(shared={"valkey": address, "tls": ...})
+    wait_problem(proxy, "it speaks TLS, and the proxy does not|it may want TLS")
     proxy.reload(shared={"tls": good})
     wait_ready(proxy)
 

@@ -452,6 +452,35 @@ static void a_store_that_ends_the_connection_is_connected_to_again(void **state)
     assert_int_equal(store_link_facts(bench->link)->connects, 2);
 }
 
+static const char *say_alert(void *arg, const struct resp *command)
+{
+    (void)arg;
+    (void)command;
+    return "\x15\x03\x01";
+}
+
+static const char *say_nothing(void *arg, const struct resp *command)
+{
+    (void)arg;
+    (void)command;
+    return NULL;
+}
+
+static void a_store_that_wants_tls_is_told_as_that(void **state)
+{
+    struct bench *bench = *state;
+    bench->first.answer = say_alert;
+    start(bench);
+    wait_for(bench, STORE_LOST);
+    assert_sentence(bench, "it speaks TLS, and the proxy does not: set `shared.tls`");
+    bench->first.answer = say_nothing;
+    for (const size_t before = strlen(bench->first.words); strlen(bench->first.words) == before;)
+        (void)ev_run(bench->loop, EVRUN_ONCE);
+    store_peer_hang_up(&bench->first);
+    while (strstr(store_link_facts(bench->link)->sentence, "it may want TLS") == NULL)
+        (void)ev_run(bench->loop, EVRUN_ONCE);
+}
+
 static void a_port_where_nobody_listens_is_told(void **state)
 {
     struct bench *bench = *state;
@@ -511,6 +540,7 @@ int main(void)
         LINK_TEST(forgotten_calls_are_not_answered),
         LINK_TEST(no_more_calls_than_may_be_are_taken),
         LINK_TEST(a_store_that_ends_the_connection_is_connected_to_again),
+        LINK_TEST(a_store_that_wants_tls_is_told_as_that),
         LINK_TEST(a_port_where_nobody_listens_is_told),
         LINK_TEST(what_is_said_at_the_end_arrives),
         LINK_TEST(it_may_be_destroyed_while_calls_are_under_way),
