@@ -119,8 +119,11 @@ struct fleet_commands *fleet_commands_create(struct fleet_store *store,
     return commands;
 }
 
+// release frees a place for the next order; what was asked for the one before is not answered any more.
 static void release(struct issued *issued)
 {
+    if (issued->commands != NULL && issued->commands->store->link != NULL)
+        store_link_forget(issued->commands->store->link, issued);
     free(issued->heard);
     *issued = (struct issued){0};
 }
