@@ -116,6 +116,7 @@ static void on_trust(void *owner)
         begin_parts(fleet);
     else if (!is_ours && fleet->store.is_ready)
         end_parts(fleet);
+    fleet_limits_note_state(fleet->limits, may_beat(fleet));
     if (may_beat(fleet))
         beat(fleet);
 }
@@ -267,7 +268,6 @@ static void on_change(void *owner)
         fleet->losses.is_said = false;
         fleet->was_connected = true;
         fleet->is_beating = false;
-        fleet_limits_note_state(fleet->limits, true);
         fleet_greeting_ask(fleet->greeting); // and beats, if it is ours
     } else if (!is_connected && fleet->is_connected) {
         fleet->is_connected = false;

@@ -603,8 +603,9 @@ static void ask_share(struct held *held, enum direction direction, int64_t now_m
                                         bandwidth_is_waited_for(bandwidth));
     if (!is_valid(held->owner, now_ms) || question->demand == 0)
         use(held, direction, alone);
-    const bool is_due = question->demand != 0 || flow->is_told;
-    if (is_due && !send_share(question, limit, now_ms) && is_valid(held->owner, now_ms))
+    if (!is_valid(held->owner, now_ms) || (question->demand == 0 && !flow->is_told))
+        return; // nothing is said to a store that is lost, or not ours
+    if (!send_share(question, limit, now_ms))
         note_share_fault(held, direction, 1);
 }
 
@@ -1109,6 +1110,8 @@ uint64_t fleet_limits_epoch(const struct fleet_limits *limits)
 void fleet_limits_note_state(struct fleet_limits *limits, bool is_ready)
 {
     struct held *held = NULL;
+    if (is_ready && limits->is_ready)
+        return;
     limits->is_ready = is_ready;
     limits->epoch += is_ready;
     tell_ledger(limits, monotonic_ms());

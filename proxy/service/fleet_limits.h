@@ -59,8 +59,8 @@ void fleet_limits_set_policy(struct fleet_limits *limits, const char *prefix, bo
 // forgotten, so it must be there still.
 void fleet_limits_set_link(struct fleet_limits *limits, struct store_link *link);
 
-// fleet_limits_note_state notes that the connection is ready, or not, any more: what is held is claimed again, as the store
-// may be another one.
+// fleet_limits_note_state notes that the store may be asked, since the connection is ready and the store is ours, or not any more: what
+// is held is claimed again, as the store may be another one.
 void fleet_limits_note_state(struct fleet_limits *limits, bool is_ready);
 
 // fleet_limits_epoch gives the number of the connection to the store, for the beat: each has a higher one.

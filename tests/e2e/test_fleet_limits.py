@@ -344,6 +344,20 @@ def test_with_refuse_readyz_says_no_for_as_long_as_new_ones_are_refused(members)
     members.ready(one)
     assert ready().status == 200
     members.tunnel(one)
+    asked = []
+
+    def doubt(words, raw):
+        asked.append(words)
+        return b":1\r\n" if b"sallyport:fresh" in words else raw
+
+    def hang_up(words, raw):
+        between.spoil = doubt
+
+    between.spoil = hang_up
+    eventually(lambda: any(b"sallyport:fresh" in words for words in asked), "another connection to be doubted")
+    members.ask(*[one] * 12)
+    assert ready().status == 503
+    assert not any(b"sallyport:alive" in words or b"sallyport:t:alice" in words for words in asked)  # nothing is written there
 
 
 def test_a_store_that_is_stopped_for_long_takes_nobody_for_dead(members):

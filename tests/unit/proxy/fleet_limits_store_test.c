@@ -340,9 +340,26 @@ a_share_ends_with_an_error_and_is_an_equal_part_until_the_store_can_say_more(voi
     close_account(rig);
 }
 
+static void nothing_is_said_to_a_store_that_was_not_heard(void **state)
+{
+    struct rig *rig = *state;
+    open_account(rig);
+    wait_share(rig, 1000000);
+    fleet_limits_set_link(rig->limits, rig->link);
+    fleet_limits_note_state(rig->limits, true);
+    const uint64_t questions = fleet_limits_counts(rig->limits).questions;
+    wait_share(rig, 500000);
+    assert_int_equal(fleet_limits_counts(rig->limits).questions, questions);
+    beat(rig);
+    wait_share(rig, 1000000);
+    close_account(rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(nothing_is_said_to_a_store_that_was_not_heard, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(an_account_that_ends_without_a_store_is_kept_by_nobody,
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(
