@@ -63,7 +63,7 @@ struct fleet_account {
     struct account *next_listed; // in the list
     struct client_limits
         limits; // of the youngest configuration that has asked; under the ledger's lock
-    _Atomic uint64_t share_up; // bytes a second that main has set; 0: none yet
+    _Atomic uint64_t share_up; // bytes a second that main has set by ledger_set_share; 0: none yet
     _Atomic uint64_t share_down;
     _Atomic(void *) keeper; // main's; borrowed
 };

@@ -724,6 +724,17 @@ void ledger_set_fleet_end(struct ledger *ledger, int64_t until_ms)
     ledger->shared.until_ms = until_ms;
 }
 
+void ledger_set_share(struct ledger *ledger, struct account *account, bool is_up, uint64_t share)
+{
+    (void)pthread_mutex_lock(&ledger->lock); // `set` reads the one and writes the other under it
+    if (is_up)
+        account->fleet.share_up = share;
+    else
+        account->fleet.share_down = share;
+    bandwidth_set(is_up ? &account->up : &account->down, share);
+    (void)pthread_mutex_unlock(&ledger->lock);
+}
+
 void ledger_keep_fleet(struct ledger *ledger, void (*on_ask)(void *arg), void *arg)
 {
     if (on_ask != NULL)

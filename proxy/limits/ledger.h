@@ -228,6 +228,10 @@ void ledger_set_fleet_loss(struct ledger *ledger, enum ledger_fleet loss);
 // places are those of tunnels that have ended here, which may be filled again unless LEDGER_FLEET_REFUSES. Called by main.
 void ledger_set_fleet_end(struct ledger *ledger, int64_t until_ms);
 
+// ledger_set_share sets an account's bandwidth in one direction to its share of a limit of the fleet. A worker that opens the
+// account meanwhile sets it to this share, too. Called by main.
+void ledger_set_share(struct ledger *ledger, struct account *account, bool is_up, uint64_t share);
+
 // ledger_keep_fleet has `on_ask` called, from any thread, whenever an account is to be looked at; NULL: no more. Called once
 // before there are workers, and once when there are none any more.
 void ledger_keep_fleet(struct ledger *ledger, void (*on_ask)(void *arg), void *arg);

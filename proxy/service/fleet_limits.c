@@ -28,7 +28,7 @@ enum {
     ACCOUNTS_AT_ONCE = 2000, // of a pass
     DEBTS_MAX = 10000,       // beyond these accounts stay until the store is back
     DEBTS_AT_ONCE = 500,     // that are paid with a beat
-    SHARE_BEATS = 2,         // a share is asked for each so manieth beat
+    SHARE_BEATS = 2,         // a share is asked for with every second tick
     SHARE_FAULTS_MAX = 3, // questions without an answer, in a row, after which it is an equal part
 };
 
@@ -556,11 +556,7 @@ static void use(struct held *held, enum direction direction, uint64_t share)
     if (change <= before / 32 && share <= bandwidth_limit(held, direction))
         return;
     flow->share = share;
-    if (direction == UP)
-        held->account->fleet.share_up = share;
-    else
-        held->account->fleet.share_down = share;
-    bandwidth_set(bandwidth_of(held, direction), share);
+    ledger_set_share(held->owner->options.ledger, held->account, direction == UP, share);
 }
 
 // share_alone gives an equal part, which is nobody else's.

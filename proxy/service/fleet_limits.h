@@ -48,8 +48,8 @@ struct fleet_limits_counts {
 // fleet_limits_create begins; until the first beat the store counts as lost. NULL without memory or descriptors.
 struct fleet_limits *fleet_limits_create(const struct fleet_limits_options *options) MUST_USE;
 
-// fleet_limits_destroy ends it, and forgets its calls. NULL is allowed. Workers may still run: they take their share, or
-// are refused.
+// fleet_limits_destroy ends it, and forgets its calls. NULL is allowed. The workers have ended before: one that lists an account
+// would wake what is gone.
 void fleet_limits_destroy(struct fleet_limits *limits);
 
 // fleet_limits_set_policy sets what a reload may change.

@@ -441,6 +441,23 @@ static void the_youngest_configuration_sets_the_bandwidth(void **state)
         ledger_close_account(ledger, account, 0);
 }
 
+static void a_share_of_the_fleet_is_set_and_stays_when_the_account_is_opened_again(void **state)
+{
+    struct ledger *ledger = *state;
+    const struct client_limits limits = {
+        .bandwidth_up = 1000, .bandwidth_down = 2000, .scope = LIMIT_FLEET};
+    struct account *account = open_at(ledger, "a", &limits, 1, 0);
+    ledger_set_share(ledger, account, true, 300);
+    ledger_set_share(ledger, account, false, 400);
+    for (uint64_t generation = 1; generation < 3; generation++) {
+        assert_int_equal(account->up.per_second, 300);
+        assert_int_equal(account->down.per_second, 400);
+        assert_ptr_equal(open_at(ledger, "a", &limits, generation, 0), account);
+    }
+    for (int i = 0; i < 3; i++)
+        ledger_close_account(ledger, account, 0);
+}
+
 static void a_hundred_thousand_names_leave_nothing_behind(void **state)
 {
     struct ledger *ledger = *state;
@@ -786,6 +803,7 @@ int main(void)
         LEDGER_TEST(a_lower_limit_lets_what_is_there_go_on_and_nothing_new_in),
         LEDGER_TEST(above_the_limit_of_memory_nothing_new_is_let_in),
         LEDGER_TEST(the_youngest_configuration_sets_the_bandwidth),
+        LEDGER_TEST(a_share_of_the_fleet_is_set_and_stays_when_the_account_is_opened_again),
         LEDGER_TEST(a_hundred_thousand_names_leave_nothing_behind),
         LEDGER_TEST(threads_together_get_exactly_as_many_as_the_limit_says),
         LEDGER_TEST(accounts_come_and_go_under_many_threads),
