@@ -39,7 +39,7 @@ static const struct wording wordings[] = {
     {502, REASON_NONE, "Bad gateway", "connection_refused"},
     {503, REASON_PARENT_REFUSED, "Service unavailable", "destination_unavailable"},
     {503, REASON_AUTHORIZER_FAILED, "No answer of the authorizer", "proxy_internal_error"},
-    {503, REASON_STORE_LOST, "Store silent", "proxy_internal_error"},
+    {503, REASON_STORE_LOST, "Not known now", "proxy_internal_error"},
     {503, REASON_NONE, "Service unavailable", "proxy_internal_error"},
     {504, REASON_DNS_FAILED, "Gateway timeout", "dns_timeout"},
     {504, REASON_NONE, "Gateway timeout", "connection_timeout"},

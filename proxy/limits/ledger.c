@@ -498,6 +498,23 @@ static enum ledger_turn refuse_turn(struct limit_refusal *out, enum reason reaso
     return LEDGER_REFUSED;
 }
 
+static const char cannot_say[] = "the store cannot say now"; // an error, or it was empty
+
+// why_lost tells why nothing is asked: there is no store, or it has an error for this client.
+static const char *why_lost(const struct ledger *ledger)
+{
+    return (enum ledger_fleet)ledger->shared.fleet == LEDGER_FLEET_ASKS ? cannot_say
+                                                                        : "the store is lost";
+}
+
+// refuse_unknown refuses because nobody can say what the client may now.
+static enum ledger_turn refuse_unknown(struct limit_refusal *out, const char *why)
+{
+    (void)refuse(out, REASON_STORE_LOST, false, 0);
+    out->detail = why;
+    return LEDGER_REFUSED;
+}
+
 // begin_wait makes a request wait. It counts in the next question: one that is under way may have been sent before.
 static void begin_wait(struct account *account, enum fleet_kind kind, struct ledger_ticket *ticket)
 {
@@ -532,7 +549,7 @@ static enum ledger_turn wait_for(struct ledger *ledger, struct account *account,
     case FLEET_UNKNOWN:
         break;
     }
-    return refuse_turn(out, REASON_STORE_LOST, 0);
+    return refuse_unknown(out, cannot_say);
 }
 
 // fleet_of tells what becomes of a request for which nothing is left.
@@ -588,7 +605,7 @@ static enum ledger_turn take_place(struct ledger *ledger, struct account *accoun
     case LEDGER_FLEET_REFUSES:
         break;
     }
-    return refuse_turn(out, REASON_STORE_LOST, 0);
+    return refuse_unknown(out, why_lost(ledger));
 }
 
 // settle ends the waiting of a request that has its turn, for this or for anything else.
@@ -665,7 +682,7 @@ static enum ledger_turn take_token(struct ledger *ledger, struct account *accoun
     case LEDGER_FLEET_REFUSES:
         break;
     }
-    return refuse_turn(out, REASON_STORE_LOST, 0);
+    return refuse_unknown(out, why_lost(ledger));
 }
 
 enum ledger_turn ledger_begin_tunnel_of_fleet(struct ledger *ledger, struct account *account,

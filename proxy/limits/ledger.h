@@ -102,6 +102,8 @@ struct limit_refusal {
     enum reason reason;
     uint32_t retry_after_s; // at least 1
     bool is_of_whole_proxy; // false: the limit is the client's own
+    const char
+        *detail; // static memory; why it is not known what the client may; NULL: a limit is full
 };
 
 // What is in use, for reports.

@@ -105,9 +105,10 @@ bool quota_is_answered(const struct quota *quota, const struct session_context *
 
 struct verdict quota_end_wait(struct quota *quota, const struct session_context *context)
 {
-    static const struct limit_refusal lost = {.reason = REASON_STORE_LOST, .retry_after_s = 1};
+    static const struct limit_refusal late = {
+        .reason = REASON_STORE_LOST, .retry_after_s = 1, .detail = "the store took over 50 ms"};
     ledger_end_wait(context->ledger, &quota->ticket, context->now_ms);
-    return verdict_limited(&lost);
+    return verdict_limited(&late);
 }
 
 void quota_give(struct quota *quota, const struct session_context *context)

@@ -32,7 +32,7 @@ struct verdict verdict_error(uint16_t status, enum reason reason, const char *de
 struct verdict verdict_limited(const struct limit_refusal *refusal)
 {
     const uint16_t status = refusal->reason == REASON_STORE_LOST ? 503 : 429;
-    struct verdict verdict = verdict_error(status, refusal->reason, NULL);
+    struct verdict verdict = verdict_error(status, refusal->reason, refusal->detail);
     verdict.retry_after_s = refusal->retry_after_s;
     verdict.is_of_whole_proxy = refusal->is_of_whole_proxy;
     return verdict;

@@ -153,6 +153,10 @@ def assert_limited(proxy, answer, reason="limit_tunnels"):
 
 def assert_lost(proxy, answer):
     proxy.assert_refused(answer, 503, "store_lost", action="error")
+    # It says whether the store is lost, has an error, or was too slow.
+    why = "the store (is lost|cannot say now|took over 50 ms)"
+    assert re.search(f"Not known now: store_lost, {why}", answer.reason), answer.reason
+    assert re.fullmatch(why, proxy.decision(answer.id)["detail"])
     assert answer.fields["retry-after"] == "1"
 
 

@@ -121,6 +121,7 @@ static void an_unanswered_question_is_no_full_limit(void **state)
     answer(rig, FLEET_TUNNELS, FLEET_UNKNOWN);
     assert_int_equal(take(rig, &ticket), LEDGER_REFUSED);
     assert_int_equal(rig->refusal.reason, REASON_STORE_LOST);
+    assert_string_equal(rig->refusal.detail, "the store cannot say now");
     assert_int_equal(rig->refusal.retry_after_s, 1);
 }
 
@@ -162,6 +163,7 @@ static void without_a_store_there_is_a_share_or_nothing(void **state)
     ledger_set_fleet(rig->ledger, LEDGER_FLEET_REFUSES, 4);
     assert_int_equal(take(rig, &ticket), LEDGER_REFUSED);
     assert_int_equal(rig->refusal.reason, REASON_STORE_LOST);
+    assert_string_equal(rig->refusal.detail, "the store is lost");
     ledger_set_fleet(rig->ledger, LEDGER_FLEET_SHARES, 4);
     for (int i = 0; i < 3; i++) // a quarter of ten, rounded up
         assert_int_equal(take(rig, &ticket), LEDGER_TAKEN);
@@ -183,6 +185,9 @@ where_the_store_answers_with_an_error_the_loss_counts_for_that_account_alone(voi
     answer(rig, FLEET_TUNNELS, FLEET_UNKNOWN);
     assert_int_equal(take(rig, &ticket), LEDGER_REFUSED);
     assert_int_equal(rig->refusal.reason, REASON_STORE_LOST);
+    ledger_set_fleet_loss(rig->ledger, LEDGER_FLEET_REFUSES);
+    assert_int_equal(take(rig, &ticket), LEDGER_REFUSED);
+    assert_string_equal(rig->refusal.detail, "the store cannot say now");
     ledger_set_fleet_loss(rig->ledger, LEDGER_FLEET_SHARES);
     for (int i = 0; i < 3; i++) // a quarter of ten, rounded up
         assert_int_equal(take(rig, &ticket), LEDGER_TAKEN);

@@ -121,9 +121,9 @@ static void a_limit_says_when_to_ask_again_and_whose_it_is(void **state)
 {
     (void)state;
     static const struct limit_refusal rows[] = {
-        {REASON_LIMIT_TUNNELS, 1, false},
-        {REASON_LIMIT_NEW_TUNNELS, UINT32_MAX, false},
-        {REASON_LIMIT_PROXY_TUNNELS, 7, true},
+        {REASON_LIMIT_TUNNELS, 1, false, NULL},
+        {REASON_LIMIT_NEW_TUNNELS, UINT32_MAX, false, NULL},
+        {REASON_LIMIT_PROXY_TUNNELS, 7, true, NULL},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         const struct verdict verdict = verdict_limited(&rows[i]);
