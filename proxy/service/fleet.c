@@ -112,13 +112,13 @@ static void on_trust(void *owner)
                                   "blocks, orders and tickets are shared again");
     fleet->store.is_foreign = fleet_greeting_trust(fleet->greeting) == FLEET_FOREIGN;
     fleet->was_foreign = (fleet->was_foreign && !is_ours) || fleet->store.is_foreign;
+    fleet_limits_note_state(fleet->limits, may_beat(fleet));
+    if (may_beat(fleet))
+        beat(fleet); // before all else: who is there before he says that he is ready is counted
     if (is_ours && !fleet->store.is_ready)
         begin_parts(fleet);
     else if (!is_ours && fleet->store.is_ready)
         end_parts(fleet);
-    fleet_limits_note_state(fleet->limits, may_beat(fleet));
-    if (may_beat(fleet))
-        beat(fleet);
 }
 
 // -- the beat
@@ -354,7 +354,6 @@ static enum err make_line(struct fleet *fleet, const struct snapshot *snapshot,
 // use_line goes by another connection from now on.
 static void use_line(struct fleet *fleet, struct fleet_line *line)
 {
-    say_end(fleet);
     disconnect(fleet);
     fleet_greeting_forget(fleet->greeting);
     fleet->losses.is_said = false; // of the store before
@@ -446,9 +445,12 @@ static enum err begin_sharing(struct fleet *fleet, const struct snapshot *snapsh
         fleet_line_destroy(line);
         return errinfo_set(info, ERR_MEMORY, "no memory to share");
     }
+    const bool is_other = fleet->store.key != NULL && !fleet_key_is_akin(fleet->store.key, key);
+    // Another place may be the same store: there what is open here counts on.
+    if (is_other)
+        say_end(fleet);
     if (line != NULL)
         use_line(fleet, line);
-    const bool is_other = fleet->store.key != NULL && !fleet_key_is_akin(fleet->store.key, key);
     fleet_key_destroy(fleet->store.key);
     fleet->store.key = key;
     if (is_other)

@@ -364,6 +364,22 @@ def test_with_refuse_readyz_says_no_for_as_long_as_new_ones_are_refused(members)
     assert not any(b"sallyport:alive" in words or b"sallyport:t:alice" in words for words in asked)  # nothing is written there
 
 
+def test_a_reload_that_leads_to_the_same_store_gives_up_no_place_that_is_open(members):
+    one, two = members.start(2, tunnels=10)
+    members.fill(10, one)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        places = [f"127.0.0.1:{silent.getsockname()[1]}", members.store.address]
+        write_config(one.config_path, {**one.config, "shared": {**one.config["shared"], "valkey": places}})
+        one.control.run("reload")
+        assert not fleet_of(one)["limits"]["asks"]  # the first place says nothing for two seconds
+
+        def is_back():
+            assert members.ask(two)[0].status != 200
+            return fleet_of(one)["limits"]["asks"]
+
+        eventually(is_back, "the store to be asked again")
+
+
 def test_a_store_that_is_stopped_for_long_takes_nobody_for_dead(members):
     one, two = members.start(2, tunnels=10)
     members.fill(10, one)
