@@ -33,6 +33,9 @@ ONLY_IN = {
     "libpsl.h": {"proxy/lint/lint.c", "proxy/lint/lint_rules.c"},
 }
 
+# What a proxy says to a store, and a connection without a script.
+STORE_COMMANDS = {"PING", "ROLE", "EVAL", "EVALSHA"}
+
 # Headers of libraries: forbidden unless a folder's row lists them. Everything else in <> is libc.
 LIBRARY = re.compile(r"(openssl/|nghttp2/|hiredis/|ev\.h|ares\.h|yaml\.h|idn2\.h|jansson\.h|libpsl\.h|zlib\.h|pthread\.h)")
 
@@ -272,6 +275,23 @@ def check_names(root, paths, texts):
                         find(path, number, "names the file %s, which is not in this tree" % name)
 
 
+def check_store_rule(texts):
+    """The rule for the store's ACL allows what the scripts do, and nothing else."""
+    page = "docs/FLEET.md"
+    said = set()
+    for path in texts:
+        if path.startswith("proxy/") and path.endswith((".c", ".h")):
+            said.update(re.findall(r"\b(?:ask|redis\.p?call)\('([A-Z]+)'", texts[path]))
+    lines = enumerate(texts.get(page, "").split("\n"), 1)
+    number, rule = next(((number, line) for number, line in lines if line.startswith("user sallyport ")), (1, ""))
+    allowed = {word[1:].upper() for word in rule.split() if word.startswith("+")}
+    needed = said | STORE_COMMANDS
+    for command in sorted(needed - allowed):
+        find(page, number, "the rule lacks %s, which a script says; allow it" % command)
+    for command in sorted(allowed - needed):
+        find(page, number, "the rule allows %s, which no script says; take it out" % command)
+
+
 def main(argv):
     """The command."""
     if len(argv) > 2:
@@ -306,6 +326,7 @@ def main(argv):
         if path.startswith("tests/unit/") and path.endswith("_test.c"):
             check_threads(path, texts[path], texts, starters)
     check_names(root, paths, texts)
+    check_store_rule(texts)
     print("\n".join(findings), end="\n" if findings else "")
     return 1 if findings else 0
 
