@@ -16,8 +16,7 @@ struct verdict admission_decide_known(const struct snapshot *snapshot)
 {
     if (!snapshot->are_blocks_unknown)
         return (struct verdict){.kind = VERDICT_GO};
-    struct verdict verdict =
-        verdict_error(503, REASON_STORE_LOST, "who is blocked");
+    struct verdict verdict = verdict_error(503, REASON_STORE_LOST, "who is blocked");
     verdict.retry_after_s = 1;
     return verdict;
 }
