@@ -237,7 +237,10 @@ static uint64_t time_of(int64_t now_s)
 uint64_t fleet_blocks_next(const struct fleet_blocks *blocks, int64_t now_s)
 {
     const uint64_t now = time_of(now_s);
-    const uint64_t version = blocks->newest + 1 > now ? blocks->newest + 1 : now;
+    const uint64_t next = blocks->newest + 1;
+    // A clock that is so far ahead would make a word that nobody takes, and each later one of ours with it.
+    const bool is_wrong = blocks->newest != 0 && now > blocks->newest + FLEET_VERSION_STEP;
+    const uint64_t version = next > now || is_wrong ? next : now;
     return version > FLEET_VERSION_MAX ? FLEET_VERSION_MAX : version;
 }
 

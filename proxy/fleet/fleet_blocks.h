@@ -74,7 +74,8 @@ enum err fleet_blocks_put(struct fleet_blocks *blocks, const struct fleet_word *
 // fleet_blocks_forget drops what is known of a block, without leaving a word.
 void fleet_blocks_forget(struct fleet_blocks *blocks, const char *text);
 
-// fleet_blocks_next gives the version of a word that is given at `now_s`, Unix seconds; FLEET_VERSION_MAX at most.
+// fleet_blocks_next gives the version of a word that is given at `now_s`, Unix seconds; FLEET_VERSION_MAX at most. Where that is further
+// ahead of all that was seen than anybody would take, it is no clock to go by: then only one higher than that.
 uint64_t fleet_blocks_next(const struct fleet_blocks *blocks, int64_t now_s);
 
 // fleet_blocks_newest gives the highest version that was ever seen, also of what is not kept any more. fleet_blocks_note_newest notes

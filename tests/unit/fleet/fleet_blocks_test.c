@@ -671,9 +671,26 @@ static void a_word_of_a_proxy_that_shares_nothing_comes_after_nothing(void **sta
     fleet_blocks_destroy(blocks);
 }
 
+static void a_clock_that_is_too_far_ahead_makes_no_word_that_others_do_not_take(void **state)
+{
+    (void)state;
+    const int64_t ahead_s = (int64_t)71 * 365 * 24 * 3600;
+    struct fleet_blocks *blocks = make();
+    struct fleet_blocks *others = make();
+    const uint64_t newest = (uint64_t)NOW * 1000;
+    fleet_blocks_note_newest(blocks, newest);
+    assert_int_equal(newest + 1, fleet_blocks_next(blocks, NOW + ahead_s));
+    assert_int_equal(newest + 60000, fleet_blocks_next(blocks, NOW + 60));
+    const uint64_t version = fleet_blocks_next(blocks, NOW + ahead_s);
+    assert_int_equal(FLEET_TAKEN, meet(others, say("client:x", FLEET_BLOCK, version, B)));
+    fleet_blocks_destroy(blocks);
+    fleet_blocks_destroy(others);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_clock_that_is_too_far_ahead_makes_no_word_that_others_do_not_take),
         cmocka_unit_test(a_word_of_a_proxy_that_shares_nothing_comes_after_nothing),
         cmocka_unit_test(a_word_of_the_store_is_taken_once),
         cmocka_unit_test(an_end_with_a_higher_version_unblocks_and_is_kept),
