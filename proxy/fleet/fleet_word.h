@@ -1,6 +1,7 @@
 // fleet_word: the text of one word on a block, as it stands sealed in a store. Pure.
 //
-//     {"v":1,"block":"client:scrapers","op":"block","version":7,"since":1795311600,"uid":0,"by":"0123456789abcdef"}
+//     {"v":1,"block":"client:scrapers","op":"block","version":7,"since":1795311600,"uid":0,"by":"0123456789abcdef",
+//     "after":6,"after_by":"fedcba9876543210"}
 #pragma once
 
 #include "auth/base/text.h"

@@ -82,7 +82,7 @@ struct fleet_pace {
 // fleet_may_say_some tells whether it may be said once more, FLEET_SAID_MAX times in FLEET_SAY_EVERY_MS, and notes that it is.
 bool fleet_may_say_some(struct fleet_pace *pace);
 
-// fleet_store_init makes the scripts of the two above.
+// fleet_store_init makes the scripts of fleet_store_page and fleet_store_read.
 void fleet_store_init(struct fleet_store *store);
 
 // fleet_make_name makes a random name of lower-case hexadecimal digits that fills `out` with its NUL. False: there is no randomness.
