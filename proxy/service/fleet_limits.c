@@ -586,8 +586,10 @@ static void ask_share(struct held *held, enum direction direction, int64_t now_m
     const uint64_t limit = bandwidth_limit(held, direction);
     const uint64_t total = bandwidth_total(bandwidth);
     const int64_t passed_ms = now_ms - flow->looked_ms;
-    if (limit == 0)
+    if (limit == 0) {
         flow->faults = 0;
+        flow->is_told = false;
+    }
     if (limit == 0 || question->is_asked || passed_ms <= 0)
         return;
     const uint64_t used =
@@ -613,6 +615,7 @@ static void take_share(struct question *question, const struct resp *reply, int6
     struct bandwidth_sums sums;
     if (limit == 0)
         return;
+    held->shares[direction].is_told = question->demand != 0; // at least it was tried
     if (reply == NULL || !is_valid(held->owner, now_ms)) {
         note_share_fault(held, direction, 1);
         return;
@@ -626,7 +629,6 @@ static void take_share(struct question *question, const struct resp *reply, int6
         return;
     }
     held->shares[direction].faults = 0;
-    held->shares[direction].is_told = question->demand != 0;
     use(held, direction,
         bandwidth_share_of(limit, question->demand, &sums,
                            held->owner->members == 0 ? 1 : held->owner->members));
@@ -771,6 +773,7 @@ static bool is_over(const struct held *held)
 {
     const struct lease_view view = view_of(held, 0);
     return !is_asking(held) && lease_is_over(&held->lease, &view) && held->account->refs == 1 &&
+           !held->shares[UP].is_told && !held->shares[DOWN].is_told &&
            !held->account->fleet.is_listed;
 }
 

@@ -340,6 +340,38 @@ a_share_ends_with_an_error_and_is_an_equal_part_until_the_store_can_say_more(voi
     close_account(rig);
 }
 
+// tick_until_gone looks after the account until nothing is held of it.
+static void tick_until_gone(struct rig *rig)
+{
+    const int64_t until_ms = monotonic_ms() + PATIENCE_MS;
+    while (fleet_limits_counts(rig->limits).accounts > 0) {
+        assert_true(monotonic_ms() < until_ms);
+        fleet_limits_tick(rig->limits);
+        ev_run(rig->loop, EVRUN_ONCE);
+    }
+}
+
+static void an_account_that_ends_says_first_that_it_wants_no_bandwidth_any_more(void **state)
+{
+    struct rig *rig = *state;
+    open_account(rig);
+    wait_share(rig, 1000000);
+    rig->peer.words[0] = '\0';
+    close_account(rig);
+    tick_until_gone(rig);
+    assert_non_null(strstr(rig->peer.words, "p:b:alice:up 0123456789abcdef 1000000 0;"));
+}
+
+static void an_account_ends_also_where_the_store_cannot_hear_of_its_bandwidth(void **state)
+{
+    struct rig *rig = *state;
+    open_account(rig);
+    wait_share(rig, 1000000);
+    rig->bandwidth = "-ERR no\r\n";
+    close_account(rig);
+    tick_until_gone(rig);
+}
+
 static void nothing_is_said_to_a_store_that_was_not_heard(void **state)
 {
     struct rig *rig = *state;
@@ -360,6 +392,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(nothing_is_said_to_a_store_that_was_not_heard, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(
+            an_account_that_ends_says_first_that_it_wants_no_bandwidth_any_more, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            an_account_ends_also_where_the_store_cannot_hear_of_its_bandwidth, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_account_that_ends_without_a_store_is_kept_by_nobody,
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(
