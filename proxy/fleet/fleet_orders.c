@@ -4,10 +4,10 @@
 #include <stdlib.h>
 
 #include "auth/base/json.h"
-#include "auth/json_members.h"
+#include "proxy/fleet/fleet_text.h"
 #include "proxy/fleet/fleet_word.h"
 
-enum { FORMAT = 1, ISSUERS_MAX = 4096 };
+enum { ISSUERS_MAX = 4096 };
 
 static const char *const verb_names[] = {
 #define X(symbol, name) [symbol] = name,
@@ -45,7 +45,7 @@ enum {
     O_COUNT
 };
 static const struct json_member order_rows[O_COUNT] = {
-    [O_V] = {"v", JSON_INTEGER, "a whole number"},
+    [O_V] = FLEET_TEXT_V,
     [O_ID] = {"id", JSON_STRING, "a string"},
     [O_ISSUER] = {"issuer", JSON_STRING, "a string"},
     [O_NUMBER] = {"number", JSON_INTEGER, "a whole number"},
@@ -60,7 +60,7 @@ static const struct json_member order_rows[O_COUNT] = {
 void fleet_order_format(const struct fleet_order *order, struct text *out)
 {
     json_begin_object(out, NULL);
-    json_add_number(out, "v", FORMAT);
+    json_add_number(out, "v", FLEET_TEXT_FORMAT);
     json_add_string(out, "id", order->id);
     json_add_string(out, "issuer", order->issuer);
     json_add_count(out, "number", order->number);
@@ -84,17 +84,6 @@ static enum err take_instance(const json_t *string, const char *name, char out[F
         return errinfo_set(info, ERR_INPUT, "`%s` is not 16 hexadecimal digits", name);
     (void)string_copy(out, FLEET_INSTANCE_CAP, json_members_slice(string));
     return ERR_OK;
-}
-
-static enum err take_verb(const json_t *string, enum fleet_verb *out, struct errinfo *info)
-{
-    for (size_t i = 0; i < sizeof verb_names / sizeof *verb_names; i++) {
-        if (slice_equal(json_members_slice(string), slice_of_string(verb_names[i]))) {
-            *out = (enum fleet_verb)i;
-            return ERR_OK;
-        }
-    }
-    return errinfo_set(info, ERR_INPUT, "`verb` is not known");
 }
 
 // take_line reads a text of one line without control characters.
@@ -130,10 +119,9 @@ static enum err read_order(json_t *const *found, struct fleet_order *out, struct
 {
     const json_int_t number = json_integer_value(found[O_NUMBER]);
     const json_int_t uid = json_integer_value(found[O_UID]);
+    size_t verb = 0;
     out->issued_ms = json_integer_value(found[O_ISSUED]);
     out->ends_ms = json_integer_value(found[O_ENDS]);
-    if (json_integer_value(found[O_V]) != FORMAT)
-        return errinfo_set(info, ERR_INPUT, "`v` is not %d", (int)FORMAT);
     if (number < 1 || uid < 0 || uid > UINT32_MAX)
         return errinfo_set(info, ERR_INPUT, "`number` or `uid` is out of range");
     if (out->issued_ms < 0 || out->issued_ms > INT64_MAX / 2 || out->ends_ms < out->issued_ms ||
@@ -143,7 +131,9 @@ static enum err read_order(json_t *const *found, struct fleet_order *out, struct
     out->uid = (uint32_t)uid;
     TRY(take_instance(found[O_ID], "id", out->id, info));
     TRY(take_instance(found[O_ISSUER], "issuer", out->issuer, info));
-    TRY(take_verb(found[O_VERB], &out->verb, info));
+    TRY(fleet_text_choose(found[O_VERB], "verb", verb_names, sizeof verb_names / sizeof *verb_names,
+                          &verb, info));
+    out->verb = (enum fleet_verb)verb;
     TRY(take_line(found[O_ARGUMENT], "argument", out->argument, sizeof out->argument, info));
     return take_targets(found[O_TARGETS], out, info);
 }
@@ -153,12 +143,8 @@ enum err fleet_order_parse(struct slice bytes, struct fleet_order *out, struct e
     json_t *root = NULL;
     json_t *found[O_COUNT];
     *out = (struct fleet_order){0};
-    if (bytes.len > FLEET_ORDER_TEXT_MAX)
-        return errinfo_set(info, ERR_LIMIT, "longer than %d bytes", (int)FLEET_ORDER_TEXT_MAX);
-    TRY(json_text_read(bytes, &root, info));
-    enum err error = json_members_read(root, order_rows, O_COUNT, found, info);
-    if (error == ERR_OK)
-        error = read_order(found, out, info);
+    TRY(fleet_text_read(bytes, FLEET_ORDER_TEXT_MAX, order_rows, O_COUNT, found, &root, info));
+    const enum err error = read_order(found, out, info);
     json_decref(root);
     return error;
 }
@@ -286,7 +272,7 @@ void fleet_order_answer_name(const char *id, const char *instance, char out[FLEE
 
 enum { A_V, A_INSTANCE, A_RESULT, A_MESSAGE, A_COUNT };
 static const struct json_member answer_rows[A_COUNT] = {
-    [A_V] = {"v", JSON_INTEGER, "a whole number"},
+    [A_V] = FLEET_TEXT_V,
     [A_INSTANCE] = {"instance", JSON_STRING, "a string"},
     [A_RESULT] = {"result", JSON_STRING, "a string"},
     [A_MESSAGE] = {"message", JSON_STRING, "a string"},
@@ -295,33 +281,21 @@ static const struct json_member answer_rows[A_COUNT] = {
 void fleet_order_answer_format(const struct fleet_order_answer *answer, struct text *out)
 {
     json_begin_object(out, NULL);
-    json_add_number(out, "v", FORMAT);
+    json_add_number(out, "v", FLEET_TEXT_FORMAT);
     json_add_string(out, "instance", answer->instance);
     json_add_string(out, "result", fleet_result_name(answer->result));
     json_add_string(out, "message", answer->message);
     json_end_object(out);
 }
 
-// take_result reads what has come of an order.
-static enum err take_result(const json_t *found, enum fleet_result *out, struct errinfo *info)
-{
-    const struct slice word = json_members_slice(found);
-    for (size_t i = 0; i < sizeof result_names / sizeof *result_names; i++) {
-        if (slice_equal(word, slice_of_string(result_names[i]))) {
-            *out = (enum fleet_result)i;
-            return ERR_OK;
-        }
-    }
-    return errinfo_set(info, ERR_INPUT, "`result` is none of ok, failed, nobody");
-}
-
 static enum err read_answer(json_t *const *found, struct fleet_order_answer *out,
                             struct errinfo *info)
 {
-    if (json_integer_value(found[A_V]) != FORMAT)
-        return errinfo_set(info, ERR_INPUT, "`v` is not %d", (int)FORMAT);
+    size_t result = 0;
     TRY(take_instance(found[A_INSTANCE], "instance", out->instance, info));
-    TRY(take_result(found[A_RESULT], &out->result, info));
+    TRY(fleet_text_choose(found[A_RESULT], "result", result_names,
+                          sizeof result_names / sizeof *result_names, &result, info));
+    out->result = (enum fleet_result)result;
     return take_line(found[A_MESSAGE], "message", out->message, sizeof out->message, info);
 }
 
@@ -331,12 +305,8 @@ enum err fleet_order_answer_parse(struct slice bytes, struct fleet_order_answer 
     json_t *root = NULL;
     json_t *found[A_COUNT];
     *out = (struct fleet_order_answer){0};
-    if (bytes.len > FLEET_ANSWER_TEXT_MAX)
-        return errinfo_set(info, ERR_LIMIT, "longer than %d bytes", (int)FLEET_ANSWER_TEXT_MAX);
-    TRY(json_text_read(bytes, &root, info));
-    enum err error = json_members_read(root, answer_rows, A_COUNT, found, info);
-    if (error == ERR_OK)
-        error = read_answer(found, out, info);
+    TRY(fleet_text_read(bytes, FLEET_ANSWER_TEXT_MAX, answer_rows, A_COUNT, found, &root, info));
+    const enum err error = read_answer(found, out, info);
     json_decref(root);
     return error;
 }

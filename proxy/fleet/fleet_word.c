@@ -3,9 +3,7 @@
 
 #include "auth/base/hex.h"
 #include "auth/base/json.h"
-#include "auth/json_members.h"
-
-enum { FORMAT = 1 };
+#include "proxy/fleet/fleet_text.h"
 
 enum {
     WORD_V,
@@ -20,7 +18,7 @@ enum {
     WORD_COUNT
 };
 static const struct json_member members[WORD_COUNT] = {
-    [WORD_V] = {"v", JSON_INTEGER, "a whole number"},
+    [WORD_V] = FLEET_TEXT_V,
     [WORD_BLOCK] = {"block", JSON_STRING, "a string"},
     [WORD_OP] = {"op", JSON_STRING, "a string"},
     [WORD_VERSION] = {"version", JSON_INTEGER, "a whole number"},
@@ -56,7 +54,7 @@ bool fleet_instance_is(struct slice name)
 void fleet_word_format(const struct fleet_word *word, struct text *out)
 {
     json_begin_object(out, NULL);
-    json_add_number(out, "v", FORMAT);
+    json_add_number(out, "v", FLEET_TEXT_FORMAT);
     json_add_string(out, "block", word->block.text);
     json_add_string(out, "op", fleet_op_name(word->op));
     json_add_count(out, "version", word->version);
@@ -79,8 +77,6 @@ static enum err read(json_t *const *found, char text[BLOCK_TEXT_CAP], struct fle
     const struct slice by = json_members_slice(found[WORD_BY]);
     const struct slice after_by = json_members_slice(found[WORD_AFTER_BY]);
     const struct slice spelling = json_members_slice(found[WORD_BLOCK]);
-    if (json_integer_value(found[WORD_V]) != FORMAT)
-        return errinfo_set(info, ERR_INPUT, "`v` is not %d", (int)FORMAT);
     if (version < 1 || (uint64_t)version > FLEET_VERSION_MAX)
         return errinfo_set(info, ERR_INPUT, "`version` is out of range");
     if (after < 0 || after >= version)
@@ -111,12 +107,8 @@ enum err fleet_word_parse(struct slice bytes, char text[BLOCK_TEXT_CAP], struct 
     json_t *found[WORD_COUNT];
     *out = (struct fleet_word){0};
     text[0] = '\0';
-    if (bytes.len > FLEET_WORD_MAX)
-        return errinfo_set(info, ERR_LIMIT, "longer than %d bytes", (int)FLEET_WORD_MAX);
-    TRY(json_text_read(bytes, &root, info));
-    enum err error = json_members_read(root, members, WORD_COUNT, found, info);
-    if (error == ERR_OK)
-        error = read(found, text, out, info);
+    TRY(fleet_text_read(bytes, FLEET_WORD_MAX, members, WORD_COUNT, found, &root, info));
+    const enum err error = read(found, text, out, info);
     json_decref(root);
     return error;
 }

@@ -4,10 +4,10 @@
 #include <stdlib.h>
 
 #include "auth/base/json.h"
-#include "auth/json_members.h"
+#include "proxy/fleet/fleet_text.h"
 #include "proxy/fleet/fleet_word.h"
 
-enum { FORMAT = 1, PREFIX_MIN = 4 };
+enum { PREFIX_MIN = 4 };
 
 static const char *const state_names[] = {
 #define X(symbol, name) [symbol] = name,
@@ -43,7 +43,7 @@ enum {
     M_COUNT
 };
 static const struct json_member rows[M_COUNT] = {
-    [M_V] = {"v", JSON_INTEGER, "a whole number"},
+    [M_V] = FLEET_TEXT_V,
     [M_INSTANCE] = {"instance", JSON_STRING, "a string"},
     [M_NUMBER] = {"number", JSON_INTEGER, "a whole number"},
     [M_PID] = {"pid", JSON_INTEGER, "a whole number"},
@@ -65,7 +65,7 @@ static const struct json_member rows[M_COUNT] = {
 void member_format(const struct member *member, struct text *out)
 {
     json_begin_object(out, NULL);
-    json_add_number(out, "v", FORMAT);
+    json_add_number(out, "v", FLEET_TEXT_FORMAT);
     json_add_string(out, "instance", member->instance);
     json_add_count(out, "number", member->number);
     json_add_number(out, "pid", member->pid);
@@ -100,27 +100,14 @@ static enum err take_word(json_t *const *found, size_t row, char *out, size_t ca
     return ERR_OK;
 }
 
-// take_state reads in which state it is.
-static enum err take_state(const json_t *found, enum member_state *out, struct errinfo *info)
-{
-    for (size_t i = 0; i < STATE_COUNT; i++) {
-        if (slice_equal(json_members_slice(found), slice_of_string(state_names[i]))) {
-            *out = (enum member_state)i;
-            return ERR_OK;
-        }
-    }
-    return errinfo_set(info, ERR_INPUT, "`state` is not known");
-}
-
 static enum err read(json_t *const *found, struct member *out, struct errinfo *info)
 {
+    size_t state = 0;
     for (size_t row = 0; row < M_COUNT; row++) {
         if (rows[row].type == JSON_INTEGER && (json_integer_value(found[row]) < 0 ||
                                                json_integer_value(found[row]) > INT64_MAX / 1000))
             return errinfo_set(info, ERR_INPUT, "`%s` is out of range", rows[row].name);
     }
-    if (json_integer_value(found[M_V]) != FORMAT)
-        return errinfo_set(info, ERR_INPUT, "`v` is not %d", (int)FORMAT);
     if (!fleet_instance_is(json_members_slice(found[M_INSTANCE])))
         return errinfo_set(info, ERR_INPUT, "`instance` is no instance");
     TRY(take_word(found, M_INSTANCE, out->instance, sizeof out->instance, info));
@@ -129,7 +116,8 @@ static enum err read(json_t *const *found, struct member *out, struct errinfo *i
     TRY(take_word(found, M_VERSION, out->version, sizeof out->version, info));
     TRY(take_word(found, M_CONFIG, out->config, sizeof out->config, info));
     TRY(take_word(found, M_AUDIT, out->audit, sizeof out->audit, info));
-    TRY(take_state(found[M_STATE], &out->state, info));
+    TRY(fleet_text_choose(found[M_STATE], "state", state_names, STATE_COUNT, &state, info));
+    out->state = (enum member_state)state;
     out->number = (uint64_t)json_integer_value(found[M_NUMBER]);
     out->pid = json_integer_value(found[M_PID]);
     out->generation = (uint64_t)json_integer_value(found[M_GENERATION]);
@@ -147,12 +135,8 @@ enum err member_parse(struct slice bytes, struct member *out, struct errinfo *in
     json_t *root = NULL;
     json_t *found[M_COUNT];
     *out = (struct member){0};
-    if (bytes.len > MEMBER_TEXT_MAX)
-        return errinfo_set(info, ERR_LIMIT, "longer than %d bytes", (int)MEMBER_TEXT_MAX);
-    TRY(json_text_read(bytes, &root, info));
-    enum err error = json_members_read(root, rows, M_COUNT, found, info);
-    if (error == ERR_OK)
-        error = read(found, out, info);
+    TRY(fleet_text_read(bytes, MEMBER_TEXT_MAX, rows, M_COUNT, found, &root, info));
+    const enum err error = read(found, out, info);
     json_decref(root);
     return error;
 }

@@ -3,13 +3,11 @@
 
 #include "auth/base/hex.h"
 #include "auth/base/json.h"
-#include "auth/json_members.h"
-
-enum { FORMAT = 1 };
+#include "proxy/fleet/fleet_text.h"
 
 enum { T_V, T_NUMBER, T_SINCE, T_NEXT, T_SECRETS, T_COUNT };
 static const struct json_member rows[T_COUNT] = {
-    [T_V] = {"v", JSON_INTEGER, "a whole number"},
+    [T_V] = FLEET_TEXT_V,
     [T_NUMBER] = {"number", JSON_INTEGER, "a whole number"},
     [T_SINCE] = {"since", JSON_INTEGER, "a whole number"},
     [T_NEXT] = {"next", JSON_INTEGER, "a whole number"},
@@ -19,7 +17,7 @@ static const struct json_member rows[T_COUNT] = {
 void ticket_set_format(const struct ticket_set *set, struct text *out)
 {
     json_begin_object(out, NULL);
-    json_add_number(out, "v", FORMAT);
+    json_add_number(out, "v", FLEET_TEXT_FORMAT);
     json_add_count(out, "number", set->number);
     json_add_number(out, "since", set->since_s);
     json_add_count(out, "next", set->has_next);
@@ -54,8 +52,6 @@ static enum err read(json_t *const *found, struct ticket_set *out, struct errinf
     const json_int_t number = json_integer_value(found[T_NUMBER]);
     const json_int_t next = json_integer_value(found[T_NEXT]);
     out->since_s = json_integer_value(found[T_SINCE]);
-    if (json_integer_value(found[T_V]) != FORMAT)
-        return errinfo_set(info, ERR_INPUT, "`v` is not %d", (int)FORMAT);
     if (number < 1 || (uint64_t)number > TICKET_SET_NUMBER_MAX || out->since_s < 0 ||
         out->since_s > INT64_MAX / 1000 || next < 0 || next > 1)
         return errinfo_set(info, ERR_INPUT, "`number`, `since` or `next` is out of range");
@@ -72,12 +68,8 @@ enum err ticket_set_parse(struct slice bytes, struct ticket_set *out, struct err
     json_t *root = NULL;
     json_t *found[T_COUNT];
     *out = (struct ticket_set){0};
-    if (bytes.len > TICKET_SET_TEXT_MAX)
-        return errinfo_set(info, ERR_LIMIT, "longer than %d bytes", (int)TICKET_SET_TEXT_MAX);
-    TRY(json_text_read(bytes, &root, info));
-    enum err error = json_members_read(root, rows, T_COUNT, found, info);
-    if (error == ERR_OK)
-        error = read(found, out, info);
+    TRY(fleet_text_read(bytes, TICKET_SET_TEXT_MAX, rows, T_COUNT, found, &root, info));
+    const enum err error = read(found, out, info);
     json_decref(root);
     if (error != ERR_OK)
         *out = (struct ticket_set){0};

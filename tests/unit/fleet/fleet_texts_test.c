@@ -158,7 +158,7 @@ static const struct {
     {read_order, ORDER("1", "kill", "a", "1", "2", "{}"), "not a list"},
     {read_answer, "{\"v\":1,\"instance\":\"x\",\"result\":\"ok\",\"message\":\"\"}", "not 16"},
     {read_answer, "{\"v\":1,\"instance\":\"" I1 "\",\"result\":\"maybe\",\"message\":\"\"}",
-     "none of ok"},
+     "`result` is not known"},
     {read_answer, "{\"v\":1,\"instance\":\"" I1 "\",\"result\":\"ok\",\"message\":\"a\\tb\"}",
      "control character"},
     {read_tickets, "{\"v\":1,\"number\":0,\"since\":2,\"next\":0,\"secrets\":[\"" HEX64 "\"]}",
