@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from support.config import client, reach
-from support.origin import blackhole, dead_port, pattern, reset
+from support.origin import blackhole, dead_port, pattern, reset, take_head
 from support.plain import PlainClient, StrictOrigin, head, ok, url
 from support.scale import IS_SMALL, eventually
 from support.wire import Ending, connect_head
@@ -362,9 +362,7 @@ def test_a_client_of_http_1_0_gets_no_interim_response(proxy, server):
 
 def test_expect_waits_for_the_origin(proxy, origin):
     def habit(conn):
-        data = b""
-        while b"\r\n\r\n" not in data:
-            data += conn.recv(65536)
+        data, _ = take_head(conn)
         assert b"Expect: 100-continue\r\n" in data, data
         conn.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
         body = conn.recv(5)
@@ -395,9 +393,7 @@ def test_expect_that_is_refused_closes(proxy, origin):
 @HTTP_1
 def test_websocket_becomes_a_tunnel(proxy, origin):
     def habit(conn):
-        data = b""
-        while b"\r\n\r\n" not in data:
-            data += conn.recv(65536)
+        data, _ = take_head(conn)
         assert b"Upgrade: websocket\r\nConnection: Upgrade\r\n" in data, data
         conn.sendall(
             b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n"

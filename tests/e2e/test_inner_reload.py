@@ -4,7 +4,7 @@ import pytest
 
 from support.config import client, reach
 from support.inner import Canary, hello
-from support.origin import greet
+from support.origin import greet, take_head
 from support.scale import eventually
 from support.wire import Ending
 
@@ -337,9 +337,7 @@ def test_an_upgraded_plain_request_is_no_tunnel_that_is_looked_at(start, dns, or
     """Its Host was written from the URL that was judged."""
 
     def upgrade(conn):
-        data = b""
-        while b"\r\n\r\n" not in data:
-            data += conn.recv(65536)
+        take_head(conn)
         conn.sendall(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\nhi")
         conn.recv(65536)
 

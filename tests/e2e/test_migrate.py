@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from support.origin import Origin, echo
+from support.origin import Origin, echo, take_head
 from support.proxy import BINARY, Lines, run
 from support.scale import PATIENCE, eventually
 
@@ -151,13 +151,8 @@ def asks(place, subject, target, port=8443):
     try:
         with connection(place, subject, port) as conn:
             conn.sendall(f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n".encode())
-            head = b""
-            while b"\r\n\r\n" not in head:
-                piece = conn.recv(4096)
-                if not piece:
-                    return "no"
-                head += piece
-            return "yes" if head.split()[1] == b"200" and passes(conn) else "no"
+            head, _ = take_head(conn)
+            return "yes" if head and head.split()[1] == b"200" and passes(conn) else "no"
     except (ssl.SSLError, ConnectionError):
         return "no"
 
@@ -236,9 +231,7 @@ def test_smokescreen_and_this_program_give_the_same_answers(place):
 
 def plain_proxy(conn):
     """What stands after HAProxy: connects to whatever a CONNECT asks for, by the names here."""
-    head = b""
-    while b"\r\n\r\n" not in head:
-        head += conn.recv(4096) or b"\r\n\r\n"
+    head, _ = take_head(conn)
     host, _, port = head.split()[1].decode().rpartition(":")
     with socket.create_connection((NAMES[host], int(port)), timeout=PATIENCE) as far:
         conn.sendall(b"HTTP/1.1 200 OK\r\n\r\n")

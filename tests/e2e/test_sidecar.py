@@ -15,7 +15,7 @@ import time
 import pytest
 
 from support.config import client, reach
-from support.origin import echo_after_end, noting_end, pattern, pattern_sha256, reset, source
+from support.origin import echo_after_end, noting_end, pattern, pattern_sha256, reset, source, take_head
 from support.pki import CLIENT_AUTH, SERVER_AUTH, pin_of
 from support.plain import PlainClient, Reader, StrictOrigin, head, ok, url
 from support.proxy import cpu_seconds, run
@@ -259,9 +259,7 @@ def test_bodies_go_both_ways_whole(size, is_chunked, start, sidecar, server, pla
 
 def test_a_client_that_waits_for_100_gets_it(start, sidecar, origin, plain):
     def habit(conn):
-        data = b""
-        while b"\r\n\r\n" not in data:
-            data += conn.recv(65536)
+        take_head(conn)
         conn.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
         conn.sendall(ok(conn.recv(5)))
 
@@ -1011,9 +1009,7 @@ def test_sigterm_ends_connections_whose_connect_was_refused(start, sidecar):
 
 def test_a_renewal_does_not_end_a_websocket(pki, start, sidecar, origin, plain, tmp_path):
     def habit(conn):
-        data = b""
-        while b"\r\n\r\n" not in data:
-            data += conn.recv(65536)
+        take_head(conn)
         conn.sendall(
             b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n"
             b"Sec-WebSocket-Accept: x\r\n\r\n"

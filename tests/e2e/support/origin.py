@@ -102,6 +102,18 @@ class Origin:
                 self._changed.notify_all()
 
 
+def take_head(conn):
+    """A head with its empty line, and what came with it; None for the head: the peer has ended before."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        more = conn.recv(CHUNK)
+        if not more:
+            return None, data
+        data += more
+    end = data.index(b"\r\n\r\n") + 4
+    return data[:end], data[end:]
+
+
 def echo(conn):
     """Sends back what comes, at once."""
     conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -8,7 +8,7 @@ import h2.config
 import h2.connection
 import h2.events
 
-from support.origin import Origin
+from support.origin import Origin, take_head
 from support.scale import PATIENCE
 
 
@@ -60,14 +60,10 @@ class ScriptedParent(Origin):
                 self._speak(spoken)
 
     def _speak(self, conn):
-        head = b""
-        while b"\r\n\r\n" not in head:
-            more = conn.recv(65536)
-            if not more:
-                return
-            head += more
-        head, early = head.split(b"\r\n\r\n", 1)
-        self.asked.append(head.decode("latin-1"))
+        head, early = take_head(conn)
+        if head is None:
+            return
+        self.asked.append(head[:-4].decode("latin-1"))
         before, self.before_answer = self.before_answer, None
         if before:
             before()

@@ -5,7 +5,7 @@ import re
 import ssl
 import threading
 
-from support.origin import Origin
+from support.origin import Origin, take_head
 from support.scale import eventually
 
 
@@ -65,12 +65,9 @@ class Publisher:
                 self._answer(secure)
 
     def _answer(self, conn):
-        head = b""
-        while b"\r\n\r\n" not in head:
-            more = conn.recv(4096)
-            if not more:
-                return
-            head += more
+        head, _ = take_head(conn)
+        if head is None:
+            return
         path = head.split()[1].decode()
         said, tag = self.said_at.get(path, self.said), self.tag
         self.requests.append(head.decode())

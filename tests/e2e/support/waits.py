@@ -16,7 +16,7 @@ import threading
 from support.config import client as config_client
 from support.config import merge, write_config
 from support.control import CONTROL, Control
-from support.origin import Origin, full_queue, reset
+from support.origin import Origin, full_queue, reset, take_head
 from support.plain import ok
 from support.scale import PATIENCE, eventually
 from support.wire import SMALL_BUFFER, Ending, connect_head, parse_head, send_until_blocked
@@ -267,15 +267,6 @@ def take(conn, size):
     return data
 
 
-def take_head(conn):
-    data = b""
-    while b"\r\n\r\n" not in data:
-        more = conn.recv(65536)
-        assert more, f"only {data!r}"
-        data += more
-    return data.partition(b"\r\n\r\n")
-
-
 class Handshake(Wait):
     """The proxy has said all that it can; the client's certificate is to come."""
 
@@ -380,7 +371,8 @@ class Plain(Wait):
         head = f"{self.method} http://{target}/ HTTP/1.1\r\nHost: {target}\r\n{length}\r\n"
         self.client.handshake().send(head.encode() + self.body)
         self.conn = self.server.take()
-        _, _, body = take_head(self.conn)
+        head, body = take_head(self.conn)
+        assert head, f"only {body!r}"
         assert (body + take(self.conn, len(self.body) - len(body))) == self.body
 
     def release(self):
@@ -419,7 +411,7 @@ class BodyUp(Plain):
         head = f"POST http://{target}/ HTTP/1.1\r\nHost: {target}\r\nContent-Length: {10**12}\r\n\r\n"
         self.client.handshake().send(head.encode())
         self.conn = self.server.take()
-        take_head(self.conn)
+        assert take_head(self.conn)[0]
         self.client.fill_up(BLOCK, STILL)
 
     def release(self):
