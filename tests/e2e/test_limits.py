@@ -10,7 +10,7 @@ from support.config import client, reach
 from support.control import CONTROL, Control
 from support.origin import dead_port, reset_after, silence
 from support.plain import PlainClient, StrictOrigin, head, ok, url
-from support.scale import IS_SMALL, count, eventually
+from support.scale import IS_SMALL, count, eventually, spread
 from support.wire import connect_head
 
 pytestmark = pytest.mark.protocols("h1", "h2")
@@ -27,33 +27,13 @@ def leaf(pki, uri=ALICE):
     return pki.ca.leaf(uri.rsplit("/", 1)[1], uri=(uri,))
 
 
-def in_threads(total, work, threads=8):
-    """Runs work(number) for each number below `total`; raises the first failure."""
-    problems = []
-
-    def run(first):
-        try:
-            for number in range(first, total, threads):
-                work(number)
-        except Exception as problem:  # pylint: disable=broad-except
-            problems.append(problem)
-
-    running = [threading.Thread(target=run, args=(first,)) for first in range(threads)]
-    for thread in running:
-        thread.start()
-    for thread in running:
-        thread.join()
-    if problems:
-        raise problems[0]
-
-
 def connect_many(proxy, total, identity):
     clients = [None] * total
 
     def connect(number):
         clients[number] = proxy.connect(identity)
 
-    in_threads(total, connect)
+    spread(total, connect)
     return clients
 
 
@@ -188,7 +168,7 @@ def test_one_clients_silent_zone_leaves_the_others_their_questions(start, dns, o
         dns.wait_asked(f"n{number}.silent.test")
         requester.reset()
 
-    in_threads(1024, ask)  # two questions each: half of what there is
+    spread(1024, ask)  # two questions each: half of what there is
     one_more = proxy.ask("n-more.silent.test:443", leaf(pki))
     assert_limited(proxy, one_more, "limit_questions")
     assert " for alice (id " in one_more.reason
@@ -305,8 +285,8 @@ def test_after_ten_thousand_mixed_endings_no_tunnel_is_missing(start, dns, origi
                     tunnel.read_to_end()
             tunnel.close()
 
-        in_threads(kept, refused)
-        in_threads(fresh, ended)
+        spread(kept, refused)
+        spread(fresh, ended)
         for server in (echoing, silent, rude):
             server.wait_idle()
         eventually(

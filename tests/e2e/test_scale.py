@@ -9,29 +9,7 @@ import pytest
 from support.config import client, reach
 from support.control import CONTROL, Control
 from support.origin import echo_after_end, silence
-from support.scale import IS_SMALL, count, eventually
-
-THREADS = 8
-
-
-def spread(total, work):
-    """Runs work(number) for each number below `total` on some threads; raises the first failure."""
-    problems = []
-
-    def run(first):
-        try:
-            for number in range(first, total, THREADS):
-                work(number)
-        except Exception as problem:  # pylint: disable=broad-except
-            problems.append(problem)
-
-    threads = [threading.Thread(target=run, args=(first,)) for first in range(THREADS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if problems:
-        raise problems[0]
+from support.scale import IS_SMALL, count, eventually, spread
 
 
 def test_a_thousand_tunnels_in_parallel(start, dns, origin):

@@ -1,14 +1,12 @@
 """Trust and rules that change while much is going on: nobody fails who should not, a client that lost its
 right is gone, and nothing is left behind."""
 
-import threading
-
 import pytest
 
 from support.config import client, reach
 from support.load import Load
 from support.loops import LoopProbe
-from support.scale import IS_SMALL, PATIENCE, count
+from support.scale import IS_SMALL, PATIENCE, count, spread
 from support.wire import Ending
 
 ORIGIN = "origin.test"
@@ -36,26 +34,6 @@ def load():
     yield make
     for one in made:
         one.kill()
-
-
-def spread(total, work, threads=8):
-    """Runs work(number) for each number below `total` on some threads; raises the first failure."""
-    problems = []
-
-    def run(first):
-        try:
-            for number in range(first, total, threads):
-                work(number)
-        except Exception as problem:  # pylint: disable=broad-except
-            problems.append(problem)
-
-    running = [threading.Thread(target=run, args=(first,)) for first in range(threads)]
-    for thread in running:
-        thread.start()
-    for thread in running:
-        thread.join()
-    if problems:
-        raise problems[0]
 
 
 def test_a_thousand_reloads_under_load_fail_no_request_and_leave_nothing(start, server, pki, load):

@@ -5,6 +5,7 @@ the deadlines. A deadline here only says when a test gives up; none is ever wait
 """
 
 import os
+import threading
 import time
 
 IS_SMALL = os.environ.get("SALLYPORT_E2E_SCALE") == "small"
@@ -28,3 +29,23 @@ def eventually(probe, what, patience=PATIENCE):
         if time.monotonic() > deadline:
             raise AssertionError(f"gave up waiting for {what() if callable(what) else what}")
         time.sleep(0.005)
+
+
+def spread(total, work, threads=8):
+    """Runs work(number) for each number below `total` on some threads; raises the first failure."""
+    problems = []
+
+    def run(first):
+        try:
+            for number in range(first, total, threads):
+                work(number)
+        except Exception as problem:  # pylint: disable=broad-except
+            problems.append(problem)
+
+    running = [threading.Thread(target=run, args=(first,)) for first in range(threads)]
+    for thread in running:
+        thread.start()
+    for thread in running:
+        thread.join()
+    if problems:
+        raise problems[0]
