@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from support.config import listener_of
 from support.control import CONTROL
 from support.proxy import BINARY
 from support.upgrades import Upgrades
@@ -39,12 +40,7 @@ def activated(start, pki, tmp_path):
         )
         program.chmod(0o755)
         address = address or f"127.0.0.1:{sockets[0].getsockname()[1]}"
-        listener = {
-            "name": "main",
-            "address": address,
-            "certificates": [{"chain": pki.server.chain, "key": pki.server.key}],
-            "trust": "staff",
-        }
+        listener = listener_of(pki, address=address)
         process = {"program": str(program), "sockets": sockets}
         proxy = start(process=process, is_ready=is_ready, listeners=[listener], **changes)
         proxy.real = real

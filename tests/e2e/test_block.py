@@ -9,7 +9,7 @@ import threading
 import pytest
 from cryptography.hazmat.primitives import hashes
 
-from support.config import client, reach, write_config
+from support.config import client, listener_of, reach, write_config
 from support.control import CONTROL, Control
 from support.origin import full_queue, silence
 from support.proxy import BY_SIGNAL
@@ -189,13 +189,7 @@ def test_a_block_ends_a_forwarded_request_too(controlled, guest, dns, origin):
 
 
 def test_an_anonymous_client_can_be_blocked_by_its_name(controlled, pki, server):
-    listener = {
-        "name": "main",
-        "address": "127.0.0.1:0",
-        "certificates": [{"chain": pki.server.chain, "key": pki.server.key}],
-        "trust": "staff",
-        "client_certificate": "optional",
-    }
+    listener = listener_of(pki, client_certificate="optional")
     anybody = client(
         reach("origin.test", server.port), name="anybody", match=[{"anonymous": True}]
     )
@@ -207,13 +201,7 @@ def test_an_anonymous_client_can_be_blocked_by_its_name(controlled, pki, server)
 
 
 def test_where_refusals_are_said_in_http_a_block_is_too(controlled, pki, guest):
-    listener = {
-        "name": "main",
-        "address": "127.0.0.1:0",
-        "certificates": [{"chain": pki.server.chain, "key": pki.server.key}],
-        "trust": "staff",
-        "refuse_with": "http",
-    }
+    listener = listener_of(pki, refuse_with="http")
     proxy = controlled(listeners=[listener])
     proxy.control.block("guests")
     answer = proxy.connect(guest).ask(proxy.target)

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from support import der
-from support.config import client, reach, write_config
+from support.config import client, listener_of, reach, write_config
 from support.pki import SERVER_AUTH
 from support.proxy import run
 
@@ -40,13 +40,7 @@ def listen(start, dns, origin, pki):
     dns.addresses(ORIGIN, "127.0.0.1")
 
     def make(ca, mode=None, **options):
-        main = {
-            "name": "main",
-            "address": "127.0.0.1:0",
-            "certificates": [{"chain": pki.server.chain, "key": pki.server.key}],
-            "trust": "staff",
-            **({"client_ca_names": mode} if mode else {}),
-        }
+        main = listener_of(pki, **({"client_ca_names": mode} if mode else {}))
         proxy = start(
             client(reach(ORIGIN, server.port)),
             trust={"staff": {"ca": [ca]}},

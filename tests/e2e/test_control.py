@@ -13,7 +13,7 @@ import threading
 import pytest
 
 from support import admin
-from support.config import client, reach, write_config
+from support.config import client, listener_of, reach, write_config
 from support.control import CONTROL, Control, read_lines
 from support.proxy import BINARY, BY_SIGNAL, Lines, run
 from support.scale import PATIENCE, count, eventually
@@ -556,15 +556,7 @@ def test_a_reload_that_waits_when_a_drain_begins_is_answered_at_once(controlled)
 
 def test_a_refused_client_that_says_nothing_does_not_hold_a_drain_up(controlled, pki):
     stranger = pki.authority("Other CA").leaf("stranger")
-    listeners = [
-        {
-            "name": "main",
-            "address": "127.0.0.1:0",
-            "certificates": [{"chain": pki.server.chain, "key": pki.server.key}],
-            "trust": "staff",
-            "refuse_with": "http",
-        }
-    ]
+    listeners = [listener_of(pki, refuse_with="http")]
     patient = {"handshake": "1h", "request": "1h", "drain": "1h"}
     proxy = controlled(listeners=listeners, timeouts=patient)
     silent = proxy.connect(stranger)

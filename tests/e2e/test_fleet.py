@@ -11,7 +11,7 @@ import time
 import pytest
 
 from support.clocks import Clock
-from support.config import base_config, write_config
+from support.config import listener_of, write_config
 from support.fleet import Fleet, Redis, blocks_of, fleet_of, mark_of, state_of, wait_blocks, wait_members
 from support.pki import SERVER_AUTH
 from support.proxy import BY_SIGNAL, run
@@ -594,8 +594,7 @@ def in_days(count):
 def test_status_tells_of_all_and_where_their_configurations_differ(fleet, pki):
     first = pki.server_ca.leaf("first.test", dns=("first.test",), usages=(SERVER_AUTH,), ends=9)
     served = {"names": ["first.test"], "certificates": [{"chain": first.chain, "key": first.key}]}
-    (listener,) = base_config(pki, "127.0.0.1:53")["listeners"]
-    listeners = [{**listener, "sni": [served]}]
+    listeners = [listener_of(pki, sni=[served])]
     one, two = fleet.proxy(listeners=listeners), fleet.proxy(listeners=listeners)
     wait_members(2, one, two)
     members = one.control.ask(b"status fleet\n")[0]["fleet"]["members"]

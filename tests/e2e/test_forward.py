@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from support.config import client, reach
+from support.config import client, listener_of, reach
 from support.origin import blackhole, dead_port, pattern, reset, take_head
 from support.plain import PlainClient, StrictOrigin, head, ok, url
 from support.scale import IS_SMALL, eventually
@@ -1019,15 +1019,7 @@ def test_whoami_answers_a_client_that_no_entry_fits(start):
 
 @HTTP_1
 def test_whoami_tells_those_without_certificate_only_when_they_are_clients(start, pki):
-    listeners = [
-        {
-            "name": "main",
-            "address": "127.0.0.1:0",
-            "certificates": [{"chain": pki.server.chain, "key": pki.server.key}],
-            "trust": "staff",
-            "client_certificate": "optional",
-        }
-    ]
+    listeners = [listener_of(pki, client_certificate="optional")]
     open_door = start(client(name="guests", match=[{"anonymous": True}]), listeners=listeners)
     requester = PlainClient(open_door.connect(None))
     who = json.loads(requester.get("http://sallyport.internal/whoami").body)

@@ -9,7 +9,7 @@ import pytest
 from cryptography import x509
 from OpenSSL import SSL
 
-from support.config import client, reach
+from support.config import client, listener_of, reach
 from support.control import CONTROL, Control
 from support.pki import CLIENT_AUTH, SERVER_AUTH, days, now
 from support.rawtls import HANDSHAKE_FAILURE, RawClient
@@ -283,13 +283,7 @@ def test_nothing_is_signed_with_sha_1(start, pki, kind):
 
 
 def test_a_listener_may_ask_for_tls_1_3(start, pki):
-    listener = {
-        "name": "main",
-        "address": "127.0.0.1:0",
-        "certificates": [{"chain": pki.server.chain, "key": pki.server.key}],
-        "trust": "staff",
-        "tls": {"min": "1.3"},
-    }
+    listener = listener_of(pki, tls={"min": "1.3"})
     proxy = start(listeners=[listener])
     assert "ALERT" in proxy.dial(**only(TLS12)).refusal()
     assert proxy.connect(**only(TLS13))

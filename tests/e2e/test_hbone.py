@@ -9,6 +9,7 @@ import pytest
 from cryptography import x509
 from h2.settings import SettingCodes, Settings
 
+from support.config import listener_of
 from support.http2 import Http2
 from support.inner import Canary, hello
 from support.origin import echo, reset
@@ -87,12 +88,7 @@ class Mesh:
             assert old in text
             text = text.replace(old, new)
         text += f'workers: 2\nresolver: {{servers: ["{dns.endpoint}"]}}\n'
-        listener = {
-            "name": "hbone",
-            "address": "127.0.0.1:0",
-            "certificates": [{"chain": pki.server.chain, "key": pki.server.key}],
-            "trust": "staff",
-        }
+        listener = listener_of(pki, name="hbone")
         self.proxy = start(listeners=[listener], folder=folder)
         self.reload(text)
 

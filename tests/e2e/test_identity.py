@@ -6,7 +6,7 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from support.config import client
+from support.config import client, listener_of
 from support.pki import common_names
 from support.proxy import run
 
@@ -291,12 +291,7 @@ def test_the_same_name_from_another_ca_is_another_client(start, pki):
         client(name="staff-1", match=[{"cn": "worker-1", "trust": "staff"}]),
         client(name="partner-1", match=[{"cn": "worker-1", "trust": "partners"}]),
         listeners=[
-            {
-                "name": name,
-                "address": "127.0.0.1:0",
-                "certificates": [{"chain": pki.server.chain, "key": pki.server.key}],
-                "trust": name,
-            }
+            listener_of(pki, name=name, trust=name)
             for name in ("staff", "partners")
         ],
         trust={"partners": {"ca": [other.path]}},
@@ -328,14 +323,7 @@ def test_sources_are_a_condition_not_a_choice(start, pki, dns, origin):
 def test_an_ipv4_source_on_an_ipv6_listener_is_ipv4(start, pki):
     proxy = start(
         client(name="homebound", sources=["127.0.0.0/8"]),
-        listeners=[
-            {
-                "name": "main",
-                "address": "[::]:0",
-                "certificates": [{"chain": pki.server.chain, "key": pki.server.key}],
-                "trust": "staff",
-            }
-        ],
+        listeners=[listener_of(pki, address="[::]:0")],
     )
     port = proxy.address[1]
     proxy.addresses = {"v4": ("127.0.0.1", port), "v6": ("::1", port)}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from support.config import client, reach
+from support.config import client, listener_of, reach
 from support.origin import silence
 from support.wire import connect_head
 
@@ -228,12 +228,7 @@ def test_the_proxys_own_listener_is_never_a_target(start, dns):
 
 @pytest.mark.parametrize("bind", ["0.0.0.0:0", "[::]:0"])
 def test_a_listener_on_every_address_is_own_at_each_of_them(start, pki, bind):
-    listener = {
-        "name": "main",
-        "address": bind,
-        "certificates": [{"chain": pki.server.chain, "key": pki.server.key}],
-        "trust": "staff",
-    }
+    listener = listener_of(pki, address=bind)
     everywhere = {"addresses": ["127.0.0.0/8", "::1/128"], "ports": "any"}
     proxy = start(client(everywhere), listeners=[listener])
     port = proxy.address[1]

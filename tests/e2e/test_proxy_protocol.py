@@ -18,7 +18,7 @@ from support.balancer import (
     v1,
     v2,
 )
-from support.config import client, reach
+from support.config import client, listener_of, reach
 from support.control import CONTROL, Control
 from support.proxy import run
 from support.scale import PATIENCE, eventually
@@ -31,16 +31,7 @@ SPEAKERS = pytest.mark.protocols("h1", "h2")
 
 
 def listeners(pki, **more):
-    return [
-        {
-            "name": "main",
-            "address": "127.0.0.1:0",
-            "certificates": [{"chain": pki.server.chain, "key": pki.server.key}],
-            "trust": "staff",
-            "proxy_protocol": {"from": [BALANCER, "2001:db8:9::/48"]},
-            **more,
-        }
-    ]
+    return [listener_of(pki, **{"proxy_protocol": {"from": [BALANCER, "2001:db8:9::/48"]}, **more})]
 
 
 @pytest.fixture

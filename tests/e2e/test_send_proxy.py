@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from support.balancer import UNKNOWN, free_port, read_v2, v2
-from support.config import client, reach
+from support.config import client, listener_of, reach
 from support.origin import dead_port, echo, reset
 from support.plain import PlainClient, StrictOrigin, url
 from support.proxy import run
@@ -129,13 +129,7 @@ def test_what_lives_goes_on_where_a_reload_changes_it(start, origin, told):
 
 def test_the_client_that_a_balancer_names_is_the_one_that_is_told(start, origin, told, pki):
     server = origin(telling(told))
-    listener = {
-        "name": "main",
-        "address": "127.0.0.1:0",
-        "certificates": [{"chain": pki.server.chain, "key": pki.server.key}],
-        "trust": "staff",
-        "proxy_protocol": {"from": ["127.0.0.9"]},
-    }
+    listener = listener_of(pki, proxy_protocol={"from": ["127.0.0.9"]})
     proxy = start(client(sending(server.port)), listeners=[listener])
     for header in (v2("192.0.2.7", port=999), v2("2001:db8::7", port=999), UNKNOWN):
         one = proxy.dial(source="127.0.0.9")
@@ -148,13 +142,7 @@ def test_the_client_that_a_balancer_names_is_the_one_that_is_told(start, origin,
 
 def test_a_client_without_a_certificate_has_no_name(start, origin, told, pki):
     server = origin(telling(told))
-    listener = {
-        "name": "main",
-        "address": "127.0.0.1:0",
-        "certificates": [{"chain": pki.server.chain, "key": pki.server.key}],
-        "trust": "staff",
-        "client_certificate": "optional",
-    }
+    listener = listener_of(pki, client_certificate="optional")
     proxy = start(client(sending(server.port), match=[{"anonymous": True}]), listeners=[listener])
     proxy.tunnel(f"origin.test:{server.port}", identity=None).echo(b"nobody")
     assert (told[0]["flags"], told[0]["verify"], told[0]["cn"]) == (0x01, 1, None)

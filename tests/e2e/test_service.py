@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from support.config import client, reach
+from support.config import client, listener_of, reach
 from support.origin import silence
 from support.scale import PATIENCE, eventually
 from support.wire import Ending, connect_head
@@ -18,14 +18,8 @@ from support.wire import Ending, connect_head
 DENIED = "nowhere.test:443"
 
 
-def listener(pki, name="main", address="127.0.0.1:0", **more):
-    certificates = [{"chain": pki.server.chain, "key": pki.server.key}]
-    made = {"name": name, "address": address, "certificates": certificates, "trust": "staff"}
-    return {**made, **more}
-
-
 def test_the_ready_line_names_each_listener_and_its_port(start, pki):
-    proxy = start(listeners=[listener(pki, "one"), listener(pki, "two", "[::1]:0")])
+    proxy = start(listeners=[listener_of(pki, "one"), listener_of(pki, "two", "[::1]:0")])
     ready = proxy.stdout.text()
     assert re.fullmatch(r"ready one=127\.0\.0\.1:\d+ two=\[::1\]:\d+\n", ready), ready
     assert proxy.ask(DENIED, listener="one").status == 403
@@ -150,7 +144,7 @@ def test_a_notify_socket_that_is_not_there_does_not_stop_it(start):
 def test_a_second_instance_on_the_same_address_fails_and_says_so(start, pki):
     first = start()
     endpoint = f"127.0.0.1:{first.address[1]}"
-    second = start(listeners=[listener(pki, address=endpoint)], is_ready=False)
+    second = start(listeners=[listener_of(pki, address=endpoint)], is_ready=False)
     assert second.wait_exit() == 1
     assert endpoint in second.stderr.text() and "ready" not in second.stdout.text()
     second.stop(expected=1)
@@ -160,7 +154,7 @@ def test_a_second_instance_on_the_same_address_fails_and_says_so(start, pki):
 def test_a_second_instance_on_a_wildcard_of_the_same_port_fails_too(start, pki):
     first = start()
     endpoint = f"0.0.0.0:{first.address[1]}"
-    second = start(listeners=[listener(pki, address=endpoint)], is_ready=False)
+    second = start(listeners=[listener_of(pki, address=endpoint)], is_ready=False)
     assert second.wait_exit() == 1
     second.stop(expected=1)
 
@@ -171,7 +165,7 @@ def test_the_same_address_is_free_again_at_once_after_the_end(start, pki):
     endpoint = f"127.0.0.1:{first.address[1]}"
     assert tunnel.ask(DENIED).status == 403
     first.stop()
-    second = start(listeners=[listener(pki, address=endpoint)])
+    second = start(listeners=[listener_of(pki, address=endpoint)])
     assert second.ask(DENIED).status == 403
 
 
@@ -182,7 +176,7 @@ def test_a_key_that_others_can_read_is_an_error(start, pki, tmp_path, mode):
         key.write_bytes(file.read())
     key.chmod(mode)
     certificates = [{"chain": pki.server.chain, "key": str(key)}]
-    proxy = start(is_ready=False, listeners=[listener(pki, certificates=certificates)])
+    proxy = start(is_ready=False, listeners=[listener_of(pki, certificates=certificates)])
     assert proxy.wait_exit() == 3
     assert str(key) in proxy.stderr.text()
     proxy.stop(expected=3)

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from support.config import base_config, client, reach, write_config
+from support.config import base_config, client, listener_of, reach, write_config
 from support.pki import SERVER_AUTH
 from support.proxy import run
 from support.scale import PATIENCE
@@ -46,13 +46,7 @@ def leaf(pki, name, key="p256", dns=None):
 
 def listener(pki, *certificates, **more):
     certificates = certificates or (pki.server,)
-    return {
-        "name": "main",
-        "address": "127.0.0.1:0",
-        "certificates": [served(one) for one in certificates],
-        "trust": "staff",
-        **more,
-    }
+    return listener_of(pki, certificates=[served(one) for one in certificates], **more)
 
 
 def der(leaf):

@@ -5,7 +5,7 @@ import ssl
 
 import pytest
 
-from support.config import client
+from support.config import client, listener_of
 from support.rawtls import (
     CERTIFICATE,
     CERTIFICATE_VERIFY,
@@ -78,15 +78,7 @@ def stranger(start, pki, tmp_path):
     """Starts a proxy with this `max_chain` (None: not said), which lets those without certificate in, too."""
 
     def make(max_chain=None):
-        listener = {
-            "name": "main",
-            "address": "127.0.0.1:0",
-            "certificates": [{"chain": pki.server.chain, "key": pki.server.key}],
-            "trust": "staff",
-            "client_certificate": "optional",
-            "refuse_with": "http",
-            **({"max_chain": max_chain} if max_chain else {}),
-        }
+        listener = listener_of(pki, client_certificate="optional", refuse_with="http", **({"max_chain": max_chain} if max_chain else {}))
         return Stranger(start(client(), listeners=[listener]), tmp_path)
 
     return make

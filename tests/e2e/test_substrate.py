@@ -7,6 +7,7 @@ import signal
 
 import pytest
 
+from support.config import listener_of
 from support.inner import Canary, hello
 from support.pages import PAGES
 from support.pki import SERVER_AUTH
@@ -58,12 +59,7 @@ class Gateway:
             assert old in text
             text = text.replace(old, new)
         text += f'workers: 2\nresolver: {{servers: ["{dns.endpoint}"]}}\n'
-        listener = {
-            "name": "egress",
-            "address": "127.0.0.1:0",
-            "certificates": [{"chain": pki.server.chain, "key": pki.server.key}],
-            "trust": "staff",
-        }
+        listener = listener_of(pki, name="egress")
         self.proxy = start(listeners=[listener], folder=folder)
         self.proxy.config_path.write_text(text)
         self.proxy.reloads += 1

@@ -22,7 +22,7 @@ import h2.exceptions
 
 from support.audit import check_records
 from support.config import client as config_client
-from support.config import reach
+from support.config import listener_of, reach
 from support.http2 import Http2
 from support.http2_client import StreamClient
 from support.proxy import run as run_program
@@ -152,12 +152,7 @@ class Chaos:
         self.is_full = False
         self.steps = []
         self.crl_number = 0
-        self.listener = {
-            "name": "main",
-            "address": "127.0.0.1:0",
-            "certificates": [{"chain": pki.server.chain, "key": pki.server.key}],
-            "trust": "staff",
-        }
+        self.listener = listener_of(pki)
         version, changes = self._draw_version()
         self.stage = Stage(start, dns, folder, disk=self.pipe, **changes)
         self.proxy = self.stage.proxy

@@ -18,19 +18,18 @@ def client(*allow, name="workers", match=({"any": True},), **more):
 STRICT = {"tls": "require", "names": "same", "plain": "check"}
 
 
+def listener_of(pki, name="main", address="127.0.0.1:0", **more):
+    """An entry of `listeners` with the server's certificate, for clients of `staff`."""
+    certificates = [{"chain": pki.server.chain, "key": pki.server.key}]
+    return {"name": name, "address": address, "certificates": certificates, "trust": "staff", **more}
+
+
 def base_config(pki, dns_endpoint):
     """Everything that a proxy needs, without clients: every request is denied."""
     return {
         "version": 1,
         "workers": 2,
-        "listeners": [
-            {
-                "name": "main",
-                "address": "127.0.0.1:0",
-                "certificates": [{"chain": pki.server.chain, "key": pki.server.key}],
-                "trust": "staff",
-            }
-        ],
+        "listeners": [listener_of(pki)],
         "trust": {"staff": {"ca": [pki.ca.path]}},
         "resolver": {"servers": [dns_endpoint], "timeout": "2s", "tries": 2},
         # A busy machine is no fault of whom waits for its turn.
