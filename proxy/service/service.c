@@ -98,7 +98,8 @@ static enum err start_workers(struct service *service, struct errinfo *info)
     struct session_context shared = service->shared;
     shared.snapshot = service->snapshot;
     service->workers = calloc(count, sizeof(struct worker *));
-    if (service->workers == NULL)
+    service->spread = spread_create(count);
+    if (service->workers == NULL || service->spread == NULL)
         return errinfo_set(info, ERR_MEMORY, "no memory for the workers");
     const uint64_t base = limits_count_descriptors() + (uint64_t)count * WORKER_DESCRIPTORS;
     for (uint32_t w = 0; w < count; w++) {
@@ -109,6 +110,7 @@ static enum err start_workers(struct service *service, struct errinfo *info)
             .context = &shared,
             .descriptors = service->descriptors,
             .base_descriptors = base,
+            .spread = service->spread,
             .keys = service->key_line == NULL ? NULL : key_store_desk(service->keys),
             .exits = &service->exits,
             .adopted = &service->adopted,
@@ -746,6 +748,7 @@ static bool stop(struct service *service, uint64_t *out_cut_count)
     close_loop(service);
     caging_deinit(&service->caging);
     free(service->workers);
+    spread_destroy(service->spread);
     snapshot_unref(service->snapshot);
     blocklist_unref(service->blocks);
     block_state_deinit(&service->kept);

@@ -19,6 +19,7 @@
 #include "proxy/service/sockets.h"
 #include "proxy/service/succession.h"
 #include "proxy/service/survey.h"
+#include "proxy/worker/spread.h"
 #include "proxy/worker/worker.h"
 
 struct control;
@@ -66,6 +67,7 @@ struct service {
     uint64_t descriptors;     // that the process may have
     struct memory_watch memory;
     struct sockets sockets;  // of `snapshot`
+    struct spread *spread;   // owned; the workers' seats
     struct worker **workers; // owned
     uint32_t worker_count;   // made and started
     uint32_t exited_count;

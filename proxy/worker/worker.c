@@ -16,6 +16,7 @@
 #include "proxy/session/sessions.h"
 #include "proxy/session/scan.h"
 #include "proxy/worker/headroom.h"
+#include "proxy/worker/spread.h"
 
 enum { WORKER_MAGIC = 0x3E0A4E40 };
 
@@ -26,6 +27,7 @@ enum message {
     MESSAGE_ADOPT = LOOP_FIRST_OWN << 1,
     MESSAGE_SCAN = LOOP_FIRST_OWN << 2,
     MESSAGE_PULSE = LOOP_FIRST_OWN << 3,
+    MESSAGE_NEWCOMERS = LOOP_FIRST_OWN << 7,
 };
 
 // port is one socket of a listener of this worker.
@@ -50,6 +52,9 @@ struct worker {
     struct port *ports;
     size_t port_count;
     uint32_t shares; // sockets of one listener that it may have
+    struct spread *spread; // borrowed
+    uint32_t seat;         // its own there
+    ev_prepare telling;    // tells the others how many sessions there are
     // its snapshot is a reference of the worker, its resolver is owned
     struct session_context context;
     struct key_desk *keys;           // borrowed; NULL: no private key is apart
@@ -65,12 +70,61 @@ struct worker {
     const struct wakeup *adopted; // borrowed
 };
 
+static void tell_sessions(const struct worker *worker)
+{
+    spread_tell(worker->spread, worker->seat, sessions_live(&worker->context));
+}
+
+// admit begins a session.
+static void admit(struct worker *worker, const struct newcomer *newcomer)
+{
+    headroom_note(&worker->headroom, worker->context.ledger, newcomer->fd);
+    session_accept(&worker->context, &worker->context.snapshot->listeners[newcomer->listener],
+                   newcomer->fd, &newcomer->address, newcomer->port);
+    tell_sessions(worker);
+}
+
 static void on_accept(void *arg, int fd, const struct ip_addr *peer, uint16_t peer_port)
 {
-    struct port *port = arg;
+    const struct port *port = arg;
     struct worker *worker = port->worker;
-    headroom_note(&worker->headroom, worker->context.ledger, fd);
-    session_accept(&worker->context, port->config, fd, peer, peer_port);
+    const struct snapshot *snapshot = worker->context.snapshot;
+    const struct newcomer newcomer = {.fd = fd,
+                                      .address = *peer,
+                                      .port = peer_port,
+                                      .listener = (uint32_t)(port->config - snapshot->listeners)};
+    if (!spread_hand(worker->spread, worker->seat, snapshot->generation, &newcomer))
+        admit(worker, &newcomer);
+}
+
+// admit_all begins the sessions of what others have handed to this worker.
+static void admit_all(struct worker *worker, const struct newcomer *newcomers, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        admit(worker, &newcomers[i]);
+}
+
+// admit_newcomers empties the inbox. What comes later is under the snapshot of `generation`.
+static void admit_newcomers(struct worker *worker, uint64_t generation)
+{
+    struct newcomer newcomers[SPREAD_INBOX];
+    admit_all(worker, newcomers,
+              spread_take(worker->spread, worker->seat, generation, newcomers));
+}
+
+// leave_spread empties the inbox for the last time.
+static void leave_spread(struct worker *worker)
+{
+    struct newcomer newcomers[SPREAD_INBOX];
+    admit_all(worker, newcomers, spread_leave(worker->spread, worker->seat, newcomers));
+}
+
+static void on_prepare(struct ev_loop *loop, ev_prepare *prepare, int events)
+{
+    (void)loop;
+    (void)events;
+    const struct worker *worker = prepare->data;
+    tell_sessions(worker);
 }
 
 static bool may_accept(void *arg)
@@ -118,6 +172,7 @@ static bool is_empty(void *owner)
 static void end_all(void *owner, bool is_late)
 {
     struct worker *worker = owner;
+    leave_spread(worker);
     stop_listeners(worker);
     worker->cut_count += open_exchanges(worker);
     sessions_end_all(&worker->context, is_late ? REASON_DRAINED : REASON_KILLED);
@@ -126,6 +181,7 @@ static void end_all(void *owner, bool is_late)
 static int64_t begin_drain(void *owner)
 {
     struct worker *worker = owner;
+    leave_spread(worker);
     stop_listeners(worker);
     sessions_begin_drain(&worker->context);
     return worker->context.snapshot->timeouts.drain_ms;
@@ -143,6 +199,7 @@ static void accept_waiting(const struct worker *worker)
 static void begin_retire(void *owner)
 {
     struct worker *worker = owner;
+    leave_spread(worker);
     accept_waiting(worker);
     stop_listeners(worker);
     sessions_begin_retire(&worker->context);
@@ -277,6 +334,7 @@ static void adopt(struct worker *worker)
     if (update == NULL)
         return;
     struct snapshot *old = worker->context.snapshot;
+    admit_newcomers(worker, update->snapshot->generation);
     adopt_ports(worker, update);
     adopt_resolver(worker, update->snapshot);
     if (update->snapshot->busy_poll_us != old->busy_poll_us)
@@ -303,6 +361,8 @@ static void on_messages(void *owner, unsigned messages)
     ASSERT(worker->magic == WORKER_MAGIC);
     if ((messages & MESSAGE_PULSE) != 0)
         atomic_store(&worker->owes_pulse, false);
+    if ((messages & MESSAGE_NEWCOMERS) != 0)
+        admit_newcomers(worker, worker->context.snapshot->generation);
     if ((messages & MESSAGE_ADOPT) != 0)
         adopt(worker);
     if ((messages & MESSAGE_SCAN) != 0)
@@ -379,6 +439,7 @@ static void leave_loop(struct worker *worker)
     if (worker->context.loop == NULL)
         return;
     busy_poll_stop(&worker->busy_poll);
+    ev_prepare_stop(worker->context.loop, &worker->telling);
     ev_timer_stop(worker->context.loop, &worker->late);
     sessions_stop(&worker->context);
     resolver_destroy(worker->context.resolver);
@@ -409,6 +470,7 @@ static enum err enter_loop(void *owner, struct ev_loop *loop, struct errinfo *in
     worker->key_line = key_line;
     resolver_count_into(resolver, &worker->context.counters.dns);
     sessions_start(&worker->context);
+    ev_prepare_start(loop, &worker->telling);
     busy_poll_start(&worker->busy_poll, loop, worker->context.snapshot->busy_poll_us);
     return ERR_OK;
 }
@@ -462,6 +524,10 @@ static const struct loop_thread_events thread_events = {
 // free_worker frees one whose thread never ran or has been joined.
 static void free_worker(struct worker *worker)
 {
+    struct newcomer newcomers[SPREAD_INBOX];
+    const size_t unseen = spread_leave(worker->spread, worker->seat, newcomers);
+    for (size_t i = 0; i < unseen; i++)
+        (void)close(newcomers[i].fd);
     drop_ports(worker->ports, worker->port_count);
     leave_loop(worker);
     drop_update(atomic_exchange(&worker->update, NULL));
@@ -487,6 +553,8 @@ static enum err start(struct worker *worker, const struct worker_options *option
         if (worker->ports[i].fd >= 0 && !open_port(&worker->ports[i]))
             return errinfo_set(info, ERR_MEMORY, "%s: no memory", name);
     }
+    spread_sit(worker->spread, worker->seat, &worker->thread, MESSAGE_NEWCOMERS,
+               worker->context.snapshot->generation);
     return loop_thread_start(&worker->thread, options->exits, info);
 }
 
@@ -499,6 +567,8 @@ enum err worker_start(const struct worker_options *options, struct worker **out,
     if (worker == NULL)
         return errinfo_set(info, ERR_MEMORY, "worker %u: no memory", options->index);
     worker->shares = options->shares;
+    worker->spread = options->spread;
+    worker->seat = options->index;
     worker->keys = options->keys;
     struct port *ports = make_ports(worker, context->snapshot, options->listener_fds);
     if (ports == NULL) {
@@ -508,6 +578,8 @@ enum err worker_start(const struct worker_options *options, struct worker **out,
     worker->magic = WORKER_MAGIC;
     ev_timer_init(&worker->late, on_late, 0., late_s);
     worker->late.data = worker;
+    ev_prepare_init(&worker->telling, on_prepare);
+    worker->telling.data = worker;
     worker->port_count = context->snapshot->listener_count * worker->shares;
     worker->context = *context;
     worker->context.snapshot = snapshot_ref(context->snapshot);

@@ -1,6 +1,6 @@
 // worker: a thread with its own loop, its share of the listening sockets, and its sessions.
 //
-// Sessions never move between workers. Workers share the snapshot, the audit queue and the counts for limits. Other threads
+// Sessions never move between workers; a connection may, before its session begins (spread.h). Workers share the snapshot, the audit queue and the counts for limits. Other threads
 // talk to a worker through its mailbox.
 #pragma once
 
@@ -9,6 +9,7 @@
 
 struct key_desk;
 struct scan;
+struct spread;
 struct worker;
 
 struct worker_options {
@@ -20,6 +21,7 @@ struct worker_options {
     // What the workers share, copied: snapshot (a reference is taken), audit, tickets, ledger, sources, refusals and
     // refused_requests, overlaps (borrowed; must outlive the worker). The rest is zero.
     const struct session_context *context;
+    struct spread *spread;     // borrowed; must outlive the worker; `index` is its seat
     struct key_desk *keys;     // borrowed; must outlive the worker; NULL: no private key is apart
     uint64_t descriptors;      // that the process may have
     uint64_t base_descriptors; // that it has without any client
