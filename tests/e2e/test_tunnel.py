@@ -337,3 +337,15 @@ def test_a_worker_that_looks_before_it_sleeps_serves_the_same_over_reloads(tunne
             tunnel.send(f"{number:05d}".encode())
             assert tunnel.read_exactly(5) == f"{number:05d}".encode()
         proxy.reload(busy_poll=value)
+
+
+@pytest.mark.protocols("h1")
+def test_tunnels_are_spread_over_the_workers(tunnel_to):
+    """The kernel alone would give one of four 7 of 40 and another 14, say."""
+    first, proxy, server = tunnel_to(workers=4)
+    tunnels = [first, *(proxy.tunnel(f"origin.test:{server.port}") for _ in range(39))]
+    spread = proxy.connections_of_loops()
+    assert len(spread) == 4 and sum(spread) == len(tunnels)
+    assert max(spread) - min(spread) <= 3, spread
+    for tunnel in tunnels:
+        tunnel.echo(b"wherever it is")

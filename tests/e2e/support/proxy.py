@@ -353,17 +353,28 @@ class Proxy(Door):
         with open(f"/proc/{self.pid}/statm", encoding="ascii") as file:
             return int(file.read().split()[1]) * resource.getpagesize()
 
+    def accepted(self):
+        """The kernel's lines (proc(5), /proc/net/tcp) on the sockets of its listeners and of what came over these."""
+        ports = {port for _, port in self.addresses.values()}
+        with open(f"/proc/{self.pid}/net/tcp", encoding="ascii") as file:
+            rows = [line.split() for line in file.readlines()[1:]]
+        return [row for row in rows if int(row[1].split(":")[1], 16) in ports]
+
+    def connections_of_loops(self):
+        """How many connections of clients each of its loops watches, where it watches any."""
+        process, established = f"/proc/{self.pid}", "01"
+        inodes = {row[9] for row in self.accepted() if row[3] == established}
+        sockets = {f"socket:[{inode}]" for inode in inodes}
+        found = []
+        for loop in self.loops():
+            with open(f"{process}/fdinfo/{loop}", encoding="ascii") as file:
+                watched = [line.split()[1] for line in file if line.startswith("tfd:")]
+            found.append(sum(os.readlink(f"{process}/fd/{fd}") in sockets for fd in watched))
+        return [count for count in found if count > 0]
+
     def wait_read(self):
         """Until the proxy has read all that has been sent to its listeners."""
-        ports = {port for _, port in self.addresses.values()}
-
-        def is_read():
-            with open(f"/proc/{self.pid}/net/tcp", encoding="ascii") as file:
-                rows = [line.split() for line in file.readlines()[1:]]
-            ours = [row for row in rows if int(row[1].split(":")[1], 16) in ports]
-            return all(int(row[4].split(":")[1], 16) == 0 for row in ours)
-
-        eventually(is_read, "the proxy to read")
+        eventually(lambda: all(int(row[4].split(":")[1], 16) == 0 for row in self.accepted()), "the proxy to read")
 
     def cpu_seconds(self):
         return cpu_seconds(self.pid)
