@@ -21,7 +21,7 @@ enum { SPREAD_INBOX = 64 }; // connections that wait for a worker; what comes on
 struct loop_thread;
 struct spread;
 
-// newcomer is a connection that was accepted, and is nobody's session yet. Its descriptor is owned by whoever has it.
+// newcomer is a connection that was accepted, and is nobody's session yet. Who has it owns its descriptor.
 struct newcomer {
     int fd;
     struct ip_addr address; // canonical
