@@ -173,18 +173,25 @@ static bool is_answered(const struct rig *rig)
     return ledger_is_answered(rig->ledger, &rig->ticket);
 }
 
-// take_tunnel takes a place, and waits for it as often as it has to.
-static void take_tunnel(struct rig *rig)
+static enum ledger_turn try_tunnel(struct rig *rig)
 {
     struct limit_refusal refusal;
-    enum ledger_turn turn = LEDGER_WAITS;
-    while (turn == LEDGER_WAITS) {
-        turn = ledger_take_tunnel_of_fleet(rig->ledger, rig->account, &limits_of_fleet,
-                                           monotonic_ms(), &rig->ticket, &refusal);
-        if (turn == LEDGER_WAITS)
-            wait(rig, is_answered);
-    }
-    assert_int_equal(turn, LEDGER_TAKEN);
+    return ledger_take_tunnel_of_fleet(rig->ledger, rig->account, &limits_of_fleet, monotonic_ms(),
+                                       &rig->ticket, &refusal);
+}
+
+// ask_tunnel asks for a place, and waits for the answer as often as it has to. False: it is refused.
+static bool ask_tunnel(struct rig *rig)
+{
+    enum ledger_turn turn = try_tunnel(rig);
+    for (; turn == LEDGER_WAITS; turn = try_tunnel(rig))
+        wait(rig, is_answered);
+    return turn == LEDGER_TAKEN;
+}
+
+static void take_tunnel(struct rig *rig)
+{
+    assert_true(ask_tunnel(rig));
 }
 
 static void give_tunnel(struct rig *rig)
@@ -277,6 +284,90 @@ static void an_account_that_comes_again_before_the_store_does_claims_what_is_ope
     close_account(rig);
 }
 
+// wait_heard beats until the store has given an answer to the account again.
+static void wait_heard(struct rig *rig)
+{
+    const int64_t until_ms = monotonic_ms() + PATIENCE_MS;
+    while (fleet_limits_counts(rig->limits).unheard > 0) {
+        assert_true(monotonic_ms() < until_ms);
+        beat(rig);
+        ev_run(rig->loop, EVRUN_ONCE);
+    }
+}
+
+static void
+places_in_an_answer_that_is_none_are_nobodys_and_the_share_counts_meanwhile(void **state)
+{
+    static const char *const faults[] = {
+        "-ERR no\r\n",
+        "+OK\r\n",
+        "*0\r\n",
+        "*2\r\n:9\r\n:0\r\n",
+        "*3\r\n:9\r\n:0\r\n$1\r\nx\r\n",
+        "*3\r\n:-1\r\n:0\r\n:0\r\n",
+        "*3\r\n:9\r\n:-1\r\n:0\r\n",
+        "*3\r\n:9223372036854775807\r\n:0\r\n:0\r\n",
+    };
+    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {
+        assert_int_equal(set_up(state), 0);
+        struct rig *rig = *state;
+        uint32_t taken = 0;
+        rig->lease = faults[i];
+        open_account(rig);
+        while (ask_tunnel(rig))
+            taken++;
+        assert_int_equal(taken, 5); // of ten that two proxies may have
+        assert_int_equal(fleet_limits_counts(rig->limits).granted, 0);
+        assert_int_equal(fleet_limits_counts(rig->limits).unheard, 1);
+        rig->lease = "*3\r\n:6\r\n:0\r\n:0\r\n";
+        wait_heard(rig);
+        assert_int_equal(fleet_limits_counts(rig->limits).granted, 5); // nobody has asked for more
+        for (; taken > 0; taken--)
+            give_tunnel(rig);
+        close_account(rig);
+        assert_int_equal(tear_down(state), 0);
+    }
+}
+
+static void a_store_that_does_not_know_us_yet_is_asked_again_and_is_no_fault(void **state)
+{
+    struct rig *rig = *state;
+    rig->lease = "-NOTALIVE the instance must beat before it asks for a lease\r\n";
+    open_account(rig);
+    assert_int_equal(try_tunnel(rig), LEDGER_WAITS);
+    const int64_t until_ms = monotonic_ms() + PATIENCE_MS;
+    while (fleet_limits_counts(rig->limits).questions < 3) {
+        assert_true(monotonic_ms() < until_ms);
+        ev_run(rig->loop, EVRUN_ONCE);
+    }
+    assert_int_equal(try_tunnel(rig), LEDGER_WAITS); // neither granted, nor refused, nor of a share
+    assert_int_equal(fleet_limits_counts(rig->limits).unheard, 0);
+    rig->lease = "*3\r\n:5\r\n:0\r\n:0\r\n";
+    take_tunnel(rig);
+    give_tunnel(rig);
+    close_account(rig);
+}
+
+static void a_client_without_a_limit_of_the_fleet_any_more_gives_all_places_back(void **state)
+{
+    struct rig *rig = *state;
+    const struct client_limits none = {.scope = LIMIT_FLEET};
+    struct account *account = NULL;
+    open_account(rig);
+    take_tunnel(rig);
+    rig->peer.words[0] = '\0';
+    rig->lease = "*3\r\n:0\r\n:0\r\n:0\r\n";
+    const struct account_request request = {
+        .name = "alice", .limits = &none, .generation = 2, .now_ms = monotonic_ms()};
+    assert_int_equal(ledger_open_account(rig->ledger, &request, &account), ERR_OK);
+    beat(rig);
+    wait_asked(rig, "0123456789abcdef alice 0 0 0 0 ");
+    ledger_close_account(rig->ledger, account, monotonic_ms());
+    assert_int_equal(fleet_limits_counts(rig->limits).granted, 0);
+    give_tunnel(rig);
+    close_account(rig);
+}
+
 // -- rates
 
 static enum ledger_turn begin_tunnel(struct rig *rig, struct limit_refusal *refusal)
@@ -302,6 +393,31 @@ static void what_a_store_says_of_a_rate_ends_with_it_and_is_a_second_at_most(voi
     wait(rig, is_answered);
     assert_int_equal(begin_tunnel(rig, &refusal), LEDGER_TAKEN);
     close_account(rig);
+}
+
+static void
+tokens_in_an_answer_that_is_none_are_nobodys_and_the_share_counts_meanwhile(void **state)
+{
+    static const char *const faults[] = {"-ERR no\r\n", "+OK\r\n", "*1\r\n:1\r\n",
+                                         "*2\r\n:1\r\n$1\r\nx\r\n"};
+    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {
+        assert_int_equal(set_up(state), 0);
+        struct rig *rig = *state;
+        struct limit_refusal refusal = {0};
+        uint32_t taken = 0;
+        rig->rate = faults[i];
+        open_account(rig);
+        assert_int_equal(begin_tunnel(rig, &refusal), LEDGER_WAITS);
+        wait(rig, is_answered);
+        while (begin_tunnel(rig, &refusal) == LEDGER_TAKEN)
+            taken++;
+        assert_in_range(taken, 50, 99); // half of what may come at once, and what time has brought
+        assert_int_equal(fleet_limits_counts(rig->limits).unheard, 1);
+        rig->rate = "*2\r\n:1\r\n:0\r\n";
+        wait_heard(rig);
+        close_account(rig);
+        assert_int_equal(tear_down(state), 0);
+    }
 }
 
 // -- bandwidth
@@ -392,6 +508,15 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(nothing_is_said_to_a_store_that_was_not_heard, set_up,
                                         tear_down),
+        cmocka_unit_test(
+            places_in_an_answer_that_is_none_are_nobodys_and_the_share_counts_meanwhile),
+        cmocka_unit_test(
+            tokens_in_an_answer_that_is_none_are_nobodys_and_the_share_counts_meanwhile),
+        cmocka_unit_test_setup_teardown(
+            a_store_that_does_not_know_us_yet_is_asked_again_and_is_no_fault, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            a_client_without_a_limit_of_the_fleet_any_more_gives_all_places_back, set_up,
+            tear_down),
         cmocka_unit_test_setup_teardown(
             an_account_that_ends_says_first_that_it_wants_no_bandwidth_any_more, set_up, tear_down),
         cmocka_unit_test_setup_teardown(
