@@ -295,8 +295,7 @@ def test_what_makes_no_sense_among_the_counts_is_written_again(members):
         ("SET", "r:alice", "nan"),
         ("HSET", "r:alice", "x", "y"),
     ):
-        members.store.ask("DEL", "sallyport:" + words[1])
-        members.store.ask(words[0], "sallyport:" + words[1], *words[2:])
+        members.store.put(*words)
         members.tunnel(one)
         members.close(members.open[0])
     members.fill(10, one)
