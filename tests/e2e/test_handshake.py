@@ -14,14 +14,10 @@ from support.control import CONTROL, Control
 from support.pki import CLIENT_AUTH, SERVER_AUTH, days, now
 from support.rawtls import HANDSHAKE_FAILURE, RawClient
 from support.scale import count, eventually
-from support.wire import Ending, speak_plain
+from support.wire import Ending, only, speak_plain
 
 TLS12, TLS13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
 VERSIONS = pytest.mark.parametrize("version", [TLS12, TLS13], ids=["tls1.2", "tls1.3"])
-
-
-def only(version):
-    return {"minimum": version, "maximum": version}
 
 
 @VERSIONS

@@ -7,17 +7,13 @@ import pytest
 from support.config import base_config, client, reach
 from support.pki import SERVER_AUTH
 from support.http2 import Http2
-from support.wire import Ending, connect_head
+from support.wire import Ending, connect_head, only
 
 pytestmark = pytest.mark.protocols("h1", "h2")
 
 TLS12, TLS13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
 VERSIONS = pytest.mark.parametrize("version", [TLS12, TLS13], ids=["tls1.2", "tls1.3"])
 DENIED = "nowhere.test:443"
-
-
-def only(version):
-    return {"minimum": version, "maximum": version}
 
 
 @pytest.fixture

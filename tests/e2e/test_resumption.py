@@ -13,15 +13,11 @@ from support.config import base_config, client, reach, write_config
 from support.pki import SERVER_AUTH
 from support.proxy import run
 from support.scale import PATIENCE, eventually
-from support.wire import Client
+from support.wire import Client, only
 
 TLS12, TLS13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
 VERSIONS = pytest.mark.parametrize("version", [TLS12, TLS13], ids=["tls1.2", "tls1.3"])
 DENIED = "nowhere.test:443"
-
-
-def only(version):
-    return {"minimum": version, "maximum": version}
 
 
 @pytest.fixture

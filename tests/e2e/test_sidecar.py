@@ -20,7 +20,7 @@ from support.pki import CLIENT_AUTH, SERVER_AUTH, pin_of
 from support.plain import PlainClient, Reader, StrictOrigin, head, ok, url
 from support.proxy import cpu_seconds, run
 from support.scale import PATIENCE, count, eventually
-from support.sidecar import Sidecar, TlsServer, read_head, read_to_end
+from support.sidecar import Sidecar, TlsServer, read_head, read_to_end, stop_all
 from support.web import PAGE, Website
 
 ALLOW = client(reach("origin.test", "any"))
@@ -46,12 +46,7 @@ def sidecar(pki, dns, tmp_path, http2):
         return started[-1].wait_ready()
 
     yield start_one
-    try:
-        for one in started:
-            one.stop()
-    finally:
-        for one in started:
-            one.kill()
+    stop_all(started)
 
 
 def connect(host, port):

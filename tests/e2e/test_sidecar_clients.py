@@ -13,7 +13,7 @@ import pytest
 
 from support.config import client, reach
 from support.scale import PATIENCE
-from support.sidecar import Sidecar
+from support.sidecar import Sidecar, stop_all
 from support.web import PAGE, Website, clean_environment
 from support.wheel import WHEEL, make_wheel
 
@@ -179,12 +179,7 @@ def through(pki, dns, programs):
         return one
 
     yield start_one
-    try:
-        for one in started:
-            one.stop()
-    finally:
-        for one in started:
-            one.kill()
+    stop_all(started)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -14,7 +14,7 @@ import pytest
 from support.config import client, reach
 from support.origin import echo_after_end, noting_end, reset
 from support.scale import PATIENCE, count, eventually
-from support.sidecar import Sidecar, read_head, read_to_end
+from support.sidecar import Sidecar, read_head, read_to_end, stop_all
 
 ALLOW = client(reach("origin.test", "any"))
 
@@ -32,12 +32,7 @@ def sidecar(pki, dns):
         return started[-1].wait_ready()
 
     yield start_one
-    try:
-        for one in started:
-            one.stop()
-    finally:
-        for one in started:
-            one.kill()
+    stop_all(started)
 
 
 def listener(proxy, **changes):

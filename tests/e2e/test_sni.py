@@ -11,6 +11,7 @@ from support.config import base_config, client, listener_of, reach, write_config
 from support.pki import SERVER_AUTH
 from support.proxy import run
 from support.scale import PATIENCE
+from support.wire import only
 
 pytestmark = pytest.mark.protocols("h1", "h2", repeats="handshakes")
 
@@ -19,10 +20,6 @@ VERSIONS = pytest.mark.parametrize("version", [TLS12, TLS13], ids=["1.2", "1.3"]
 # What a client says that can verify one kind of key only.
 KINDS = {"p256": "ECDSA+SHA256", "rsa2048": "rsa_pss_rsae_sha256:RSA+SHA256"}
 DENIED = "nowhere.test:443"
-
-
-def only(version):
-    return {"minimum": version, "maximum": version}
 
 
 def served(leaf):

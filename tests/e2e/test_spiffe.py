@@ -12,7 +12,7 @@ import pytest
 from support.config import base_config, client, merge, reach, write_config
 from support.pki import write_bundle
 from support.proxy import run
-from support.wire import Ending
+from support.wire import Ending, only
 
 pytestmark = pytest.mark.protocols("h1", "h2")
 
@@ -20,10 +20,6 @@ TLS12, TLS13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
 VERSIONS = pytest.mark.parametrize("version", [TLS12, TLS13], ids=["tls1.2", "tls1.3"])
 DENIED = "nowhere.test:443"
 EVERYBODY = [{"any": True}]
-
-
-def only(version):
-    return {"minimum": version, "maximum": version}
 
 
 def bound(domain):

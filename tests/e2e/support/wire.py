@@ -412,6 +412,11 @@ def connect_head(target, *fields, version="HTTP/1.1"):
     return "\r\n".join(lines).encode("latin-1")
 
 
+def only(version):
+    """Options of a client that speaks this version of TLS alone."""
+    return {"minimum": version, "maximum": version}
+
+
 def sha256(data):
     return hashlib.sha256(data).hexdigest()
 
