@@ -15,8 +15,9 @@ enum { SLACK = 1, SLACK_PART = 8 };
 
 struct seat {
     _Atomic size_t sessions;
-    _Atomic size_t waiting;     // in the inbox; written under the lock
-    struct loop_thread *thread; // borrowed; NULL: nobody sits here; this and the rest under the lock
+    _Atomic size_t waiting; // in the inbox; written under the lock
+    struct loop_thread
+        *thread; // borrowed; NULL: nobody sits here; this and the rest under the lock
     unsigned message;
     uint64_t generation;
     struct newcomer inbox[SPREAD_INBOX];

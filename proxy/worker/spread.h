@@ -16,7 +16,9 @@
 #include "auth/base/err.h"
 #include "auth/ipaddr.h"
 
-enum { SPREAD_INBOX = 64 }; // connections that wait for a worker; what comes on top stays where it was accepted
+enum {
+    SPREAD_INBOX = 64
+}; // connections that wait for a worker; what comes on top stays where it was accepted
 
 struct loop_thread;
 struct spread;

@@ -51,7 +51,7 @@ struct worker {
     // owned; of listener l the `shares` at [share * listener_count + l]; an fd of -1 without a listener: none
     struct port *ports;
     size_t port_count;
-    uint32_t shares; // sockets of one listener that it may have
+    uint32_t shares;       // sockets of one listener that it may have
     struct spread *spread; // borrowed
     uint32_t seat;         // its own there
     ev_prepare telling;    // tells the others how many sessions there are
@@ -108,8 +108,7 @@ static void admit_all(struct worker *worker, const struct newcomer *newcomers, s
 static void admit_newcomers(struct worker *worker, uint64_t generation)
 {
     struct newcomer newcomers[SPREAD_INBOX];
-    admit_all(worker, newcomers,
-              spread_take(worker->spread, worker->seat, generation, newcomers));
+    admit_all(worker, newcomers, spread_take(worker->spread, worker->seat, generation, newcomers));
 }
 
 // leave_spread empties the inbox for the last time.

@@ -83,8 +83,8 @@ static void a_worker_keeps_what_it_accepts_while_none_has_clearly_fewer(void **s
         size_t mine, theirs;
         bool is_handed;
     } rows[] = {
-        {0, 0, false},   {0, 5, false},   {1, 1, false},      {1, 0, true},   {5, 4, true},
-        {8, 8, false},   {9, 8, false},   {10, 8, true},      {16, 15, false}, {90, 80, false},
+        {0, 0, false},  {0, 5, false},       {1, 1, false},      {1, 0, true},    {5, 4, true},
+        {8, 8, false},  {9, 8, false},       {10, 8, true},      {16, 15, false}, {90, 80, false},
         {91, 80, true}, {9000, 8000, false}, {9001, 8000, true},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -104,7 +104,8 @@ static void a_connection_goes_to_the_worker_that_has_fewest(void **state)
     begin(&hall);
     tell(&hall, 9, 3, 2);
     assert_true(hands(&hall, 30));
-    assert_true(hands(&hall, 31)); // what waits counts: both others have 3 now, the first of them is asked
+    assert_true(
+        hands(&hall, 31)); // what waits counts: both others have 3 now, the first of them is asked
     assert_int_equal(take(&hall, 0, out), 0);
     assert_int_equal(take(&hall, 1, out), 1);
     assert_int_equal(out[0].fd, 31);
