@@ -260,55 +260,64 @@ static bool is_end(const struct entry *entry)
     return entry->word.op == FLEET_UNBLOCK;
 }
 
-static bool is_old(const struct fleet_word *word, int64_t now_s)
+bool fleet_blocks_is_older(const struct fleet_blocks *blocks, const struct fleet_word *word,
+                           int64_t age_s, int64_t now_s)
 {
-    return word->op == FLEET_UNBLOCK && now_s - word->block.since_s > FLEET_END_KEPT_S;
+    const uint64_t now = time_of(now_s);
+    const uint64_t known = blocks->newest < now ? blocks->newest : now;
+    return known > word->version && known - word->version > (uint64_t)age_s * 1000;
 }
 
-static int compare_times(const void *a, const void *b)
+static bool is_old(const struct fleet_blocks *blocks, const struct fleet_word *word, int64_t now_s)
 {
-    const int64_t left = *(const int64_t *)a;
-    const int64_t right = *(const int64_t *)b;
+    return word->op == FLEET_UNBLOCK &&
+           fleet_blocks_is_older(blocks, word, FLEET_END_KEPT_S, now_s);
+}
+
+static int compare_versions(const void *a, const void *b)
+{
+    const uint64_t left = *(const uint64_t *)a;
+    const uint64_t right = *(const uint64_t *)b;
     return left < right ? 1 : left > right ? -1 : 0;
 }
 
-// oldest_kept gives the time of the oldest end that there is room for; `*room` for how many of that very time.
-static int64_t oldest_kept(const struct fleet_blocks *blocks, size_t *room)
+// oldest_kept gives the version of the oldest end that there is room for; `*room` for how many of that very version.
+static uint64_t oldest_kept(const struct fleet_blocks *blocks, size_t *room)
 {
     *room = SIZE_MAX;
     const size_t end_count = blocks->count - blocks->block_count;
     if (end_count <= FLEET_ENDS_MAX)
-        return INT64_MIN;
-    int64_t *times = calloc(end_count, sizeof *times);
+        return 0;
+    uint64_t *versions = calloc(end_count, sizeof *versions);
     size_t count = 0;
-    if (times == NULL)
-        return INT64_MIN; // the next time
+    if (versions == NULL)
+        return 0; // the next time
     for (size_t i = 0; i < blocks->count; i++) {
         if (is_end(blocks->entries[i]))
-            times[count++] = blocks->entries[i]->word.block.since_s;
+            versions[count++] = blocks->entries[i]->word.version;
     }
-    qsort(times, count, sizeof *times, compare_times);
-    const int64_t oldest = times[FLEET_ENDS_MAX - 1];
-    for (*room = 0; *room < FLEET_ENDS_MAX && times[FLEET_ENDS_MAX - 1 - *room] == oldest;)
+    qsort(versions, count, sizeof *versions, compare_versions);
+    const uint64_t oldest = versions[FLEET_ENDS_MAX - 1];
+    for (*room = 0; *room < FLEET_ENDS_MAX && versions[FLEET_ENDS_MAX - 1 - *room] == oldest;)
         ++*room;
-    free(times);
+    free(versions);
     return oldest;
 }
 
 size_t fleet_blocks_expire(struct fleet_blocks *blocks, int64_t now_s)
 {
     size_t room = 0;
-    const int64_t oldest_s = oldest_kept(blocks, &room);
+    const uint64_t oldest = oldest_kept(blocks, &room);
     size_t kept = 0;
     for (size_t i = 0; i < blocks->count; i++) {
         struct entry *entry = blocks->entries[i];
-        const int64_t since_s = entry->word.block.since_s;
-        bool is_surplus = is_end(entry) && since_s < oldest_s;
-        if (is_end(entry) && since_s == oldest_s)
+        const uint64_t version = entry->word.version;
+        bool is_surplus = is_end(entry) && version < oldest;
+        if (is_end(entry) && version == oldest)
             is_surplus = room == 0;
-        if (is_end(entry) && since_s == oldest_s && room > 0)
+        if (is_end(entry) && version == oldest && room > 0)
             room--;
-        if (is_old(&entry->word, now_s) || is_surplus)
+        if (is_old(blocks, &entry->word, now_s) || is_surplus)
             free(entry);
         else
             blocks->entries[kept++] = entry;
@@ -520,8 +529,11 @@ enum fleet_finding fleet_blocks_meet(struct fleet_blocks *blocks, struct slice n
         return FLEET_FORGED;
     }
     const int order = entry == NULL ? 1 : compare(word, &entry->word);
-    if (order > 0 && is_old(word, now_s)) {
-        stand(entry, STANDING_DUE);
+    if (order > 0 && is_old(blocks, word, now_s)) {
+        if (entry != NULL && entry->word.op == FLEET_BLOCK)
+            (void)insist(blocks, entry, word); // for whom it is not old has its end come again
+        else
+            stand(entry, STANDING_DUE);
         return FLEET_OLD;
     }
     if (entry != NULL && order != 0 && outlives(&entry->word, word, order))
@@ -545,7 +557,9 @@ size_t fleet_blocks_end(struct fleet_blocks *blocks, int64_t now_s)
         if (entry->is_met)
             continue;
         // Of an end that nobody keeps any more somebody with a faster clock may have been rid already.
-        const bool is_ending = is_old(&entry->word, now_s + FLEET_END_KEPT_S / 10);
+        const bool is_ending =
+            is_end(entry) &&
+            fleet_blocks_is_older(blocks, &entry->word, FLEET_END_KEPT_S / 10 * 9, now_s);
         entry->standing = is_ending ? STANDING_SAME : STANDING_DUE;
         entry->has_seal = false;
         vanished += entry->word.is_shared && !is_ending;

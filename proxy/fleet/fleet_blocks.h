@@ -19,8 +19,8 @@
 #include "auth/blocklist.h"
 
 enum {
-    FLEET_ENDS_MAX = 10000,            // tombstones; the oldest go
-    FLEET_END_KEPT_S = 30 * 24 * 3600, // how long one is kept
+    FLEET_ENDS_MAX = 10000,            // tombstones; those of the lowest versions go
+    FLEET_END_KEPT_S = 30 * 24 * 3600, // how long one is kept, by the versions
     FLEET_INSTANCE_CAP = 17,           // 16 lower-case hexadecimal digits and a NUL
     FLEET_NAME_CAP = 65,               // 64 of them and a NUL
     FLEET_SEAL_LEN = 20, // of the digest by which an entry of the store is known again
@@ -82,6 +82,12 @@ uint64_t fleet_blocks_next(const struct fleet_blocks *blocks, int64_t now_s);
 // that one was.
 uint64_t fleet_blocks_newest(const struct fleet_blocks *blocks);
 void fleet_blocks_note_newest(struct fleet_blocks *blocks, uint64_t version);
+
+// fleet_blocks_is_older tells whether a word is older than `age_s` seconds. That is told by its version, which is a time: by how much
+// lower it is than the highest one that was seen, and than `now_s`, Unix seconds. So neither a clock that was behind where it was given
+// makes it old, nor one that is ahead here; where nothing is said nothing ages.
+bool fleet_blocks_is_older(const struct fleet_blocks *blocks, const struct fleet_word *word,
+                           int64_t age_s, int64_t now_s);
 
 // fleet_blocks_expire drops the ends that are older than FLEET_END_KEPT_S, and the oldest above FLEET_ENDS_MAX. `now_s` is Unix
 // seconds. Gives how many.

@@ -290,7 +290,8 @@ static bool is_litter(const struct fleet_blocking *blocking, enum fleet_finding 
     if (blocking->store->is_alone)
         return false;
     if (finding == FLEET_OLD)
-        return now_s - word->block.since_s > FLEET_END_KEPT_S + LITTER_AFTER_S;
+        return fleet_blocks_is_older(words_of(blocking), word, FLEET_END_KEPT_S + LITTER_AFTER_S,
+                                     now_s);
     return finding == FLEET_FORGED && word == NULL && fleet_store_is_kept(blocking->store);
 }
 

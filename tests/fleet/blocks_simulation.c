@@ -28,10 +28,11 @@ enum {
     SETTLED_MS = 4000,
     FAULT_MS = 12000,
     FAULT_MAX_MS = 20000,
-    PACE_MS = 350,   // between two words, about
-    REST_MS = 500,   // after a comparison that was given up
-    GIVEN_MS = 6000, // in a flood, a word has come to the store by then
-    MEASURED = 16,   // words that are measured one by one
+    PACE_MS = 350,                // between two words, about
+    REST_MS = 500,                // after a comparison that was given up
+    GIVEN_MS = 6000,              // in a flood, a word has come to the store by then
+    MEASURED = 16,                // words that are measured one by one
+    SKEW_MOST_S = 40 * 24 * 3600, // more than ends are kept
     MERGED_MS =
         3000, // by then all know the same: a pause, a connection, a beat, and two comparisons
 };
@@ -803,7 +804,7 @@ static void begin_fault(struct blocks_simulation *run)
         else if (fault == BLOCKS_FLOOD && member->is_connected)
             lose(run, i); // its words of the next moments are said to nobody
         if (fault == BLOCKS_CLOCK)
-            member->skew_s = below(run, 2 * 864000) - 864000;
+            member->skew_s = below(run, 2 * SKEW_MOST_S) - SKEW_MOST_S;
     }
 }
 
@@ -883,22 +884,36 @@ static void set_up(struct blocks_simulation *run)
     later(run, run->heals_ms - run->now_ms, HEAL, 0, 0);
 }
 
+// is_forgotten tells whether a word of the store is an end that is too old for a proxy to keep: where clocks are far apart, not for all.
+static bool is_forgotten(const struct blocks_simulation *run, const struct member *member,
+                         const struct fleet_word *word)
+{
+    return word->op == FLEET_UNBLOCK &&
+           fleet_blocks_is_older(member->words, word, FLEET_END_KEPT_S, clock_of(run, member));
+}
+
 // agrees tells whether a proxy knows what the store has, and the store has all.
 static bool agrees(const struct blocks_simulation *run, const struct member *member)
 {
-    if (!member->is_up || member->must_adopt ||
-        fleet_blocks_count(member->words) != run->store.count)
+    size_t known = 0;
+    if (!member->is_up || member->must_adopt)
         return false;
     for (size_t i = 0; i < run->store.count; i++) {
         const struct stored *is = &run->store.entries[i];
         const struct fleet_word *word = fleet_blocks_find(member->words, is->text);
+        if (word == NULL && is_forgotten(run, member, &is->word)) {
+            if (member->is_blocked[text_number(is->text)])
+                return false;
+            continue;
+        }
+        known++;
         if (word == NULL || word->version != is->word.version || word->op != is->word.op ||
             word->block.uid != is->word.block.uid)
             return false;
         if (member->is_blocked[text_number(is->text)] != (is->word.op == FLEET_BLOCK))
             return false;
     }
-    return true;
+    return fleet_blocks_count(member->words) == known;
 }
 
 static bool all_agree(const struct blocks_simulation *run)

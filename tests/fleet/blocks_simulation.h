@@ -15,7 +15,7 @@
     X(BLOCKS_FAIL_OVER, "fail-over")   /* likewise, and then it lacks its last writes */           \
     X(BLOCKS_EMPTIED, "emptied")       /* likewise, and then it has nothing */                     \
     X(BLOCKS_CRASH, "crash")           /* some processes end, and come back with what they kept */ \
-    X(BLOCKS_CLOCK, "clock")           /* clocks of proxies are wrong by up to ten days */         \
+    X(BLOCKS_CLOCK, "clock")           /* clocks of proxies are wrong by up to forty days */       \
     X(BLOCKS_SLOW, "slow")             /* answers take up to a second */                           \
     X(BLOCKS_FLOOD, "flood")           /* comparisons do not come to an end; some also crash */
 

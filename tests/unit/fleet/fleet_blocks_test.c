@@ -388,23 +388,73 @@ static void a_word_under_another_name_or_with_an_impossible_version_is_forged(vo
     fleet_blocks_destroy(blocks);
 }
 
+// version_at gives the version that the time alone gives.
+static uint64_t version_at(int64_t now_s)
+{
+    return (uint64_t)now_s * 1000;
+}
+
+static void an_end_by_a_clock_that_is_far_behind_is_taken(void **state)
+{
+    (void)state;
+    const int64_t behind_s = NOW - FLEET_END_KEPT_S - 24 * 3600;
+    struct fleet_blocks *author = make();
+    struct fleet_blocks *reader = make();
+    const struct spoken *block = say("client:a", FLEET_BLOCK, version_at(NOW), A);
+    put(reader, block);
+    assert_true(fleet_blocks_note_shared(reader, "client:a", version_at(NOW)));
+    put(author, block);
+    struct spoken *end = after(
+        say("client:a", FLEET_UNBLOCK, fleet_blocks_next(author, behind_s), B), version_at(NOW), A);
+    end->word.block.since_s = behind_s;
+    fleet_blocks_begin(reader);
+    assert_int_equal(FLEET_TAKEN, meet(reader, end));
+    assert_int_equal(0, fleet_blocks_end(reader, NOW));
+    assert_int_equal(0, fleet_blocks_expire(reader, NOW));
+    assert_int_equal(0, count_due(reader));
+    assert_false(is_blocked(reader, "client:a"));
+    fleet_blocks_destroy(author);
+    fleet_blocks_destroy(reader);
+}
+
+static void a_clock_that_is_far_ahead_makes_no_end_old(void **state)
+{
+    (void)state;
+    const int64_t ahead_s = NOW + FLEET_END_KEPT_S + 24 * 3600;
+    struct fleet_blocks *blocks = make();
+    put(blocks, say("client:a", FLEET_BLOCK, version_at(NOW - 10), A));
+    assert_true(fleet_blocks_note_shared(blocks, "client:a", version_at(NOW - 10)));
+    const struct spoken *end =
+        after(say("client:a", FLEET_UNBLOCK, version_at(NOW), B), version_at(NOW - 10), A);
+    fleet_blocks_begin(blocks);
+    assert_int_equal(FLEET_TAKEN, fleet_blocks_meet(blocks, slice_of_string(end->name), &end->word,
+                                                    seal, ahead_s));
+    assert_int_equal(0, fleet_blocks_expire(blocks, ahead_s));
+    assert_false(is_blocked(blocks, "client:a"));
+    fleet_blocks_begin(blocks); // it is missing there, and not for its age
+    assert_int_equal(1, fleet_blocks_end(blocks, ahead_s));
+    assert_int_equal(1, count_due(blocks));
+    fleet_blocks_destroy(blocks);
+}
+
 static void old_ends_go_and_are_not_taken_again(void **state)
 {
     (void)state;
     struct fleet_blocks *blocks = make();
-    struct spoken *old = say("client:a", FLEET_UNBLOCK, 5, A);
-    old->word.block.since_s = NOW - FLEET_END_KEPT_S - 1;
+    const uint64_t oldest = version_at(NOW - FLEET_END_KEPT_S);
+    const struct spoken *old = say("client:a", FLEET_UNBLOCK, oldest - 1, A);
     put(blocks, old);
-    put(blocks, say("client:b", FLEET_UNBLOCK, 6, A));
-    struct spoken *block = say("client:c", FLEET_BLOCK, 7, A);
-    block->word.block.since_s = NOW - 10 * FLEET_END_KEPT_S;
-    put(blocks, block);
+    put(blocks, say("client:b", FLEET_UNBLOCK, oldest, A));
+    put(blocks, say("client:c", FLEET_BLOCK, version_at(NOW - 10 * FLEET_END_KEPT_S), A));
+    assert_int_equal(0, fleet_blocks_expire(blocks, NOW)); // nothing newer was said
+    put(blocks, say("client:d", FLEET_BLOCK, version_at(NOW), A));
+    assert_int_equal(0, fleet_blocks_expire(blocks, NOW - 1));
     assert_int_equal(1, fleet_blocks_expire(blocks, NOW));
     assert_null(fleet_blocks_find(blocks, "client:a"));
     assert_true(is_blocked(blocks, "client:c"));
     fleet_blocks_begin(blocks);
     assert_int_equal(FLEET_OLD, meet(blocks, old));
-    assert_int_equal(2, fleet_blocks_count(blocks));
+    assert_int_equal(3, fleet_blocks_count(blocks));
     fleet_blocks_destroy(blocks);
 }
 
@@ -412,12 +462,15 @@ static void an_end_that_nobody_keeps_lifts_nothing(void **state)
 {
     (void)state;
     struct fleet_blocks *blocks = make();
-    put(blocks, say("client:a", FLEET_BLOCK, 6, A));
-    assert_true(fleet_blocks_note_shared(blocks, "client:a", 6));
-    struct spoken *old = after(say("client:a", FLEET_UNBLOCK, 9, B), 8, B);
-    old->word.block.since_s = NOW - FLEET_END_KEPT_S - 1;
+    const uint64_t old = version_at(NOW - FLEET_END_KEPT_S) - 1;
+    put(blocks, say("client:a", FLEET_BLOCK, old - 3, A));
+    put(blocks, say("client:b", FLEET_BLOCK, version_at(NOW), A));
+    assert_true(fleet_blocks_note_shared(blocks, "client:a", old - 3));
+    assert_true(fleet_blocks_note_shared(blocks, "client:b", version_at(NOW)));
+    const struct spoken *end = after(say("client:a", FLEET_UNBLOCK, old, B), old - 1, B);
     fleet_blocks_begin(blocks);
-    assert_int_equal(FLEET_OLD, meet(blocks, old));
+    assert_int_equal(FLEET_OLD, meet(blocks, end));
+    assert_int_equal(FLEET_SAME, meet(blocks, say("client:b", FLEET_BLOCK, version_at(NOW), A)));
     assert_int_equal(0, fleet_blocks_end(blocks, NOW));
     assert_true(is_blocked(blocks, "client:a"));
     assert_int_equal(1, count_due(blocks));
@@ -437,7 +490,8 @@ static void one_who_has_forgotten_an_end_is_not_overruled_by_it(void **state)
             put(blocks, say("client:a", FLEET_BLOCK, 0, ""));
             fleet_blocks_version_all(blocks, A, now_s);
         } else if (how == 1) {
-            assert_int_equal(1, fleet_blocks_expire(blocks, NOW + FLEET_END_KEPT_S + 1));
+            fleet_blocks_note_newest(blocks, version_at(NOW));
+            assert_int_equal(1, fleet_blocks_expire(blocks, NOW));
             put(blocks, say("client:a", FLEET_BLOCK, fleet_blocks_next(blocks, now_s), A));
         } else { // it has lost everything, and knows the time
             fleet_blocks_destroy(blocks);
@@ -501,9 +555,7 @@ static void beyond_the_most_the_oldest_ends_go_and_blocks_stay(void **state)
     char text[64];
     for (int i = 0; i < FLEET_ENDS_MAX + 5; i++) {
         (void)snprintf(text, sizeof text, "client:c%d", i);
-        struct spoken *end = say(text, FLEET_UNBLOCK, 1, A);
-        end->word.block.since_s = NOW - FLEET_ENDS_MAX - 10 + i;
-        put(blocks, end);
+        put(blocks, say(text, FLEET_UNBLOCK, (uint64_t)i + 1, A));
     }
     put(blocks, say("client:b", FLEET_BLOCK, 1, A));
     assert_int_equal(5, fleet_blocks_expire(blocks, NOW));
@@ -513,16 +565,14 @@ static void beyond_the_most_the_oldest_ends_go_and_blocks_stay(void **state)
     fleet_blocks_destroy(blocks);
 }
 
-static void of_ends_of_the_same_second_no_more_are_kept_than_fit(void **state)
+static void of_ends_of_the_same_version_no_more_are_kept_than_fit(void **state)
 {
     (void)state;
     struct fleet_blocks *blocks = make();
     char text[64];
     for (int i = 0; i < FLEET_ENDS_MAX + 5; i++) {
         (void)snprintf(text, sizeof text, "client:c%d", i);
-        struct spoken *end = say(text, FLEET_UNBLOCK, 1, A);
-        end->word.block.since_s = i < 100 ? NOW : NOW - 1;
-        put(blocks, end);
+        put(blocks, say(text, FLEET_UNBLOCK, i < 100 ? 2 : 1, A));
     }
     assert_int_equal(5, fleet_blocks_expire(blocks, NOW));
     assert_int_equal(FLEET_ENDS_MAX, fleet_blocks_count(blocks));
@@ -708,13 +758,15 @@ int main(void)
         cmocka_unit_test(of_two_blocks_that_do_not_know_of_each_other_the_second_becomes_newer),
         cmocka_unit_test(what_does_not_open_changes_nothing),
         cmocka_unit_test(a_word_under_another_name_or_with_an_impossible_version_is_forged),
+        cmocka_unit_test(an_end_by_a_clock_that_is_far_behind_is_taken),
+        cmocka_unit_test(a_clock_that_is_far_ahead_makes_no_end_old),
         cmocka_unit_test(old_ends_go_and_are_not_taken_again),
         cmocka_unit_test(an_end_that_nobody_keeps_lifts_nothing),
         cmocka_unit_test(one_who_has_forgotten_an_end_is_not_overruled_by_it),
         cmocka_unit_test(a_version_that_nobody_has_counted_to_is_not_taken_and_none_goes_beyond),
         cmocka_unit_test(what_was_newer_and_does_not_fit_is_not_written_over),
         cmocka_unit_test(beyond_the_most_the_oldest_ends_go_and_blocks_stay),
-        cmocka_unit_test(of_ends_of_the_same_second_no_more_are_kept_than_fit),
+        cmocka_unit_test(of_ends_of_the_same_version_no_more_are_kept_than_fit),
         cmocka_unit_test(one_block_more_than_fits_is_refused_and_ours_stay),
         cmocka_unit_test(words_without_a_version_get_one_before_they_are_shared),
         cmocka_unit_test(without_a_store_blocks_stay_and_ends_go),
