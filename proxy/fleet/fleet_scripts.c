@@ -29,7 +29,7 @@ static const char beat[] = FLEET_SCRIPT_ASK
     "local known = (score and tonumber(score) > 0) and 1 or 0\n"
     "local left = 1000\n"
     "local dead = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', '(' .. string.format('%.0f', fleet),\n"
-    "                        'LIMIT', 0, 10)\n"
+    "                        'LIMIT', 0, 500)\n"
     "for _, instance in ipairs(dead) do\n"
     "  if instance ~= ARGV[1] then\n"
     "    redis.call('ZADD', KEYS[1], 0, instance)\n"

@@ -53,9 +53,9 @@
     "end\n"
 
 enum {
-    FLEET_SCARCE_MAX = 100, // accounts named by a beat
-    FLEET_REAP_MAX = 1000,  // leases that a beat takes from the dead, at most
-    FLEET_REAP_INSTANCES_MAX = 10,
+    FLEET_SCARCE_MAX = 100,         // accounts named by a beat
+    FLEET_REAP_MAX = 1000,          // leases that a beat takes from the dead, at most
+    FLEET_REAP_INSTANCES_MAX = 500, // dead ones that a beat looks at, at most
     FLEET_STEP_MS = 1000,       // the fleet's time goes on so far from one beat to the next at most
     FLEET_SETTLE_MS = 3000,     // so long nothing is granted in a store that was empty
     FLEET_SCARCE_MS = 2000,     // an account is scarce for so long after a lease has found it so

@@ -364,9 +364,78 @@ static void a_real_store_says_what_the_model_says(void **state)
     free(model);
 }
 
+// say_beat has an instance beat, and gives how many live.
+static int64_t say_beat(struct store *store, uint32_t instance)
+{
+    struct command command;
+    begin(&command, store, FLEET_BEAT, 6);
+    add(&command, "p:alive");
+    add(&command, "p:rev");
+    add(&command, "p:orders:n");
+    add(&command, "p:scarce");
+    add(&command, "p:epochs");
+    add(&command, "p:blocks");
+    add(&command, "i%03u", instance);
+    add(&command, "p:");
+    add(&command, "%d", TTL_MS);
+    add(&command, "1");
+    struct resp *answer = ask(store, command.words, command.count);
+    const int64_t living = number_of(answer, 2);
+    resp_free(answer);
+    return living;
+}
+
+// forge writes lines of instances that there are not.
+static void forge(struct store *store, int count)
+{
+    struct command command = {0};
+    int64_t number = 0;
+    add(&command, "EVAL");
+    command.words[command.count++] = SLICE_LITERAL(
+        "for i = 1, ARGV[1] do redis.call('ZADD', KEYS[1], 0, string.format('%016x', i)) end\n"
+        "return redis.call('ZCARD', KEYS[1])");
+    add(&command, "1");
+    add(&command, "p:alive");
+    add(&command, "%d", count);
+    struct resp *answer = ask(store, command.words, command.count);
+    assert_true(resp_read_integer(answer, &number) && number >= count);
+    resp_free(answer);
+}
+
+// The lines come before the one that has died, in the order in which the dead are looked at.
+static void forged_lines_do_not_keep_the_one_that_has_died_for_long(void **state)
+{
+    (void)state;
+    enum { LINES = 5000, BEATS = 11, BEAT_US = 500000, BEFORE = TTL_MS * 1000 / BEAT_US };
+    struct store store = {.fd = -1, .reader = resp_reader_create()};
+    int64_t now_us = INT64_C(1795311600123456);
+    assert_non_null(store.reader);
+    if (!start(&store)) {
+        stop(&store);
+        skip();
+    }
+    for (size_t i = 0; i < FLEET_SCRIPT_COUNT; i++)
+        with_own_clock(fleet_script_text((enum fleet_script)i), store.scripts[i]);
+    set_clock(&store, now_us);
+    assert_int_equal(1, say_beat(&store, 1));
+    for (int i = 0; i < BEFORE; i++) {
+        set_clock(&store, now_us += BEAT_US);
+        assert_int_equal(2, say_beat(&store, 0)); // 1 says nothing any more
+    }
+    forge(&store, LINES);
+    int64_t living = 0;
+    for (int i = 0; i < BEATS; i++) {
+        set_clock(&store, now_us += BEAT_US);
+        living = say_beat(&store, 0);
+    }
+    assert_int_equal(1, living);
+    stop(&store);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(forged_lines_do_not_keep_the_one_that_has_died_for_long),
         cmocka_unit_test(a_real_store_says_what_the_model_says),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
