@@ -70,6 +70,16 @@ void lease_shrink(struct lease *lease, uint32_t taken)
     lease->spare_before -= min_of(lease->spare_before, taken);
 }
 
+uint32_t lease_lower(struct lease *lease)
+{
+    const uint32_t taken = lease->granted;
+    lease->granted = 0;
+    lease->is_above = true;
+    lease->has_excess = true;
+    lease->spare_before = 0;
+    return taken;
+}
+
 // is_short tells whether the spare places of an account in use run out.
 static bool is_short(const struct lease *lease, const struct lease_view *view)
 {

@@ -6,6 +6,7 @@
 //   - It gives back what was idle over two beats, at once where the account is scarce in the fleet.
 //   - Before it tells the store a lower number it takes the spare places away from the workers. So no place is ever in two hands.
 //   - While all proxies together have more than the limit, what becomes free is nobody's: `granted` is below what is open then.
+//     Where the limit has become lower that is taken for so until the store has said it.
 //   - After a loss it claims what it holds again. What the store has taken for dead has only its open tunnels left.
 //
 // Pure: no clock, no store, no memory. Times are monotonic milliseconds. main is the only caller; what the workers change
@@ -14,6 +15,8 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+
+#include "auth/base/err.h"
 
 enum {
     LEASE_BATCH_MIN = 4, // asked for ahead of need at least, where there is room
@@ -82,6 +85,11 @@ uint32_t lease_surplus(struct lease *lease, const struct lease_view *view);
 
 // lease_shrink notes that so many spare places were taken from the workers. The store is told by the next question.
 void lease_shrink(struct lease *lease, uint32_t taken);
+
+// lease_lower notes that the limit is lower than the one under which places were granted: all proxies together may have more than it
+// now, so none is used until the store has said how many they have. Gives how many places to take from the workers: the spare
+// ones, and those of open tunnels, which go on without one.
+uint32_t lease_lower(struct lease *lease) MUST_USE;
 
 // lease_ask tells whether the store is to be asked now, and what. From then on a question is under way.
 bool lease_ask(struct lease *lease, const struct lease_view *view, struct lease_question *out);

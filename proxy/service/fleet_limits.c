@@ -828,7 +828,7 @@ static void take_account(void *arg, struct account *account)
     const uint32_t before = held->limits.tunnels;
     held->limits = ledger_read_limits(limits->options.ledger, account);
     if (has_fleet_limit(held) && held->limits.tunnels < before)
-        shrink(held, UINT32_MAX); // it was granted under the higher limit
+        held->account->fleet.spare -= (int32_t)lease_lower(&held->lease);
     drive(held, monotonic_ms());
 }
 

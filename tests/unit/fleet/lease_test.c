@@ -276,6 +276,51 @@ static void what_becomes_free_above_the_limit_is_nobodys(void **state)
     assert_false(lease_ask(&lease, &view, &question));
 }
 
+// Three proxies have two places each when the limit becomes two: each has no more than that by itself.
+static void
+under_a_lower_limit_nothing_is_used_until_the_store_has_said_how_many_all_have(void **state)
+{
+    (void)state;
+    struct lease lease = hold(2);
+    struct lease_question question;
+    struct lease_view view = {.limit = 2, .members = 3, .spare = 0, .waiting = 1, .now_ms = 1000};
+    bool is_full = false;
+    view.spare -= (int32_t)lease_lower(&lease);
+    assert_int_equal(view.spare, -2); // both are open, and without a place
+    assert_int_equal(lease_open(&lease, view.spare), 2);
+    view.spare++; // one ends
+    assert_false(lease_wakes(&lease, &view));
+    assert_true(lease_ask(&lease, &view, &question));
+    assert_int_equal(question.keep, 1);
+    assert_int_equal(question.need, 1);
+    view.spare += lease_answer(&lease, &question, 1, lease_above(2, 1, 4), 1000, &is_full);
+    assert_true(is_full);
+    assert_int_equal(view.spare, -1);
+    assert_int_equal(lease_open(&lease, view.spare), 1);
+    // The others have none any more: now it is used again.
+    view.now_ms = 1000 + LEASE_FULL_WAIT_MS;
+    assert_true(lease_ask(&lease, &view, &question));
+    view.spare += lease_answer(&lease, &question, 2, lease_above(2, 2, 0), view.now_ms, &is_full);
+    assert_false(is_full);
+    assert_int_equal(view.spare, 1);
+    assert_int_equal(lease.granted, 2);
+}
+
+static void a_lower_limit_is_asked_about_also_where_nobody_waits(void **state)
+{
+    (void)state;
+    struct lease lease = hold(3);
+    struct lease_question question;
+    struct lease_view view = {.limit = 2, .members = 3, .spare = 1, .now_ms = 1000};
+    view.spare -= (int32_t)lease_lower(&lease);
+    assert_int_equal(lease_open(&lease, view.spare), 2);
+    assert_false(lease_is_over(&lease, &view));
+    assert_true(lease_ask(&lease, &view, &question));
+    assert_int_equal(question.keep, 2);
+    assert_int_equal(question.need, 0);
+    assert_int_equal(question.want, 0);
+}
+
 static void what_is_above_is_bounded(void **state)
 {
     (void)state;
@@ -344,6 +389,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_becomes_free_above_the_limit_is_nobodys),
+        cmocka_unit_test(
+            under_a_lower_limit_nothing_is_used_until_the_store_has_said_how_many_all_have),
+        cmocka_unit_test(a_lower_limit_is_asked_about_also_where_nobody_waits),
         cmocka_unit_test(what_is_above_is_bounded),
         cmocka_unit_test(who_waits_is_woken_where_a_place_becomes_free_here),
         cmocka_unit_test(asks_for_nothing_when_nobody_waits),
