@@ -64,7 +64,7 @@ static void open_accounts(struct rig *rig, size_t count)
 {
     static const struct client_limits limits = {.tunnels = 10, .scope = LIMIT_FLEET};
     for (size_t i = 0; i < count; i++) {
-        char name[16];
+        char name[32];
         (void)snprintf(name, sizeof name, "a%zu", i);
         const struct account_request request = {
             .name = name, .limits = &limits, .generation = 1, .now_ms = 1000};
