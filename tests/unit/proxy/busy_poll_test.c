@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-enum { MANY_ROUNDS = 100, SECOND_US = 1000 * 1000 };
+enum { MANY_ROUNDS = 1000, MANY_RUNS = 200, SECOND_US = 1000 * 1000 };
 
 // A loop with one timer, which ends the run.
 struct rig {
@@ -64,8 +64,12 @@ static void a_loop_that_looks_goes_round_until_the_next_event(void **state)
     struct rig rig;
     rig_init(&rig, SECOND_US);
     (void)rounds(&rig); // it has slept before its first event
-    assert_true(rounds(&rig) > MANY_ROUNDS);
-    assert_true(rounds(&rig) > MANY_ROUNDS);
+    unsigned most = 0;
+    for (int i = 0; i < MANY_RUNS && most <= MANY_ROUNDS; i++) {
+        const unsigned made = rounds(&rig); // few where others have the processor
+        most = made > most ? made : most;
+    }
+    assert_true(most > MANY_ROUNDS);
     rig_deinit(&rig);
 }
 
