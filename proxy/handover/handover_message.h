@@ -5,7 +5,7 @@
 //
 //     old: HELLO, LISTENER..., CONTROL, ADMIN, BEGIN      what there is; the new one prepares itself, and serves nobody
 //     new: PREPARED, or FAILED
-//     old: BLOCKS..., TICKETS, OCSP..., COUNTS..., PREDECESSOR..., COMMIT   what may have changed meanwhile; the new one begins to serve
+//     old: BLOCKS..., TICKETS, SECRETS, OCSP..., COUNTS..., PREDECESSOR..., COMMIT   what may have changed meanwhile; the new one begins to serve
 //     new: SERVING, or FAILED
 //     new: FOLLOW, BLOCKS..., OBEY, ASK, REOPEN, RELOAD, DRAIN, STOP   the old one obeys as long as it has tunnels
 //     old: OBEYED, COUNTS..., ANSWER..., ANSWERED, ENDED
@@ -57,6 +57,7 @@ enum handover_kind {
     HANDOVER_STOP,        // end everything now
     HANDOVER_ENDED,       // number: requests that had to be cut
     HANDOVER_OCSP,        // number: the format; `bytes` of a note, see ocsp_note.h
+    HANDOVER_SECRETS,     // `bytes` of the set of ticket secrets that a fleet shares, see ticket_set.h
     HANDOVER_KIND_COUNT
 };
 

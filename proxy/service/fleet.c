@@ -649,6 +649,17 @@ void fleet_note_compared(struct fleet *fleet)
     fleet->store.service->are_blocks_unknown = false;
 }
 
+void fleet_write_tickets(const struct fleet *fleet, struct text *out)
+{
+    if (fleet != NULL)
+        fleet_tickets_write(fleet->tickets, out);
+}
+
+void fleet_inherit_tickets(struct fleet *fleet, struct slice written)
+{
+    fleet_tickets_inherit(fleet->tickets, written);
+}
+
 void fleet_apply_tickets(struct fleet *fleet, const struct snapshot *snapshot)
 {
     fleet_tickets_apply(fleet->tickets, snapshot);

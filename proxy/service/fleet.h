@@ -54,6 +54,12 @@ void fleet_push(struct fleet *fleet);
 // fleet_note_compared notes that all blocks were compared with the store, which is kept beyond a restart.
 void fleet_note_compared(struct fleet *fleet);
 
+// fleet_write_tickets writes the ticket secrets that are shared, for the process that comes after this one; nothing where there are
+// none. The caller wipes them. fleet_inherit_tickets goes by what the process before has written, until the store has said more:
+// only where what is kept is of this fleet. `fleet` may be NULL for the first.
+void fleet_write_tickets(const struct fleet *fleet, struct text *out);
+void fleet_inherit_tickets(struct fleet *fleet, struct slice written);
+
 // fleet_apply_tickets has the ticket keys go by `snapshot`, and by the store's secrets where it wants them.
 void fleet_apply_tickets(struct fleet *fleet, const struct snapshot *snapshot);
 

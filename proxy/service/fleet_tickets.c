@@ -98,6 +98,24 @@ static void use(struct fleet_tickets *tickets, const struct ticket_set *set)
     (void)tickets->store->events.keep_state(service);
 }
 
+void fleet_tickets_write(const struct fleet_tickets *tickets, struct text *out)
+{
+    if (tickets->set.number != 0 && is_wanted(tickets->store->service->snapshot))
+        ticket_set_format(&tickets->set, out);
+}
+
+void fleet_tickets_inherit(struct fleet_tickets *tickets, struct slice written)
+{
+    const struct service *service = tickets->store->service;
+    struct ticket_set set;
+    struct errinfo info;
+    if (written.len == 0 || !is_wanted(service->snapshot) || !fleet_store_is_kept(tickets->store))
+        return;
+    if (ticket_set_parse(written, &set, &info) == ERR_OK && set.number >= service->kept.tickets)
+        use(tickets, &set);
+    OPENSSL_cleanse(&set, sizeof set);
+}
+
 static void on_swapped(void *owner, const struct resp *answer)
 {
     struct fleet_tickets *tickets = owner;

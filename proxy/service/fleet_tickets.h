@@ -26,6 +26,13 @@ void fleet_tickets_forget(struct fleet_tickets *tickets);
 // fleet_tickets_apply has the process's ticket keys go by `snapshot` and, where no file has secrets, by those of the store.
 void fleet_tickets_apply(struct fleet_tickets *tickets, const struct snapshot *snapshot);
 
+// fleet_tickets_write writes the set in use, for another process; nothing where there is none. The caller wipes it.
+void fleet_tickets_write(const struct fleet_tickets *tickets, struct text *out);
+
+// fleet_tickets_inherit goes by a set that another process has written, unless it is of another fleet, or older than one that was
+// taken before.
+void fleet_tickets_inherit(struct fleet_tickets *tickets, struct slice written);
+
 // fleet_tickets_has_any tells whether there are secrets, or none are wanted.
 bool fleet_tickets_has_any(const struct fleet_tickets *tickets);
 

@@ -218,6 +218,11 @@ static enum err take(struct inheritance *inheritance, struct received *received,
     if (is_second_part && kind == HANDOVER_TICKETS &&
         ticket_keys_import(heirs->tickets, message->bytes))
         return ERR_OK;
+    if (is_second_part && kind == HANDOVER_SECRETS &&
+        bytes_copy(inheritance->secrets, sizeof inheritance->secrets, message->bytes)) {
+        inheritance->secrets_len = message->bytes.len;
+        return ERR_OK;
+    }
     return errinfo_set(info, ERR_INPUT, "the running process says `%s`, which does not fit here",
                        handover_kind_name(kind));
 }
@@ -295,6 +300,7 @@ void inheritance_deinit(struct inheritance *inheritance)
     free(inheritance->state);
     free(inheritance->blocks);
     free(inheritance->counts);
+    explicit_bzero(inheritance->secrets, sizeof inheritance->secrets);
     given_place_deinit(&inheritance->admin);
     *inheritance = (struct inheritance){.fd = -1, .control_fd = -1, .admin = {.file_fd = -1}};
 }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "proxy/admin/block_state.h"
+#include "proxy/fleet/ticket_set.h"
 #include "proxy/handover/handover_link.h"
 #include "proxy/keeper/keeper.h"
 #include "proxy/ocsp/ocsp_book.h"
@@ -35,6 +36,9 @@ struct inheritance {
     char *blocks;  // owned; text of the state, as it comes
     size_t blocks_len;
     bool is_state_kept;   // the file says the same
+    // The ticket secrets of the fleet, as text; wiped by who takes them.
+    char secrets[TICKET_SET_TEXT_MAX];
+    size_t secrets_len;
     bool is_ocsp_strange; // notes of OCSP came in a format of another version
     char *counts;         // owned; what the process before has, as lines; see handover_counts.h
     size_t counts_len;

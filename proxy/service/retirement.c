@@ -217,6 +217,7 @@ static void on_message(void *arg, const struct handover_message *message, int *f
     case HANDOVER_ANSWERED:
     case HANDOVER_ENDED:
     case HANDOVER_OCSP:
+    case HANDOVER_SECRETS:
     case HANDOVER_KIND_COUNT:
         lose(retirement, "the new process says what does not fit");
         break;

@@ -640,6 +640,26 @@ def test_a_ticket_of_one_is_good_at_another_and_an_older_set_is_not_taken(fleet)
     assert two.decision(two.dial(session=session).handshake().ask(DENIED).id)["tls"]["resumed"] is True
 
 
+def test_ticket_secrets_of_the_fleet_go_over_an_upgrade_while_the_store_is_away(fleet):
+    one, two = fleet.proxy(), fleet.proxy()
+    eventually(lambda: fleet_of(two)["tickets"]["shared"] and fleet_of(one)["tickets"]["shared"], "secrets")
+    two._contexts = one._contexts
+    number = fleet_of(one)["tickets"]["number"]
+    first = one.connect()
+    assert first.ask(DENIED).status == 403
+    session = first.tls.session
+    first.close()
+    fleet.store.hold()
+    one.control.run("upgrade")
+    one.pid = one.control.status()["pid"]
+    assert fleet_of(one)["tickets"] == {"shared": True, "number": number, "refused": 0}
+    again = one.dial(session=session).handshake()
+    assert one.decision(again.ask(DENIED).id)["tls"]["resumed"] is True
+    session = again.tls.session
+    fleet.store.release()
+    assert two.decision(two.dial(session=session).handshake().ask(DENIED).id)["tls"]["resumed"] is True
+
+
 def test_blocks_of_the_fleet_go_over_an_upgrade_and_hold_in_the_old_process(fleet, guest):
     one, two = fleet.proxy(), fleet.proxy()
     one.control.block("--force", "earlier")
