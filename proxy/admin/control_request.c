@@ -46,6 +46,17 @@ static struct slice take_word(struct slice *line)
     return word;
 }
 
+// take_instance copies the first digits of an instance.
+static bool take_instance(struct slice digits, char out[CONTROL_INSTANCE_MAX + 1])
+{
+    for (size_t i = 0; i < digits.len; i++) {
+        const uint8_t byte = digits.data[i];
+        if ((byte < '0' || byte > '9') && (byte < 'a' || byte > 'f'))
+            return false;
+    }
+    return digits.len > 0 && string_copy(out, CONTROL_INSTANCE_MAX + 1, digits);
+}
+
 // take_fleet takes the word off the rest that says which proxies are meant.
 static enum err take_fleet(enum control_command command, struct slice *rest,
                            struct control_request *out, struct errinfo *info)
@@ -55,9 +66,11 @@ static enum err take_fleet(enum control_command command, struct slice *rest,
     const bool is_on = may_be_one && slice_starts_with(word, SLICE_LITERAL("on:"));
     out->is_fleet =
         (may_be_one || command == CONTROL_STATUS) && slice_equal(word, SLICE_LITERAL("fleet"));
-    if (is_on && (word.len == 3 || !string_copy(out->on, sizeof out->on, slice_from(word, 3))))
-        return errinfo_set(info, ERR_INPUT, "on: is followed by an instance, of at most %d digits",
-                           (int)CONTROL_INSTANCE_MAX);
+    if (is_on && !take_instance(slice_from(word, 3), out->on))
+        return errinfo_set(
+            info, ERR_INPUT,
+            "on: is followed by an instance, or how it begins: digits and a to f, at most %d",
+            (int)CONTROL_INSTANCE_MAX);
     if (is_on || out->is_fleet)
         (void)take_word(rest);
     return ERR_OK;

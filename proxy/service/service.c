@@ -598,8 +598,7 @@ static enum err open_fleet(struct service *service, struct errinfo *info)
                                                .keep_state = blocking_keep};
     struct inheritance *inheritance = &service->succession.inheritance;
     TRY(fleet_create(service, &events, &service->fleet, info));
-    fleet_inherit_tickets(service->fleet,
-                          slice_of(inheritance->secrets, inheritance->secrets_len));
+    fleet_inherit_tickets(service->fleet, slice_of(inheritance->secrets, inheritance->secrets_len));
     explicit_bzero(inheritance->secrets, sizeof inheritance->secrets);
     fleet_await(service->fleet, STORE_PATIENCE_MS);
     return ERR_OK;

@@ -82,6 +82,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     text_init(&text, line, sizeof line);
     text_append_string(&text, control_command_name(request.command));
     text_append_string(&text, request.is_forced ? " force" : "");
+    ASSERT(!request.is_fleet || request.on[0] == '\0');
+    text_append_string(&text, request.is_fleet ? " fleet" : "");
+    text_append_string(&text, request.on[0] == '\0' ? "" : " on:");
+    text_append_string(&text, request.on);
     text_append_string(&text, request.argument[0] == '\0' ? "" : " ");
     text_append_string(&text, request.argument);
     ASSERT(slice_equal(text_slice(&text), slice_of(data, size)));
