@@ -57,7 +57,7 @@ enum handover_kind {
     HANDOVER_STOP,        // end everything now
     HANDOVER_ENDED,       // number: requests that had to be cut
     HANDOVER_OCSP,        // number: the format; `bytes` of a note, see ocsp_note.h
-    HANDOVER_SECRETS,     // `bytes` of the set of ticket secrets that a fleet shares, see ticket_set.h
+    HANDOVER_SECRETS, // `bytes` of the set of ticket secrets that a fleet shares, see ticket_set.h
     HANDOVER_KIND_COUNT
 };
 

@@ -35,7 +35,7 @@ struct inheritance {
     char *state;   // owned; path of the file of blocks
     char *blocks;  // owned; text of the state, as it comes
     size_t blocks_len;
-    bool is_state_kept;   // the file says the same
+    bool is_state_kept; // the file says the same
     // The ticket secrets of the fleet, as text; wiped by who takes them.
     char secrets[TICKET_SET_TEXT_MAX];
     size_t secrets_len;

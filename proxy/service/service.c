@@ -560,12 +560,18 @@ static void retire(struct service *service, struct handover_link *link)
     fleet_go_alone(service->fleet);
 }
 
+static void write_secrets(const struct service *service, struct text *out)
+{
+    fleet_write_tickets(service->fleet, out);
+}
+
 static const struct upgrade_events upgrade_events = {
     .pause = pause_control,
     .leave = leave_fleet,
     .is_quiet = is_control_quiet,
     .control_fd = control_fd,
     .admin_fd = admin_fd,
+    .write_secrets = write_secrets,
     .retire = retire,
 };
 

@@ -13,10 +13,10 @@
 
 #include "proxy/audit/sink.h"
 #include "proxy/config/source.h"
+#include "proxy/fleet/ticket_set.h"
 #include "proxy/log/log.h"
 #include "proxy/service/blocks_message.h"
 #include "proxy/service/counts_message.h"
-#include "proxy/service/fleet.h"
 #include "proxy/service/ocsp_message.h"
 #include "proxy/service/state.h"
 
@@ -337,14 +337,14 @@ static bool send_tickets(struct handover_link *link, const struct service *servi
 }
 
 // send_secrets sends those that the fleet shares: the store may be away when the new process begins.
-static bool send_secrets(struct handover_link *link, const struct service *service)
+static bool send_secrets(const struct upgrade *upgrade)
 {
     char set_data[TICKET_SET_TEXT_MAX];
     struct text set;
     text_init(&set, set_data, sizeof set_data);
-    fleet_write_tickets(service->fleet, &set);
+    upgrade->events.write_secrets(upgrade->service, &set);
     const struct handover_message message = {.kind = HANDOVER_SECRETS, .bytes = text_slice(&set)};
-    const bool is_sent = set.len == 0 || handover_link_send(link, &message, NULL, 0);
+    const bool is_sent = set.len == 0 || handover_link_send(upgrade->link, &message, NULL, 0);
     OPENSSL_cleanse(set_data, sizeof set_data);
     return is_sent;
 }
@@ -356,7 +356,7 @@ static bool send_rest(const struct upgrade *upgrade)
     const struct service *service = upgrade->service;
     if (service->kept.words != NULL && !blocks_message_send_state(link, &service->kept))
         return false;
-    return send_tickets(link, service) && send_secrets(link, service) &&
+    return send_tickets(link, service) && send_secrets(upgrade) &&
            ocsp_message_send(link, service->shared.ocsp) &&
            counts_message_send(link, service->shared.ledger, true) &&
            predecessors_pass_on(&service->succession.predecessors, link) &&

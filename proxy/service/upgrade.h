@@ -9,6 +9,7 @@
 #include "proxy/handover/handover_link.h"
 
 struct service;
+struct text;
 
 enum {
     UPGRADE_PATIENCE_MS = 60 * 1000, // where nobody says otherwise
@@ -35,6 +36,8 @@ struct upgrade_events {
     int (*control_fd)(const struct service *service);
     // admin_fd gives the socket at which metrics are asked for; -1: there is none.
     int (*admin_fd)(const struct service *service);
+    // write_secrets writes the ticket secrets that a fleet shares, as ticket_set_format does; nothing where there are none.
+    void (*write_secrets)(const struct service *service, struct text *out);
     // retire leaves everything new to the process at the other end of `link`, which it takes over.
     void (*retire)(struct service *service, struct handover_link *link);
 };
