@@ -146,8 +146,10 @@ static void on_exhausted(void *arg, int error)
         port->config->name, strerror(error));
 }
 
+// stop_listeners ends what brings connections: those that others hand to it, too.
 static void stop_listeners(struct worker *worker)
 {
+    leave_spread(worker);
     for (size_t i = 0; i < worker->port_count; i++) {
         listener_stop(worker->ports[i].listener);
         worker->ports[i].listener = NULL;
@@ -171,7 +173,6 @@ static bool is_empty(void *owner)
 static void end_all(void *owner, bool is_late)
 {
     struct worker *worker = owner;
-    leave_spread(worker);
     stop_listeners(worker);
     worker->cut_count += open_exchanges(worker);
     sessions_end_all(&worker->context, is_late ? REASON_DRAINED : REASON_KILLED);
@@ -180,7 +181,6 @@ static void end_all(void *owner, bool is_late)
 static int64_t begin_drain(void *owner)
 {
     struct worker *worker = owner;
-    leave_spread(worker);
     stop_listeners(worker);
     sessions_begin_drain(&worker->context);
     return worker->context.snapshot->timeouts.drain_ms;
@@ -198,7 +198,6 @@ static void accept_waiting(const struct worker *worker)
 static void begin_retire(void *owner)
 {
     struct worker *worker = owner;
-    leave_spread(worker);
     accept_waiting(worker);
     stop_listeners(worker);
     sessions_begin_retire(&worker->context);

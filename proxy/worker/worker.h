@@ -1,7 +1,7 @@
 // worker: a thread with its own loop, its share of the listening sockets, and its sessions.
 //
-// Sessions never move between workers; a connection may, before its session begins (spread.h). Workers share the snapshot, the audit queue and the counts for limits. Other threads
-// talk to a worker through its mailbox.
+// Sessions never move between workers; a connection may, before its session begins (spread.h). Workers share the snapshot, the
+// audit queue and the counts for limits. Other threads talk to a worker through its mailbox.
 #pragma once
 
 #include "proxy/loop/loop_thread.h"
