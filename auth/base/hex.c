@@ -9,6 +9,15 @@ int hex_digit(uint8_t byte)
     return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
 }
 
+bool hex_is_lower(struct slice text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        if (hex_digit(text.data[i]) < 0 || (text.data[i] >= 'A' && text.data[i] <= 'F'))
+            return false;
+    }
+    return true;
+}
+
 bool hex_read(struct slice text, uint8_t *out, size_t cap, size_t *out_digits)
 {
     size_t digit_count = 0;

@@ -1,6 +1,8 @@
 // One pass for what may not be in a line at all, then word by word.
 #include "proxy/admin/control_request.h"
 
+#include "auth/base/hex.h"
+
 struct command_row {
     const char *name;
     enum control_command command;
@@ -49,12 +51,8 @@ static struct slice take_word(struct slice *line)
 // take_instance copies the first digits of an instance.
 static bool take_instance(struct slice digits, char out[CONTROL_INSTANCE_MAX + 1])
 {
-    for (size_t i = 0; i < digits.len; i++) {
-        const uint8_t byte = digits.data[i];
-        if ((byte < '0' || byte > '9') && (byte < 'a' || byte > 'f'))
-            return false;
-    }
-    return digits.len > 0 && string_copy(out, CONTROL_INSTANCE_MAX + 1, digits);
+    return digits.len > 0 && hex_is_lower(digits) &&
+           string_copy(out, CONTROL_INSTANCE_MAX + 1, digits);
 }
 
 // take_fleet takes the word off the rest that says which proxies are meant.

@@ -403,11 +403,8 @@ void fleet_blocks_begin(struct fleet_blocks *blocks)
 static bool read_name(struct slice name, uint8_t out[NAME_LEN])
 {
     size_t digits = 0;
-    for (size_t i = 0; i < name.len; i++) {
-        if (hex_digit(name.data[i]) < 0 || (name.data[i] >= 'A' && name.data[i] <= 'F'))
-            return false;
-    }
-    return hex_read(name, out, NAME_LEN, &digits) && digits == 2 * (size_t)NAME_LEN;
+    return hex_is_lower(name) && hex_read(name, out, NAME_LEN, &digits) &&
+           digits == 2 * (size_t)NAME_LEN;
 }
 
 bool fleet_blocks_has_name(const struct fleet_blocks *blocks, const char *name)

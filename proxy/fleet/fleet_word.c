@@ -44,11 +44,7 @@ bool fleet_op_parse(struct slice name, enum fleet_op *out)
 
 bool fleet_instance_is(struct slice name)
 {
-    for (size_t i = 0; i < name.len; i++) {
-        if (hex_digit(name.data[i]) < 0 || (name.data[i] >= 'A' && name.data[i] <= 'F'))
-            return false;
-    }
-    return name.len == FLEET_INSTANCE_CAP - 1;
+    return name.len == FLEET_INSTANCE_CAP - 1 && hex_is_lower(name);
 }
 
 void fleet_word_format(const struct fleet_word *word, struct text *out)
