@@ -28,7 +28,8 @@ enum {
     ACCOUNTS_AT_ONCE = 2000, // of a pass
     DEBTS_MAX = 10000,       // beyond these accounts stay until the store is back
     DEBTS_AT_ONCE = 500,     // that are paid with a beat
-    SHARE_BEATS = 2,         // a share is asked for with every second tick
+    DEBT_CHAINS = 1024,
+    SHARE_BEATS = 2,      // a share is asked for with every second tick
     SHARE_FAULTS_MAX = 3, // questions without an answer, in a row, after which it is an equal part
 };
 
@@ -68,6 +69,7 @@ struct flow_share {
 struct held {
     TAILQ_ENTRY(held) link;
     TAILQ_ENTRY(held) waiting_link;
+    uint64_t id;                // of the account's name, in this process
     bool is_waiting;            // in the list of those of whom somebody waits
     unsigned scarce_at;         // number of the beat that has named it; 0: none
     struct fleet_limits *owner; // borrowed
@@ -100,8 +102,9 @@ struct fleet_limits {
     struct wakeup asked;
     ev_timer retry;
     struct held_list held;
-    struct held_list waiting; // those of whom somebody waits, by waiting_link
-    struct held_list debts;   // without an account; owned
+    struct held_list waiting;                  // those of whom somebody waits, by waiting_link
+    struct held_list debts;                    // without an account; owned
+    struct held_list debts_by_id[DEBT_CHAINS]; // the same, by waiting_link
     size_t debt_count;
     struct pass passes[PASS_COUNT];
     ev_timer more;       // a pass goes on
@@ -417,15 +420,28 @@ static void pay(struct fleet_limits *limits, int64_t now_ms)
     }
 }
 
+static struct held_list *debts_with(struct fleet_limits *limits, uint64_t id)
+{
+    return &limits->debts_by_id[id % DEBT_CHAINS];
+}
+
+// leave_debts takes a debt out: it is the caller's.
+static void leave_debts(struct held *debt)
+{
+    struct fleet_limits *limits = debt->owner;
+    TAILQ_REMOVE(&limits->debts, debt, link);
+    TAILQ_REMOVE(debts_with(limits, debt->id), debt, waiting_link);
+    limits->debt_count--;
+}
+
 // take_payment takes the answer, after which nothing is left of a debt; NULL: there is none.
 static void take_payment(struct held *debt, const struct resp *reply, int64_t now_ms)
 {
     struct fleet_limits *limits = debt->owner;
     int64_t granted = 0, others = 0, settles = 0;
-    TAILQ_REMOVE(&limits->debts, debt, link);
     if (reply != NULL && is_valid(limits, now_ms) &&
         read_lease(reply, &granted, &others, &settles)) {
-        limits->debt_count--;
+        leave_debts(debt);
         free(debt);
         return;
     }
@@ -433,16 +449,17 @@ static void take_payment(struct held *debt, const struct resp *reply, int64_t no
         lease_unanswered(&debt->lease);
     else
         lease_fail(&debt->lease, now_ms);
-    TAILQ_INSERT_TAIL(&limits->debts, debt, link); // the others come first
+    TAILQ_REMOVE(&limits->debts, debt, link); // the others come first
+    TAILQ_INSERT_TAIL(&limits->debts, debt, link);
 }
 
 // find_debt gives the debt of an account; NULL: there is none.
-static struct held *find_debt(const struct fleet_limits *limits, const char *name)
+static struct held *find_debt(struct fleet_limits *limits, const struct account *account)
 {
     struct held *debt = NULL;
-    TAILQ_FOREACH(debt, &limits->debts, link)
+    TAILQ_FOREACH(debt, debts_with(limits, account->id), waiting_link)
     {
-        if (strcmp(debt->name, name) == 0)
+        if (debt->id == account->id && strcmp(debt->name, account->name) == 0)
             return debt;
     }
     return NULL;
@@ -765,6 +782,7 @@ static void owe(struct held *held)
     memset(held->shares, 0, sizeof held->shares);
     held->scarce_at = 0;
     TAILQ_INSERT_TAIL(&limits->debts, held, link);
+    TAILQ_INSERT_TAIL(debts_with(limits, held->id), held, waiting_link);
     limits->debt_count++;
 }
 
@@ -790,15 +808,15 @@ static bool is_idle(const struct held *held)
 static struct held *make_held(struct fleet_limits *limits, struct account *account)
 {
     const size_t cap = strlen(account->name) + 1;
-    struct held *held = find_debt(limits, account->name);
+    struct held *held = find_debt(limits, account);
     if (held != NULL) {
-        TAILQ_REMOVE(&limits->debts, held, link);
-        limits->debt_count--;
+        leave_debts(held);
     } else {
         held = calloc(1, sizeof *held + cap);
         if (held == NULL)
             return NULL;
         held->owner = limits;
+        held->id = account->id;
         ASSERT(string_copy(held->name, cap, slice_of_string(account->name)));
         for (size_t i = 0; i < QUESTION_COUNT; i++)
             held->questions[i] =
@@ -986,6 +1004,8 @@ struct fleet_limits *fleet_limits_create(const struct fleet_limits_options *opti
     TAILQ_INIT(&limits->held);
     TAILQ_INIT(&limits->waiting);
     TAILQ_INIT(&limits->debts);
+    for (size_t i = 0; i < DEBT_CHAINS; i++)
+        TAILQ_INIT(&limits->debts_by_id[i]);
     ev_timer_init(&limits->more, on_more, 0., RETRY_MS / 1000.);
     limits->more.data = limits;
     ev_timer_init(&limits->retry, on_retry, 0., RETRY_MS / 1000.);
@@ -1018,24 +1038,14 @@ static void forget_call(struct held *held)
         token_lease_unanswered(&held->tokens[i]);
 }
 
-// forget_calls does so for all.
-static void forget_calls(struct fleet_limits *limits)
+// each does something to all that the store may know of, or was asked about: what is held, and debts.
+static void each(struct fleet_limits *limits, void (*act)(struct held *held))
 {
     struct held *held = NULL;
     TAILQ_FOREACH(held, &limits->held, link)
-    forget_call(held);
+    act(held);
     TAILQ_FOREACH(held, &limits->debts, link)
-    forget_call(held);
-}
-
-// unclaim_all does so for all that may be known to the store.
-static void unclaim_all(struct fleet_limits *limits)
-{
-    struct held *held = NULL;
-    TAILQ_FOREACH(held, &limits->held, link)
-    unclaim(held);
-    TAILQ_FOREACH(held, &limits->debts, link)
-    unclaim(held);
+    act(held);
 }
 
 // destroy_all frees all that is held or owed.
@@ -1049,7 +1059,7 @@ static void destroy_all(struct fleet_limits *limits)
     }
     while (!TAILQ_EMPTY(&limits->debts)) {
         struct held *debt = TAILQ_FIRST(&limits->debts);
-        TAILQ_REMOVE(&limits->debts, debt, link);
+        leave_debts(debt);
         free(debt);
     }
 }
@@ -1063,7 +1073,7 @@ void fleet_limits_destroy(struct fleet_limits *limits)
     ledger_set_fleet_end(limits->options.ledger, 0);
     tell_ledger(limits, monotonic_ms());
     ledger_take_listed(limits->options.ledger, take_account, limits);
-    forget_calls(limits);
+    each(limits, forget_call);
     destroy_all(limits);
     ev_timer_stop(limits->options.loop, &limits->retry);
     ev_timer_stop(limits->options.loop, &limits->more);
@@ -1076,10 +1086,10 @@ static void lose(struct fleet_limits *limits)
 {
     struct held *held = NULL;
     limits->counts.losses += limits->expires_ms != 0;
-    forget_calls(limits); // what they say is from before
+    each(limits, forget_call); // what they say is from before
     TAILQ_FOREACH(held, &limits->held, link)
     shrink(held, UINT32_MAX);
-    unclaim_all(limits);
+    each(limits, unclaim);
     limits->expires_ms = 0;
     ledger_set_fleet_end(limits->options.ledger, 0);
 }
@@ -1116,7 +1126,7 @@ void fleet_limits_note_state(struct fleet_limits *limits, bool is_ready)
     tell_ledger(limits, monotonic_ms());
     TAILQ_FOREACH(held, &limits->held, link)
     forget_faults(held);
-    unclaim_all(limits);
+    each(limits, unclaim);
     limits->options.on_answer(limits->options.owner);
 }
 
