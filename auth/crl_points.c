@@ -33,7 +33,7 @@ static void add_uri(void *arg, struct slice uri)
 
 // visitor is who gets the URIs.
 struct visitor {
-    void (*visit)(void *arg, struct slice uri);
+    void (*take)(void *arg, struct slice uri);
     void *arg; // borrowed
 };
 
@@ -53,14 +53,14 @@ static bool read_name(CBS name, const struct visitor *visitor)
         if (!CBS_get_any_asn1(&names, &value, &tag))
             return false;
         if (tag == (CBS_ASN1_CONTEXT_SPECIFIC | TAG_URI))
-            visitor->visit(visitor->arg, slice_of(CBS_data(&value), CBS_len(&value)));
+            visitor->take(visitor->arg, slice_of(CBS_data(&value), CBS_len(&value)));
     }
     return true;
 }
 
 bool crl_points_add_name(CBS name, struct crl_points *out)
 {
-    const struct visitor visitor = {.visit = add_uri, .arg = out};
+    const struct visitor visitor = {.take = add_uri, .arg = out};
     out->is_there = true;
     return read_name(name, &visitor);
 }
@@ -102,15 +102,15 @@ void crl_points_read(const X509 *cert, struct crl_points *out)
     const int index = X509_get_ext_by_NID(cert, NID_crl_distribution_points, -1);
     if (index < 0)
         return;
-    const struct visitor visitor = {.visit = add_uri, .arg = out};
+    const struct visitor visitor = {.take = add_uri, .arg = out};
     out->is_there = true;
     if (!read_points(cert_extension_value(cert, index), &visitor) || out->is_cut)
         out->count = 0;
 }
 
-void crl_points_visit(const X509 *cert, void (*visit)(void *arg, struct slice uri), void *arg)
+void crl_points_visit(const X509 *cert, void (*take)(void *arg, struct slice uri), void *arg)
 {
-    const struct visitor visitor = {.visit = visit, .arg = arg};
+    const struct visitor visitor = {.take = take, .arg = arg};
     struct crl_points points;
     crl_points_read(cert, &points);
     const int index = X509_get_ext_by_NID(cert, NID_crl_distribution_points, -1);

@@ -32,7 +32,7 @@ void crl_points_read(const X509 *cert, struct crl_points *out);
 
 // crl_points_visit gives each URI that crl_points_read would take, as it stands in the certificate, borrowed from it; none where
 // the extension is malformed, or names more than CRL_POINTS_MAX.
-void crl_points_visit(const X509 *cert, void (*visit)(void *arg, struct slice uri), void *arg);
+void crl_points_visit(const X509 *cert, void (*take)(void *arg, struct slice uri), void *arg);
 
 // crl_points_have_common tells whether two sorted runs of points have one in common.
 bool crl_points_have_common(const struct crl_point *a, size_t a_count, const struct crl_point *b,
