@@ -13,7 +13,7 @@ import pytest
 
 from support.config import client, reach
 from support.proxy import run
-from support.scale import PATIENCE, eventually
+from support.scale import eventually
 from support.upgrades import start_upgradable
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -90,7 +90,9 @@ def test_nobody_is_refused_while_the_program_is_changed_twenty_times(start, load
     for turn in range(TIMES):
         pauses.append(change_program(made, loads, pki.worker, target))
         for old in made.old[1:]:
-            assert old.wait(PATIENCE) == 0
+            old.wait_end()
+            proxy.stderr.wait(f"the old process {old.pid} has ended")
+            assert f"the old process {old.pid} had to cut" not in proxy.stderr.text()
         if turn < TIMES // 2:
             guest.echo(b"turn %d" % turn)
         elif turn == TIMES // 2:
