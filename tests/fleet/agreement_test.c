@@ -188,22 +188,29 @@ static int64_t number_of(const struct resp *answer, size_t i)
     return number;
 }
 
+// begin_beat begins a beat of an instance over the connection of number `epoch`.
+static void begin_beat(struct command *command, struct store *store, uint32_t instance,
+                       uint64_t epoch)
+{
+    begin(command, store, FLEET_BEAT, 6);
+    add(command, "p:alive");
+    add(command, "p:rev");
+    add(command, "p:orders:n");
+    add(command, "p:scarce");
+    add(command, "p:epochs");
+    add(command, "p:blocks");
+    add(command, "i%03u", instance);
+    add(command, "p:");
+    add(command, "%d", TTL_MS);
+    add(command, "%llu", (unsigned long long)epoch);
+}
+
 static void compare_beat(struct store *store, struct store_model *model, struct random *random,
                          uint32_t instance)
 {
     const uint64_t epoch = 1 + random_below(random, 4);
     struct command command;
-    begin(&command, store, FLEET_BEAT, 6);
-    add(&command, "p:alive");
-    add(&command, "p:rev");
-    add(&command, "p:orders:n");
-    add(&command, "p:scarce");
-    add(&command, "p:epochs");
-    add(&command, "p:blocks");
-    add(&command, "i%03u", instance);
-    add(&command, "p:");
-    add(&command, "%d", TTL_MS);
-    add(&command, "%llu", (unsigned long long)epoch);
+    begin_beat(&command, store, instance, epoch);
     struct resp *answer = ask(store, command.words, command.count);
     const struct model_beat beat = store_model_beat(model, instance, epoch, TTL_MS);
     assert_int_equal(number_of(answer, 0), model->now_us / 1000);
@@ -368,17 +375,7 @@ static void a_real_store_says_what_the_model_says(void **state)
 static int64_t say_beat(struct store *store, uint32_t instance)
 {
     struct command command;
-    begin(&command, store, FLEET_BEAT, 6);
-    add(&command, "p:alive");
-    add(&command, "p:rev");
-    add(&command, "p:orders:n");
-    add(&command, "p:scarce");
-    add(&command, "p:epochs");
-    add(&command, "p:blocks");
-    add(&command, "i%03u", instance);
-    add(&command, "p:");
-    add(&command, "%d", TTL_MS);
-    add(&command, "1");
+    begin_beat(&command, store, instance, 1);
     struct resp *answer = ask(store, command.words, command.count);
     const int64_t living = number_of(answer, 2);
     resp_free(answer);
