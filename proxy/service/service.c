@@ -25,6 +25,7 @@
 #include "proxy/net/loop_memory.h"
 #include "proxy/ocsp/ocsp_asker.h"
 #include "proxy/process/limits.h"
+#include "proxy/process/scheduling.h"
 #include "proxy/service/activation.h"
 #include "proxy/service/blocking.h"
 #include "proxy/service/caging.h"
@@ -779,6 +780,7 @@ int service_run(struct snapshot *snapshot, const struct diagnostics *findings,
     service.reloads.in_force_since_s = service.started_s;
     struct errinfo info = {.text = "no memory"};
     service.descriptors = limits_apply();
+    scheduling_take_short_turns();
     signals_block(&service.signals, handled_signals, SIGNAL_COUNT);
     struct monitor_place place = {.fd = -1, .file = {.fd = -1}};
     const enum err error = start(&service, keeper_fd, &place, &info);

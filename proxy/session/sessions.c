@@ -17,7 +17,7 @@ enum {
     // Microseconds of a pass of the loop:
     HANDSHAKES_TURN_US = 1000, // that go into handshakes
     READY_TURN_US = 100,       // into tunnels that move much; one step at least
-    SWEEP_TURN_US = 4000,      // into judging again
+    SWEEP_TURN_US = 1000,      // into judging again
     SCAN_TURN_US = 2000,
     SWEEP_REQUESTS = 128, // of one connection that are judged again at once
     GUEST_WEIGHT = 8,     // so many of them is one whose certificate was passed on
@@ -422,7 +422,7 @@ void sessions_start(struct session_context *context)
     turn_init(&context->handshakes, loop, 1, HANDSHAKES_TURN_US, drive_handshake);
     // who sends little goes first
     turn_init(&context->ready, loop, EV_MINPRI, READY_TURN_US, drive);
-    turn_init(&context->sweep, loop, 0, SWEEP_TURN_US, sweep);
+    turn_init(&context->sweep, loop, EV_MINPRI, SWEEP_TURN_US, sweep);
     turn_init(&context->scan_turn, loop, 0, SCAN_TURN_US, scan_step);
     ev_timer_init(&context->tick, on_tick, tick_s, tick_s);
     ev_prepare_init(&context->reap, on_reap);

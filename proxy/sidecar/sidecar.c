@@ -17,6 +17,7 @@
 #include "proxy/net/loop_memory.h"
 #include "proxy/process/limits.h"
 #include "proxy/process/notify.h"
+#include "proxy/process/scheduling.h"
 #include "proxy/process/signals.h"
 #include "proxy/process/watcher.h"
 #include "proxy/sidecar/sidecar_cage.h"
@@ -288,6 +289,7 @@ int sidecar_run(struct sidecar_options *options, struct credentials *credentials
     struct errinfo info = {.text = "no memory"};
     log_configure(&(struct log_options){.level = LOG_LEVEL_INFO});
     const uint64_t descriptors = limits_apply();
+    scheduling_take_short_turns();
     signals_block(&sidecar.signals, handled_signals, SIGNAL_COUNT);
     if (start(&sidecar, &info) != ERR_OK) {
         log_error(LOG_START_FAILED, "%s", info.text);
