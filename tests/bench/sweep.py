@@ -155,7 +155,7 @@ class Bench:
         from support.proxy import Proxy
 
         limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-        count = min(options.tunnels, (limit - RESERVE) // 2)
+        self.count = min(options.tunnels, (limit - RESERVE) // 2)
         self.longest_ms = 0.0
         self.pki = Pki(folder)
         self.many = self.pki.ca.leaf("many")
@@ -166,6 +166,7 @@ class Bench:
         config = configs.base_config(self.pki, "127.0.0.1:9")
         config["workers"] = 1
         config["timeouts"] = {"idle": "1h", "drain": "1s"}
+        config["limits"] = {"sessions": 2 * self.count + RESERVE}  # one client may have half
         config["trust"] = {"staff": self.trust(1)}
         config["clients"] = [self.client("many")]
         (Path(folder) / "proxy").mkdir()
@@ -173,7 +174,10 @@ class Bench:
         self.proxy = Proxy(
             Path(folder) / "proxy", config, self.pki, environment=self.probe.environment
         ).wait_ready()
-        self.holders = Holders(self.proxy, self.many, self.target, count)
+        self.holders = None
+
+    def open(self):
+        self.holders = Holders(self.proxy, self.many, self.target, self.count)
 
     def client(self, name):
         port = int(self.target.rsplit(":", 1)[1])
@@ -256,6 +260,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="sallyport-sweep.") as folder:
         bench = Bench(folder, options)
         try:
+            bench.open()
             measure(bench, options.rounds)
             bench.holders.stop()
             bench.proxy.stop(expected=None)
