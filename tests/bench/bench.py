@@ -75,6 +75,7 @@ def parse(argv):
                         help="HTTP/2 of sallyport beside its HTTP/1.1, and others' HTTP/2")
     parser.add_argument("--against", metavar="BINARY",
                         help="another build of sallyport, measured as a peer of its own")
+    parser.add_argument("--against-title", metavar="TEXT", default="other build", help="its column's")
     parser.add_argument("--first", action="store_true",
                         help="run before all other programs of the machine (root; nice -20): for "
                         "latencies on one that is not quiet")
@@ -141,7 +142,7 @@ def chosen_peers(options):
     chosen = [peer for peer in known if wanted is None or peer.name in wanted]
     if options.against:
         chosen.insert(1, type("Against", (known[0],), {
-            "name": "against", "title": "other build", "binary": options.against}))
+            "name": report.AGAINST, "title": options.against_title, "binary": options.against}))
     return chosen
 
 

@@ -10,7 +10,7 @@ from html import escape
 from report import number
 from scenarios import FIGURES
 
-COLOURS = ["#0f8a5f", "#7a7f87", "#b4763c", "#5b7fb5", "#9a6fb0", "#b8566b"]
+COLOURS = ["#0f8a5f", "#7a7f87", "#b4763c", "#5b7fb5", "#9a6fb0", "#b8566b", "#8a7a2f"]
 SHOWN = ["full", "resumed", "down", "up", "added_p50", "ping32_cpu", "idle", "used", "halfopen",
          "refused", "beside_p99", "storm_p99"]
 COLUMNS, WIDTH, BAR, GAP, LABEL = 2, 420, 16, 4, 128
