@@ -194,6 +194,9 @@ static void print_process(FILE *out, const json_t *root)
                   is_serving ? "" : " ago");
     print_list(out, root, "old_processes",
                "old          process {} goes on with what began before an upgrade");
+    print_list(
+        out, root, "old_behind",
+        "             ! process {pid} does not go by this configuration, and so drains: {why}");
     print_row(out, root,
               "config       {config.path} ({config.id}), generation {config.generation}, since "
               "{config.since}\n");

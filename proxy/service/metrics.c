@@ -105,6 +105,18 @@ static void add_state(const struct service *service, struct exposition *out, int
             blocklist_count(service->blocks));
 }
 
+static void add_old_processes(const struct service *service, struct exposition *out)
+{
+    const struct predecessors *predecessors = &service->succession.predecessors;
+    uint64_t behind = 0;
+    for (size_t i = 0; i < predecessors->count; i++)
+        behind += predecessors_problem(predecessors, i) != NULL;
+    add_one(out, "sallyport_old_processes", FAMILY_GAUGE, NULL,
+            "Processes that served before an upgrade and still have tunnels.", predecessors->count);
+    add_one(out, "sallyport_old_processes_behind", FAMILY_GAUGE, NULL,
+            "Those of them that cannot read the configuration in force, and so drain.", behind);
+}
+
 static void add_reloads(const struct service *service, struct exposition *out)
 {
     const struct reload_outcome *reloads = &service->reloads;
@@ -462,6 +474,7 @@ void metrics_write(const struct service *service, const struct scan *scan,
     exposition_begin(&exposition, format, out);
     add_process(service, &exposition);
     add_state(service, &exposition, now_s);
+    add_old_processes(service, &exposition);
     add_reloads(service, &exposition);
     add_connections(scan, &exposition);
     add_requests(scan, &exposition);

@@ -11,7 +11,11 @@
 #include "proxy/service/blocks_message.h"
 #include "proxy/service/scan_text.h"
 
-enum { OBEY_PATIENCE_MS = 30 * 1000, ANSWER_PATIENCE_MS = 5 * 1000 };
+enum {
+    OBEY_PATIENCE_MS = 30 * 1000,
+    ANSWER_PATIENCE_MS = 5 * 1000,
+    COMPARE_PATIENCE_MS = 60 * 1000,
+};
 static const ev_tstamp look_every_s = 1.;
 
 struct predecessor {
@@ -29,7 +33,23 @@ struct predecessor {
     bool is_lost;      // its answer is not complete
     char *answer;      // owned
     size_t answer_len;
+    // What it has in force:
+    uint64_t compared;  // number of the question about that; 0: it owes no answer
+    int64_t differs_ms; // monotonic; since when it is not known to be what is in force here
+    bool must_compare;  // something newer is in force since it was asked
+    bool has_verdict;   // it has said something of it
+    bool is_silent;     // it is of a version that does not know the question
+    enum in_force_verdict verdict; // what it has said
+    char why[IN_FORCE_WHY_CAP];    // it differs; "": it does not, or that is not known yet
+    bool is_told_to_drain;         // for this
 };
+
+// end_process ends a process for certain, or a block would wait for it for ever.
+static void end_process(const struct predecessor *predecessor)
+{
+    const struct predecessors_events *events = &predecessor->all->events;
+    events->end(events->arg, predecessor->pid);
+}
 
 // ---- what they have -----------------------------------------------------------------------------
 
@@ -151,14 +171,108 @@ void predecessors_collect(struct predecessors *predecessors, struct scan *sum)
     drop_answers(predecessors);
 }
 
-// ---- the link -----------------------------------------------------------------------------------
+// ---- what they have in force --------------------------------------------------------------------
 
-// end_process ends a process for certain, or a block would wait for it for ever.
-static void end_process(const struct predecessor *predecessor)
+// compare puts the question, or notes that it has to be put once more when the one before is answered.
+static void compare(struct predecessor *predecessor)
 {
-    const struct predecessors_events *events = &predecessor->all->events;
-    events->end(events->arg, predecessor->pid);
+    struct predecessors *all = predecessor->all;
+    const struct handover_message message = {
+        .kind = HANDOVER_ASK, .number = all->question + 1, .text = slice_of_string(all->in_force)};
+    predecessor->must_compare = predecessor->compared != 0;
+    if (predecessor->must_compare || predecessor->is_told_to_drain || predecessor->is_silent)
+        return;
+    all->question++;
+    if (predecessor->differs_ms == 0)
+        predecessor->differs_ms = monotonic_ms();
+    predecessor->has_verdict = false;
+    // One that cannot be asked is late some time.
+    predecessor->compared = all->question;
+    (void)!handover_link_send(predecessor->link, &message, NULL, 0);
+    if (!ev_is_active(&all->late))
+        ev_timer_again(all->loop, &all->late);
 }
+
+// have_drained tells one to drain that cannot judge its tunnels.
+static void have_drained(struct predecessor *predecessor)
+{
+    predecessor->compared = 0;
+    predecessor->is_told_to_drain = true;
+    log_error(LOG_UPGRADE,
+              "the old process %" PRId64
+              " does not go by the configuration in force, and so drains: "
+              "%s",
+              predecessor->pid, predecessor->why);
+    if (!handover_link_say(predecessor->link, HANDOVER_DRAIN, 0))
+        end_process(predecessor);
+}
+
+static bool is_undecided(const struct predecessor *predecessor)
+{
+    return monotonic_ms() - predecessor->differs_ms <= COMPARE_PATIENCE_MS;
+}
+
+static void hear_verdict(struct predecessor *predecessor, struct slice answer)
+{
+    predecessor->verdict = in_force_answer_parse(answer, predecessor->why);
+    predecessor->has_verdict = true;
+}
+
+// take_verdict goes by what one has said. It is asked again if something newer is in force here by now.
+static void take_verdict(struct predecessor *predecessor)
+{
+    const enum in_force_verdict verdict =
+        predecessor->has_verdict ? predecessor->verdict : IN_FORCE_UNKNOWN;
+    predecessor->compared = 0;
+    switch (verdict) {
+    case IN_FORCE_UNKNOWN:
+        predecessor->is_silent = true;
+        log_warning(LOG_UPGRADE,
+                    "the old process %" PRId64 " is of a version that does not say whether it goes "
+                    "by the configuration in force: its own lines in the log tell",
+                    predecessor->pid);
+        return;
+    case IN_FORCE_SAME:
+        predecessor->differs_ms = 0;
+        break;
+    case IN_FORCE_OTHER:
+        if (!predecessor->must_compare || !is_undecided(predecessor))
+            have_drained(predecessor);
+        break;
+    }
+    if (predecessor->must_compare)
+        compare(predecessor);
+}
+
+// give_up takes one that does not say what it goes by for one that goes by something else.
+static void give_up(struct predecessor *predecessor)
+{
+    (void)string_copy(predecessor->why, sizeof predecessor->why,
+                      SLICE_LITERAL("it has not read it in 60 s"));
+    have_drained(predecessor);
+}
+
+static bool is_late_to_compare(const struct predecessor *predecessor)
+{
+    return predecessor->compared != 0 && !is_undecided(predecessor);
+}
+
+void predecessors_compare(struct predecessors *predecessors, const char *config_id)
+{
+    struct text question;
+    text_init(&question, predecessors->in_force, sizeof predecessors->in_force);
+    in_force_question_format(config_id, &question);
+    for (size_t i = 0; i < predecessors->count; i++)
+        compare(predecessors->list[i]);
+}
+
+const char *predecessors_problem(const struct predecessors *predecessors, size_t index)
+{
+    const struct predecessor *predecessor = predecessors->list[index];
+    return predecessor->is_told_to_drain ? predecessor->why : NULL;
+}
+
+// ---- the link -----------------------------------------------------------------------------------
 
 static void take_obeyed(struct predecessor *predecessor, uint64_t number)
 {
@@ -183,6 +297,7 @@ static void on_message(void *arg, const struct handover_message *message, int *f
     (void)fd_count;
     struct predecessor *predecessor = arg;
     const bool is_asked = message->number == predecessor->asked && predecessor->asked != 0;
+    const bool is_compared = message->number == predecessor->compared && predecessor->compared != 0;
     if (message->kind == HANDOVER_OBEYED)
         take_obeyed(predecessor, message->number);
     else if (message->kind == HANDOVER_COUNTS && !take_counts(predecessor, message->bytes))
@@ -196,6 +311,10 @@ static void on_message(void *arg, const struct handover_message *message, int *f
                                         SCAN_ANSWER_MAX, message->bytes);
     else if (message->kind == HANDOVER_ANSWERED && is_asked)
         note_answer(predecessor, false);
+    else if (message->kind == HANDOVER_ANSWER && is_compared)
+        hear_verdict(predecessor, message->bytes);
+    else if (message->kind == HANDOVER_ANSWERED && is_compared)
+        take_verdict(predecessor);
     else if (message->kind == HANDOVER_ENDED)
         note_end(predecessor, message->number);
 }
@@ -258,7 +377,10 @@ static void on_look(struct ev_loop *loop, ev_timer *timer, int events)
         struct predecessor *predecessor = all->list[i];
         if (is_mute(predecessor))
             note_answer(predecessor, true);
-        is_waiting |= predecessor->obeyed < predecessor->sent || predecessor->asked != 0;
+        if (is_late_to_compare(predecessor))
+            give_up(predecessor);
+        is_waiting |= predecessor->obeyed < predecessor->sent || predecessor->asked != 0 ||
+                      predecessor->compared != 0;
         if (!is_late(predecessor))
             continue;
         log_error(LOG_UPGRADE,
@@ -276,8 +398,10 @@ void predecessors_init(struct predecessors *predecessors, struct ev_loop *loop,
                        const struct predecessors_events *events)
 {
     // Numbers of the one before us are smaller, so that no answer to it is taken for one to us.
-    *predecessors =
-        (struct predecessors){.loop = loop, .events = *events, .newest = (uint64_t)monotonic_us()};
+    *predecessors = (struct predecessors){.loop = loop,
+                                          .events = *events,
+                                          .newest = (uint64_t)monotonic_us(),
+                                          .question = (uint64_t)monotonic_us()};
     ev_timer_init(&predecessors->late, on_look, look_every_s, look_every_s);
     predecessors->late.data = predecessors;
 }

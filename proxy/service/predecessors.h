@@ -5,6 +5,7 @@
 #pragma once
 
 #include "proxy/limits/ledger.h"
+#include "proxy/service/in_force_text.h"
 #include "proxy/service/inheritance.h"
 #include "proxy/session/scan.h"
 
@@ -26,10 +27,11 @@ struct predecessors {
     struct predecessor *list[PREDECESSORS_MAX]; // owned
     size_t count;
     struct predecessors_events events;
-    struct ledger *ledger; // borrowed; NULL: tunnels of others are not counted yet
-    uint64_t newest;       // number of the newest list of blocks
-    uint64_t question;     // number of the newest question
-    char *answers;         // owned; whole ones to it
+    struct ledger *ledger;                // borrowed; NULL: tunnels of others are not counted yet
+    uint64_t newest;                      // number of the newest list of blocks
+    uint64_t question;                    // number of the newest question
+    char in_force[IN_FORCE_QUESTION_CAP]; // the question about what is in force; "": none was put
+    char *answers;                        // owned; whole ones to it
     size_t answers_len;
     bool is_partial;    // not all could answer
     uint64_t cut_count; // for reading; requests that those that have ended had to cut
@@ -58,6 +60,13 @@ bool predecessors_have_obeyed(const struct predecessors *predecessors, uint64_t 
 // does not answer within 5 s is taken for one that has. predecessors_collect adds what they have answered.
 size_t predecessors_ask(struct predecessors *predecessors, const struct scan *question);
 void predecessors_collect(struct predecessors *predecessors, struct scan *sum);
+
+// predecessors_compare has all bring into force what is in force here, the configuration with this id. One that cannot, or does not
+// say in 60 s that it does, is told to drain: it would judge its tunnels by what is not right any more.
+void predecessors_compare(struct predecessors *predecessors, const char *config_id);
+
+// predecessors_problem tells why the one at `index` does not go by what is in force, so that it drains; NULL: it does, or may yet.
+const char *predecessors_problem(const struct predecessors *predecessors, size_t index);
 
 // predecessors_pid gives the process number of the one at `index`, which is below `count`.
 int64_t predecessors_pid(const struct predecessors *predecessors, size_t index);

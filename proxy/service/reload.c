@@ -108,6 +108,7 @@ static void begin_reload(struct service *service)
     if (loader_start(&service->loader, service->snapshot, rollout->scope))
         return;
     rollout_not_loaded(rollout);
+    service->reloads.is_refused = true;
     struct diagnostics none;
     diagnostics_init(&none);
     keep_outcome(service, false, true, &none);
@@ -292,6 +293,7 @@ static void be_adopted(struct service *service)
         return;
     rollout->is_adopting_reload = false;
     be_done(service);
+    predecessors_compare(&service->succession.predecessors, service->snapshot->id);
     if (!have_all) {
         miss_workers(service);
         return;
@@ -439,6 +441,15 @@ static void finish_taking(struct service *service)
     loader_clear(taker);
 }
 
+// log_refused logs what is wrong with a reload that is refused.
+static void log_refused(const struct service *service, const struct diagnostics *diagnostics,
+                        const struct errinfo *info)
+{
+    findings_log(diagnostics, "reload: ");
+    log_error(LOG_RELOAD_FAILED, "reload failed, the old configuration (%s) stays in force: %s",
+              service->snapshot->id, info->text);
+}
+
 // refuse_reload keeps what is in force, and says so unless it will be tried again soon.
 static void refuse_reload(struct service *service, struct diagnostics *diagnostics,
                           const struct errinfo *info)
@@ -447,10 +458,10 @@ static void refuse_reload(struct service *service, struct diagnostics *diagnosti
         diagnostics->pair_count > 0 &&
         diagnostics->pair_count == diagnostics->error_count - diagnostics->included_count;
     reload_watch_files(service); // links may lead elsewhere by now
+    service->reloads.is_refused = true;
     if (!rollout_refused(&service->rollout, is_pair)) {
-        findings_log(diagnostics, "reload: ");
-        log_error(LOG_RELOAD_FAILED, "reload failed, the old configuration (%s) stays in force: %s",
-                  service->snapshot->id, info->text);
+        if (!service->reloads.is_repeat)
+            log_refused(service, diagnostics, info);
         say_failed(service, diagnostics, info);
         keep_outcome(service, false, true, diagnostics);
     }
@@ -487,6 +498,7 @@ static void finish_reload(struct service *service)
                          snapshot_has_same_files(snapshot, service->snapshot);
     if (error == ERR_OK && !is_same)
         error = prepare(service, snapshot, &prepared, &info);
+    service->reloads.is_refused = false;
     if (error == ERR_OK && !is_same) {
         accept_reload(service, snapshot, diagnostics, &prepared);
     } else {

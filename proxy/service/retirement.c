@@ -6,6 +6,7 @@
 
 #include "proxy/admin/block_state.h"
 #include "proxy/log/log.h"
+#include "proxy/service/catching_up.h"
 #include "proxy/service/counts_message.h"
 #include "proxy/service/fleet.h"
 #include "proxy/service/orders.h"
@@ -24,7 +25,8 @@ struct retirement {
     bool must_tell_all;    // the process that serves wants to know all counts
     uint64_t asked;        // number of the question that comes next; 0: none
     char question[SCAN_QUESTION_CAP];
-    uint64_t answering; // number of the question that the workers are asked; 0: none
+    uint64_t answering;             // number of the question that the workers are asked; 0: none
+    struct catching_up catching_up; // with what the process that serves has in force
 };
 
 enum { BLOCKS_MAX_BYTES = 64 * 1024 * 1024, ANSWER_PIECE_CAP = 8192 };
@@ -151,6 +153,8 @@ static void put_question(struct retirement *retirement)
 static void take_question(struct retirement *retirement, const struct handover_message *message)
 {
     struct scan scan = {0};
+    if (catching_up_begin(&retirement->catching_up, message->number, message->text))
+        return;
     if (message->text.len >= sizeof retirement->question ||
         scan_question_parse(message->text, &scan) != ERR_OK) {
         (void)handover_link_say(retirement->link, HANDOVER_ANSWERED, message->number);
@@ -229,18 +233,41 @@ static void on_end(void *arg, const char *why)
     lose(arg, why == NULL ? "the process that serves has ended" : why);
 }
 
-// on_turn answers when every worker goes by the list that came last.
-static void on_turn(struct ev_loop *loop, ev_prepare *turn, int events)
+// tell_in_force answers when this process goes by what is in force, or cannot.
+static void tell_in_force(struct retirement *retirement)
 {
-    (void)loop;
-    (void)events;
-    struct retirement *retirement = turn->data;
+    char data[ANSWER_PIECE_CAP];
+    struct text text;
+    const char *why = NULL;
+    const uint64_t number = retirement->catching_up.number;
+    if (number == 0 || !catching_up_step(&retirement->catching_up, &why) ||
+        retirement->link == NULL)
+        return;
+    text_init(&text, data, sizeof data);
+    in_force_answer_format(why, &text);
+    const struct handover_message answer = {
+        .kind = HANDOVER_ANSWER, .number = number, .bytes = text_slice(&text)};
+    (void)!handover_link_send(retirement->link, &answer, NULL, 0);
+    (void)handover_link_say(retirement->link, HANDOVER_ANSWERED, number);
+}
+
+// tell_obeyed answers when every worker goes by the list that came last.
+static void tell_obeyed(struct retirement *retirement)
+{
     if (retirement->generation == 0 ||
         retirement->service->rollout.adopted_generation < retirement->generation)
         return;
     retirement->generation = 0;
     if (retirement->link != NULL)
         (void)handover_link_say(retirement->link, HANDOVER_OBEYED, retirement->number);
+}
+
+static void on_turn(struct ev_loop *loop, ev_prepare *turn, int events)
+{
+    (void)loop;
+    (void)events;
+    tell_obeyed(turn->data);
+    tell_in_force(turn->data);
 }
 
 struct retirement *retirement_create(struct service *service, struct handover_link *link)
@@ -257,6 +284,7 @@ struct retirement *retirement_create(struct service *service, struct handover_li
     retirement->service = service;
     retirement->link = link;
     handover_link_set_events(link, &events);
+    catching_up_init(&retirement->catching_up, service);
     ev_prepare_init(&retirement->turn, on_turn);
     retirement->turn.data = retirement;
     ev_prepare_start(service->loop, &retirement->turn);
@@ -275,6 +303,7 @@ void retirement_destroy(struct retirement *retirement)
 {
     if (retirement == NULL)
         return;
+    catching_up_stop(&retirement->catching_up);
     ev_prepare_stop(retirement->service->loop, &retirement->turn);
     wakeup_stop(&retirement->changed);
     handover_link_destroy(retirement->link);

@@ -277,6 +277,7 @@ static void say_serving(struct service *service)
         ancestor->fd = -1;
     }
     (void)predecessors_obey(&succession->predecessors, service->blocks);
+    predecessors_compare(&succession->predecessors, service->snapshot->id);
     log_info(LOG_UPGRADE, "upgrade: this process, %d, serves in the place of %" PRId64,
              (int)getpid(), inheritance->pid);
     if (inheritance->admin.path != NULL) // the configuration of today wants it elsewhere

@@ -33,18 +33,20 @@ struct ocsp_asker;
 
 // reload_outcome is what became of the reloads so far.
 struct reload_outcome {
-    uint64_t begun;              // counts every one, also of files that turned out to be the same
-    uint64_t done;               // the number of the last one that is over
-    uint64_t good;               // those that came into force
-    uint64_t failed;             // those that did not, but for tries that were repeated
-    int64_t in_force_since_s;    // Unix seconds; of the configuration in force
-    int64_t last_at_s;           // Unix seconds; 0: there was none
-    bool is_told;                // the service manager knows that one is under way
-    bool is_last_good;           // of the last one that came into force or failed
-    bool is_last_partial;        // it came into force, but for an included file
-    int64_t failing_since_s;     // Unix seconds; what is on the disk is refused since; 0: it is not
-    int64_t reminded_at_s;       // Unix seconds; when that was said last
-    char message[700];           // about it
+    uint64_t begun;           // counts every one, also of files that turned out to be the same
+    uint64_t done;            // the number of the last one that is over
+    uint64_t good;            // those that came into force
+    uint64_t failed;          // those that did not, but for tries that were repeated
+    int64_t in_force_since_s; // Unix seconds; of the configuration in force
+    int64_t last_at_s;        // Unix seconds; 0: there was none
+    bool is_told;             // the service manager knows that one is under way
+    bool is_last_good;        // of the last one that came into force or failed
+    bool is_last_partial;     // it came into force, but for an included file
+    bool is_refused;          // what was read last, also if that is tried again
+    bool is_repeat;           // the same is read again after a refusal, which is not said once more
+    int64_t failing_since_s;  // Unix seconds; what is on the disk is refused since; 0: it is not
+    int64_t reminded_at_s;    // Unix seconds; when that was said last
+    char message[700];        // about it
     struct diagnostics findings; // what loading it has found
 };
 

@@ -60,6 +60,22 @@ static void add_sandbox(const struct sandbox *sandbox, struct text *out)
     json_add_string(out, "missing", missing[0] == '\0' ? NULL : missing);
 }
 
+// add_behind adds the old processes that do not go by what is in force.
+static void add_behind(const struct predecessors *predecessors, struct text *out)
+{
+    json_begin_array(out, "old_behind");
+    for (size_t i = 0; i < predecessors->count; i++) {
+        const char *why = predecessors_problem(predecessors, i);
+        if (why == NULL)
+            continue;
+        json_begin_object(out, NULL);
+        json_add_number(out, "pid", predecessors_pid(predecessors, i));
+        json_add_string(out, "why", why);
+        json_end_object(out);
+    }
+    json_end_array(out);
+}
+
 static void add_process(const struct service *service, struct text *out, int64_t now_s)
 {
     const struct snapshot *snapshot = service->snapshot;
@@ -77,6 +93,7 @@ static void add_process(const struct service *service, struct text *out, int64_t
     for (size_t i = 0; i < service->succession.predecessors.count; i++)
         json_add_number(out, NULL, predecessors_pid(&service->succession.predecessors, i));
     json_end_array(out);
+    add_behind(&service->succession.predecessors, out);
     json_begin_object(out, "sandbox");
     json_add_number(out, "user", geteuid());
     add_sandbox(&service->caging.sandbox, out);

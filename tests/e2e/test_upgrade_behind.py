@@ -1,0 +1,150 @@
+"""Old processes that cannot read what the process that serves has in force: they would judge their tunnels by what is right no more."""
+
+import signal
+
+import pytest
+
+from support.config import client, merge, reach, write_config
+from support.scale import eventually
+from support.upgrades import is_alive
+
+
+@pytest.fixture
+def server(dns, origin):
+    dns.addresses("origin.test", "127.0.0.1")
+    return origin()
+
+
+class Clients:
+    """Those that reach the server, and others who do by a list."""
+
+    def __init__(self, server):
+        self._rule = reach("origin.test", server.port)
+        self.guests = client(self._rule, name="guests", match=[{"cn": "guest"}])
+        self.workers = client(self._rule, match=[{"cn": "worker-1"}])
+
+    def others(self, path):
+        return client({**self._rule, "hosts": [{"file": str(path)}]}, name="others", match=[{"cn": "other"}])
+
+
+class Far(Clients):
+    """The list is in a folder that only a process opens that was started with a configuration that names it."""
+
+    def __init__(self, folder, server):
+        super().__init__(server)
+        self.folder = folder
+        path = folder / "hosts"
+        path.write_text("origin.test\n")
+        self.listed = self.others(path)
+
+
+@pytest.fixture
+def far(tmp_path_factory, server):
+    return Far(tmp_path_factory.mktemp("far"), server)
+
+
+@pytest.fixture
+def caged(upgradable, far):
+    """A proxy in a sandbox; there is none in builds with a sanitizer, or where the kernel has none."""
+
+    def make(**changes):
+        made = upgradable(far.guests, far.workers, **changes)
+        missing = made.control.status()["sandbox"]["missing"]
+        if missing is not None:
+            pytest.skip(missing)
+        return made
+
+    return make
+
+
+def configure(made, *clients, **changes):
+    made.proxy.config = merge(made.proxy.config, {**changes, "clients": list(clients)} if clients else changes)
+    write_config(made.proxy.config_path, made.proxy.config)
+
+
+def test_an_old_process_that_cannot_read_what_is_in_force_drains_and_says_why(caged, far, pki, upgradable):
+    made = caged(timeouts={"drain": "300ms"})
+    guest = made.proxy.tunnel(upgradable.target, pki.ca.leaf("guest"))
+    configure(made, far.workers, far.listed)
+    made.upgrade()
+    made.wait_old_ended()
+    made.proxy.assert_closed(guest.id, "drained")
+    made.proxy.stderr.wait(f"old process {made.old[0].pid} does not go by the configuration in force.*has not opened it")
+
+
+def test_as_long_as_it_drains_status_has_it_and_blocks_reach_it(caged, far, pki, upgradable):
+    made = caged(timeouts={"drain": "1h"})
+    guest = made.proxy.tunnel(upgradable.target, pki.ca.leaf("guest"))
+    worker = made.proxy.tunnel(upgradable.target)
+    configure(made, far.workers, far.listed)
+    made.upgrade()
+    behind = eventually(lambda: made.control.status()["old_behind"], "the old process to say what it cannot read")
+    assert [each["pid"] for each in behind] == [made.old[0].pid]
+    assert "has not opened it" in behind[0]["why"]
+    shown = made.control.run("status").stdout
+    assert f"! process {made.old[0].pid} does not go by this configuration" in shown
+    made.control.block("guests", "--force")
+    made.proxy.assert_closed(guest.id, "blocked")
+    worker.echo(b"for an hour yet")
+    worker.close()
+    made.wait_old_ended()
+    eventually(lambda: not made.control.status()["old_behind"], "nobody to be behind")
+
+
+def test_a_reload_that_only_the_process_that_serves_can_read_ends_what_is_older_than_its_folders(caged, far, upgradable):
+    made = caged(timeouts={"drain": "300ms"})
+    first = made.proxy.tunnel(upgradable.target)
+    configure(made, process={"paths": [str(far.folder)]})
+    made.upgrade()
+    second = made.proxy.tunnel(upgradable.target)
+    made.upgrade()
+    configure(made, far.guests, far.workers, far.listed)
+    made.control.run("reload")
+    made.proxy.assert_closed(first.id, "drained")
+    made.wait_old_ended(1)
+    second.echo(b"this one has the folder")
+    assert made.control.status()["old_behind"] == []
+    second.close()
+
+
+def test_a_file_that_is_away_for_a_moment_is_read_when_it_is_back(upgradable, server, pki):
+    """It is away when the old process reads it, and was there when the process that serves did."""
+    clients = Clients(server)
+    made = upgradable(clients.guests, clients.workers, timeouts={"drain": "300ms"})
+    guest, worker = made.proxy.tunnel(upgradable.target, pki.ca.leaf("guest")), made.proxy.tunnel(upgradable.target)
+    made.upgrade()
+    made.old[0].send_signal(signal.SIGSTOP)
+    path = made.proxy.config_path.with_name("hosts")
+    path.write_text("origin.test\n")
+    configure(made, clients.workers, clients.others("hosts"))
+    made.control.run("reload")
+    away = path.rename(path.with_name("away"))
+    made.proxy.stderr.wait("reload failed")  # the process that serves has noticed
+    made.old[0].send_signal(signal.SIGCONT)
+    eventually(lambda: made.proxy.stderr.text().count("reload failed") >= 2, "the old process to miss it")
+    away.rename(path)
+    made.proxy.assert_closed(guest.id, "policy_changed")
+    worker.echo(b"no harm done")
+    assert made.control.status()["old_behind"] == []
+    worker.close()
+    made.proxy.assert_closed(worker.id, "client_closed")
+    made.wait_old_ended()
+
+
+def test_a_reload_that_the_process_that_serves_rejects_ends_nothing_in_old_ones(upgradable):
+    made = upgradable(timeouts={"drain": "300ms"})
+    tunnel = made.proxy.tunnel(upgradable.target)
+    made.upgrade()
+    good = made.proxy.config_path.read_text()
+    made.proxy.config_path.write_text(good.replace("version", "verzion"))
+    made.control.run("reload", expected=3)
+    said = r"reload failed, the old configuration"
+    eventually(lambda: made.proxy.stderr.text().count(said) >= 2, "both processes to reject it")
+    made.proxy.config_path.write_text(good)
+    made.control.run("reload")
+    assert is_alive(made.old[0].pid)
+    assert made.control.status()["old_behind"] == []
+    tunnel.echo(b"as before")
+    tunnel.close()
+    made.proxy.assert_closed(tunnel.id, "client_closed")
+    made.wait_old_ended()
