@@ -102,9 +102,10 @@ static const char upgrade_usage[] =
     "usage: sallyport upgrade (-c FILE | --control SOCKET) [--wait TIME]\n"
     "\n"
     "Starts what the file of the running program is by now, with the configuration as it is by now, and\n"
-    "hands over to it: no connection is refused, no tunnel ends. Returns when the new process serves.\n"
-    "The old one goes on with its tunnels until the last has ended. When the new process cannot be\n"
-    "started, ends, or does not serve in time, the old one goes on as before, and this says why.\n"
+    "hands over to it: no connection is refused, no tunnel ends. Returns when the new process serves,\n"
+    "and the old one accepts nothing more and goes by the same configuration. If it cannot read that it\n"
+    "drains. Otherwise it goes on with its tunnels until the last has ended. When the new process cannot\n"
+    "be started, ends, or does not serve in time, the old one goes on as before, and this says why.\n"
     "\n" CONTROL_OPTIONS_HELP
     "      --wait TIME        how long it may take, 1ms to 1h (default: 60s)\n"
     "  -h, --help             this text\n"

@@ -77,10 +77,11 @@ static void on_mail(void *arg, uint32_t count)
     (void)count;
     struct loop_thread *thread = arg;
     const unsigned messages = atomic_exchange(&thread->messages, 0);
+    if ((messages & LOOP_RETIRE) != 0)
+        begin_retire(
+            thread); // who says that it has adopted something has retired, if it was told before
     if (thread->events->on_messages != NULL && messages >= LOOP_FIRST_OWN)
         thread->events->on_messages(thread->owner, messages);
-    if ((messages & LOOP_RETIRE) != 0)
-        begin_retire(thread);
     if ((messages & LOOP_DRAIN) != 0)
         begin_drain(thread);
     if ((messages & LOOP_STOP) != 0)

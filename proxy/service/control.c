@@ -20,6 +20,7 @@
 #include "proxy/service/killing.h"
 #include "proxy/service/orders.h"
 #include "proxy/service/reload.h"
+#include "proxy/service/retirement.h"
 #include "proxy/service/scan_question.h"
 #include "proxy/service/status.h"
 #include "proxy/service/upgrade.h"
@@ -169,14 +170,29 @@ static void answer_reload(struct control *control, struct control_call *call)
     answer(control, call, reloads->is_last_good ? EXIT_OK : EXIT_CONFIG, reloads->message);
 }
 
+// is_settled tells whether this process has left everything new to the next one, or has ended. `*out_why`: it does not go by the
+// configuration that the next one has; or NULL.
+static bool is_settled(const struct service *service, const char **out_why)
+{
+    const struct retirement *retirement = service->succession.retirement;
+    *out_why = NULL;
+    return service->worker_count == 0 || retirement == NULL ||
+           retirement_is_settled(retirement, out_why);
+}
+
 // answer_upgrade tells how an upgrade went, if it is over, and tells whether it is.
 static bool answer_upgrade(struct control *control, const struct waiter *waiter)
 {
-    const struct upgrade_outcome *outcome =
-        upgrade_outcome_of(control->service->succession.upgrade);
-    if (outcome->done < waiter->number)
+    const struct service *service = control->service;
+    const struct upgrade_outcome *outcome = upgrade_outcome_of(service->succession.upgrade);
+    const char *why = NULL;
+    struct errinfo message;
+    if (outcome->done < waiter->number || !is_settled(service, &why))
         return false;
-    answer(control, waiter->call, outcome->is_last_good ? EXIT_OK : EXIT_FAILED, outcome->message);
+    (void)errinfo_set(&message, ERR_OK, "%s%s%s", outcome->message,
+                      why == NULL ? "" : "; but it cannot read the configuration, and so drains: ",
+                      why == NULL ? "" : why);
+    answer(control, waiter->call, outcome->is_last_good ? EXIT_OK : EXIT_FAILED, message.text);
     return true;
 }
 

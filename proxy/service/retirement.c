@@ -27,9 +27,14 @@ struct retirement {
     char question[SCAN_QUESTION_CAP];
     uint64_t answering;             // number of the question that the workers are asked; 0: none
     struct catching_up catching_up; // with what the process that serves has in force
+    bool has_caught_up;             // or could not, when it was asked first
+    const char *why;                // it could not; borrowed from catching_up; or NULL
+    uint64_t left;                  // generation with which every worker has stopped accepting
+    ev_timer patience;              // with all that
 };
 
 enum { BLOCKS_MAX_BYTES = 64 * 1024 * 1024, ANSWER_PIECE_CAP = 8192 };
+static const ev_tstamp settle_patience_s = 10.;
 
 // take_blocks brings the list that has come into force. False: it cannot be read, or there is no memory.
 static bool take_blocks(struct retirement *retirement, uint64_t number)
@@ -240,8 +245,11 @@ static void tell_in_force(struct retirement *retirement)
     struct text text;
     const char *why = NULL;
     const uint64_t number = retirement->catching_up.number;
-    if (number == 0 || !catching_up_step(&retirement->catching_up, &why) ||
-        retirement->link == NULL)
+    if (number == 0 || !catching_up_step(&retirement->catching_up, &why))
+        return;
+    retirement->has_caught_up = true;
+    retirement->why = why;
+    if (retirement->link == NULL)
         return;
     text_init(&text, data, sizeof data);
     in_force_answer_format(why, &text);
@@ -270,6 +278,33 @@ static void on_turn(struct ev_loop *loop, ev_prepare *turn, int events)
     tell_in_force(turn->data);
 }
 
+// on_patience_over wakes the loop, for those who ask whether all is settled.
+static void on_patience_over(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)loop;
+    (void)timer;
+    (void)events;
+}
+
+bool retirement_is_settled(const struct retirement *retirement, const char **out_why)
+{
+    const struct rollout *rollout = &retirement->service->rollout;
+    *out_why = retirement->why;
+    return !ev_is_active(&retirement->patience) ||
+           (retirement->has_caught_up && rollout->adopted_generation >= retirement->left);
+}
+
+// begin_turns begins what is done before the loop waits, ahead of those who ask what has come of it.
+static void begin_turns(struct retirement *retirement, struct ev_loop *loop)
+{
+    ev_prepare_init(&retirement->turn, on_turn);
+    ev_set_priority(&retirement->turn, EV_MAXPRI);
+    retirement->turn.data = retirement;
+    ev_prepare_start(loop, &retirement->turn);
+    ev_timer_init(&retirement->patience, on_patience_over, settle_patience_s, 0.);
+    ev_timer_start(loop, &retirement->patience);
+}
+
 struct retirement *retirement_create(struct service *service, struct handover_link *link)
 {
     struct retirement *retirement = calloc(1, sizeof *retirement);
@@ -285,10 +320,9 @@ struct retirement *retirement_create(struct service *service, struct handover_li
     retirement->link = link;
     handover_link_set_events(link, &events);
     catching_up_init(&retirement->catching_up, service);
-    ev_prepare_init(&retirement->turn, on_turn);
-    retirement->turn.data = retirement;
-    ev_prepare_start(service->loop, &retirement->turn);
+    begin_turns(retirement, service->loop);
     ledger_watch(service->shared.ledger, on_change, retirement);
+    retirement->left = reload_revise(service); // what they adopt now they adopt without listeners
     return retirement;
 }
 
@@ -305,6 +339,7 @@ void retirement_destroy(struct retirement *retirement)
         return;
     catching_up_stop(&retirement->catching_up);
     ev_prepare_stop(retirement->service->loop, &retirement->turn);
+    ev_timer_stop(retirement->service->loop, &retirement->patience);
     wakeup_stop(&retirement->changed);
     handover_link_destroy(retirement->link);
     free(retirement->blocks);

@@ -12,7 +12,7 @@ from support.config import client, merge, reach, write_config
 from support.control import read_lines
 from support.proxy import BINARY, BY_SIGNAL, run
 from support.scale import PATIENCE, eventually
-from support.upgrades import Knocking, is_alive, open_files
+from support.upgrades import Knocking, is_alive, listens, open_files
 from support.wire import Ending
 
 DENIED = "nowhere.test:443"
@@ -165,6 +165,24 @@ def test_what_the_new_configuration_takes_away_ends_in_the_old_process(upgradabl
     proxy.assert_closed(tunnel.id, "policy_changed")
     other.echo(b"as before")
     other.close()
+    made.wait_old_ended()
+
+
+def test_when_the_command_returns_the_old_process_accepts_nothing_and_goes_by_the_new_configuration(upgradable, server):
+    both, other = (reach("origin.test", server.port), reach("other.test", server.port)), reach("other.test", server.port)
+    made = upgradable(client(*both))
+    proxy = made.proxy
+    for _ in range(3):
+        kept = proxy.tunnel(f"other.test:{server.port}")
+        fresh = proxy.connect()  # whose first request the old process still answers
+        configure(proxy, clients=[client(other)])
+        said = made.control.run("upgrade").stderr
+        assert not listens(made.now.pid)
+        proxy.assert_refused(fresh.ask(upgradable.target), 403, "no_rule")
+        made.follow(said)
+        kept.close()
+        configure(proxy, clients=[client(*both)])
+        made.upgrade()
     made.wait_old_ended()
 
 

@@ -66,7 +66,9 @@ def test_an_old_process_that_cannot_read_what_is_in_force_drains_and_says_why(ca
     made = caged(timeouts={"drain": "300ms"})
     guest = made.proxy.tunnel(upgradable.target, pki.ca.leaf("guest"))
     configure(made, far.workers, far.listed)
-    made.upgrade()
+    said = made.control.run("upgrade").stderr
+    assert "cannot read the configuration, and so drains" in said and "has not opened it" in said
+    made.follow(said)
     made.wait_old_ended()
     made.proxy.assert_closed(guest.id, "drained")
     made.proxy.stderr.wait(f"old process {made.old[0].pid} does not go by the configuration in force.*has not opened it")
