@@ -27,7 +27,8 @@ struct block_state {
     struct fleet_blocks *words; // owned
     char store
         [BLOCK_STATE_STORE_CAP]; // mark of the store and key (fleet_key_mark) with which all of it was compared once; "": with none
-    uint64_t tickets; // number of the newest shared ticket secrets that were taken; 0: none
+    uint64_t
+        tickets; // number of the newest shared ticket secrets of that fleet that were taken; 0: none
 };
 
 // block_state_init makes an empty one; ERR_MEMORY. block_state_deinit frees what it holds.

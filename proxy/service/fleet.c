@@ -645,7 +645,9 @@ void fleet_push(struct fleet *fleet)
 
 void fleet_note_compared(struct fleet *fleet)
 {
-    fleet_key_mark(fleet->store.key, fleet->store.service->kept.store);
+    struct block_state *kept = &fleet->store.service->kept;
+    kept->tickets = fleet_tickets_newest(fleet->tickets); // of this fleet, before the mark is
+    fleet_key_mark(fleet->store.key, kept->store);
     fleet->store.service->are_blocks_unknown = false;
 }
 

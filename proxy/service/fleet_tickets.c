@@ -92,7 +92,7 @@ static void use(struct fleet_tickets *tickets, const struct ticket_set *set)
     tickets->set = *set;
     tickets->seen_ms = monotonic_ms();
     fleet_tickets_apply(tickets, service->snapshot);
-    if (set->number <= service->kept.tickets)
+    if (!fleet_store_is_kept(tickets->store) || set->number <= service->kept.tickets)
         return;
     service->kept.tickets = set->number;
     (void)tickets->store->events.keep_state(service);
@@ -157,10 +157,11 @@ static void publish(struct fleet_tickets *tickets, struct slice read, const stru
     free(sealed);
 }
 
-// newest gives the highest number that this proxy has ever taken.
+// newest gives the highest number that this proxy has ever taken in this fleet.
 static uint64_t newest(const struct fleet_tickets *tickets)
 {
-    const uint64_t kept = tickets->store->service->kept.tickets;
+    const uint64_t kept =
+        fleet_store_is_kept(tickets->store) ? tickets->store->service->kept.tickets : 0;
     return kept > tickets->set.number ? kept : tickets->set.number;
 }
 
@@ -301,7 +302,11 @@ void fleet_tickets_forget(struct fleet_tickets *tickets)
     fleet_tickets_on_lost(tickets);
     OPENSSL_cleanse(&tickets->set, sizeof tickets->set);
     tickets->set = (struct ticket_set){0};
-    tickets->store->service->kept.tickets = 0;
+}
+
+uint64_t fleet_tickets_newest(const struct fleet_tickets *tickets)
+{
+    return newest(tickets);
 }
 
 bool fleet_tickets_has_any(const struct fleet_tickets *tickets)

@@ -23,6 +23,10 @@ void fleet_tickets_on_key(struct fleet_tickets *tickets);
 // fleet_tickets_forget forgets the secrets: it is another fleet.
 void fleet_tickets_forget(struct fleet_tickets *tickets);
 
+// fleet_tickets_newest gives the highest number that this proxy has taken in this fleet, also before a restart; 0: none. What is kept
+// of it (block_state.h) is of the fleet whose mark is kept.
+uint64_t fleet_tickets_newest(const struct fleet_tickets *tickets);
+
 // fleet_tickets_apply has the process's ticket keys go by `snapshot` and, where no file has secrets, by those of the store.
 void fleet_tickets_apply(struct fleet_tickets *tickets, const struct snapshot *snapshot);
 

@@ -660,6 +660,28 @@ def test_ticket_secrets_of_the_fleet_go_over_an_upgrade_while_the_store_is_away(
     assert two.decision(two.dial(session=session).handshake().ask(DENIED).id)["tls"]["resumed"] is True
 
 
+def test_one_that_was_in_another_fleet_takes_the_secrets_of_its_own_for_what_they_are(fleet):
+    """The number of the newest ones counts in the fleet whose they are, over upgrades and restarts."""
+    one, two = fleet.proxy(), fleet.proxy()
+    eventually(lambda: fleet_of(two)["tickets"]["shared"] and fleet_of(one)["tickets"]["shared"], "secrets")
+    home, good = one.config["shared"], fleet.store.ask("GET", "sallyport:tickets")
+
+    def move(shared):
+        write_config(one.config_path, {**one.config, "shared": shared})
+        one.control.run("upgrade")
+        one.pid = one.control.status()["pid"]
+        eventually(lambda: state_of(one)["store"] == mark_of(shared), "it to be at home there")
+        return eventually(lambda: fleet_of(one)["tickets"]["shared"] and fleet_of(one)["tickets"], "secrets")
+
+    move({**home, "prefix": "other:"})
+    for _ in range(3):
+        fleet.store.ask("SET", "other:tickets", b"spoilt")
+        eventually(lambda: fleet.store.ask("GET", "other:tickets") != b"spoilt", "new ones")
+    assert move(home)["refused"] == 0
+    assert fleet.store.ask("GET", "sallyport:tickets") == good
+    assert state_of(one)["tickets"] == fleet_of(two)["tickets"]["number"]
+
+
 def test_blocks_of_the_fleet_go_over_an_upgrade_and_hold_in_the_old_process(fleet, guest):
     one, two = fleet.proxy(), fleet.proxy()
     one.control.block("--force", "earlier")
