@@ -167,6 +167,10 @@ const struct listener_config *snapshot_find_listener(const struct snapshot *snap
                                                      const struct listener_config *like)
 {
     for (size_t i = 0; i < snapshot->listener_count; i++) {
+        if (listener_config_is_same_place(&snapshot->listeners[i], like))
+            return &snapshot->listeners[i];
+    }
+    for (size_t i = 0; i < snapshot->listener_count; i++) {
         if (strcmp(snapshot->listeners[i].name, like->name) == 0)
             return &snapshot->listeners[i];
     }

@@ -224,8 +224,8 @@ struct snapshot *snapshot_ref(struct snapshot *snapshot);
 // snapshot_unref gives one back; the last one frees everything. NULL is allowed. Any thread.
 void snapshot_unref(struct snapshot *snapshot);
 
-// snapshot_find_listener returns the listener that has the name of `like`, which may be of another
-// snapshot; NULL when there is none any more.
+// snapshot_find_listener returns what `like`, which may be of another snapshot, is here: the listener with its address, whatever
+// that is called, or the one of its name, which has moved. NULL when there is neither.
 const struct listener_config *snapshot_find_listener(const struct snapshot *snapshot,
                                                      const struct listener_config *like);
 

@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from support.config import client, reach, write_config
+from support.config import client, listener_of, reach, write_config
 from support.origin import full_queue
 from support.scale import count, eventually
 from support.wire import Ending, connect_head
@@ -207,6 +207,46 @@ def test_a_listener_that_gets_another_profile_makes_its_clients_others(start, se
     proxy.reload(listeners=[dict(proxy.config["listeners"][0], trust="partners")])
     proxy.assert_closed(tunnel.id, "policy_changed")
     proxy.assert_refused(requester.ask(place(server)), 403, "no_rule")
+
+
+@pytest.fixture
+def doors(start, server, pki):
+    """Two listeners, `left` for clients of one CA and `right` for those of another, with a tunnel over each."""
+    other = pki.authority("Other CA")
+    profiles = {"staff": {"ca": [pki.ca.path]}, "others": {"ca": [other.path]}}
+    clients = client(rule(server), match=[{"any": True, "trust": name} for name in profiles])
+    proxy = start(clients, trust=profiles, listeners=[door(pki, "left", 1, "staff"), door(pki, "right", 2, "others")])
+    left = proxy.tunnel(place(server), listener="left")
+    right = proxy.tunnel(place(server), other.leaf("worker-1"), listener="right")
+    return proxy, left, right
+
+
+def door(pki, name, number, trust):
+    return listener_of(pki, name, f"127.0.7.{number}:8443", trust=trust)
+
+
+def test_a_connection_stays_with_its_address_when_names_of_listeners_change(doors, pki):
+    proxy, left, right = doors
+    requester = proxy.connect(listener="left")
+    assert proxy.decision(requester.ask(DENIED).id)["listener"] == "left"
+    proxy.reload(listeners=[door(pki, "right", 1, "staff"), door(pki, "fresh", 2, "others")])
+    assert proxy.decision(requester.ask(DENIED).id)["listener"] == "right"
+    for tunnel in (left, right):
+        tunnel.echo(b"neither its address nor its trust has changed")
+
+
+def test_a_connection_is_judged_by_what_stands_for_its_address_wherever_the_name_is(doors, pki):
+    proxy, left, right = doors
+    proxy.reload(listeners=[door(pki, "right", 1, "others"), door(pki, "left", 2, "staff")])
+    for tunnel in (left, right):
+        proxy.assert_closed(tunnel.id, "policy_changed")
+
+
+def test_a_listener_that_moves_to_another_address_keeps_its_connections(doors, pki):
+    proxy, left, right = doors
+    proxy.reload(listeners=[door(pki, "left", 3, "staff"), door(pki, "right", 2, "others")])
+    for tunnel in (left, right):
+        tunnel.echo(b"it is the same listener")
 
 
 def test_a_handshake_held_open_over_a_reload_is_judged_anew(start, server, pki):
