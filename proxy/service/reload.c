@@ -95,7 +95,7 @@ static void begin_reload(struct service *service)
 {
     struct rollout *rollout = &service->rollout;
     if (service->stopping_at_s != 0) {
-        rollout_not_loaded(rollout);
+        rollout_declined(rollout);
         return;
     }
     service->reloads.begun++;
@@ -278,8 +278,9 @@ static void be_adopted(struct service *service)
     if (rollout->is_adopting_taking && have_all) {
         log_warning(
             LOG_TRUST_TAKEN, "reload: %s; %s, generation %" PRIu64,
-            rollout->is_patient        ? "the private keys are waited for"
-            : rollout->is_taken_beside ? "what else has changed is still being read"
+            service->stopping_at_s != 0 ? "the proxy drains, and reloads nothing any more"
+            : rollout->is_patient       ? "the private keys are waited for"
+            : rollout->is_taken_beside  ? "what else has changed is still being read"
             : rollout->is_tried_again
                 ? "a certificate or its key is not whole yet, and is read again for 10 s"
                 : "the files on the disk were rejected as a whole, see above",
@@ -422,15 +423,16 @@ static void warn_of_taken(const struct service *service, const struct snapshot *
     diagnostics_deinit(&diagnostics);
 }
 
-// finish_taking brings into force what takes trust away, whatever else is wrong. Beside a reload only what does take some:
-// the rest comes with the reload.
+// finish_taking brings into force what takes trust away, whatever else is wrong. Beside a reload, and in a drain, only what does take
+// some: the rest comes with the reload, or not at all.
 static void finish_taking(struct service *service)
 {
     struct loader *taker = &service->taker;
     loader_join(taker);
     struct taking *taking = taker->taking;
     struct snapshot *before = snapshot_ref(service->snapshot);
-    if (taking != NULL && !taking->takes_more && service->rollout.state != ROLLOUT_IDLE)
+    if (taking != NULL && !taking->takes_more &&
+        (service->rollout.state != ROLLOUT_IDLE || service->stopping_at_s != 0))
         taking = NULL;
     const bool is_whole = taker->error == ERR_OK && (taking == NULL || revise(service, taking));
     if (!is_whole)

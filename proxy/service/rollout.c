@@ -12,6 +12,12 @@ static const struct {
     {LOADER_FILES, LOADER_FILES},
 };
 
+// taking_of gives what takes trust away of a reload.
+static unsigned taking_of(enum loader_scope scope)
+{
+    return scope == LOADER_ALL ? LOADER_TAKING_ALL : LOADER_TAKING;
+}
+
 // begin takes the most urgent load of a kind out of what is pending. False: there is none.
 static bool begin(struct rollout *rollout, unsigned kind, enum loader_scope *out)
 {
@@ -111,6 +117,12 @@ void rollout_not_loaded(struct rollout *rollout)
     rollout->is_patient = false;
 }
 
+void rollout_declined(struct rollout *rollout)
+{
+    rollout->pending |= taking_of(rollout->scope);
+    rollout_not_loaded(rollout);
+}
+
 void rollout_not_taken(struct rollout *rollout)
 {
     rollout->taking_state = ROLLOUT_IDLE;
@@ -149,7 +161,7 @@ bool rollout_refused(struct rollout *rollout, bool is_pair)
     const bool is_tried_again = !is_file && is_pair && (rollout->pending & ROLLOUT_RELOADS) == 0 &&
                                 rollout->try_count < ROLLOUT_TRIES_MAX;
     rollout->has_refused_file |= is_file;
-    rollout->pending |= is_file ? LOADER_TAKING_ALL : LOADER_TAKING;
+    rollout->pending |= taking_of(rollout->scope);
     rollout->missed &= ~(unsigned)LOADER_FILES;
     rollout->missed |= is_tried_again ? LOADER_FILES : 0;
     rollout->try_count = is_tried_again ? rollout->try_count + 1 : 0;
@@ -160,7 +172,7 @@ bool rollout_refused(struct rollout *rollout, bool is_pair)
 
 void rollout_put_off(struct rollout *rollout)
 {
-    rollout->pending |= rollout->scope == LOADER_ALL ? LOADER_TAKING_ALL : LOADER_TAKING;
+    rollout->pending |= taking_of(rollout->scope);
     rollout->pending |= rollout->scope;
     rollout->is_patient = true;
 }
@@ -204,6 +216,6 @@ void rollout_tick(struct rollout *rollout)
     const bool is_wanted = rollout->is_taking_due || (rollout->missed & ROLLOUT_TAKINGS) != 0;
     rollout->load_ticks += rollout->load_ticks < ROLLOUT_LONG_TICKS;
     if (rollout->state == ROLLOUT_LOADING && rollout->load_ticks == ROLLOUT_LONG_TICKS && is_wanted)
-        rollout->pending |= rollout->scope == LOADER_ALL ? LOADER_TAKING_ALL : LOADER_TAKING;
+        rollout->pending |= taking_of(rollout->scope);
     rollout->missed &= ~(due & LOADER_FILES); // refused once more, it is missed once more
 }

@@ -81,6 +81,9 @@ void rollout_taken(struct rollout *rollout);
 void rollout_not_loaded(struct rollout *rollout);
 void rollout_not_taken(struct rollout *rollout);
 
+// rollout_declined reports that nothing is reloaded any more. What takes trust away is pending then.
+void rollout_declined(struct rollout *rollout);
+
 // rollout_handed reports that the snapshot of `generation` was given to `count` workers, and whether no other worker
 // lacked the memory for it. True: nobody has to adopt it any more.
 bool rollout_handed(struct rollout *rollout, uint32_t count, bool is_whole);

@@ -185,6 +185,20 @@ def test_a_revocation_is_in_force_at_once_in_spite_of(house, pki, fault):
     house.proxy.tunnel(house.target, good).echo(b"hello")
 
 
+def test_a_revocation_reaches_a_proxy_that_drains(house, pki):
+    bad = pki.ca.leaf("to-be-revoked in a drain")
+    house.proxy.reload(timeouts={"drain": "1h"})
+    ending, staying = (house.proxy.tunnel(house.target, leaf) for leaf in (bad, pki.worker))
+    house.proxy.send_signal(signal.SIGTERM)
+    house.proxy.stderr.wait("draining")
+    house.publish(bad, number=6)
+    house.proxy.assert_closed(ending.id, "revoked")
+    house.proxy.stderr.wait(f"the proxy drains, and reloads nothing any more; .* {TAKEN}")
+    staying.echo(b"for an hour yet")
+    staying.close()
+    house.proxy.stop()
+
+
 @pytest.mark.parametrize(
     "fault, words",
     [

@@ -341,6 +341,26 @@ static void what_a_taking_had_no_memory_for_is_missed_until_one_had(void **state
     assert_true(rollout.is_adopting_taking);
 }
 
+static void a_reload_that_is_declined_is_a_taking(void **state)
+{
+    (void)state;
+    static const struct {
+        enum loader_scope scope;
+        enum loader_scope taking;
+    } rows[] = {{LOADER_ALL, LOADER_TAKING_ALL}, {LOADER_FILES, LOADER_TAKING}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct rollout rollout = {.pending = rows[i].scope};
+        assert_int_equal(rollout_next(&rollout), ROLLOUT_LOAD);
+        rollout_declined(&rollout);
+        assert_int_equal(rollout_next(&rollout), ROLLOUT_TAKE);
+        assert_int_equal(rollout.taking_scope, rows[i].taking);
+        rollout_taken(&rollout);
+        assert_int_equal(rollout_next(&rollout), ROLLOUT_FINISH_TAKING);
+        assert_int_equal(rollout_next(&rollout), ROLLOUT_WAIT);
+        assert_int_equal(rollout.missed, 0);
+    }
+}
+
 static void a_loader_that_does_not_start_misses_takings_only(void **state)
 {
     (void)state;
@@ -406,6 +426,7 @@ int main(void)
         cmocka_unit_test(a_good_reload_has_all_that_was_missed_but_what_a_refused_file_denies),
         cmocka_unit_test(a_generation_is_adopted_when_the_last_worker_has_it_and_none_lacks_it),
         cmocka_unit_test(what_a_taking_had_no_memory_for_is_missed_until_one_had),
+        cmocka_unit_test(a_reload_that_is_declined_is_a_taking),
         cmocka_unit_test(a_loader_that_does_not_start_misses_takings_only),
         cmocka_unit_test(
             a_reload_that_is_put_off_comes_behind_what_takes_trust_away_and_is_patient),
