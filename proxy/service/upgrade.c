@@ -363,12 +363,13 @@ static bool send_rest(const struct upgrade *upgrade)
            handover_link_say(link, HANDOVER_COMMIT, service->blocks_problem.text[0] == '\0');
 }
 
-// may_commit tells whether nothing is under way that would change what is handed over, or that somebody waits for.
+// may_commit tells whether nothing is under way that would change what is handed over, or that somebody waits for, and whether the
+// keeper, which may be slower than what it has started, has said who that is: signals go to it from then on.
 static bool may_commit(const struct upgrade *upgrade)
 {
     const struct service *service = upgrade->service;
     const struct predecessors *predecessors = &service->succession.predecessors;
-    return is_rollout_idle(service) && upgrade->events.is_quiet(service) &&
+    return upgrade->pid != 0 && is_rollout_idle(service) && upgrade->events.is_quiet(service) &&
            predecessors_have_obeyed(predecessors, predecessors->newest);
 }
 
