@@ -8,7 +8,7 @@
 
 #include "proxy/service/reload.h"
 
-enum { TRIES_MAX = 6 };
+enum { TRIES_MAX = 8 }; // three seconds
 static const ev_tstamp again_after_s = 0.5;
 
 // try_again reads once more. What is wrong is said once for the files and once for all.
