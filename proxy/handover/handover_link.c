@@ -173,6 +173,11 @@ bool handover_link_is_sent(const struct handover_link *link)
     return STAILQ_EMPTY(&link->waiting);
 }
 
+bool handover_link_has_ended(const struct handover_link *link)
+{
+    return link->is_ended;
+}
+
 bool handover_link_is_held(const struct handover_link *link)
 {
     struct pollfd end = {.fd = link->readable.fd};

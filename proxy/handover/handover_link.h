@@ -47,6 +47,9 @@ void handover_link_set_events(struct handover_link *link, const struct handover_
 // handover_link_is_sent tells whether nothing waits to be sent.
 bool handover_link_is_sent(const struct handover_link *link);
 
+// handover_link_has_ended tells whether on_end was called.
+bool handover_link_has_ended(const struct handover_link *link);
+
 // handover_link_is_held tells whether the other process lives, by its end of the link: whatever waits to be read.
 bool handover_link_is_held(const struct handover_link *link);
 

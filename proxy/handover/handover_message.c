@@ -46,6 +46,8 @@ static const struct kind_row {
     [HANDOVER_ENDED] = {"ended", MEMBER_NUMBER, 0, false},
     [HANDOVER_OCSP] = {"ocsp", MEMBER_NUMBER | MEMBER_BYTES, 0, false},
     [HANDOVER_SECRETS] = {"secrets", MEMBER_BYTES, 0, false},
+    [HANDOVER_READY] = {"ready", 0, 0, false},
+    [HANDOVER_YOURS] = {"yours", 0, 0, false},
 };
 
 const char *handover_kind_name(enum handover_kind kind)

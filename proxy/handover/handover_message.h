@@ -5,10 +5,16 @@
 //
 //     old: HELLO, LISTENER..., CONTROL, ADMIN, BEGIN      what there is; the new one prepares itself, and serves nobody
 //     new: PREPARED, or FAILED
-//     old: BLOCKS..., TICKETS, SECRETS, OCSP..., COUNTS..., PREDECESSOR..., COMMIT   what may have changed meanwhile; the new one begins to serve
-//     new: SERVING, or FAILED
+//     old: BLOCKS..., TICKETS, SECRETS, OCSP..., COUNTS..., PREDECESSOR..., COMMIT   what may have changed meanwhile; the new one makes ready to serve
+//     new: READY, or FAILED
+//     old: YOURS                                      the new one serves
+//     new: SERVING
 //     new: FOLLOW, BLOCKS..., OBEY, ASK, REOPEN, RELOAD, DRAIN, STOP   the old one obeys as long as it has tunnels
 //     old: OBEYED, COUNTS..., ANSWER..., ANSWERED, ENDED
+//
+// Who serves is decided in one place: by the old process, when it says YOURS. Until then it may end the new one, which serves
+// nobody; from then on it may not. A new process that finds the old one dead when it has got COMMIT serves. A process of an older
+// version says nothing of READY and YOURS: it begins to serve at COMMIT, and says SERVING.
 //
 // A datagram is its kind in one byte, and what the kind has, in order: numbers in big endian, a text or bytes with their
 // length in two bytes before them. Nothing may follow. Descriptors travel beside the datagram (SCM_RIGHTS); the kind says how
@@ -42,7 +48,7 @@ enum handover_kind {
     HANDOVER_BLOCKS,      // number: 1 for the first piece; `bytes` of a state
     HANDOVER_TICKETS,     // `bytes` of ticket keys
     HANDOVER_PREDECESSOR, // number: pid; its link beside it
-    HANDOVER_COMMIT,      // number: 1 if the file of blocks is as it should be
+    HANDOVER_COMMIT,      // number: of handover_commit
     HANDOVER_SERVING,     // the old one may stop listening
     HANDOVER_OBEY,        // number: of the list of blocks before it
     HANDOVER_OBEYED,      // number: likewise; every worker goes by it
@@ -58,7 +64,15 @@ enum handover_kind {
     HANDOVER_ENDED,       // number: requests that had to be cut
     HANDOVER_OCSP,        // number: the format; `bytes` of a note, see ocsp_note.h
     HANDOVER_SECRETS, // `bytes` of the set of ticket secrets that a fleet shares, see ticket_set.h
+    HANDOVER_READY,   // nothing can go wrong any more: may I serve?
+    HANDOVER_YOURS,   // serve
     HANDOVER_KIND_COUNT
+};
+
+// What COMMIT says, added up. An older version takes any number but 1 for 0, and then writes the file itself.
+enum handover_commit {
+    HANDOVER_COMMIT_KEPT = 1, // the file of blocks is as it should be
+    HANDOVER_COMMIT_ASKS = 2, // the new process has to say READY, and to wait for YOURS
 };
 
 // handover_message is one datagram; which members count depends on the kind, see the table. Slices are borrowed from what

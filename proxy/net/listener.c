@@ -207,6 +207,16 @@ struct listener *listener_start(struct ev_loop *loop, int fd, const struct liste
     return listener;
 }
 
+void listener_hold(struct listener *listener)
+{
+    ev_io_stop(listener->loop, &listener->io);
+}
+
+void listener_release(struct listener *listener)
+{
+    ev_io_start(listener->loop, &listener->io);
+}
+
 void listener_set_arg(struct listener *listener, void *arg)
 {
     listener->events.arg = arg;

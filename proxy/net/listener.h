@@ -35,6 +35,10 @@ struct listener_events {
 struct listener *listener_start(struct ev_loop *loop, int fd,
                                 const struct listener_events *events) MUST_USE;
 
+// listener_hold accepts nobody until listener_release; connections wait in the queue meanwhile.
+void listener_hold(struct listener *listener);
+void listener_release(struct listener *listener);
+
 // listener_set_arg changes the `arg` of the callbacks.
 void listener_set_arg(struct listener *listener, void *arg);
 

@@ -189,6 +189,12 @@ static enum err take_ancestor(struct inheritance *inheritance, struct received *
     return ERR_OK;
 }
 
+static enum err refuse_message(const struct handover_message *message, struct errinfo *info)
+{
+    return errinfo_set(info, ERR_INPUT, "the running process says `%s`, which does not fit here",
+                       handover_kind_name(message->kind));
+}
+
 // take does what a message asks for. ERR_INPUT for those that have no place here.
 static enum err take(struct inheritance *inheritance, struct received *received,
                      const struct heirs *heirs, struct errinfo *info)
@@ -223,8 +229,7 @@ static enum err take(struct inheritance *inheritance, struct received *received,
         inheritance->secrets_len = message->bytes.len;
         return ERR_OK;
     }
-    return errinfo_set(info, ERR_INPUT, "the running process says `%s`, which does not fit here",
-                       handover_kind_name(kind));
+    return refuse_message(message, info);
 }
 
 // hear takes messages until `last`; those of the first part where `heirs` is NULL. Its number goes to `*out_number`.
@@ -265,17 +270,36 @@ enum err inheritance_await(struct inheritance *inheritance, struct ticket_keys *
 {
     const struct handover_message prepared = {.kind = HANDOVER_PREPARED};
     const struct heirs heirs = {.tickets = tickets, .book = book};
-    uint64_t is_kept = 0;
+    uint64_t commit = 0;
     *out = (struct block_state){0};
     if (!handover_tell(inheritance->fd, &prepared))
         return errinfo_set(info, ERR_INPUT, "the running process has ended: %m");
     // The other one has the patience, and ends us when it is over.
-    TRY(hear(inheritance, -1, HANDOVER_COMMIT, &heirs, &is_kept, info));
-    inheritance->is_state_kept = is_kept == 1;
+    TRY(hear(inheritance, -1, HANDOVER_COMMIT, &heirs, &commit, info));
+    inheritance->is_state_kept = (commit & HANDOVER_COMMIT_KEPT) != 0;
+    inheritance->has_to_ask = (commit & HANDOVER_COMMIT_ASKS) != 0;
     if (inheritance->blocks == NULL)
         return ERR_OK;
     const struct slice text = slice_of(inheritance->blocks, inheritance->blocks_len);
     return block_state_parse(text, "what is handed over", out, info);
+}
+
+enum err inheritance_take_turn(const struct inheritance *inheritance, struct errinfo *info)
+{
+    const struct handover_message ready = {.kind = HANDOVER_READY};
+    struct received received;
+    if (!inheritance->has_to_ask || !handover_tell(inheritance->fd, &ready))
+        return ERR_OK;
+    // As before: the other one has the patience.
+    const enum err error = handover_receive(inheritance->fd, -1, received.data, &received.message,
+                                            received.fds, &received.fd_count, info);
+    if (error == ERR_EOF)
+        return ERR_OK;
+    if (error != ERR_OK)
+        return ERR_INPUT;
+    close_all(received.fds, received.fd_count);
+    return received.message.kind == HANDOVER_YOURS ? ERR_OK
+                                                   : refuse_message(&received.message, info);
 }
 
 void inheritance_refuse(const struct inheritance *inheritance, const char *why)

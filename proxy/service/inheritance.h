@@ -36,6 +36,7 @@ struct inheritance {
     char *blocks;  // owned; text of the state, as it comes
     size_t blocks_len;
     bool is_state_kept; // the file says the same
+    bool has_to_ask;    // before this process serves
     // The ticket secrets of the fleet, as text; wiped by who takes them.
     char secrets[TICKET_SET_TEXT_MAX];
     size_t secrets_len;
@@ -58,6 +59,11 @@ enum err inheritance_receive(struct inheritance *inheritance, struct errinfo *in
 enum err inheritance_await(struct inheritance *inheritance, struct ticket_keys *tickets,
                            struct ocsp_book *book, struct block_state *out,
                            struct errinfo *info) MUST_USE;
+
+// inheritance_take_turn asks whether this process shall serve, and waits for the answer. Where the other one has died, it shall.
+// ERR_INPUT with a sentence.
+enum err inheritance_take_turn(const struct inheritance *inheritance,
+                               struct errinfo *info) MUST_USE;
 
 // inheritance_refuse tells the other process why this one cannot take its place. Does nothing where there is no link.
 void inheritance_refuse(const struct inheritance *inheritance, const char *why);

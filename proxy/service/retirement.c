@@ -74,6 +74,12 @@ static bool add_blocks(struct retirement *retirement, const struct handover_mess
     return true;
 }
 
+static void begin_drain(struct service *service)
+{
+    if (service->stopping_at_s == 0)
+        service_begin_drain(service);
+}
+
 // lose lets the link go, and drains: who does not know who is blocked does not go on. With a store it hears meanwhile who is blocked.
 static void lose(struct retirement *retirement, const char *why)
 {
@@ -81,8 +87,7 @@ static void lose(struct retirement *retirement, const char *why)
     log_warning(LOG_UPGRADE, "%s: this old process drains", why);
     handover_link_destroy(retirement->link);
     retirement->link = NULL;
-    if (service->stopping_at_s == 0)
-        service_begin_drain(service);
+    begin_drain(service);
     fleet_go_alone(service->fleet);
 }
 
@@ -172,6 +177,15 @@ static void take_question(struct retirement *retirement, const struct handover_m
     put_question(retirement);
 }
 
+// hear_blocks takes a piece of a list, or brings the whole one into force.
+static void hear_blocks(struct retirement *retirement, const struct handover_message *message)
+{
+    if (message->kind == HANDOVER_BLOCKS && !add_blocks(retirement, message))
+        lose(retirement, "no memory for the list of blocks");
+    else if (message->kind == HANDOVER_OBEY && !take_blocks(retirement, message->number))
+        lose(retirement, "it is not known who is blocked");
+}
+
 static void on_message(void *arg, const struct handover_message *message, int *fds, size_t fd_count)
 {
     (void)fds;
@@ -179,13 +193,11 @@ static void on_message(void *arg, const struct handover_message *message, int *f
     struct retirement *retirement = arg;
     struct service *service = retirement->service;
     switch (message->kind) {
-    case HANDOVER_BLOCKS:
-        if (!add_blocks(retirement, message))
-            lose(retirement, "no memory for the list of blocks");
+    case HANDOVER_SERVING: // it is late to say so
         break;
+    case HANDOVER_BLOCKS:
     case HANDOVER_OBEY:
-        if (!take_blocks(retirement, message->number))
-            lose(retirement, "it is not known who is blocked");
+        hear_blocks(retirement, message);
         break;
     case HANDOVER_FOLLOW:
         retirement->must_tell_all = true;
@@ -202,8 +214,7 @@ static void on_message(void *arg, const struct handover_message *message, int *f
             (void)reload_request(service, LOADER_ALL);
         break;
     case HANDOVER_DRAIN:
-        if (service->stopping_at_s == 0)
-            service_begin_drain(service);
+        begin_drain(service);
         break;
     case HANDOVER_STOP:
         service_stop_now(service);
@@ -219,7 +230,6 @@ static void on_message(void *arg, const struct handover_message *message, int *f
     case HANDOVER_TICKETS:
     case HANDOVER_PREDECESSOR:
     case HANDOVER_COMMIT:
-    case HANDOVER_SERVING:
     case HANDOVER_OBEYED:
     case HANDOVER_COUNTS:
     case HANDOVER_ANSWER:
@@ -227,6 +237,8 @@ static void on_message(void *arg, const struct handover_message *message, int *f
     case HANDOVER_ENDED:
     case HANDOVER_OCSP:
     case HANDOVER_SECRETS:
+    case HANDOVER_READY:
+    case HANDOVER_YOURS:
     case HANDOVER_KIND_COUNT:
         lose(retirement, "the new process says what does not fit");
         break;
@@ -323,6 +335,8 @@ struct retirement *retirement_create(struct service *service, struct handover_li
     begin_turns(retirement, service->loop);
     ledger_watch(service->shared.ledger, on_change, retirement);
     retirement->left = reload_revise(service); // what they adopt now they adopt without listeners
+    if (handover_link_has_ended(link)) // before it said that it serves
+        on_end(retirement, NULL);
     return retirement;
 }
 

@@ -261,12 +261,13 @@ static void say_serving(struct service *service)
     struct inheritance *inheritance = &succession->inheritance;
     const struct handover_message serving = {.kind = HANDOVER_SERVING};
     keeper_link_serve(&service->keeper, service->snapshot->log.format == LOG_FORMAT_JSON);
+    const bool is_told = inheritance->fd < 0 || handover_tell(inheritance->fd, &serving);
     say_ready(service);
     keeper_link_notify(&service->keeper, "READY=1");
     if (inheritance->fd < 0)
         return;
     predecessors_count_in(&succession->predecessors, service->shared.ledger);
-    if (!handover_tell(inheritance->fd, &serving))
+    if (!is_told)
         log_warning(LOG_UPGRADE, "the process before us has ended: %m");
     predecessors_add(&succession->predecessors, inheritance->pid, inheritance->fd,
                      slice_of(inheritance->counts, inheritance->counts_len));
@@ -403,6 +404,7 @@ static void on_process_ended(void *arg, int64_t pid, int status)
 static void on_keeper_lost(void *arg)
 {
     struct service *service = arg;
+    upgrade_concede(service->succession.upgrade);
     if (service->succession.retirement != NULL)
         return;
     log_error(LOG_KEEPER, "the keeper is gone, and so nobody looks after this process: it ends");
@@ -705,6 +707,8 @@ static enum err start(struct service *service, int keeper_fd, struct monitor_pla
         TRY(control_serve(service->control, info));
     watchdog_start(&service->watchdog, service->loop, on_watchdog, service);
     monitor_adopt(service->monitor, place);
+    TRY(inheritance_take_turn(&service->succession.inheritance, info));
+    service_post(service, WORKER_ACCEPT);
     say_serving(service);
     included_keep(service);
     return ERR_OK;

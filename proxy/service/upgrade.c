@@ -23,13 +23,15 @@
 // What the new process gets of the signals that have come meanwhile, and in which order.
 static const int passed_on[] = {SIGUSR1, SIGHUP, SIGTERM, SIGINT};
 
-static const ev_tstamp grace_s = 2.; // for a process that has said that it fails, to end by itself
+// For a process that has said that it fails, to end by itself; or that was told to serve, to say that it does.
+static const ev_tstamp grace_s = 2.;
 
 enum upgrade_state {
     UPGRADE_NONE,
     UPGRADE_STARTED,   // the new process prepares itself
     UPGRADE_PREPARED,  // it has; we wait until no command is under way
-    UPGRADE_COMMITTED, // it is about to serve
+    UPGRADE_COMMITTED, // it makes ready to serve
+    UPGRADE_GIVEN,     // it was told to serve: nothing that this process does ends it any more
     UPGRADE_ENDING,    // it has failed, and is about to end
 };
 
@@ -152,25 +154,59 @@ static void kill_new(const struct upgrade *upgrade)
     keeper_link_signal(&upgrade->service->keeper, upgrade->pid, SIGKILL);
 }
 
-// fail ends the new process, and the upgrade when that is gone.
-static void fail(struct upgrade *upgrade, const char *why, bool is_ended_at_once)
+static void start_grace(struct upgrade *upgrade)
 {
     struct ev_loop *loop = upgrade->service->loop;
+    ev_timer_stop(loop, &upgrade->patience);
+    ev_timer_set(&upgrade->patience, grace_s, 0.);
+    ev_timer_start(loop, &upgrade->patience);
+}
+
+// fail ends the new process, which was not told to serve, and the upgrade when that is gone.
+static void fail(struct upgrade *upgrade, const char *why, bool is_ended_at_once)
+{
     if (upgrade->state == UPGRADE_ENDING)
         return;
     upgrade->state = UPGRADE_ENDING;
     say_failed(upgrade, why);
     handover_link_pause(upgrade->link);
-    ev_prepare_stop(loop, &upgrade->turn);
-    ev_timer_stop(loop, &upgrade->patience);
+    stop_watching(upgrade);
     if (upgrade->is_ended) {
         go_on_serving(upgrade);
         return;
     }
     if (is_ended_at_once)
         kill_new(upgrade);
-    ev_timer_set(&upgrade->patience, grace_s, 0.);
-    ev_timer_start(loop, &upgrade->patience);
+    start_grace(upgrade);
+}
+
+// pass_on gives the new process the signals that have come meanwhile.
+static void pass_on(const struct upgrade *upgrade)
+{
+    for (size_t i = 0; i < sizeof passed_on / sizeof *passed_on; i++) {
+        if (has_come(upgrade, passed_on[i]))
+            keeper_link_signal(&upgrade->service->keeper, upgrade->pid, passed_on[i]);
+    }
+}
+
+// retire is the good end.
+static void retire(struct upgrade *upgrade)
+{
+    struct service *service = upgrade->service;
+    struct handover_link *link = upgrade->link;
+    upgrade->link = NULL;
+    (void)snprintf(upgrade->outcome.message, sizeof upgrade->outcome.message,
+                   "process %d serves now; this one, %d, goes on until its tunnels have ended",
+                   (int)upgrade->pid, (int)getpid());
+    pass_on(upgrade);
+    conclude(upgrade, true);
+    upgrade->events.retire(service, link);
+}
+
+void upgrade_concede(struct upgrade *upgrade)
+{
+    if (upgrade != NULL && upgrade->state == UPGRADE_GIVEN)
+        retire(upgrade);
 }
 
 static void on_patience_over(struct ev_loop *loop, ev_timer *timer, int events)
@@ -182,9 +218,13 @@ static void on_patience_over(struct ev_loop *loop, ev_timer *timer, int events)
         kill_new(upgrade);
         return;
     }
-    handover_link_hear(
-        upgrade->link); // it may serve already, with clients that its end would cut off
-    if (upgrade->state != UPGRADE_NONE)
+    if (upgrade->state == UPGRADE_GIVEN) {
+        upgrade_concede(upgrade);
+        return;
+    }
+    // It may just have become ready. One of an older version may serve already, with clients that its end would cut off.
+    handover_link_hear(upgrade->link);
+    if (upgrade->state != UPGRADE_NONE && upgrade->state != UPGRADE_GIVEN)
         fail(upgrade, "the new process did not say in time that it serves, and was ended", true);
 }
 
@@ -239,14 +279,10 @@ void upgrade_on_ended(struct upgrade *upgrade, int64_t pid, int status)
 static void on_link_end(void *arg, const char *why)
 {
     struct upgrade *upgrade = arg;
-    if (why != NULL) {
+    if (why != NULL && upgrade->state != UPGRADE_GIVEN)
         fail(upgrade, why, true);
-        return;
-    }
-    // It is about to end, which says more; if it does not it hangs.
-    ev_timer_stop(upgrade->service->loop, &upgrade->patience);
-    ev_timer_set(&upgrade->patience, grace_s, 0.);
-    ev_timer_start(upgrade->service->loop, &upgrade->patience);
+    else
+        start_grace(upgrade); // it is about to end, which says more; if it does not it hangs
 }
 
 // ---- handing over -------------------------------------------------------------------------------
@@ -354,13 +390,15 @@ static bool send_rest(const struct upgrade *upgrade)
 {
     struct handover_link *link = upgrade->link;
     const struct service *service = upgrade->service;
+    const bool is_kept = service->blocks_problem.text[0] == '\0';
     if (service->kept.words != NULL && !blocks_message_send_state(link, &service->kept))
         return false;
     return send_tickets(link, service) && send_secrets(upgrade) &&
            ocsp_message_send(link, service->shared.ocsp) &&
            counts_message_send(link, service->shared.ledger, true) &&
            predecessors_pass_on(&service->succession.predecessors, link) &&
-           handover_link_say(link, HANDOVER_COMMIT, service->blocks_problem.text[0] == '\0');
+           handover_link_say(link, HANDOVER_COMMIT,
+                             HANDOVER_COMMIT_ASKS | (is_kept ? HANDOVER_COMMIT_KEPT : 0));
 }
 
 // may_commit tells whether nothing is under way that would change what is handed over, or that somebody waits for, and whether the
@@ -388,21 +426,15 @@ static void on_turn(struct ev_loop *loop, ev_prepare *turn, int events)
         fail(upgrade, "no memory, or no descriptors, to hand over", true);
 }
 
-// retire is the good end.
-static void retire(struct upgrade *upgrade)
+// give decides that the new process serves. If it dies before it does the keeper tells, and this one goes on.
+static void give(struct upgrade *upgrade)
 {
-    struct service *service = upgrade->service;
-    struct handover_link *link = upgrade->link;
-    upgrade->link = NULL;
-    (void)snprintf(upgrade->outcome.message, sizeof upgrade->outcome.message,
-                   "process %d serves now; this one, %d, goes on until its tunnels have ended",
-                   (int)upgrade->pid, (int)getpid());
-    for (size_t i = 0; i < sizeof passed_on / sizeof *passed_on; i++) {
-        if (has_come(upgrade, passed_on[i]))
-            keeper_link_signal(&service->keeper, upgrade->pid, passed_on[i]);
+    if (!handover_link_say(upgrade->link, HANDOVER_YOURS, 0)) {
+        fail(upgrade, "no memory to tell the new process that it shall serve", true);
+        return;
     }
-    conclude(upgrade, true);
-    upgrade->events.retire(service, link);
+    upgrade->state = UPGRADE_GIVEN;
+    start_grace(upgrade);
 }
 
 static void on_message(void *arg, const struct handover_message *message, int *fds, size_t fd_count)
@@ -411,7 +443,10 @@ static void on_message(void *arg, const struct handover_message *message, int *f
     (void)fd_count;
     struct upgrade *upgrade = arg;
     struct errinfo info;
-    if (message->kind == HANDOVER_FAILED) {
+    if (upgrade->state == UPGRADE_GIVEN) {
+        if (message->kind == HANDOVER_SERVING)
+            retire(upgrade);
+    } else if (message->kind == HANDOVER_FAILED) {
         (void)errinfo_set(&info, ERR_INPUT, "%.*s", (int)message->text.len,
                           (const char *)message->text.data);
         fail(upgrade, info.text, false);
@@ -419,8 +454,10 @@ static void on_message(void *arg, const struct handover_message *message, int *f
         upgrade->state = UPGRADE_PREPARED;
         upgrade->events.pause(upgrade->service, true);
         ev_prepare_start(upgrade->service->loop, &upgrade->turn);
+    } else if (message->kind == HANDOVER_READY && upgrade->state == UPGRADE_COMMITTED) {
+        give(upgrade);
     } else if (message->kind == HANDOVER_SERVING && upgrade->state == UPGRADE_COMMITTED) {
-        retire(upgrade);
+        retire(upgrade); // a process of an older version does not ask
     } else {
         fail(upgrade, "the new process says what does not fit", true);
     }
@@ -507,6 +544,7 @@ void upgrade_destroy(struct upgrade *upgrade)
         return;
     if (upgrade->state != UPGRADE_NONE) {
         kill_new(upgrade);
+        pass_on(upgrade); // it may serve already, and was not to
         stop_watching(upgrade);
         handover_link_destroy(upgrade->link);
     }

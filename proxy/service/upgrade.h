@@ -74,5 +74,13 @@ uint64_t upgrade_request(struct service *service, int64_t patience_ms);
 // SIGHUP once more, for a reload was refused meanwhile.
 void upgrade_note_signal(struct upgrade *upgrade, int number);
 
+// upgrade_concede takes a new process that was told to serve for one that does, though it has not said so: nothing tells any
+// more whether it does. NULL is allowed.
+void upgrade_concede(struct upgrade *upgrade);
+
+// upgrade_concede takes a new process that was told to serve for one that does, though it has not said so: nothing tells any
+// more whether it does. NULL is allowed.
+void upgrade_concede(struct upgrade *upgrade);
+
 // upgrade_abandon ends one that is not committed yet: this process is to end. NULL is allowed.
 void upgrade_abandon(struct upgrade *upgrade);

@@ -353,10 +353,21 @@ static void open_scan(struct worker *worker)
         scan_start(&worker->context, scan);
 }
 
+// begin_accepting lets in who waits, and who comes from now on.
+static void begin_accepting(const struct worker *worker)
+{
+    for (size_t i = 0; i < worker->port_count; i++) {
+        if (worker->ports[i].listener != NULL)
+            listener_release(worker->ports[i].listener);
+    }
+}
+
 static void on_messages(void *owner, unsigned messages)
 {
     struct worker *worker = owner;
     ASSERT(worker->magic == WORKER_MAGIC);
+    if ((messages & WORKER_ACCEPT) != 0)
+        begin_accepting(worker);
     if ((messages & MESSAGE_PULSE) != 0)
         atomic_store(&worker->owes_pulse, false);
     if ((messages & MESSAGE_NEWCOMERS) != 0)
@@ -550,6 +561,8 @@ static enum err start(struct worker *worker, const struct worker_options *option
     for (size_t i = 0; i < worker->port_count; i++) {
         if (worker->ports[i].fd >= 0 && !open_port(&worker->ports[i]))
             return errinfo_set(info, ERR_MEMORY, "%s: no memory", name);
+        if (worker->ports[i].listener != NULL)
+            listener_hold(worker->ports[i].listener);
     }
     spread_sit(worker->spread, worker->seat, &worker->thread, MESSAGE_NEWCOMERS,
                worker->context.snapshot->generation);

@@ -45,9 +45,10 @@ enum worker_message {
                        << 5, // OCSP: somebody's certificate is not good any more: judge again
     WORKER_LEASES = LOOP_FIRST_OWN
                     << 6, // the fleet: look again whether a request has waited for its limits
+    WORKER_ACCEPT = LOOP_FIRST_OWN << 8, // begin to accept
 };
 
-// worker_start makes a worker and starts its thread. On an error what it had taken of the descriptors is closed.
+// worker_start makes a worker and starts its thread. It accepts nobody before WORKER_ACCEPT. On an error what it had taken of the descriptors is closed.
 enum err worker_start(const struct worker_options *options, struct worker **out,
                       struct errinfo *info) MUST_USE;
 

@@ -218,6 +218,34 @@ static void an_accepted_socket_is_ready_for_use(void **state)
     ev_loop_destroy(loop);
 }
 
+static void who_comes_while_it_is_held_waits_and_is_accepted_afterwards(void **state)
+{
+    (void)state;
+    struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
+    const struct ip_addr addr = loop_rig_ip("127.0.0.1");
+    int fd = -1;
+    uint16_t port = 0;
+    struct errinfo info;
+    size_t total = 0;
+    bool is_done = false;
+    struct gate gate = {.total = &total, .is_done = &is_done, .expected = 1, .fd = -1};
+    const struct listener_events events = {
+        .on_accept = on_accept, .on_exhausted = on_exhausted, .arg = &gate};
+    assert_int_equal(listener_bind(&addr, 0, 1, &fd, &port, &info), ERR_OK);
+    struct listener *listener = listener_start(loop, fd, &events);
+    listener_hold(listener);
+    const int client = loop_rig_connect(&addr, port);
+    (void)ev_run(loop, EVRUN_NOWAIT);
+    assert_int_equal(total, 0);
+    listener_release(listener);
+    loop_rig_run(loop, &is_done);
+    assert_int_equal(total, 1);
+    (void)close(gate.fd);
+    (void)close(client);
+    listener_stop(listener);
+    ev_loop_destroy(loop);
+}
+
 static void an_ipv4_client_of_a_dual_socket_is_an_ipv4_client(void **state)
 {
     (void)state;
@@ -255,6 +283,7 @@ int main(void)
         cmocka_unit_test(an_address_of_nobody_cannot_be_bound),
         cmocka_unit_test(several_sockets_share_the_connections),
         cmocka_unit_test(an_accepted_socket_is_ready_for_use),
+        cmocka_unit_test(who_comes_while_it_is_held_waits_and_is_accepted_afterwards),
         cmocka_unit_test(an_ipv4_client_of_a_dual_socket_is_an_ipv4_client),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
