@@ -856,7 +856,14 @@ struct ledger_totals ledger_read(const struct ledger *ledger)
                                   .tunnels = ledger->tunnels,
                                   .memory = ledger->memory,
                                   .accounts = ledger->account_count,
-                                  .fleet_waits = ledger->shared.waits,
-                                  .foreign_sessions = ledger->foreign_sessions,
-                                  .foreign_tunnels = ledger->foreign_tunnels};
+                                  .fleet_waits = ledger->shared.waits};
+}
+
+struct ledger_totals ledger_read_all(const struct ledger *ledger)
+{
+    struct ledger_totals totals = ledger_read(ledger);
+    totals.sessions += ledger->foreign_sessions;
+    totals.tunnels += ledger->foreign_tunnels;
+    totals.memory += ledger->foreign_memory;
+    return totals;
 }

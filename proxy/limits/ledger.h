@@ -108,13 +108,11 @@ struct limit_refusal {
 
 // What is in use, for reports.
 struct ledger_totals {
-    uint32_t sessions;
-    uint32_t tunnels;
-    uint64_t memory;           // bytes, as noted last
-    size_t accounts;           // with references, or with rates not paid off yet
-    uint64_t fleet_waits;      // requests that had to wait for the fleet, since the start
-    uint32_t foreign_sessions; // of other processes; not in the numbers above
-    uint32_t foreign_tunnels;
+    uint64_t sessions;
+    uint64_t tunnels;
+    uint64_t memory;      // bytes, as noted last
+    size_t accounts;      // with references, or with rates not paid off yet
+    uint64_t fleet_waits; // requests that had to wait for the fleet, since the start
 };
 
 // ledger_create makes an empty ledger without limits; NULL without memory.
@@ -259,5 +257,8 @@ void ledger_watch(struct ledger *ledger, void (*on_change)(void *arg), void *arg
 void ledger_report(struct ledger *ledger, bool is_full,
                    void (*tell)(void *arg, const char *name, uint32_t tunnels), void *arg);
 
-// ledger_read gives what is in use.
+// ledger_read gives what this process uses.
 struct ledger_totals ledger_read(const struct ledger *ledger);
+
+// ledger_read_all gives sessions, tunnels and memory as the limits count them: with those of other processes.
+struct ledger_totals ledger_read_all(const struct ledger *ledger);

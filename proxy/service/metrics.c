@@ -302,7 +302,7 @@ static void add_limits(const struct service *service, const struct scan *scan,
                        struct exposition *out)
 {
     const struct proxy_limits *limits = &service->snapshot->limits;
-    const struct ledger_totals totals = ledger_read(service->shared.ledger);
+    const struct ledger_totals totals = ledger_read_all(service->shared.ledger);
     add_family(out, "sallyport_limit_in_use", FAMILY_GAUGE, NULL,
                "What all clients together use of a limit; memory in bytes.");
     add_labelled(out, "limit", "sessions", totals.sessions);

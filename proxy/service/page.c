@@ -198,7 +198,7 @@ static void add_tiles(const struct service *service, const struct history *histo
                       const struct scan *scan, struct text *out)
 {
     const struct proxy_limits *limits = &service->snapshot->limits;
-    const struct ledger_totals totals = ledger_read(service->shared.ledger);
+    const struct ledger_totals totals = ledger_read_all(service->shared.ledger);
     text_append_string(out, "<h2>Now</h2><ul class=\"tiles\">");
     add_limit_tile(out, "Open tunnels", scan->exchanges[EXCHANGE_TUNNEL], limits->tunnels);
     add_limit_tile(out, "Connections", totals.sessions, limits->sessions);

@@ -328,7 +328,7 @@ static void add_max(struct text *out, const char *name, uint64_t max)
 static void add_limits(const struct service *service, struct text *out)
 {
     const struct proxy_limits *limits = &service->snapshot->limits;
-    const struct ledger_totals totals = ledger_read(service->shared.ledger);
+    const struct ledger_totals totals = ledger_read_all(service->shared.ledger);
     json_begin_object(out, "limits");
     json_add_count(out, "sessions", totals.sessions);
     add_max(out, "sessions_max", limits->sessions);

@@ -213,6 +213,27 @@ def test_tunnels_of_old_processes_count_are_seen_and_can_be_ended(upgradable, se
     assert made.control.status()["old_processes"] == []
 
 
+def test_what_is_in_use_of_a_limit_is_told_as_it_counts_over_all_processes(upgradable):
+    made = upgradable(limits={"tunnels": 3, "sessions": 100}, admin={"address": "127.0.0.1:0"})
+    proxy = made.proxy
+    place = ("127.0.0.1", int(proxy.stderr.wait(r"metrics and health at http://127\.0\.0\.1:(\d+)/").group(1)))
+    tunnels = [proxy.tunnel(upgradable.target) for _ in range(2)]
+    made.upgrade()
+    tunnels.append(proxy.tunnel(upgradable.target))
+    proxy.assert_refused(proxy.ask(upgradable.target), 429, "limit_proxy_tunnels", action="error")
+
+    def in_use():
+        limits = made.control.status()["limits"]
+        samples = admin.read_metrics(admin.get(place, "/metrics").body)
+        measured = [admin.value(samples, "sallyport_limit_in_use", limit=limit) for limit in ("tunnels", "sessions")]
+        return [limits["tunnels"], limits["sessions"]], measured
+
+    eventually(lambda: in_use() == ([3, 3], [3, 3]), f"three of each, and not {in_use()}")
+    assert "tunnels 3 of 3" in made.control.run("status").stdout
+    tunnels[0].close()
+    eventually(lambda: in_use() == ([2, 2], [2, 2]), f"two of each, and not {in_use()}")
+
+
 def test_a_block_made_before_an_upgrade_holds_after_it(upgradable, pki):
     made = upgradable()
     made.control.block("sha256:" + pki.worker.sha256)

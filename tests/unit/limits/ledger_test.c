@@ -233,8 +233,14 @@ static void tunnels_of_other_processes_count_against_both_limits(void **state)
     assert_refused(ledger, account, &three, 1000, REASON_LIMIT_TUNNELS, 1);
     take(ledger, other, &three, 1000);
     assert_refused(ledger, other, &three, 1000, REASON_LIMIT_PROXY_TUNNELS, 1);
-    assert_int_equal(ledger_read(ledger).foreign_tunnels, 2);
+    ledger_set_foreign_totals(ledger, 5, 1000);
+    (void)ledger_note_memory(ledger, 24);
     assert_int_equal(ledger_read(ledger).tunnels, 2);
+    assert_int_equal(ledger_read(ledger).sessions, 0);
+    assert_int_equal(ledger_read(ledger).memory, 24);
+    assert_int_equal(ledger_read_all(ledger).tunnels, 4);
+    assert_int_equal(ledger_read_all(ledger).sessions, 5);
+    assert_int_equal(ledger_read_all(ledger).memory, 1024);
     assert_true(ledger_set_foreign(ledger, 0, "a", 0, 1000));
     take(ledger, account, &three, 1000);
     assert_refused(ledger, account, &three, 1000, REASON_LIMIT_TUNNELS, 1);
