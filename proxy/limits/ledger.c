@@ -482,6 +482,20 @@ void ledger_give_tunnel(struct ledger *ledger, struct account *account, int64_t 
     ledger_close_account(ledger, account, now_ms);
 }
 
+void ledger_move_tunnel(struct ledger *ledger, struct account *from, struct account *to,
+                        const struct client_limits *limits, int64_t now_ms)
+{
+    to->tunnels++;
+    to->fleet.spare--;
+    to->refs++; // the caller holds one: it does not rise from 0
+    if (limits->scope == LIMIT_FLEET)
+        list(ledger, to);
+    count_down(&from->tunnels);
+    from->fleet.spare++;
+    note_change(ledger);
+    ledger_close_account(ledger, from, now_ms);
+}
+
 void ledger_end_wait(struct ledger *ledger, struct ledger_ticket *ticket, int64_t now_ms)
 {
     struct account *account = ticket->account;

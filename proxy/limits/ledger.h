@@ -177,6 +177,11 @@ bool ledger_is_answered(const struct ledger *ledger, const struct ledger_ticket 
 // ledger_give_tunnel ends a tunnel and drops its reference. Any thread.
 void ledger_give_tunnel(struct ledger *ledger, struct account *account, int64_t now_ms);
 
+// ledger_move_tunnel has a tunnel of `from`, with its reference, count for `to`, which the caller holds. It is open already, so no
+// limit is asked. `limits` are those of `to`. Any thread.
+void ledger_move_tunnel(struct ledger *ledger, struct account *from, struct account *to,
+                        const struct client_limits *limits, int64_t now_ms);
+
 // ledger_take_refusal counts a refused request of the client. False if the client has had more than its rate of these. Any
 // thread.
 bool ledger_take_refusal(struct ledger *ledger, struct account *account, int64_t now_ms);

@@ -25,6 +25,12 @@ void duplex_set_pace(struct duplex *duplex, struct bandwidth *up, struct bandwid
     flow_set_pace(&duplex->down, down, clock_ms);
 }
 
+void duplex_move_pace(struct duplex *duplex, struct bandwidth *up, struct bandwidth *down)
+{
+    pacer_move(&duplex->up.pacer, up);
+    pacer_move(&duplex->down.pacer, down);
+}
+
 int64_t duplex_turn_ms(const struct duplex *duplex)
 {
     return deadline_sooner(pacer_turn_ms(&duplex->up.pacer), pacer_turn_ms(&duplex->down.pacer));

@@ -40,6 +40,9 @@ void duplex_deinit(struct duplex *duplex);
 void duplex_set_pace(struct duplex *duplex, struct bandwidth *up, struct bandwidth *down,
                      const int64_t *clock_ms);
 
+// duplex_move_pace makes both share other bandwidths from now on; see pacer_move.
+void duplex_move_pace(struct duplex *duplex, struct bandwidth *up, struct bandwidth *down);
+
 // duplex_turn_ms gives the time for the next step if no event comes before; INT64_MAX: never.
 int64_t duplex_turn_ms(const struct duplex *duplex);
 

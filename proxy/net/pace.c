@@ -59,6 +59,16 @@ static void set_waiting(struct pacer *pacer, bool is_waiting)
         (void)atomic_fetch_sub_explicit(&pacer->bandwidth->waiting, 1, memory_order_relaxed);
 }
 
+void pacer_move(struct pacer *pacer, struct bandwidth *bandwidth)
+{
+    const bool is_waiting = pacer->is_waiting;
+    if (pacer->bandwidth == NULL)
+        return;
+    set_waiting(pacer, false);
+    pacer->bandwidth = bandwidth;
+    set_waiting(pacer, is_waiting);
+}
+
 void pacer_deinit(struct pacer *pacer)
 {
     set_waiting(pacer, false);

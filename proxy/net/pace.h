@@ -56,6 +56,9 @@ struct pacer {
 // its owner keeps at the time, are borrowed until pacer_deinit.
 void pacer_init(struct pacer *pacer, struct bandwidth *bandwidth, const int64_t *clock_ms);
 
+// pacer_move makes it a flow of another bandwidth. A zeroed one stays as it is.
+void pacer_move(struct pacer *pacer, struct bandwidth *bandwidth);
+
 // pacer_deinit ends it. May be repeated; a zeroed one is allowed.
 void pacer_deinit(struct pacer *pacer);
 

@@ -346,6 +346,8 @@ void exchange_judge_again(struct exchange *exchange)
     admission.target = &target;
     const struct standing standing = standing_of(exchange, &admission, &exchange->route.upstream);
     exchange->timing.until_s = standing.until_s;
+    if (standing.is_admitted)
+        route_move(&exchange->route, exchange->peer);
     if (!standing.is_admitted)
         exchange_end(exchange, admission_reason_of_end(&standing));
     else if (!inside_is_still_allowed(exchange, &standing.inner))

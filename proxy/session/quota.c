@@ -80,6 +80,16 @@ struct verdict quota_take(struct quota *quota, const struct peer *peer)
     return (struct verdict){.kind = VERDICT_GO};
 }
 
+void quota_move(struct quota *quota, const struct peer *peer)
+{
+    const struct session_context *context = peer->context;
+    if (quota->account == NULL || quota->account == peer->account)
+        return;
+    ledger_move_tunnel(context->ledger, quota->account, peer->account, &peer->client->limits,
+                       context->now_ms);
+    quota->account = peer->account;
+}
+
 bool quota_take_refusal(const struct peer *peer)
 {
     const struct session_context *context = peer->context;

@@ -54,5 +54,9 @@ bool quota_is_answered(const struct quota *quota, const struct session_context *
 // quota_end_wait ends the waiting for the fleet, and gives the verdict where that has taken too long. Idempotent.
 struct verdict quota_end_wait(struct quota *quota, const struct session_context *context);
 
+// quota_move has the tunnel that was taken count for the account that the peer has now, where that is another one. Nothing may
+// dial for it, and what shares the bandwidth of the old account has left it. The old one may be gone afterwards.
+void quota_move(struct quota *quota, const struct peer *peer);
+
 // quota_give gives back the tunnel, and ends the waiting. Idempotent.
 void quota_give(struct quota *quota, const struct session_context *context);

@@ -112,6 +112,12 @@ enum err route_open_tunnel(struct route *route, struct channel *channel, struct 
                        route->hop == NULL ? (struct slice){0} : hop_rest(route->hop));
 }
 
+void route_move(struct route *route, const struct peer *peer)
+{
+    duplex_move_pace(&route->tunnel.duplex, &peer->account->up, &peer->account->down);
+    quota_move(&route->quota, peer);
+}
+
 enum err route_open_upgraded(struct route *route, struct channel *channel)
 {
     struct forward *forward = route->forward;

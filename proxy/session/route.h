@@ -63,6 +63,9 @@ enum err route_announce(struct route *route, struct slice header) MUST_USE;
 enum err route_open_tunnel(struct route *route, struct channel *channel,
                            struct slice answer) MUST_USE;
 
+// route_move has the open tunnel count for the account that the peer has now, and share its bandwidth.
+void route_move(struct route *route, const struct peer *peer);
+
 // route_open_upgraded makes a tunnel of a plain request whose target has agreed to speak WebSocket. ERR_MEMORY, ERR_LIMIT.
 enum err route_open_upgraded(struct route *route, struct channel *channel) MUST_USE;
 

@@ -343,6 +343,24 @@ def test_tunnels_of_an_unlimited_client_count_when_a_limit_comes(start, dns, ori
     proxy.tunnel(target)
 
 
+def test_a_client_that_a_reload_renames_has_its_limit_once(start, dns, origin, pki):
+    server = origin()
+    dns.addresses("origin.test", "127.0.0.1")
+    proxy = start(limited(server.port, tunnels=3, bandwidth_up="1MB/s"))
+    target = f"origin.test:{server.port}"
+    identity = leaf(pki)
+    tunnels = [proxy.tunnel(target, identity) for _ in range(3)]
+    for name in ("carol", "dave", "alice"):
+        proxy.reload(limited(server.port, name=name, tunnels=3, bandwidth_up="1MB/s"))
+        for tunnel in tunnels:
+            tunnel.echo(b"limits are not judged again")
+        assert_limited(proxy, proxy.ask(target, identity), "limit_tunnels")
+        tunnels[0].close()
+        proxy.assert_closed(tunnels.pop(0).id, "client_closed")
+        tunnels.append(proxy.tunnel(target, identity))
+        assert_limited(proxy, proxy.ask(target, identity), "limit_tunnels")
+
+
 def test_a_client_that_was_gone_for_a_while_finds_its_tunnels_counted(start, dns, origin, pki):
     """The account goes by the name; what had to end with the name's disappearance has ended."""
     server = origin()

@@ -107,6 +107,32 @@ static void a_limit_of_three_admits_three_and_then_one_for_each_that_ends(void *
     ledger_close_account(ledger, account, 1000);
 }
 
+static void a_tunnel_that_moves_counts_for_the_other_account_alone(void **state)
+{
+    struct ledger *ledger = *state;
+    const struct client_limits limits = {.tunnels = 2};
+    struct account *from = open_account(ledger, "a");
+    struct account *to = open_account(ledger, "b");
+    for (int i = 0; i < 2; i++)
+        take(ledger, from, &limits, 1000);
+    take(ledger, to, &limits, 1000);
+    ledger_move_tunnel(ledger, from, to, &limits, 1000);
+    assert_refused(ledger, to, &limits, 1000, REASON_LIMIT_TUNNELS, 1);
+    ledger_move_tunnel(ledger, from, to, &limits, 1000); // beyond the limit: it is open
+    assert_int_equal(from->tunnels, 0);
+    assert_int_equal(to->tunnels, 3);
+    assert_int_equal(ledger_read(ledger).tunnels, 3);
+    ledger_close_account(ledger, from, 1000);
+    assert_int_equal(ledger_read(ledger).accounts, 1);
+    ledger_give_tunnel(ledger, to, 1000);
+    assert_refused(ledger, to, &limits, 1000, REASON_LIMIT_TUNNELS, 1);
+    ledger_give_tunnel(ledger, to, 1000);
+    take(ledger, to, &limits, 1000);
+    for (int i = 0; i < 2; i++)
+        ledger_give_tunnel(ledger, to, 1000);
+    ledger_close_account(ledger, to, 1000);
+}
+
 static void one_name_is_one_account_and_another_name_another(void **state)
 {
     struct ledger *ledger = *state;
@@ -793,6 +819,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         LEDGER_TEST(a_limit_of_three_admits_three_and_then_one_for_each_that_ends),
+        LEDGER_TEST(a_tunnel_that_moves_counts_for_the_other_account_alone),
         LEDGER_TEST(one_name_is_one_account_and_another_name_another),
         LEDGER_TEST(a_tunnel_keeps_its_account_when_nobody_else_does),
         LEDGER_TEST(the_rate_of_new_tunnels_says_when_to_come_back),

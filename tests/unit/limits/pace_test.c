@@ -201,6 +201,26 @@ static void a_waiting_flow_that_ends_counts_no_more(void **state)
     rig_destroy(rig);
 }
 
+static void a_waiting_flow_that_moves_waits_among_the_others(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_create(1000, 3);
+    struct rig *others = rig_create(2000, 0);
+    struct pacer zeroed = {0};
+    (void)run_ms(rig, 10, WANTED);
+    for (size_t i = 0; i < 3; i++)
+        pacer_move(&rig->pacers[i], &others->bandwidth);
+    assert_int_equal(rig->bandwidth.waiting, 0);
+    assert_int_equal(others->bandwidth.waiting, 3);
+    const uint64_t before = rig->passed[0] + rig->passed[1] + rig->passed[2];
+    assert_true(run_ms(rig, 10000, WANTED) - before <= 20000 + 100 + 3 * PACE_PIECE_MIN);
+    assert_int_equal(bandwidth_total(&rig->bandwidth), before);
+    pacer_move(&zeroed, &others->bandwidth);
+    assert_int_equal(pacer_ask(&zeroed, WANTED), WANTED);
+    rig_destroy(rig);
+    rig_destroy(others);
+}
+
 static void a_clock_far_ahead_or_behind_overflows_nothing(void **state)
 {
     (void)state;
@@ -225,6 +245,7 @@ int main(void)
         cmocka_unit_test(a_small_message_does_not_wait_behind_bulk),
         cmocka_unit_test(a_new_rate_holds_at_once_in_both_directions),
         cmocka_unit_test(a_waiting_flow_that_ends_counts_no_more),
+        cmocka_unit_test(a_waiting_flow_that_moves_waits_among_the_others),
         cmocka_unit_test(a_clock_far_ahead_or_behind_overflows_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

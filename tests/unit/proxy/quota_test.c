@@ -73,6 +73,23 @@ static void a_request_that_is_tried_again_is_one_new_tunnel(void **state)
     assert_int_equal(rig->accounts[0]->tunnels, 1);
 }
 
+static void an_open_tunnel_whose_client_became_another_counts_for_that_one(void **state)
+{
+    struct rig *rig = *state;
+    struct limit_refusal refusal = {0};
+    quota_move(&rig->quota, &rig->peer); // nothing is taken
+    take_and_begin(rig);
+    quota_move(&rig->quota, &rig->peer); // it is still the same
+    assert_int_equal(rig->accounts[0]->tunnels, 1);
+    move_to(rig, 1);
+    quota_move(&rig->quota, &rig->peer);
+    assert_int_equal(rig->accounts[0]->tunnels, 0);
+    assert_int_equal(rig->accounts[1]->tunnels, 1);
+    assert_false(
+        ledger_take_tunnel(rig->ledger, rig->accounts[1], &rig->clients[1].limits, &refusal));
+    assert_ptr_equal(rig->quota.account, rig->accounts[1]);
+}
+
 static void a_request_whose_client_became_another_uses_that_ones_rate(void **state)
 {
     struct rig *rig = *state;
@@ -108,6 +125,7 @@ int main(void)
 #define QUOTA_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         QUOTA_TEST(a_request_that_is_tried_again_is_one_new_tunnel),
+        QUOTA_TEST(an_open_tunnel_whose_client_became_another_counts_for_that_one),
         QUOTA_TEST(a_request_whose_client_became_another_uses_that_ones_rate),
         QUOTA_TEST(a_request_is_refused_where_its_new_client_has_no_room),
     };
