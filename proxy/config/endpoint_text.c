@@ -66,9 +66,15 @@ bool endpoint_equal(const struct endpoint *a, const struct endpoint *b)
     return a->port == b->port && ip_addr_equal(&a->address, &b->address);
 }
 
+// covers tells whether `a` stands for every local address, and `b` is one of these.
+static bool covers(const struct ip_addr *a, const struct ip_addr *b)
+{
+    return ip_addr_is_any(a) && (a->family == IP_V6 || b->family == IP_V4);
+}
+
 bool endpoint_is_taken(const struct endpoint *a, const struct endpoint *b)
 {
     return a->port != 0 && a->port == b->port &&
-           (ip_addr_equal(&a->address, &b->address) ||
-            (ip_addr_is_any(&a->address) && ip_addr_is_any(&b->address)));
+           (ip_addr_equal(&a->address, &b->address) || covers(&a->address, &b->address) ||
+            covers(&b->address, &a->address));
 }

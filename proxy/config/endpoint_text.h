@@ -16,5 +16,6 @@ const char *endpoint_format(const struct endpoint *endpoint, char out[ENDPOINT_T
 // endpoint_equal tells whether both are the same port of the same address.
 bool endpoint_equal(const struct endpoint *a, const struct endpoint *b);
 
-// endpoint_is_taken tells whether `b` cannot be bound beside `a`: [::] takes IPv4 too, port 0 takes nothing.
+// endpoint_is_taken tells whether `b` cannot be bound beside `a`: 0.0.0.0 takes every IPv4 address, [::] every address; port 0
+// takes nothing.
 bool endpoint_is_taken(const struct endpoint *a, const struct endpoint *b);

@@ -332,6 +332,30 @@ static bool listener_read(struct reader *reader, const struct node *node, void *
     return true;
 }
 
+// report_address reports that `listener`, at the node of its address, cannot be bound beside `other`.
+static void report_address(struct reader *reader, const struct node *node,
+                           const struct listener_config *listener,
+                           const struct listener_config *other, uint32_t other_line)
+{
+    char text[ENDPOINT_TEXT_CAP];
+    char other_text[ENDPOINT_TEXT_CAP];
+    (void)endpoint_format(&listener->address, text);
+    (void)endpoint_format(&other->address, other_text);
+    if (endpoint_equal(&listener->address, &other->address))
+        reader_error(reader, node,
+                     "the address %s is used twice"
+                     "\nthe other listener is at line %" PRIu32,
+                     text, other_line);
+    else
+        reader_error(
+            reader, node,
+            "listener `%s` (%s) and listener `%s` (%s) cannot both have this port"
+            "\n0.0.0.0 is every IPv4 address of the machine, [::] every address, and accepts "
+            "IPv4 too: leave one of the two out, or give it another port; the other one is at "
+            "line %" PRIu32,
+            listener->name, text, other->name, other_text, other_line);
+}
+
 // check_addresses reports an address that two listeners share.
 static void check_addresses(struct reader *reader, const struct node *list,
                             const struct listener_config *listeners)
@@ -339,16 +363,13 @@ static void check_addresses(struct reader *reader, const struct node *list,
     size_t index = 0;
     for (const struct node *entry = list->child; entry != NULL; entry = entry->next, index++) {
         const struct node *other = list->child;
-        char text[ENDPOINT_TEXT_CAP];
         for (size_t i = 0; i < index; i++, other = other->next) {
             if (listeners[index].address.address.family == IP_NONE ||
                 listeners[i].address.address.family == IP_NONE ||
                 !endpoint_is_taken(&listeners[i].address, &listeners[index].address))
                 continue;
-            reader_error(reader, node_get(entry, "address"),
-                         "the address %s is used twice"
-                         "\nthe other listener is at line %" PRIu32 "; [::] accepts IPv4 too",
-                         endpoint_format(&listeners[index].address, text), other->line);
+            report_address(reader, node_get(entry, "address"), &listeners[index], &listeners[i],
+                           other->line);
             break;
         }
     }

@@ -65,7 +65,8 @@ static enum err bind_failed(const struct ip_addr *addr, uint16_t port, int error
             "it has no such port; `sallyport upgrade`, or restart it, with that right";
     else if (error == EADDRNOTAVAIL)
         hint = ": this machine has no such address";
-    return errinfo_set(info, ERR_SYSTEM, format, text, port, strerror(error), hint);
+    return errinfo_set(info, error == EADDRINUSE ? ERR_DENIED : ERR_SYSTEM, format, text, port,
+                       strerror(error), hint);
 }
 
 // bind_all opens `count` sockets; the first one alone on its address, or beside others that are there.

@@ -9,8 +9,8 @@
 #include "auth/ipaddr.h"
 
 // listener_bind opens `count` non-blocking listening sockets on `addr`:`port`, and writes the descriptors, which the caller
-// owns, to `out_fds` and the port (which the kernel picks for 0) to `*out_port`. ERR_SYSTEM with a sentence in `info`:
-// then no socket is open. Called by main.
+// owns, to `out_fds` and the port (which the kernel picks for 0) to `*out_port`. ERR_DENIED, where somebody has the address, or
+// ERR_SYSTEM, with a sentence in `info`: then no socket is open. Called by main.
 enum err listener_bind(const struct ip_addr *addr, uint16_t port, size_t count, int *out_fds,
                        uint16_t *out_port, struct errinfo *info) MUST_USE;
 

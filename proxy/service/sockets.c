@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "proxy/config/endpoint_text.h"
 #include "proxy/net/listener.h"
 
 // find_place gives the index of the old listener in the same place, or the count of the old ones.
@@ -101,6 +102,36 @@ static enum err take_given(struct sockets *sockets, size_t listener, struct give
     return share_given(sockets, listener, count, info); // it may need a right that we do not have
 }
 
+// name_holder says that a listener of ours is why `config` cannot listen, if it has what that needs.
+static void name_holder(const struct listener_config *config, const char *holder,
+                        const struct endpoint *bound, struct errinfo *info)
+{
+    char wanted[ENDPOINT_TEXT_CAP];
+    char held[ENDPOINT_TEXT_CAP];
+    if (endpoint_is_taken(bound, &config->address))
+        (void)errinfo_set(
+            info, ERR_DENIED,
+            "cannot listen on %s: listener `%s` of this proxy has %s, and cannot go from there "
+            "to here while it listens: move it to another port first, or restart the proxy",
+            endpoint_format(&config->address, wanted), holder, endpoint_format(bound, held));
+}
+
+// name_given_holder looks for it among the listeners of the process before.
+static void name_given_holder(const struct listener_config *config,
+                              const struct given_sockets *given, size_t count, struct errinfo *info)
+{
+    for (size_t i = 0; i < count; i++)
+        name_holder(config, given[i].name, &given[i].bound, info);
+}
+
+// name_old_holder looks for it among those of the snapshot in force.
+static void name_old_holder(const struct listener_config *config, const struct snapshot *old,
+                            const struct sockets *sockets, struct errinfo *info)
+{
+    for (size_t i = 0; i < old->listener_count; i++)
+        name_holder(config, old->listeners[i].name, &sockets->bound[i], info);
+}
+
 // open_listener makes one listener's sockets for all workers. `group` has room for one a worker.
 static enum err open_listener(const struct listener_config *config, size_t listener,
                               struct given_sockets *given, int *group, struct sockets *out,
@@ -161,6 +192,8 @@ enum err sockets_open(const struct snapshot *snapshot, uint32_t worker_count,
     for (size_t l = 0; l < snapshot->listener_count && error == ERR_OK; l++) {
         const struct listener_config *config = &snapshot->listeners[l];
         error = open_listener(config, l, find_given(config, given, given_count), group, out, info);
+        if (error == ERR_DENIED)
+            name_given_holder(config, given, given_count, info);
     }
     free(group);
     if (error != ERR_OK)
@@ -187,6 +220,8 @@ enum err sockets_open_next(const struct snapshot *snapshot, const struct snapsho
             out->bound[l] = config->address;
         else
             error = open_listener(config, l, NULL, group, out, info);
+        if (error == ERR_DENIED)
+            name_old_holder(config, old_snapshot, old, info);
     }
     free(group);
     if (error != ERR_OK)

@@ -29,8 +29,8 @@ struct sockets {
 };
 
 // sockets_open opens a socket for each worker on each listener of `snapshot`, at the start. What of the given ones fits is
-// taken, all of it: were a socket closed, those who wait in its queue would be reset. All or nothing; ERR_SYSTEM or
-// ERR_MEMORY with a sentence in `info`.
+// taken, all of it: were a socket closed, those who wait in its queue would be reset. All or nothing; ERR_DENIED
+// (somebody has the address), ERR_SYSTEM or ERR_MEMORY with a sentence in `info`.
 enum err sockets_open(const struct snapshot *snapshot, uint32_t worker_count,
                       struct given_sockets *given, size_t given_count, struct sockets *out,
                       struct errinfo *info) MUST_USE;

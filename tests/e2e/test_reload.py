@@ -102,6 +102,25 @@ def test_a_listener_that_cannot_be_bound_changes_nothing(start, server):
     proxy.tunnel(place(server)).echo(b"the old rules")
 
 
+@pytest.mark.parametrize("wide", ["0.0.0.0", "[::]"])
+def test_a_listener_that_would_take_the_place_of_another_one_is_told_which(upgradable, wide):
+    made = upgradable()
+    proxy = made.proxy
+    main = proxy.config["listeners"][0]
+    port = proxy.address[1]
+    wider = dict(main, name="wide", address=f"{wide}:{port}")
+    write_config(proxy.config_path, dict(proxy.config, listeners=[wider]))
+    told = f"cannot listen on {wide}:{port}: listener `main` of this proxy has 127.0.0.1:{port}"
+    for said in (made.control.run("reload", expected=3).stderr, made.control.run("upgrade", expected=1).stderr):
+        assert told in said and "move it to another port first" in said
+    tunnel = proxy.tunnel(upgradable.target)
+    tunnel.echo(b"as before")
+    for listener in (dict(main, name="wide", address="127.0.0.1:0"), wider):
+        write_config(proxy.config_path, dict(proxy.config, listeners=[listener]))
+        made.control.run("reload")
+    proxy.tunnel(upgradable.target).echo(b"by way of another port")
+
+
 def test_an_audit_file_that_cannot_be_opened_changes_nothing(start, server):
     proxy = start(client(rule(server)))
     config = dict(proxy.config, audit={"file": str(proxy.folder / "nowhere" / "audit.jsonl")})

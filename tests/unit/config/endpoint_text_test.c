@@ -77,9 +77,12 @@ static void an_endpoint_is_taken_by_itself_and_by_every_address(void **state)
         {"127.0.0.1:1", "127.0.0.2:1", false, false},
         {"127.0.0.1:1", "[::1]:1", false, false},
         {"0.0.0.0:1", "[::]:2", false, false},
-        {"0.0.0.0:1", "127.0.0.1:1", false, false},
-        {"[::]:1", "127.0.0.1:1", false, false},
-        {"[::]:1", "[::1]:1", false, false},
+        {"0.0.0.0:1", "127.0.0.1:1", false, true},
+        {"0.0.0.0:1", "[::1]:1", false, false},
+        {"[::]:1", "127.0.0.1:1", false, true},
+        {"[::]:1", "[::1]:1", false, true},
+        {"0.0.0.0:1", "127.0.0.1:2", false, false},
+        {"0.0.0.0:0", "127.0.0.1:0", false, false},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         const struct endpoint a = endpoint(rows[i].a);

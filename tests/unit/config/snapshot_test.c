@@ -481,6 +481,11 @@ static void refuses_bad_listeners_with_their_place(void **state)
          "- name: b\n  address: '0.0.0.0:8443'\n  trust: staff\n" CERTIFICATES,
          7, 12, "accepts IPv4 too"},
         {LISTENER CERTIFICATES
+         "- name: b\n  address: '0.0.0.0:8443'\n  trust: staff\n" CERTIFICATES,
+         7, 12, "listener `b` (0.0.0.0:8443) and listener `a` (127.0.0.1:8443)"},
+        {LISTENER CERTIFICATES "- name: b\n  address: '[::]:8443'\n  trust: staff\n" CERTIFICATES,
+         7, 12, "give it another port"},
+        {LISTENER CERTIFICATES
          "- name: a\n  address: '127.0.0.1:8444'\n  trust: staff\n" CERTIFICATES,
          6, 9, "used twice"},
     };
