@@ -288,7 +288,8 @@ def finish(options, run, chosen):
 
 def go_first():
     """Before all others: by the group of this session where the kernel has such, and by itself."""
-    os.setsid()
+    if os.getsid(0) != os.getpid():  # or it is this process's own already
+        os.setsid()
     os.setpriority(os.PRIO_PROCESS, 0, -20)
     try:
         with open("/proc/self/autogroup", "w", encoding="ascii") as file:
