@@ -73,6 +73,12 @@ enum err forward_create(struct channel *channel, struct line *line, struct slice
     return ERR_OK;
 }
 
+void forward_move_pace(struct forward *forward, struct account *account)
+{
+    pacer_move(&forward->up.pacer, &account->up);
+    pacer_move(&forward->down.pacer, &account->down);
+}
+
 void forward_destroy(struct forward *forward, bool is_reset)
 {
     if (forward == NULL)

@@ -57,6 +57,9 @@ enum err forward_create(struct channel *channel, struct line *line, struct slice
                         const struct request *request, struct account *account, bool is_alone,
                         struct forward **out) MUST_USE;
 
+// forward_move_pace has both directions take turns with those of another account from now on; see pacer_move.
+void forward_move_pace(struct forward *forward, struct account *account);
+
 // forward_destroy closes what it still has, with a reset where `is_reset`, and frees. NULL is allowed.
 void forward_destroy(struct forward *forward, bool is_reset);
 

@@ -55,7 +55,8 @@ bool quota_is_answered(const struct quota *quota, const struct session_context *
 struct verdict quota_end_wait(struct quota *quota, const struct session_context *context);
 
 // quota_move has the tunnel that was taken count for the account that the peer has now, where that is another one. Nothing may
-// dial for it, and what shares the bandwidth of the old account has left it. The old one may be gone afterwards.
+// dial for it, and what shares the bandwidth of the old account has left it, for the old one may be gone afterwards: see
+// route_move, the only caller.
 void quota_move(struct quota *quota, const struct peer *peer);
 
 // quota_give gives back the tunnel, and ends the waiting. Idempotent.

@@ -114,7 +114,11 @@ enum err route_open_tunnel(struct route *route, struct channel *channel, struct 
 
 void route_move(struct route *route, const struct peer *peer)
 {
+    // All that has a pointer into the old account goes first: quota_move gives up what keeps that alive.
+    ASSERT(route->search == NULL || route->search->dialer == NULL || route->search->is_dialled);
     duplex_move_pace(&route->tunnel.duplex, &peer->account->up, &peer->account->down);
+    if (route->forward != NULL)
+        forward_move_pace(route->forward, peer->account);
     quota_move(&route->quota, peer);
 }
 

@@ -63,7 +63,8 @@ enum err route_announce(struct route *route, struct slice header) MUST_USE;
 enum err route_open_tunnel(struct route *route, struct channel *channel,
                            struct slice answer) MUST_USE;
 
-// route_move has the open tunnel count for the account that the peer has now, and share its bandwidth.
+// route_move has what was taken for the way count for the account that the peer has now, and what flows on it share the
+// bandwidth of that. Nothing may dial for it.
 void route_move(struct route *route, const struct peer *peer);
 
 // route_open_upgraded makes a tunnel of a plain request whose target has agreed to speak WebSocket. ERR_MEMORY, ERR_LIMIT.

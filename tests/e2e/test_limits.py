@@ -361,6 +361,31 @@ def test_a_client_that_a_reload_renames_has_its_limit_once(start, dns, origin, p
         assert_limited(proxy, proxy.ask(target, identity), "limit_tunnels")
 
 
+@pytest.mark.parametrize("rates", [{}, {"bandwidth_up": "1KB/s", "bandwidth_down": "1KB/s"}])
+def test_a_plain_request_whose_client_a_reload_renames_goes_by_the_new_name(
+    start, dns, pki, rates
+):
+    """The old name's account is gone when the body goes on, or has a rate by which the rest would take minutes."""
+    size = 300_000
+    server = StrictOrigin(lambda request: ok(b"y" * size))
+    dns.addresses("origin.test", "127.0.0.1")
+    proxy = start(limited(server.port, tunnels=1, **rates))
+    requester = plain(proxy, pki)
+    requester.send(head("POST", url(server), f"Content-Length: {size}") + b"x" * 40_000)
+    server.wait_accepted(1)
+    for name in ("carol", "dave"):
+        proxy.reload(limited(server.port, name=name, tunnels=1, bandwidth_up="100MB/s"))
+        refused = plain(proxy, pki).get(url(server))
+        assert (refused.status, "limit_tunnels" in refused.reason) == (429, True)
+    requester.client.send(b"x" * (size - 40_000))
+    answer = requester.read()
+    assert (answer.status, answer.body) == (200, b"y" * size)
+    assert server.requests[0].body == b"x" * size
+    proxy.audit.wait("close", reason="completed")
+    assert plain(proxy, pki).get(url(server)).status == 200
+    server.stop()
+
+
 def test_a_client_that_was_gone_for_a_while_finds_its_tunnels_counted(start, dns, origin, pki):
     """The account goes by the name; what had to end with the name's disappearance has ended."""
     server = origin()

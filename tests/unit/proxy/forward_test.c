@@ -143,12 +143,30 @@ static void an_answer_is_possible_only_where_no_interim_response_has_gone_out_in
     }
 }
 
+static void a_forward_that_moves_leaves_the_bandwidth_of_the_old_account(void **state)
+{
+    (void)state;
+    struct bench bench;
+    bench_begin(&bench);
+    struct account *other = calloc(1, sizeof *other);
+    assert_non_null(other);
+    forward_move_pace(bench.forward, other);
+    assert_ptr_equal(bench.forward->up.pacer.bandwidth, &other->up);
+    assert_ptr_equal(bench.forward->down.pacer.bandwidth, &other->down);
+    free(bench.account); // as the ledger does when nobody holds it
+    bench.account = other;
+    say(&bench, SWITCH, 10);
+    assert_int_equal(forward_step(bench.forward), FORWARD_UPGRADED);
+    bench_end(&bench);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_switch_goes_after_the_interim_responses_that_wait),
         cmocka_unit_test(a_switch_that_does_not_fit_after_them_is_bad),
         cmocka_unit_test(an_answer_is_possible_only_where_no_interim_response_has_gone_out_in_part),
+        cmocka_unit_test(a_forward_that_moves_leaves_the_bandwidth_of_the_old_account),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
