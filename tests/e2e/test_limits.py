@@ -8,7 +8,7 @@ import pytest
 
 from support.config import client, reach
 from support.control import CONTROL, Control
-from support.origin import dead_port, reset_after, silence
+from support.origin import dead_port, full_queue, reset_after, silence
 from support.plain import PlainClient, StrictOrigin, head, ok, url
 from support.scale import IS_SMALL, count, eventually, spread
 from support.wire import connect_head
@@ -384,6 +384,34 @@ def test_a_plain_request_whose_client_a_reload_renames_goes_by_the_new_name(
     proxy.audit.wait("close", reason="completed")
     assert plain(proxy, pki).get(url(server)).status == 200
     server.stop()
+
+
+def test_who_connects_while_a_reload_renames_its_client_counts_for_the_new_name(
+    start, dns, origin, pki
+):
+    server = origin()
+    dns.addresses("origin.test", "127.0.0.1")
+    dns.addresses("hole.test", "127.0.0.1")
+    identity = leaf(pki)
+    with full_queue() as hole:
+        port = hole.getsockname()[1]
+        slow = reach("hole.test", port)
+        proxy = start(
+            limited(server.port, slow, tunnels=2), control=CONTROL, timeouts={"attempt": "10s"}
+        )
+        control = Control(proxy)
+        tunnel = proxy.connect(identity).send(connect_head(f"hole.test:{port}"))
+        request = plain(proxy, pki).send(head("GET", f"http://hole.test:{port}/"))
+        proxy.audit.wait_count(2, "decision", decision__reason="rule")
+        proxy.reload(limited(server.port, slow, name="carol", tunnels=2))
+        hole.listen(64)  # room for the next retransmissions
+        assert tunnel.read_answer().status == 200
+        eventually(lambda: control.status()["requests"]["forward"] == 1, "both to be connected")
+        target = f"origin.test:{server.port}"
+        assert_limited(proxy, proxy.ask(target, identity), "limit_tunnels")
+        request.client.reset()
+        proxy.audit.wait("close", reason="client_reset")
+        proxy.tunnel(target, identity).echo(b"hello")
 
 
 def test_a_client_that_was_gone_for_a_while_finds_its_tunnels_counted(start, dns, origin, pki):
