@@ -337,6 +337,22 @@ def test_a_parent_that_a_reload_takes_from_a_client_is_not_asked_any_more(start,
     assert above.asked == [] and "parent" not in proxy.audit.wait("close", id=tunnel.id)
 
 
+def test_a_tunnel_whose_parent_answers_after_its_client_was_renamed_counts_for_the_new_name(start, pki, server, scripted):
+    above = scripted(leaf=pki.server, ca=pki.ca.path)
+    target = f"origin.test:{server.port}"
+
+    def named(name):
+        return client(reach("origin.test", server.port), name=name, via=["paris"], limits={"tunnels": 1})
+
+    proxy = start(named("alice"), parents=[parent(pki, above.port)])
+    above.before_answer = lambda: proxy.reload(named("carol"))
+    tunnel = proxy.tunnel(target)
+    assert proxy.audit.wait("decision", id=tunnel.id)["client"]["name"] == "alice"
+    proxy.assert_refused(proxy.ask(target), 429, "limit_tunnels", action="error")
+    tunnel.echo(b"through the parent")
+    assert len(above.asked) == 1
+
+
 def test_a_parent_that_was_out_of_reach_is_tried_after_the_others(start, pki, server, scripted):
     first, second = scripted(), scripted()
     first.is_silent = True

@@ -385,6 +385,30 @@ def test_who_may_speak_later_is_told_when(told, pki, server, edge, protocol):
 # -- while a tunnel lives -------------------------------------------------------------------------
 
 
+@BOTH
+def test_a_plain_request_of_a_guest_goes_by_the_new_names_of_guest_and_edge(told, pki, edge):
+    size, server = 300_000, StrictOrigin()
+    told_fields = told_of(pki.ca.leaf("guest").certificate)
+
+    def guests(name):
+        return workers(server, name, "guest", limits={"tunnels": 1})
+
+    proxy = told(guests("guests"))
+    edges = {**proxy.config["clients"][-1], "name": "others"}
+    one = PlainClient(proxy.connect(edge))
+    one.send(head("POST", url(server), f"Content-Length: {size}", *told_fields) + b"x" * 40_000)
+    server.wait_accepted(1)
+    proxy.reload(guests("renamed"), edges)
+    other = PlainClient(proxy.connect(edge))
+    assert other.get(url(server), *told_fields).status == 429
+    one.client.send(b"x" * (size - 40_000))
+    assert one.read().status == 200
+    assert server.requests[0].body == b"x" * size
+    proxy.audit.wait("close", reason="completed")
+    assert other.get(url(server), *told_fields).status == 200
+    server.stop()
+
+
 def test_what_ends_the_guest_or_its_edge_ends_the_tunnel(told, pki, server, edge, edge_ca):
     guest, other_edge = pki.ca.leaf("guest"), edge_ca.leaf("edge-2")
     limits = {"limits": {"tunnels": 3}}
