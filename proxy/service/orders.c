@@ -37,6 +37,7 @@ void service_announce_drain(struct service *service, int64_t after_ms)
     log_info(LOG_DRAINING,
              "the proxy drains in %.1f s; until then it goes on, and says that it is not ready",
              (double)after_ms / 1000.);
+    upgrade_abandon(service->succession.upgrade);
     ev_timer_init(&service->lame_duck, on_announced, (ev_tstamp)after_ms / 1000., 0.);
     service->lame_duck.data = service;
     ev_timer_start(service->loop, &service->lame_duck);

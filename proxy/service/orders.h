@@ -7,7 +7,7 @@
 void service_begin_drain(struct service *service);
 
 // service_announce_drain has the drain begin after `after_ms`: until then everything goes on, but who asks whether the proxy is
-// ready hears that it is not. Once; service_begin_drain comes before it.
+// ready hears that it is not, and no upgrade that is under way comes to its end. Once; service_begin_drain comes before it.
 void service_announce_drain(struct service *service, int64_t after_ms);
 
 // service_stop_now does what SIGINT does.

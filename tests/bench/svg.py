@@ -13,7 +13,7 @@ from scenarios import FIGURES
 COLOURS = ["#0f8a5f", "#7a7f87", "#b4763c", "#5b7fb5", "#9a6fb0", "#b8566b", "#8a7a2f"]
 SHOWN = ["full", "resumed", "down", "up", "added_p50", "ping32_cpu", "idle", "used", "halfopen",
          "refused", "beside_p99", "storm_p99"]
-COLUMNS, WIDTH, BAR, GAP, LABEL = 2, 420, 16, 4, 128
+COLUMNS, WIDTH, BAR, GAP, LABEL = 2, 464, 16, 4, 172
 STYLE = """
   text { font: 12px system-ui, sans-serif; fill: #24292f; }
   .title { font-weight: 600; }

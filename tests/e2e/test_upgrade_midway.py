@@ -125,6 +125,17 @@ def test_a_new_process_that_is_told_to_end_before_it_serves_leaves_the_old_one_i
     assert proxy.ask(DENIED).status == 403
 
 
+def test_a_drain_that_is_announced_during_an_upgrade_ends_that_and_comes(upgradable, tmp_path):
+    made = upgradable()
+    proxy = made.proxy
+    Held(made, tmp_path)
+    made.control.run("drain", "--lame-duck", "1h")
+    proxy.stderr.wait("upgrade: failed.*the proxy is to end")
+    assert made.control.status()["state"] == "lame_duck"
+    proxy.send_signal(signal.SIGTERM)
+    assert proxy.wait_exit() == 0
+
+
 def test_a_reload_asked_for_during_an_upgrade_that_fails_is_made_afterwards(upgradable, pki, server, tmp_path):
     rule = reach("origin.test", server.port)
     guests = client(rule, name="guests", match=[{"cn": "guest"}])
