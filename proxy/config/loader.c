@@ -230,14 +230,17 @@ enum err snapshot_load(const char *path, const struct load_options *options,
 enum err snapshot_reload(const struct snapshot *current, const struct load_options *options,
                          struct diagnostics *diagnostics, struct snapshot **out)
 {
-    const struct load load = {.included = &current->included, .options = options};
+    const struct load load = {.included = options->is_afresh ? NULL : &current->included,
+                              .options = options};
     return load_file(current->path, &load, diagnostics, out);
 }
 
 enum err snapshot_load_again(const struct snapshot *like, const struct load_options *options,
                              struct diagnostics *diagnostics, struct snapshot **out)
 {
-    const struct load load = {.in_force = like, .included = &like->included, .options = options};
+    const struct load load = {.in_force = like,
+                              .included = options->is_afresh ? NULL : &like->included,
+                              .options = options};
     *out = NULL;
     return load_source(like->source, like->path, &load, diagnostics, out);
 }

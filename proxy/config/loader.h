@@ -11,6 +11,8 @@ struct load_options {
     const struct process_hook *hook;
     // used where the configuration wants keys apart; NULL: this process reads them
     struct key_source *keys;
+    // what is known of included files is what a start knows: a file that is no good any more keeps nothing of `current`
+    bool is_afresh;
 };
 
 // snapshot_load reads the file at `path` (`-`: stdin, proxy/config/source.h) and everything that it names.

@@ -1,5 +1,5 @@
 // catching_up: how an old process comes to go by the configuration that the process that serves has in force: it reads its own
-// files again, some times, until the two have the same id.
+// files again, some times, until it has read one with the id that is asked for. Another one does not come into force.
 //
 // What cannot be read here, though that one could, is judged by nothing: a folder that only the newer sandbox has opened, a key
 // that only a newer version knows. Then this says why. On main's loop.
@@ -8,6 +8,7 @@
 #include <ev.h>
 
 #include "proxy/service/in_force_text.h"
+#include "proxy/service/loader.h"
 
 struct service;
 
@@ -15,8 +16,8 @@ struct service;
 struct catching_up {
     struct service *service; // borrowed
     uint64_t number;         // of the question; 0: nothing is asked
-    char wanted[IN_FORCE_ID_CAP];
-    uint64_t reload; // the one that is waited for; 0: none
+    enum loader_scope scope; // of the try under way
+    uint64_t reload;         // the one that is waited for; 0: none
     int try_count;
     ev_timer again; // between two tries
     char why[IN_FORCE_WHY_CAP];

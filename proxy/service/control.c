@@ -316,10 +316,12 @@ static void do_reload(struct control *control, struct control_call *call)
 {
     const char *refusal = reload_refusal(control->service);
     if (refusal != NULL) {
+        if (control->service->stopping_at_s != 0)
+            reload_take(control->service);
         answer(control, call, EXIT_FAILED, refusal);
         return;
     }
-    predecessors_say(&control->service->succession.predecessors, HANDOVER_RELOAD);
+    predecessors_reload(&control->service->succession.predecessors);
     (void)add_waiter(control, call, WAIT_RELOAD, reload_request(control->service, LOADER_ALL));
 }
 

@@ -13,7 +13,8 @@ enum {
 };
 
 enum in_force_verdict {
-    IN_FORCE_UNKNOWN, // it is an answer of another version
+    IN_FORCE_UNSAID,  // there is no answer
+    IN_FORCE_UNKNOWN, // there is one that is not understood
     IN_FORCE_SAME,
     IN_FORCE_OTHER,
 };

@@ -44,7 +44,9 @@ static enum err load(struct loader *loader)
                              !loader->keys->ops->answers(loader->keys, LOOK_MS);
         if (loader->is_put_off)
             return ERR_AGAIN;
-        return load_snapshot(loader, &(struct load_options){.now_s = now_s, .keys = loader->keys});
+        return load_snapshot(loader, &(struct load_options){.now_s = now_s,
+                                                            .keys = loader->keys,
+                                                            .is_afresh = loader->is_afresh});
     case LOADER_TAKING:
     case LOADER_TAKING_ALL:
         break;

@@ -18,6 +18,15 @@ enum {
 };
 static const ev_tstamp look_every_s = 1.;
 
+// What is known of the configuration that one has in force.
+enum accord {
+    ACCORD_OPEN,     // it has said that it is the same; or it was not asked yet
+    ACCORD_ASKED,    // it owes an answer
+    ACCORD_OUTDATED, // likewise, and something newer is in force since: it is asked again
+    ACCORD_SILENT,   // it is of a version that does not know the question, and reads by itself
+    ACCORD_DRAINS,   // it has something else in force, and was told to drain
+};
+
 struct predecessor {
     struct predecessors *all;   // borrowed
     struct handover_link *link; // owned
@@ -34,14 +43,11 @@ struct predecessor {
     char *answer;      // owned
     size_t answer_len;
     // What it has in force:
-    uint64_t compared;  // number of the question about that; 0: it owes no answer
-    int64_t differs_ms; // monotonic; since when it is not known to be what is in force here
-    bool must_compare;  // something newer is in force since it was asked
-    bool has_verdict;   // it has said something of it
-    bool is_silent;     // it is of a version that does not know the question
-    enum in_force_verdict verdict; // what it has said
+    enum accord accord;
+    uint64_t compared;             // number of the last question about it
+    int64_t differs_ms;            // monotonic; since when it is not known to be the same; 0: it is
+    enum in_force_verdict verdict; // what was answered to that question so far
     char why[IN_FORCE_WHY_CAP];    // it differs; "": it does not, or that is not known yet
-    bool is_told_to_drain;         // for this
 };
 
 // end_process ends a process for certain, or a block would wait for it for ever.
@@ -173,19 +179,30 @@ void predecessors_collect(struct predecessors *predecessors, struct scan *sum)
 
 // ---- what they have in force --------------------------------------------------------------------
 
-// compare puts the question, or notes that it has to be put once more when the one before is answered.
-static void compare(struct predecessor *predecessor)
+static bool owes_verdict(const struct predecessor *predecessor)
+{
+    return predecessor->accord == ACCORD_ASKED || predecessor->accord == ACCORD_OUTDATED;
+}
+
+// say_reload has one read its files again; where it is asked what it has in force, or drains, only what takes trust away counts.
+static void say_reload(const struct predecessor *predecessor)
+{
+    if (!handover_link_say(predecessor->link, HANDOVER_RELOAD, 0))
+        log_error(LOG_UPGRADE, "no memory to tell the old process %" PRId64 " to reload",
+                  predecessor->pid);
+}
+
+// put_question asks one what it has in force.
+static void put_question(struct predecessor *predecessor)
 {
     struct predecessors *all = predecessor->all;
     const struct handover_message message = {
         .kind = HANDOVER_ASK, .number = all->question + 1, .text = slice_of_string(all->in_force)};
-    predecessor->must_compare = predecessor->compared != 0;
-    if (predecessor->must_compare || predecessor->is_told_to_drain || predecessor->is_silent)
-        return;
     all->question++;
     if (predecessor->differs_ms == 0)
         predecessor->differs_ms = monotonic_ms();
-    predecessor->has_verdict = false;
+    predecessor->accord = ACCORD_ASKED;
+    predecessor->verdict = IN_FORCE_UNSAID;
     // One that cannot be asked is late some time.
     predecessor->compared = all->question;
     (void)!handover_link_send(predecessor->link, &message, NULL, 0);
@@ -196,8 +213,7 @@ static void compare(struct predecessor *predecessor)
 // have_drained tells one to drain that cannot judge its tunnels.
 static void have_drained(struct predecessor *predecessor)
 {
-    predecessor->compared = 0;
-    predecessor->is_told_to_drain = true;
+    predecessor->accord = ACCORD_DRAINS;
     log_error(LOG_UPGRADE,
               "the old process %" PRId64
               " does not go by the configuration in force, and so drains: "
@@ -205,6 +221,7 @@ static void have_drained(struct predecessor *predecessor)
               predecessor->pid, predecessor->why);
     if (!handover_link_say(predecessor->link, HANDOVER_DRAIN, 0))
         end_process(predecessor);
+    say_reload(predecessor);
 }
 
 static bool is_undecided(const struct predecessor *predecessor)
@@ -212,64 +229,110 @@ static bool is_undecided(const struct predecessor *predecessor)
     return monotonic_ms() - predecessor->differs_ms <= COMPARE_PATIENCE_MS;
 }
 
-static void hear_verdict(struct predecessor *predecessor, struct slice answer)
+// be_silent leaves one to itself that cannot be asked.
+static void be_silent(struct predecessor *predecessor)
 {
-    predecessor->verdict = in_force_answer_parse(answer, predecessor->why);
-    predecessor->has_verdict = true;
+    predecessor->accord = ACCORD_SILENT;
+    log_warning(LOG_UPGRADE,
+                "the old process %" PRId64 " is of a version that does not say whether it goes "
+                "by the configuration in force: its own lines in the log tell",
+                predecessor->pid);
+    say_reload(predecessor); // what came into force meanwhile
+}
+
+// say_other says why one differs whose answer does not say so.
+static void say_other(struct predecessor *predecessor, const char *why)
+{
+    (void)string_copy(predecessor->why, sizeof predecessor->why, slice_of_string(why));
 }
 
 // take_verdict goes by what one has said. It is asked again if something newer is in force here by now.
 static void take_verdict(struct predecessor *predecessor)
 {
-    const enum in_force_verdict verdict =
-        predecessor->has_verdict ? predecessor->verdict : IN_FORCE_UNKNOWN;
-    predecessor->compared = 0;
-    switch (verdict) {
-    case IN_FORCE_UNKNOWN:
-        predecessor->is_silent = true;
-        log_warning(LOG_UPGRADE,
-                    "the old process %" PRId64 " is of a version that does not say whether it goes "
-                    "by the configuration in force: its own lines in the log tell",
-                    predecessor->pid);
+    const bool is_outdated = predecessor->accord == ACCORD_OUTDATED;
+    switch (predecessor->verdict) {
+    case IN_FORCE_UNSAID:
+        be_silent(predecessor);
         return;
     case IN_FORCE_SAME:
         predecessor->differs_ms = 0;
+        predecessor->accord = ACCORD_OPEN;
         break;
+    case IN_FORCE_UNKNOWN:
     case IN_FORCE_OTHER:
-        if (!predecessor->must_compare || !is_undecided(predecessor))
+        if (predecessor->verdict == IN_FORCE_UNKNOWN)
+            say_other(predecessor, "its answer to that is not understood");
+        if (!is_outdated || !is_undecided(predecessor)) {
             have_drained(predecessor);
+            return;
+        }
         break;
     }
-    if (predecessor->must_compare)
-        compare(predecessor);
+    if (is_outdated)
+        put_question(predecessor);
 }
 
 // give_up takes one that does not say what it goes by for one that goes by something else.
 static void give_up(struct predecessor *predecessor)
 {
-    (void)string_copy(predecessor->why, sizeof predecessor->why,
-                      SLICE_LITERAL("it has not read it in 60 s"));
+    say_other(predecessor, "it has not read it in 60 s");
     have_drained(predecessor);
 }
 
 static bool is_late_to_compare(const struct predecessor *predecessor)
 {
-    return predecessor->compared != 0 && !is_undecided(predecessor);
+    return owes_verdict(predecessor) && !is_undecided(predecessor);
 }
 
-void predecessors_compare(struct predecessors *predecessors, const char *config_id)
+// compare puts the question, or notes that it has to be put once more when the one before is answered.
+static void compare(struct predecessor *predecessor, bool is_reload)
+{
+    switch (predecessor->accord) {
+    case ACCORD_OPEN:
+        put_question(predecessor);
+        return;
+    case ACCORD_ASKED:
+    case ACCORD_OUTDATED:
+        predecessor->accord = ACCORD_OUTDATED;
+        return;
+    case ACCORD_SILENT:
+        return;
+    case ACCORD_DRAINS:
+        if (is_reload)
+            say_reload(predecessor);
+        return;
+    }
+}
+
+void predecessors_compare(struct predecessors *predecessors, const char *config_id, bool is_reload)
 {
     struct text question;
     text_init(&question, predecessors->in_force, sizeof predecessors->in_force);
     in_force_question_format(config_id, &question);
     for (size_t i = 0; i < predecessors->count; i++)
-        compare(predecessors->list[i]);
+        compare(predecessors->list[i], is_reload);
+}
+
+void predecessors_reload(const struct predecessors *predecessors)
+{
+    for (size_t i = 0; i < predecessors->count; i++) {
+        if (predecessors->list[i]->accord == ACCORD_SILENT)
+            say_reload(predecessors->list[i]);
+    }
+}
+
+void predecessors_take(const struct predecessors *predecessors)
+{
+    for (size_t i = 0; i < predecessors->count; i++) {
+        if (predecessors->list[i]->accord != ACCORD_SILENT)
+            say_reload(predecessors->list[i]);
+    }
 }
 
 const char *predecessors_problem(const struct predecessors *predecessors, size_t index)
 {
     const struct predecessor *predecessor = predecessors->list[index];
-    return predecessor->is_told_to_drain ? predecessor->why : NULL;
+    return predecessor->accord == ACCORD_DRAINS ? predecessor->why : NULL;
 }
 
 // ---- the link -----------------------------------------------------------------------------------
@@ -297,7 +360,7 @@ static void on_message(void *arg, const struct handover_message *message, int *f
     (void)fd_count;
     struct predecessor *predecessor = arg;
     const bool is_asked = message->number == predecessor->asked && predecessor->asked != 0;
-    const bool is_compared = message->number == predecessor->compared && predecessor->compared != 0;
+    const bool is_compared = message->number == predecessor->compared && owes_verdict(predecessor);
     if (message->kind == HANDOVER_OBEYED)
         take_obeyed(predecessor, message->number);
     else if (message->kind == HANDOVER_COUNTS && !take_counts(predecessor, message->bytes))
@@ -312,7 +375,7 @@ static void on_message(void *arg, const struct handover_message *message, int *f
     else if (message->kind == HANDOVER_ANSWERED && is_asked)
         note_answer(predecessor, false);
     else if (message->kind == HANDOVER_ANSWER && is_compared)
-        hear_verdict(predecessor, message->bytes);
+        predecessor->verdict = in_force_answer_parse(message->bytes, predecessor->why);
     else if (message->kind == HANDOVER_ANSWERED && is_compared)
         take_verdict(predecessor);
     else if (message->kind == HANDOVER_ENDED)
@@ -380,7 +443,7 @@ static void on_look(struct ev_loop *loop, ev_timer *timer, int events)
         if (is_late_to_compare(predecessor))
             give_up(predecessor);
         is_waiting |= predecessor->obeyed < predecessor->sent || predecessor->asked != 0 ||
-                      predecessor->compared != 0;
+                      owes_verdict(predecessor);
         if (!is_late(predecessor))
             continue;
         log_error(LOG_UPGRADE,
@@ -496,11 +559,21 @@ void predecessors_say(struct predecessors *predecessors, enum handover_kind kind
 void predecessors_pause(struct predecessors *predecessors, bool is_paused)
 {
     for (size_t i = 0; i < predecessors->count; i++) {
-        if (is_paused)
-            handover_link_pause(predecessors->list[i]->link);
-        else
-            handover_link_resume(predecessors->list[i]->link);
+        struct predecessor *predecessor = predecessors->list[i];
+        if (is_paused) {
+            handover_link_pause(predecessor->link);
+            continue;
+        }
+        handover_link_resume(predecessor->link);
+        if (predecessor->differs_ms != 0)
+            predecessor->differs_ms = monotonic_ms(); // its answer may have been there
     }
+    if (predecessors->count == 0)
+        return;
+    if (is_paused)
+        ev_timer_stop(predecessors->loop, &predecessors->late);
+    else
+        ev_timer_again(predecessors->loop, &predecessors->late);
 }
 
 bool predecessors_pass_on(const struct predecessors *predecessors, struct handover_link *link)

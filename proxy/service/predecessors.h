@@ -62,8 +62,17 @@ size_t predecessors_ask(struct predecessors *predecessors, const struct scan *qu
 void predecessors_collect(struct predecessors *predecessors, struct scan *sum);
 
 // predecessors_compare has all bring into force what is in force here, the configuration with this id. One that cannot, or does not
-// say in 60 s that it does, is told to drain: it would judge its tunnels by what is not right any more.
-void predecessors_compare(struct predecessors *predecessors, const char *config_id);
+// say in 60 s that it does, is told to drain: it would judge its tunnels by what is not right any more. `is_reload`: the configuration
+// file was read again, so that one that drains reads what it denies.
+void predecessors_compare(struct predecessors *predecessors, const char *config_id, bool is_reload);
+
+// predecessors_reload has those read the configuration that cannot be asked what they have in force: they are of an older version. All
+// others wait for predecessors_compare.
+void predecessors_reload(const struct predecessors *predecessors);
+
+// predecessors_take has those others read what takes trust away alone, also what the configuration file denies: it may never
+// come into force.
+void predecessors_take(const struct predecessors *predecessors);
 
 // predecessors_problem tells why the one at `index` does not go by what is in force, so that it drains; NULL: it does, or may yet.
 const char *predecessors_problem(const struct predecessors *predecessors, size_t index);
@@ -74,7 +83,8 @@ int64_t predecessors_pid(const struct predecessors *predecessors, size_t index);
 // predecessors_say tells all to do something.
 void predecessors_say(struct predecessors *predecessors, enum handover_kind kind);
 
-// predecessors_pause stops listening to all, or begins again: the process that takes our place listens from now on.
+// predecessors_pause stops listening to all, or begins again: the process that takes our place listens from now on. Nobody is late
+// meanwhile.
 void predecessors_pause(struct predecessors *predecessors, bool is_paused);
 
 // predecessors_pass_on sends all links to the process that takes our place. False: not all could be sent.

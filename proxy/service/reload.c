@@ -105,6 +105,7 @@ static void begin_reload(struct service *service)
     if (service->reloads.is_told)
         keeper_link_notify_reloading(&service->keeper);
     service->loader.is_patient = rollout->is_patient;
+    service->loader.is_afresh = service->lead.is_afresh;
     if (loader_start(&service->loader, service->snapshot, rollout->scope))
         return;
     rollout_not_loaded(rollout);
@@ -118,9 +119,12 @@ static void begin_reload(struct service *service)
     be_done(service);
 }
 
-// begin_taking has the taker read what takes trust away.
+// begin_taking has the taker read what takes trust away. What the configuration file denies is denied in old processes, too,
+// whether it comes into force or not.
 static void begin_taking(struct service *service)
 {
+    if (service->rollout.taking_scope == LOADER_TAKING_ALL)
+        predecessors_take(&service->succession.predecessors);
     if (loader_start(&service->taker, service->snapshot, service->rollout.taking_scope))
         return;
     miss_taking(service);
@@ -140,7 +144,7 @@ static void begin_comparison(struct service *service)
 const char *reload_refusal(const struct service *service)
 {
     if (service->stopping_at_s != 0)
-        return "the proxy is draining: it reloads nothing any more";
+        return "the proxy is draining: it reads nothing any more but what takes trust away";
     if (upgrade_is_under_way(service->succession.upgrade))
         return "an upgrade is under way, and the new process reads the configuration anyway";
     if (source_is_stdin(service->snapshot->path))
@@ -279,6 +283,7 @@ static void be_adopted(struct service *service)
         log_warning(
             LOG_TRUST_TAKEN, "reload: %s; %s, generation %" PRIu64,
             service->stopping_at_s != 0 ? "the proxy drains, and reloads nothing any more"
+            : service->lead.is_led      ? "the process that serves has something else in force"
             : rollout->is_patient       ? "the private keys are waited for"
             : rollout->is_taken_beside  ? "what else has changed is still being read"
             : rollout->is_tried_again
@@ -294,7 +299,8 @@ static void be_adopted(struct service *service)
         return;
     rollout->is_adopting_reload = false;
     be_done(service);
-    predecessors_compare(&service->succession.predecessors, service->snapshot->id);
+    predecessors_compare(&service->succession.predecessors, service->snapshot->id,
+                         rollout->scope == LOADER_ALL);
     if (!have_all) {
         miss_workers(service);
         return;
@@ -470,6 +476,32 @@ static void refuse_reload(struct service *service, struct diagnostics *diagnosti
     be_done(service);
 }
 
+// is_left_out tells whether the process that serves has something else in force.
+static bool is_left_out(const struct service *service, const struct snapshot *snapshot)
+{
+    return service->lead.is_led && strcmp(snapshot->id, service->lead.wanted) != 0;
+}
+
+// leave_out keeps what is in force though what was read is good.
+static void leave_out(struct service *service, const struct snapshot *snapshot)
+{
+    struct reload_lead *lead = &service->lead;
+    (void)string_copy(lead->other, sizeof lead->other, slice_of_string(snapshot->id));
+    lead->is_other_partial = !included_is_whole(snapshot);
+    service->reloads.is_refused = true;
+    if (lead->is_first)
+        rollout_not_loaded(&service->rollout);
+    else
+        rollout_declined(&service->rollout);
+    if (!service->reloads.is_repeat)
+        log_info(LOG_RELOADING,
+                 "reload: what was read is the configuration %s; the process that serves has %s in "
+                 "force, so that it does not come into force here",
+                 snapshot->id, lead->wanted);
+    reload_watch_files(service);
+    be_done(service);
+}
+
 // accept_reload brings a good configuration into force, whose sockets are open.
 static void accept_reload(struct service *service, struct snapshot *snapshot,
                           struct diagnostics *diagnostics, struct prepared *prepared)
@@ -497,14 +529,19 @@ static void finish_reload(struct service *service)
     // What was taken away meanwhile is given back only by a whole new snapshot.
     const bool is_same = error == ERR_OK && service->rollout.scope == LOADER_FILES &&
                          service->snapshot->taking == NULL &&
+                         strcmp(snapshot->id, service->snapshot->id) == 0 &&
                          snapshot_has_same_files(snapshot, service->snapshot);
-    if (error == ERR_OK && !is_same)
+    const bool is_other = error == ERR_OK && is_left_out(service, snapshot);
+    if (error == ERR_OK && !is_same && !is_other)
         error = prepare(service, snapshot, &prepared, &info);
     service->reloads.is_refused = false;
-    if (error == ERR_OK && !is_same) {
+    service->lead.other[0] = '\0';
+    if (error == ERR_OK && !is_same && !is_other) {
         accept_reload(service, snapshot, diagnostics, &prepared);
     } else {
-        if (is_same) {
+        if (is_other) {
+            leave_out(service, snapshot);
+        } else if (is_same) {
             rollout_accepted(&service->rollout, false);
             reload_watch_files(service);
             note_failing(service, !included_is_whole(service->snapshot), (int64_t)time(NULL));
@@ -583,6 +620,12 @@ uint64_t reload_request(struct service *service, enum loader_scope scope)
     service->rollout.pending |= scope;
     advance(service);
     return number;
+}
+
+void reload_take(struct service *service)
+{
+    rollout_take_all(&service->rollout);
+    advance(service);
 }
 
 uint64_t reload_revise(struct service *service)

@@ -17,8 +17,11 @@ void reload_stop(struct service *service);
 const char *reload_refusal(const struct service *service);
 
 // reload_request begins a reload, or notes that there has to be another one after the one under way. Gives the number
-// that reloads.done will have reached when it is over. Ignored while the process stops.
+// that reloads.done will have reached when it is over. While the process stops only what takes trust away is read.
 uint64_t reload_request(struct service *service, enum loader_scope scope);
+
+// reload_take reads what takes trust away, also what the configuration file denies.
+void reload_take(struct service *service);
 
 // reload_revise brings service->blocks into force, at once or when the workers have adopted what they are adopting.
 // Gives the generation with which they are: rollout.adopted_generation reaches it, or rollout.missed_generation when a

@@ -186,6 +186,16 @@ static void hear_blocks(struct retirement *retirement, const struct handover_mes
         lose(retirement, "it is not known who is blocked");
 }
 
+// hear_reload reads the configuration again; where the process that serves asks for what it has in force, only what takes trust
+// away: what that one has refused, or not judged yet, comes into force nowhere.
+static void hear_reload(struct service *service)
+{
+    if (service->lead.is_led || service->stopping_at_s != 0)
+        reload_take(service);
+    else if (reload_refusal(service) == NULL)
+        (void)reload_request(service, LOADER_ALL);
+}
+
 static void on_message(void *arg, const struct handover_message *message, int *fds, size_t fd_count)
 {
     (void)fds;
@@ -200,6 +210,7 @@ static void on_message(void *arg, const struct handover_message *message, int *f
         hear_blocks(retirement, message);
         break;
     case HANDOVER_FOLLOW:
+        service->lead.is_led = false; // until it asks
         retirement->must_tell_all = true;
         tell_counts(retirement);
         break;
@@ -210,8 +221,7 @@ static void on_message(void *arg, const struct handover_message *message, int *f
         service_reopen_audit(service);
         break;
     case HANDOVER_RELOAD:
-        if (reload_refusal(service) == NULL)
-            (void)reload_request(service, LOADER_ALL);
+        hear_reload(service);
         break;
     case HANDOVER_DRAIN:
         begin_drain(service);
@@ -267,8 +277,9 @@ static void tell_in_force(struct retirement *retirement)
     in_force_answer_format(why, &text);
     const struct handover_message answer = {
         .kind = HANDOVER_ANSWER, .number = number, .bytes = text_slice(&text)};
-    (void)!handover_link_send(retirement->link, &answer, NULL, 0);
-    (void)handover_link_say(retirement->link, HANDOVER_ANSWERED, number);
+    // Without the answer this would be one of an older version, which does not know the question.
+    if (handover_link_send(retirement->link, &answer, NULL, 0))
+        (void)handover_link_say(retirement->link, HANDOVER_ANSWERED, number);
 }
 
 // tell_obeyed answers when every worker goes by the list that came last.
@@ -296,6 +307,13 @@ static void on_patience_over(struct ev_loop *loop, ev_timer *timer, int events)
     (void)loop;
     (void)timer;
     (void)events;
+}
+
+void retirement_be_led(struct service *service)
+{
+    struct reload_lead *lead = &service->lead;
+    lead->is_led = true;
+    (void)string_copy(lead->wanted, sizeof lead->wanted, slice_of_string(service->snapshot->id));
 }
 
 bool retirement_is_settled(const struct retirement *retirement, const char **out_why)

@@ -15,6 +15,10 @@ struct retirement;
 // retirement_create begins to obey, and takes the link over. NULL without memory.
 struct retirement *retirement_create(struct service *service, struct handover_link *link) MUST_USE;
 
+// retirement_be_led has nothing come into force from now on but what the process that serves says it has, and what takes trust
+// away: that one asks.
+void retirement_be_led(struct service *service);
+
 // retirement_is_settled tells whether nobody accepts here any more, and this process goes by the configuration of the one that
 // serves, or cannot: then `*out_why` is a sentence, and NULL otherwise. True after 10 s in any case. A loop that waits is woken.
 bool retirement_is_settled(const struct retirement *retirement, const char **out_why) MUST_USE;

@@ -119,8 +119,15 @@ void rollout_not_loaded(struct rollout *rollout)
 
 void rollout_declined(struct rollout *rollout)
 {
+    rollout->has_refused_file |= rollout->scope == LOADER_ALL;
     rollout->pending |= taking_of(rollout->scope);
     rollout_not_loaded(rollout);
+}
+
+void rollout_take_all(struct rollout *rollout)
+{
+    rollout->has_refused_file = true;
+    rollout->pending |= LOADER_TAKING_ALL;
 }
 
 void rollout_not_taken(struct rollout *rollout)

@@ -81,8 +81,11 @@ void rollout_taken(struct rollout *rollout);
 void rollout_not_loaded(struct rollout *rollout);
 void rollout_not_taken(struct rollout *rollout);
 
-// rollout_declined reports that nothing is reloaded any more. What takes trust away is pending then.
+// rollout_declined reports that the reload is not wanted, whatever it is. What takes trust away is pending then.
 void rollout_declined(struct rollout *rollout);
+
+// rollout_take_all makes pending what takes trust away, also what a configuration file denies that may never come into force.
+void rollout_take_all(struct rollout *rollout);
 
 // rollout_handed reports that the snapshot of `generation` was given to `count` workers, and whether no other worker
 // lacked the memory for it. True: nobody has to adopt it any more.

@@ -128,14 +128,16 @@ static void on_hangup(struct service *service)
     control_restore(service->control);
     if (refusal != NULL) {
         log_warning(LOG_RELOAD_FAILED, "SIGHUP: %s", refusal);
-        if (service->stopping_at_s == 0) {
+        if (service->stopping_at_s != 0) {
+            reload_take(service);
+        } else {
             keeper_link_notify_reloading(&service->keeper); // or the manager would wait for it
             keeper_link_notify(&service->keeper, "READY=1");
         }
         return;
     }
     log_info(LOG_RELOADING, "SIGHUP: reloading %s", service->snapshot->path);
-    predecessors_say(&service->succession.predecessors, HANDOVER_RELOAD);
+    predecessors_reload(&service->succession.predecessors);
     (void)reload_request(service, LOADER_ALL);
 }
 
@@ -278,7 +280,7 @@ static void say_serving(struct service *service)
         ancestor->fd = -1;
     }
     (void)predecessors_obey(&succession->predecessors, service->blocks);
-    predecessors_compare(&succession->predecessors, service->snapshot->id);
+    predecessors_compare(&succession->predecessors, service->snapshot->id, true);
     log_info(LOG_UPGRADE, "upgrade: this process, %d, serves in the place of %" PRId64,
              (int)getpid(), inheritance->pid);
     if (inheritance->admin.path != NULL) // the configuration of today wants it elsewhere
@@ -539,7 +541,7 @@ static int admin_fd(const struct service *service)
 }
 
 // retire leaves everything new to another process, and goes on with what is under way.
-static void retire(struct service *service, struct handover_link *link)
+static void retire(struct service *service, struct handover_link *link, bool is_led)
 {
     struct succession *succession = &service->succession;
     watchdog_stop(&service->watchdog, service->loop);
@@ -553,8 +555,12 @@ static void retire(struct service *service, struct handover_link *link)
     service_post(service, WORKER_RETIRE);
     succession->retirement = retirement_create(service, link);
     if (succession->retirement != NULL) {
-        // The other one has read the configuration of today: what it takes away is taken away here, too.
-        (void)reload_request(service, LOADER_ALL);
+        // The other one has read the configuration of today: what it takes away is taken away here, too. If it does not ask
+        // whether it is in force here, that is all that is known of it.
+        if (is_led)
+            retirement_be_led(service);
+        else
+            (void)reload_request(service, LOADER_ALL);
         if (service->stopping_at_s != 0)
             end_if_over(service); // it has waited for the predecessors alone
         return;

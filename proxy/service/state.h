@@ -31,6 +31,16 @@ struct parent_checks;
 struct monitor;
 struct ocsp_asker;
 
+// reload_lead is what the process that serves lets an old one bring into force. What takes trust away does not ask for it.
+struct reload_lead {
+    bool is_led;   // nothing but the configuration `wanted`; false: whatever is good
+    bool is_first; // another one is no reason yet to take trust away: `wanted` is likely to be read next
+    bool is_afresh;        // the next one is read as at a start
+    bool is_other_partial; // `other` has an included file that is not good
+    char wanted[17];       // id of the configuration that serves
+    char other[17]; // of the good one that was read last, and left out; "": it was none of those
+};
+
 // reload_outcome is what became of the reloads so far.
 struct reload_outcome {
     uint64_t begun;           // counts every one, also of files that turned out to be the same
@@ -77,6 +87,7 @@ struct service {
     struct loader loader;   // of reloads; its result until it is taken: rollout.state tells
     struct loader taker;    // of what takes trust away, likewise: rollout.taking_state tells
     struct reload_outcome reloads;
+    struct reload_lead lead;
     ev_timer tick;           // runs while the rollout has missed something, or reads a reload
     struct watcher *watcher; // owned; of the files that `snapshot` names
     struct horizon horizon;  // of the lists of `snapshot`

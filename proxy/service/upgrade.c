@@ -198,9 +198,11 @@ static void retire(struct upgrade *upgrade)
     (void)snprintf(upgrade->outcome.message, sizeof upgrade->outcome.message,
                    "process %d serves now; this one, %d, goes on until its tunnels have ended",
                    (int)upgrade->pid, (int)getpid());
+    // One that has asked whether it may serve asks what is in force here, too.
+    const bool is_led = upgrade->state == UPGRADE_GIVEN;
     pass_on(upgrade);
     conclude(upgrade, true);
-    upgrade->events.retire(service, link);
+    upgrade->events.retire(service, link, is_led);
 }
 
 void upgrade_concede(struct upgrade *upgrade)

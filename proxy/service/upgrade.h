@@ -38,8 +38,9 @@ struct upgrade_events {
     int (*admin_fd)(const struct service *service);
     // write_secrets writes the ticket secrets that a fleet shares, as ticket_set_format does; nothing where there are none.
     void (*write_secrets)(const struct service *service, struct text *out);
-    // retire leaves everything new to the process at the other end of `link`, which it takes over.
-    void (*retire)(struct service *service, struct handover_link *link);
+    // retire leaves everything new to the process at the other end of `link`, which it takes over. `is_led`: that one will ask
+    // whether what it has in force is in force here.
+    void (*retire)(struct service *service, struct handover_link *link, bool is_led);
 };
 
 struct upgrade;
@@ -73,10 +74,6 @@ uint64_t upgrade_request(struct service *service, int64_t patience_ms);
 // new one, which may have begun too early to go by it, gets it too when it serves. If that never comes, this process gets
 // SIGHUP once more, for a reload was refused meanwhile.
 void upgrade_note_signal(struct upgrade *upgrade, int number);
-
-// upgrade_concede takes a new process that was told to serve for one that does, though it has not said so: nothing tells any
-// more whether it does. NULL is allowed.
-void upgrade_concede(struct upgrade *upgrade);
 
 // upgrade_concede takes a new process that was told to serve for one that does, though it has not said so: nothing tells any
 // more whether it does. NULL is allowed.

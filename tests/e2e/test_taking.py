@@ -199,6 +199,21 @@ def test_a_revocation_reaches_a_proxy_that_drains(house, pki):
     house.proxy.stop()
 
 
+def test_what_the_configuration_denies_reaches_a_proxy_that_drains(house, pki):
+    bad = pki.ca.leaf("to-be-denied in a drain")
+    house.proxy.reload(timeouts={"drain": "1h"})
+    ending, staying = (house.proxy.tunnel(house.target, leaf) for leaf in (bad, pki.worker))
+    house.proxy.send_signal(signal.SIGTERM)
+    house.proxy.stderr.wait("draining")
+    config = house.proxy.config
+    staff = {**config["trust"]["staff"], "denied": [{"sha256": bad.sha256}]}
+    house.reload_refused({**config, "trust": {**config["trust"], "staff": staff}})
+    house.proxy.assert_closed(ending.id, "revoked")
+    staying.echo(b"for an hour yet")
+    staying.close()
+    house.proxy.stop()
+
+
 @pytest.mark.parametrize(
     "fault, words",
     [

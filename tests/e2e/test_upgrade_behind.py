@@ -1,6 +1,9 @@
 """Old processes that cannot read what the process that serves has in force: they would judge their tunnels by what is right no more."""
 
+import json
+import os
 import signal
+import socket
 
 import pytest
 
@@ -93,6 +96,92 @@ def test_as_long_as_it_drains_status_has_it_and_blocks_reach_it(caged, far, pki,
     eventually(lambda: not made.control.status()["old_behind"], "nobody to be behind")
 
 
+def denied(made, leaf):
+    """What a configuration says that denies a certificate."""
+    return {"trust": {"staff": {**made.proxy.config["trust"]["staff"], "denied": [{"sha256": leaf.sha256}]}}}
+
+
+def test_as_long_as_it_drains_what_the_configuration_denies_reaches_it(caged, far, pki, upgradable):
+    made = caged(timeouts={"drain": "1h"})
+    leaf = pki.ca.leaf("guest")
+    guest, worker = made.proxy.tunnel(upgradable.target, leaf), made.proxy.tunnel(upgradable.target)
+    configure(made, far.workers, far.listed)
+    made.upgrade()
+    eventually(lambda: made.control.status()["old_behind"], "the old process to drain")
+    configure(made, far.workers, far.listed, **denied(made, leaf))
+    made.control.run("reload")
+    made.proxy.assert_closed(guest.id, "revoked")
+    worker.echo(b"for an hour yet")
+    worker.close()
+    made.wait_old_ended()
+
+
+class Teams:
+    """A proxy with a file for each of two teams, one of whom makes a mistake in it."""
+
+    def __init__(self, upgradable, server, tmp_path):
+        self.rule = reach("origin.test", server.port)
+        self.folder = tmp_path / "clients.d"
+        self.folder.mkdir()
+        for name in ("alpha", "beta"):
+            self.write(name, json.dumps({"clients": [client(self.rule, name=name, match=[{"cn": name}])]}))
+        boss = client(self.rule, name="boss", match=[{"cn": "boss"}])
+        self.made = upgradable(boss, include=[f"{self.folder}/*.yaml"], timeouts={"drain": "300ms"})
+
+    def write(self, name, text):
+        (self.folder / "new").write_text(text)
+        os.rename(self.folder / "new", self.folder / f"{name}.yaml")
+
+    def wait(self, alpha):
+        def state():
+            rows = self.made.control.status()["config"]["included"]
+            return {os.path.basename(row["file"]): row["state"] for row in rows}["alpha.yaml"]
+
+        eventually(lambda: state() == alpha, lambda: f"{alpha}, not {state()}: {self.made.proxy.stderr.text()}")
+
+
+def test_a_refused_file_of_one_team_ends_no_tunnel_of_another_over_an_upgrade(upgradable, server, tmp_path, pki):
+    teams = Teams(upgradable, server, tmp_path)
+    made = teams.made
+    alpha, beta = (made.proxy.tunnel(upgradable.target, pki.ca.leaf(name)) for name in ("alpha", "beta"))
+    teams.write("alpha", "clients: [")
+    teams.wait("held")
+    made.upgrade()
+    teams.wait("refused")  # its clients may do nothing in the new process
+    made.proxy.assert_closed(alpha.id, "policy_changed")
+    assert made.control.status()["old_behind"] == []
+    beta.echo(b"nothing to do with it")
+    # What comes into force afterwards comes into force there, too.
+    teams.write("beta", json.dumps({"clients": []}))
+    made.proxy.assert_closed(beta.id, "policy_changed")
+    made.wait_old_ended()
+
+
+def test_what_the_process_that_serves_refuses_is_not_in_force_in_an_old_one(upgradable, server, pki):
+    clients = Clients(server)
+    made = upgradable(clients.guests, clients.workers, timeouts={"drain": "300ms"})
+    leaf = pki.ca.leaf("guest", dns=("denied.test",))
+    lost, guest = made.proxy.tunnel(upgradable.target, leaf), made.proxy.tunnel(upgradable.target, pki.ca.leaf("guest"))
+    worker = made.proxy.tunnel(upgradable.target)
+    made.upgrade()
+    good = made.proxy.config
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        # Only who serves has to listen there. What it takes away is taken all the same.
+        second = {**good["listeners"][0], "name": "second", "address": f"127.0.0.1:{other.getsockname()[1]}"}
+        configure(made, clients.workers, listeners=[*good["listeners"], second], **denied(made, leaf))
+        made.control.run("reload", expected=3)
+        made.proxy.assert_closed(lost.id, "revoked")
+    made.proxy.config = good
+    configure(made, clients.guests)
+    made.control.run("reload")
+    made.proxy.assert_closed(worker.id, "policy_changed")
+    guest.echo(b"allowed by all that was ever in force")
+    assert made.control.status()["old_behind"] == []
+    guest.close()
+    made.proxy.assert_closed(guest.id, "client_closed")
+    made.wait_old_ended()
+
+
 def test_a_reload_that_only_the_process_that_serves_can_read_ends_what_is_older_than_its_folders(caged, far, upgradable):
     made = caged(timeouts={"drain": "300ms"})
     first = made.proxy.tunnel(upgradable.target)
@@ -133,16 +222,18 @@ def test_a_file_that_is_away_for_a_moment_is_read_when_it_is_back(upgradable, se
     made.wait_old_ended()
 
 
-def test_a_reload_that_the_process_that_serves_rejects_ends_nothing_in_old_ones(upgradable):
+def test_a_reload_that_the_process_that_serves_rejects_ends_nothing_in_old_ones_but_what_it_denies(upgradable, pki):
     made = upgradable(timeouts={"drain": "300ms"})
-    tunnel = made.proxy.tunnel(upgradable.target)
+    leaf = pki.ca.leaf("denied by what is rejected")
+    tunnel, lost = made.proxy.tunnel(upgradable.target), made.proxy.tunnel(upgradable.target, leaf)
     made.upgrade()
-    good = made.proxy.config_path.read_text()
-    made.proxy.config_path.write_text(good.replace("version", "verzion"))
+    good = made.proxy.config
+    configure(made, nonsense=1, **denied(made, leaf))
     made.control.run("reload", expected=3)
-    said = r"reload failed, the old configuration"
-    eventually(lambda: made.proxy.stderr.text().count(said) >= 2, "both processes to reject it")
-    made.proxy.config_path.write_text(good)
+    made.proxy.assert_closed(lost.id, "revoked")
+    tunnel.echo(b"as before, though the file is still wrong")
+    made.proxy.config = good
+    configure(made)
     made.control.run("reload")
     assert is_alive(made.old[0].pid)
     assert made.control.status()["old_behind"] == []

@@ -133,9 +133,9 @@ one_that_goes_by_what_is_in_force_is_asked_again_when_that_is_something_newer(vo
 {
     (void)state;
     struct asked *asked = begin_asked();
-    predecessors_compare(&asked->predecessors, first_id);
+    predecessors_compare(&asked->predecessors, first_id, true);
     const uint64_t first = expect_question(asked, first_id);
-    predecessors_compare(&asked->predecessors, second_id);
+    predecessors_compare(&asked->predecessors, second_id, true);
     expect_silence(asked); // it reads one after the other
     answer(asked->fd, first, SLICE_LITERAL("same"));
     ev_run(asked->loop, EVRUN_ONCE);
@@ -151,7 +151,7 @@ static void one_that_goes_by_something_else_is_told_to_drain_once(void **state)
 {
     (void)state;
     struct asked *asked = begin_asked();
-    predecessors_compare(&asked->predecessors, first_id);
+    predecessors_compare(&asked->predecessors, first_id, true);
     const uint64_t first = expect_question(asked, first_id);
     answer(asked->fd, first - 1, SLICE_LITERAL("same")); // to somebody else
     answer(asked->fd, first, SLICE_LITERAL("other a file is not there"));
@@ -159,8 +159,74 @@ static void one_that_goes_by_something_else_is_told_to_drain_once(void **state)
         ev_run(asked->loop, EVRUN_ONCE);
     assert_string_equal(predecessors_problem(&asked->predecessors, 0), "a file is not there");
     assert_int_equal(receive(asked->fd, asked->data).kind, HANDOVER_DRAIN);
-    predecessors_compare(&asked->predecessors, second_id);
+    assert_int_equal(receive(asked->fd, asked->data).kind, HANDOVER_RELOAD);
+    predecessors_compare(&asked->predecessors, second_id, false);
     expect_silence(asked);
+    end_asked(asked);
+}
+
+static void one_that_drains_reads_what_each_reload_takes_away(void **state)
+{
+    (void)state;
+    struct asked *asked = begin_asked();
+    predecessors_compare(&asked->predecessors, first_id, true);
+    answer(asked->fd, expect_question(asked, first_id), SLICE_LITERAL("other a file is not there"));
+    while (predecessors_problem(&asked->predecessors, 0) == NULL)
+        ev_run(asked->loop, EVRUN_ONCE);
+    assert_int_equal(receive(asked->fd, asked->data).kind, HANDOVER_DRAIN);
+    assert_int_equal(receive(asked->fd, asked->data).kind, HANDOVER_RELOAD);
+    predecessors_reload(&asked->predecessors);
+    expect_silence(asked); // it may yet be refused
+    predecessors_compare(&asked->predecessors, second_id, true);
+    assert_int_equal(receive(asked->fd, asked->data).kind, HANDOVER_RELOAD);
+    predecessors_take(&asked->predecessors);
+    assert_int_equal(receive(asked->fd, asked->data).kind, HANDOVER_RELOAD);
+    expect_silence(asked);
+    end_asked(asked);
+}
+
+static void one_that_is_asked_reads_nothing_before_it_is_but_what_takes_trust_away(void **state)
+{
+    (void)state;
+    struct asked *asked = begin_asked();
+    predecessors_compare(&asked->predecessors, first_id, true);
+    answer(asked->fd, expect_question(asked, first_id), SLICE_LITERAL("same"));
+    ev_run(asked->loop, EVRUN_ONCE);
+    ev_run(asked->loop, EVRUN_NOWAIT);
+    predecessors_reload(&asked->predecessors);
+    expect_silence(asked);
+    predecessors_take(&asked->predecessors);
+    assert_int_equal(receive(asked->fd, asked->data).kind, HANDOVER_RELOAD);
+    end_asked(asked);
+}
+
+static void one_whose_answer_is_not_understood_is_told_to_drain(void **state)
+{
+    (void)state;
+    struct asked *asked = begin_asked();
+    predecessors_compare(&asked->predecessors, first_id, true);
+    answer(asked->fd, expect_question(asked, first_id), SLICE_LITERAL("similar"));
+    while (predecessors_problem(&asked->predecessors, 0) == NULL)
+        ev_run(asked->loop, EVRUN_ONCE);
+    assert_string_equal(predecessors_problem(&asked->predecessors, 0),
+                        "its answer to that is not understood");
+    assert_int_equal(receive(asked->fd, asked->data).kind, HANDOVER_DRAIN);
+    end_asked(asked);
+}
+
+static void nobody_is_late_while_nobody_is_heard(void **state)
+{
+    (void)state;
+    struct asked *asked = begin_asked();
+    predecessors_compare(&asked->predecessors, first_id, true);
+    assert_true(ev_is_active(&asked->predecessors.late));
+    predecessors_pause(&asked->predecessors, true);
+    assert_false(ev_is_active(&asked->predecessors.late));
+    answer(asked->fd, expect_question(asked, first_id), SLICE_LITERAL("same"));
+    predecessors_pause(&asked->predecessors, false);
+    assert_true(ev_is_active(&asked->predecessors.late));
+    ev_run(asked->loop, EVRUN_ONCE);
+    assert_null(predecessors_problem(&asked->predecessors, 0));
     end_asked(asked);
 }
 
@@ -169,9 +235,9 @@ one_that_lags_behind_is_asked_about_what_is_newest_before_it_is_told_to_drain(vo
 {
     (void)state;
     struct asked *asked = begin_asked();
-    predecessors_compare(&asked->predecessors, first_id);
+    predecessors_compare(&asked->predecessors, first_id, true);
     const uint64_t first = expect_question(asked, first_id);
-    predecessors_compare(&asked->predecessors, second_id);
+    predecessors_compare(&asked->predecessors, second_id, true);
     answer(asked->fd, first, SLICE_LITERAL("other it has read the second one"));
     ev_run(asked->loop, EVRUN_ONCE);
     ev_run(asked->loop, EVRUN_NOWAIT);
@@ -186,11 +252,15 @@ static void one_of_a_version_that_does_not_know_the_question_goes_on(void **stat
 {
     (void)state;
     struct asked *asked = begin_asked();
-    predecessors_compare(&asked->predecessors, first_id);
+    predecessors_compare(&asked->predecessors, first_id, true);
     answer(asked->fd, expect_question(asked, first_id), (struct slice){0});
     ev_run(asked->loop, EVRUN_ONCE);
-    predecessors_compare(&asked->predecessors, second_id);
+    assert_int_equal(receive(asked->fd, asked->data).kind, HANDOVER_RELOAD);
+    predecessors_compare(&asked->predecessors, second_id, true);
+    predecessors_take(&asked->predecessors);
     expect_silence(asked);
+    predecessors_reload(&asked->predecessors); // it judges by itself
+    assert_int_equal(receive(asked->fd, asked->data).kind, HANDOVER_RELOAD);
     assert_null(predecessors_problem(&asked->predecessors, 0));
     end_asked(asked);
 }
@@ -243,6 +313,10 @@ int main(void)
         cmocka_unit_test(
             one_that_goes_by_what_is_in_force_is_asked_again_when_that_is_something_newer),
         cmocka_unit_test(one_that_goes_by_something_else_is_told_to_drain_once),
+        cmocka_unit_test(one_that_drains_reads_what_each_reload_takes_away),
+        cmocka_unit_test(one_that_is_asked_reads_nothing_before_it_is_but_what_takes_trust_away),
+        cmocka_unit_test(one_whose_answer_is_not_understood_is_told_to_drain),
+        cmocka_unit_test(nobody_is_late_while_nobody_is_heard),
         cmocka_unit_test(
             one_that_lags_behind_is_asked_about_what_is_newest_before_it_is_told_to_drain),
         cmocka_unit_test(one_of_a_version_that_does_not_know_the_question_goes_on),

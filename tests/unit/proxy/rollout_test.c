@@ -358,7 +358,21 @@ static void a_reload_that_is_declined_is_a_taking(void **state)
         assert_int_equal(rollout_next(&rollout), ROLLOUT_FINISH_TAKING);
         assert_int_equal(rollout_next(&rollout), ROLLOUT_WAIT);
         assert_int_equal(rollout.missed, 0);
+        assert_int_equal(rollout.has_refused_file, rows[i].scope == LOADER_ALL);
     }
+}
+
+static void what_a_file_denies_that_does_not_come_into_force_is_read_again_after_new_files(void **state)
+{
+    (void)state;
+    struct rollout rollout = {.pending = LOADER_FILES};
+    assert_int_equal(rollout_next(&rollout), ROLLOUT_LOAD);
+    rollout_take_all(&rollout);
+    rollout_loaded(&rollout);
+    assert_int_equal(rollout_next(&rollout), ROLLOUT_FINISH);
+    rollout_accepted(&rollout, true);
+    assert_int_equal(rollout_next(&rollout), ROLLOUT_TAKE);
+    assert_int_equal(rollout.taking_scope, LOADER_TAKING_ALL);
 }
 
 static void a_loader_that_does_not_start_misses_takings_only(void **state)
@@ -427,6 +441,8 @@ int main(void)
         cmocka_unit_test(a_generation_is_adopted_when_the_last_worker_has_it_and_none_lacks_it),
         cmocka_unit_test(what_a_taking_had_no_memory_for_is_missed_until_one_had),
         cmocka_unit_test(a_reload_that_is_declined_is_a_taking),
+        cmocka_unit_test(
+            what_a_file_denies_that_does_not_come_into_force_is_read_again_after_new_files),
         cmocka_unit_test(a_loader_that_does_not_start_misses_takings_only),
         cmocka_unit_test(
             a_reload_that_is_put_off_comes_behind_what_takes_trust_away_and_is_patient),
