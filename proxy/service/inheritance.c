@@ -1,6 +1,7 @@
 // One message after the other, each allowed in one part of the conversation only.
 #include "proxy/service/inheritance.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -288,8 +289,13 @@ enum err inheritance_take_turn(const struct inheritance *inheritance, struct err
 {
     const struct handover_message ready = {.kind = HANDOVER_READY};
     struct received received;
-    if (!inheritance->has_to_ask || !handover_tell(inheritance->fd, &ready))
+    if (!inheritance->has_to_ask)
         return ERR_OK;
+    if (!handover_tell(inheritance->fd, &ready)) {
+        if (errno == EPIPE || errno == ECONNRESET)
+            return ERR_OK; // it is dead, and nobody else serves
+        return errinfo_set(info, ERR_INPUT, "the running process cannot be asked: %m");
+    }
     // As before: the other one has the patience.
     const enum err error = handover_receive(inheritance->fd, -1, received.data, &received.message,
                                             received.fds, &received.fd_count, info);

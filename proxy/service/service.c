@@ -585,18 +585,35 @@ static const struct upgrade_events upgrade_events = {
     .retire = retire,
 };
 
+// obey_end fails if this process, which does not serve yet, was told to end.
+static enum err obey_end(struct errinfo *info)
+{
+    static const int endings[] = {SIGTERM, SIGINT};
+    if (signals_are_pending(endings, sizeof endings / sizeof *endings))
+        return errinfo_set(info, ERR_INPUT,
+                           "the new process was told to end before it served (SIGTERM or SIGINT)");
+    return ERR_OK;
+}
+
+// take_turn asks the process before this one, if there is one, whether this one may serve.
+static enum err take_turn(const struct service *service, struct errinfo *info)
+{
+    const struct inheritance *inheritance = &service->succession.inheritance;
+    if (inheritance->fd < 0)
+        return ERR_OK;
+    TRY(obey_end(info));
+    return inheritance_take_turn(inheritance, info);
+}
+
 // take_place waits for its turn, if there is a process before this one, and goes on with what that one knows.
 static enum err take_place(struct service *service, struct errinfo *info)
 {
     struct inheritance *inheritance = &service->succession.inheritance;
     if (inheritance->fd < 0)
         return ERR_OK;
-    static const int endings[] = {SIGTERM, SIGINT};
     TRY(inheritance_await(inheritance, service->shared.tickets, service->shared.ocsp,
                           &service->kept, info));
-    if (signals_are_pending(endings, sizeof endings / sizeof *endings))
-        return errinfo_set(info, ERR_INPUT,
-                           "the new process was told to end before it served (SIGTERM or SIGINT)");
+    TRY(obey_end(info));
     if (service->control != NULL && service->kept.words == NULL)
         return errinfo_set(info, ERR_INPUT, "the running process has not said who is blocked");
     if (service->kept.words == NULL)
@@ -713,7 +730,7 @@ static enum err start(struct service *service, int keeper_fd, struct monitor_pla
         TRY(control_serve(service->control, info));
     watchdog_start(&service->watchdog, service->loop, on_watchdog, service);
     monitor_adopt(service->monitor, place);
-    TRY(inheritance_take_turn(&service->succession.inheritance, info));
+    TRY(take_turn(service, info));
     service_post(service, WORKER_ACCEPT);
     say_serving(service);
     included_keep(service);

@@ -445,13 +445,13 @@ static void on_message(void *arg, const struct handover_message *message, int *f
     (void)fd_count;
     struct upgrade *upgrade = arg;
     struct errinfo info;
-    if (upgrade->state == UPGRADE_GIVEN) {
-        if (message->kind == HANDOVER_SERVING)
-            retire(upgrade);
-    } else if (message->kind == HANDOVER_FAILED) {
+    if (message->kind == HANDOVER_FAILED) { // also in its turn: it does not serve
         (void)errinfo_set(&info, ERR_INPUT, "%.*s", (int)message->text.len,
                           (const char *)message->text.data);
         fail(upgrade, info.text, false);
+    } else if (upgrade->state == UPGRADE_GIVEN) {
+        if (message->kind == HANDOVER_SERVING)
+            retire(upgrade);
     } else if (message->kind == HANDOVER_PREPARED && upgrade->state == UPGRADE_STARTED) {
         upgrade->state = UPGRADE_PREPARED;
         upgrade->events.pause(upgrade->service, true);
@@ -545,7 +545,8 @@ void upgrade_destroy(struct upgrade *upgrade)
     if (upgrade == NULL)
         return;
     if (upgrade->state != UPGRADE_NONE) {
-        kill_new(upgrade);
+        if (upgrade->state != UPGRADE_GIVEN)
+            kill_new(upgrade);
         pass_on(upgrade); // it may serve already, and was not to
         stop_watching(upgrade);
         handover_link_destroy(upgrade->link);
