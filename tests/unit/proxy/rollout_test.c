@@ -362,7 +362,8 @@ static void a_reload_that_is_declined_is_a_taking(void **state)
     }
 }
 
-static void what_a_file_denies_that_does_not_come_into_force_is_read_again_after_new_files(void **state)
+static void
+what_a_file_denies_that_does_not_come_into_force_is_read_again_after_new_files(void **state)
 {
     (void)state;
     struct rollout rollout = {.pending = LOADER_FILES};
