@@ -58,11 +58,12 @@ enum handover_kind {
     HANDOVER_ANSWER,      // number: of the question; `bytes` of the answer
     HANDOVER_ANSWERED,    // number: of the question, whose answer is complete
     HANDOVER_REOPEN,      // the audit log was moved away
-    HANDOVER_RELOAD,      // read the configuration again
-    HANDOVER_DRAIN,       // tunnels have `timeouts.drain`
-    HANDOVER_STOP,        // end everything now
-    HANDOVER_ENDED,       // number: requests that had to be cut
-    HANDOVER_OCSP,        // number: the format; `bytes` of a note, see ocsp_note.h
+    HANDOVER_RELOAD, // read the configuration again; one that is asked what it has in force, or drains, only what takes
+    // trust away
+    HANDOVER_DRAIN,   // tunnels have `timeouts.drain`
+    HANDOVER_STOP,    // end everything now
+    HANDOVER_ENDED,   // number: requests that had to be cut
+    HANDOVER_OCSP,    // number: the format; `bytes` of a note, see ocsp_note.h
     HANDOVER_SECRETS, // `bytes` of the set of ticket secrets that a fleet shares, see ticket_set.h
     HANDOVER_READY,   // nothing can go wrong any more: may I serve?
     HANDOVER_YOURS,   // serve

@@ -14,7 +14,7 @@
 enum { TRIES_MAX = 8, FIRST_TRIES = 2 }; // three seconds; the first ones at once
 static const ev_tstamp again_after_s = 0.5;
 
-_Static_assert(sizeof ((struct snapshot *)0)->id == IN_FORCE_ID_CAP, "one length of ids");
+_Static_assert(sizeof((struct snapshot *)0)->id == IN_FORCE_ID_CAP, "one length of ids");
 
 // try_again reads once more. What is wrong is said once for the files and once for all.
 static void try_again(struct catching_up *catching_up)

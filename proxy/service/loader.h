@@ -19,7 +19,7 @@ struct loader {
     struct wakeup done;      // owned by the owner; rung when the thread is done
     struct key_source *keys; // borrowed; set by the owner; NULL: this process reads keys itself
     bool is_patient; // set by the owner: a load waits for the process that holds the private keys
-    bool is_afresh; // set by the owner: what included files said is known as it is at a start
+    bool is_afresh;  // set by the owner: what included files said is known as it is at a start
     bool is_put_off; // it did not, and that process does not answer: nothing was loaded
     enum err error;
     // says why a snapshot could not be made; initialised by loader_start

@@ -41,12 +41,13 @@ static void note_failing(struct service *service, bool is_failing, int64_t now_s
     reloads->reminded_at_s = now_s;
 }
 
-// on_look says once an hour that what is on the disk is still refused.
+// on_look says once an hour that what is on the disk is still refused. An old process leaves it to the one that serves.
 static void on_look(void *arg, int64_t now_s)
 {
     struct service *service = arg;
     struct reload_outcome *reloads = &service->reloads;
-    if (reloads->failing_since_s == 0 || now_s - reloads->reminded_at_s < REMIND_EVERY_S)
+    if (reloads->failing_since_s == 0 || service->lead.is_led ||
+        now_s - reloads->reminded_at_s < REMIND_EVERY_S)
         return;
     reloads->reminded_at_s = now_s;
     log_error(LOG_RELOAD_FAILED, "reload still fails, for %" PRId64 " minutes now: %s",
@@ -283,9 +284,10 @@ static void be_adopted(struct service *service)
         log_warning(
             LOG_TRUST_TAKEN, "reload: %s; %s, generation %" PRIu64,
             service->stopping_at_s != 0 ? "the proxy drains, and reloads nothing any more"
-            : service->lead.is_led      ? "the process that serves has something else in force"
-            : rollout->is_patient       ? "the private keys are waited for"
-            : rollout->is_taken_beside  ? "what else has changed is still being read"
+            : service->lead.is_led
+                ? "what else has changed comes into force when the process that serves says so"
+            : rollout->is_patient      ? "the private keys are waited for"
+            : rollout->is_taken_beside ? "what else has changed is still being read"
             : rollout->is_tried_again
                 ? "a certificate or its key is not whole yet, and is read again for 10 s"
                 : "the files on the disk were rejected as a whole, see above",

@@ -353,7 +353,7 @@ struct retirement *retirement_create(struct service *service, struct handover_li
     begin_turns(retirement, service->loop);
     ledger_watch(service->shared.ledger, on_change, retirement);
     retirement->left = reload_revise(service); // what they adopt now they adopt without listeners
-    if (handover_link_has_ended(link)) // before it said that it serves
+    if (handover_link_has_ended(link))         // before it said that it serves
         on_end(retirement, NULL);
     return retirement;
 }

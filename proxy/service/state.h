@@ -33,8 +33,9 @@ struct ocsp_asker;
 
 // reload_lead is what the process that serves lets an old one bring into force. What takes trust away does not ask for it.
 struct reload_lead {
-    bool is_led;   // nothing but the configuration `wanted`; false: whatever is good
-    bool is_first; // another one is no reason yet to take trust away: `wanted` is likely to be read next
+    bool is_led; // nothing but the configuration `wanted`; false: whatever is good
+    bool
+        is_first; // another one is no reason yet to take trust away: `wanted` is likely to be read next
     bool is_afresh;        // the next one is read as at a start
     bool is_other_partial; // `other` has an included file that is not good
     char wanted[17];       // id of the configuration that serves
