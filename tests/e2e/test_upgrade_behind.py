@@ -123,14 +123,19 @@ class Teams:
         self.rule = reach("origin.test", server.port)
         self.folder = tmp_path / "clients.d"
         self.folder.mkdir()
-        for name in ("alpha", "beta"):
-            self.write(name, json.dumps({"clients": [client(self.rule, name=name, match=[{"cn": name}])]}))
+        for name in ("alpha", "beta", "gamma"):
+            self.claim(name, name)
         boss = client(self.rule, name="boss", match=[{"cn": "boss"}])
         self.made = upgradable(boss, include=[f"{self.folder}/*.yaml"], timeouts={"drain": "300ms"})
 
     def write(self, name, text):
         (self.folder / "new").write_text(text)
         os.rename(self.folder / "new", self.folder / f"{name}.yaml")
+
+    def claim(self, name, *cns):
+        """A file whose one client is whom these names fit."""
+        match = [{"cn": cn} for cn in cns]
+        self.write(name, json.dumps({"clients": [client(self.rule, name=name, match=match)]}))
 
     def wait(self, alpha):
         def state():
@@ -154,6 +159,25 @@ def test_a_refused_file_of_one_team_ends_no_tunnel_of_another_over_an_upgrade(up
     # What comes into force afterwards comes into force there, too.
     teams.write("beta", json.dumps({"clients": []}))
     made.proxy.assert_closed(beta.id, "policy_changed")
+    made.wait_old_ended()
+
+
+def test_files_that_want_the_same_end_no_tunnel_of_another_though_nobody_knows_any_more_who_was_first(
+    upgradable, server, tmp_path, pki
+):
+    teams = Teams(upgradable, server, tmp_path)
+    made = teams.made
+    beta, gamma = (made.proxy.tunnel(upgradable.target, pki.ca.leaf(name)) for name in ("beta", "gamma"))
+    teams.claim("alpha", "alpha", "beta")
+    teams.wait("contested")
+    (made.proxy.folder / "state.json.included").unlink()  # as without `control`
+    made.upgrade()
+    teams.wait("refused")  # and so is the other one
+    made.proxy.assert_closed(beta.id, "policy_changed")
+    assert made.control.status()["old_behind"] == []
+    gamma.echo(b"nothing to do with them")
+    gamma.close()
+    made.proxy.assert_closed(gamma.id, "client_closed")
     made.wait_old_ended()
 
 
