@@ -741,7 +741,7 @@ def test_an_old_process_does_not_write_the_file_of_the_one_that_serves(fleet, gu
     write_config(one.config_path, {name: value for name, value in one.config.items() if name != "shared"})
     said = one.stderr.count()
     os.kill(old, signal.SIGHUP)
-    one.stderr.wait("reloaded: ", after=said)
+    one.stderr.wait("it does not come into force here", after=said)
     assert [each["block"] for each in state_of(one)["blocks"]] == ["client:guests"]
     assert state_of(one)["v"] == 2
     assert_shut_out(one, guest)
