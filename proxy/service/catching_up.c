@@ -9,9 +9,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "proxy/clock/clock.h"
 #include "proxy/service/reload.h"
 
-enum { TRIES_MAX = 8, FIRST_TRIES = 2 }; // three seconds; the first ones at once
+enum { FIRST_TRIES = 2, PATIENCE_MS = 3000 }; // the first ones at once
 static const ev_tstamp again_after_s = 0.5;
 
 _Static_assert(sizeof((struct snapshot *)0)->id == IN_FORCE_ID_CAP, "one length of ids");
@@ -71,6 +72,8 @@ bool catching_up_begin(struct catching_up *catching_up, uint64_t number, struct 
     catching_up_stop(catching_up);
     catching_up->number = number;
     catching_up->try_count = 0;
+    if (catching_up->behind_since_ms == 0)
+        catching_up->behind_since_ms = monotonic_ms();
     try_again(catching_up);
     return true;
 }
@@ -100,6 +103,14 @@ static bool has_adopted(const struct rollout *rollout)
     return rollout->adopting_count == 0 && rollout->adopted_generation == rollout->generation;
 }
 
+// is_over tells whether it has tried long enough. What it was asked before counts: who asks again and again gives it no more time, but
+// each configuration is read once as a whole.
+static bool is_over(const struct catching_up *catching_up)
+{
+    return catching_up->try_count >= FIRST_TRIES &&
+           monotonic_ms() - catching_up->behind_since_ms >= PATIENCE_MS;
+}
+
 static void end(struct catching_up *catching_up)
 {
     catching_up_stop(catching_up);
@@ -119,12 +130,13 @@ bool catching_up_step(struct catching_up *catching_up, const char **out_why)
         strcmp(service->snapshot->id, service->lead.wanted) == 0) {
         if (!has_adopted(&service->rollout))
             return false;
+        catching_up->behind_since_ms = 0;
         end(catching_up);
         return true;
     }
     if (!is_stopping && try_afresh(catching_up))
         return false;
-    if (is_stopping || catching_up->try_count == TRIES_MAX) {
+    if (is_stopping || is_over(catching_up)) {
         explain(catching_up);
         *out_why = catching_up->why;
         end(catching_up);

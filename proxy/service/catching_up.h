@@ -19,6 +19,8 @@ struct catching_up {
     enum loader_scope scope; // of the try under way
     uint64_t reload;         // the one that is waited for; 0: none
     int try_count;
+    int64_t
+        behind_since_ms; // monotonic; when it had first to read, since the two were the same; 0: they are
     ev_timer again; // between two tries
     char why[IN_FORCE_WHY_CAP];
 };
