@@ -11,7 +11,7 @@ import pytest
 from support.config import client, merge, reach, write_config
 from support.proxy import BINARY
 from support.scale import PATIENCE, count, eventually
-from support.upgrades import open_files
+from support.upgrades import is_alive, open_files
 
 DENIED = "nowhere.test:443"
 
@@ -128,9 +128,10 @@ def test_a_new_process_that_is_told_to_end_before_it_serves_leaves_the_old_one_i
 def test_a_drain_that_is_announced_during_an_upgrade_ends_that_and_comes(upgradable, tmp_path):
     made = upgradable()
     proxy = made.proxy
-    Held(made, tmp_path)
+    held = Held(made, tmp_path)
     made.control.run("drain", "--lame-duck", "1h")
     proxy.stderr.wait("upgrade: failed.*the proxy is to end")
+    eventually(lambda: not is_alive(held.pid), "the new process to be gone")
     assert made.control.status()["state"] == "lame_duck"
     proxy.send_signal(signal.SIGTERM)
     assert proxy.wait_exit() == 0
