@@ -308,7 +308,7 @@ static struct verdict judge_today(struct exchange *exchange)
     if (is_old || ocsp_hold_count(peer->ocsp) > 0 || peer->edge != NULL)
         reason = peer_revalidate(peer, false);
     exchange->generation = peer->context->snapshot->generation;
-    if (reason == REASON_NONE)
+    if (reason == REASON_NONE && peer->client != NULL) // without one it is refused below
         route_move(&exchange->route, peer);
     if (reason == REASON_NONE && (is_old || peer->client->has_times || peer->edge != NULL)) {
         const struct ip_addr address = route_address(&exchange->route);

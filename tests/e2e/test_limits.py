@@ -414,6 +414,24 @@ def test_who_connects_while_a_reload_renames_its_client_counts_for_the_new_name(
         proxy.tunnel(target, identity).echo(b"hello")
 
 
+def test_who_connects_while_a_reload_takes_its_client_out_is_refused(start, dns, pki):
+    dns.addresses("hole.test", "127.0.0.1")
+    identity = leaf(pki)
+    with full_queue() as hole:
+        port = hole.getsockname()[1]
+        slow = reach("hole.test", port)
+        proxy = start(limited(port, slow, tunnels=2), control=CONTROL, timeouts={"attempt": "10s"})
+        control = Control(proxy)
+        tunnel = proxy.connect(identity).send(connect_head(f"hole.test:{port}"))
+        request = plain(proxy, pki).send(head("GET", f"http://hole.test:{port}/"))
+        proxy.audit.wait_count(2, "decision", decision__reason="rule")
+        proxy.reload(client(reach("hole.test", port), name="somebody", match=[{"cn": "somebody"}]))
+        hole.listen(64)
+        assert tunnel.read_answer().status == 403
+        assert request.read().status == 403
+        eventually(lambda: not control.status()["clients"], "nobody to be counted")
+
+
 def test_a_client_that_was_gone_for_a_while_finds_its_tunnels_counted(start, dns, origin, pki):
     """The account goes by the name; what had to end with the name's disappearance has ended."""
     server = origin()
