@@ -1,6 +1,8 @@
 // A word, and what belongs to it.
 #include "proxy/service/in_force_text.h"
 
+#include "auth/base/hex.h"
+
 static const struct slice question_word = {.data = (const uint8_t *)"in_force ", .len = 9};
 static const struct slice other_word = {.data = (const uint8_t *)"other ", .len = 6};
 
@@ -14,7 +16,7 @@ bool in_force_question_parse(struct slice question, char out_id[IN_FORCE_ID_CAP]
 {
     const struct slice id = slice_from(question, question_word.len);
     return slice_starts_with(question, question_word) && id.len == IN_FORCE_ID_CAP - 1 &&
-           string_copy(out_id, IN_FORCE_ID_CAP, id);
+           hex_is_lower(id) && string_copy(out_id, IN_FORCE_ID_CAP, id);
 }
 
 void in_force_answer_format(const char *why, struct text *out)

@@ -157,7 +157,8 @@ def test_clients_that_leave_without_an_answer_are_counted_too(start, pki):
     proxy = start(client(**ALICE), limits={"refused_requests": "1/s"})
     for _ in range(10):
         requester = proxy.connect(leaf(pki))
-        requester.send(b"CONNECT")
+        requester.send(b"CONNECT").begin_head()
+        proxy.wait_read()
         requester.reset()
     eventually(lambda: counted(proxy) >= 5, "the rest of ten")
 

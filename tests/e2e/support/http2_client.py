@@ -245,13 +245,15 @@ class Http2Client(Speaker):
         elif not self._sending.stream.has_said_end:
             self._sending.stream.send(b"", end=True)
 
-    def _begin_head(self):
+    def begin_head(self):
         id = self.session.h2.get_next_available_stream_id()
         self.client.send(b"\0\0\1\1\0" + id.to_bytes(4, "big") + b"\x83")  # :method
+        self._unsent = b""
+        return self
 
     def reset(self):
         if self._unsent and self._sending is None:
-            self._begin_head()
+            self.begin_head()
         open_ones = [each for each in self._asked if not each.is_over]
         for each in open_ones:
             each.stream.cancel()

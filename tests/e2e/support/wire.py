@@ -110,6 +110,10 @@ class Speaker:
         self._plain = bytes(data[size:]) + self._plain
         return bytes(data[:size])
 
+    def begin_head(self):
+        """Has what was written of a head on its way, be it whole or not."""
+        return self
+
     def read_to_end(self):
         """Everything up to the end, and how it ended."""
         data = bytearray()

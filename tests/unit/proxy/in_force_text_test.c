@@ -36,6 +36,8 @@ static void another_question_is_not_taken_for_it(void **state)
         "in_force0123456789abcdef",
         "counts",
         "kill client 0123456789abcdef",
+        "in_force 0123456789abcdeg",
+        "in_force 0123456789ABCDEF",
     };
     char id[IN_FORCE_ID_CAP];
     for (size_t i = 0; i < sizeof questions / sizeof *questions; i++)
