@@ -227,20 +227,25 @@ enum err snapshot_load(const char *path, const struct load_options *options,
     return load_file(path, &load, diagnostics, out);
 }
 
+// known_files gives what `current` knows of included files, if that is to count.
+static const struct included_parts *known_files(const struct snapshot *current,
+                                                const struct load_options *options)
+{
+    return options->is_afresh ? NULL : &current->included;
+}
+
 enum err snapshot_reload(const struct snapshot *current, const struct load_options *options,
                          struct diagnostics *diagnostics, struct snapshot **out)
 {
-    const struct load load = {.included = options->is_afresh ? NULL : &current->included,
-                              .options = options};
+    const struct load load = {.included = known_files(current, options), .options = options};
     return load_file(current->path, &load, diagnostics, out);
 }
 
 enum err snapshot_load_again(const struct snapshot *like, const struct load_options *options,
                              struct diagnostics *diagnostics, struct snapshot **out)
 {
-    const struct load load = {.in_force = like,
-                              .included = options->is_afresh ? NULL : &like->included,
-                              .options = options};
+    const struct load load = {
+        .in_force = like, .included = known_files(like, options), .options = options};
     *out = NULL;
     return load_source(like->source, like->path, &load, diagnostics, out);
 }

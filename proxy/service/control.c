@@ -359,10 +359,7 @@ static void do_drain(struct control *control, struct control_call *call)
         answer(control, call, EXIT_USAGE, message.text);
         return;
     }
-    if (service->stopping_at_s == 0 && request.lame_duck_ms == 0)
-        service_begin_drain(service);
-    else if (service->stopping_at_s == 0 && !ev_is_active(&service->lame_duck))
-        service_announce_drain(service, request.lame_duck_ms);
+    service_drain_after(service, request.lame_duck_ms);
     if (request.is_waiting) {
         (void)add_waiter(control, call, WAIT_DRAIN, 0);
         return;

@@ -28,10 +28,7 @@ static void tell(void *arg, struct scan *sum)
 static void do_drain(struct service *service, const struct drain_request *request,
                      fleet_done_function *done, void *arg)
 {
-    if (service->stopping_at_s == 0 && request->lame_duck_ms == 0)
-        service_begin_drain(service);
-    else if (service->stopping_at_s == 0 && !ev_is_active(&service->lame_duck))
-        service_announce_drain(service, request->lame_duck_ms);
+    service_drain_after(service, request->lame_duck_ms);
     done(arg, FLEET_DONE,
          service->stopping_at_s != 0 ? "draining: no new connections"
                                      : "about to drain: new connections are accepted until then");

@@ -10,6 +10,8 @@
 void service_begin_drain(struct service *service)
 {
     struct succession *succession = &service->succession;
+    if (service->stopping_at_s != 0)
+        return;
     service->stopping_at_s = (int64_t)time(NULL);
     if (ev_is_active(&service->lame_duck))
         ev_timer_stop(service->loop, &service->lame_duck);
@@ -32,7 +34,7 @@ static void on_announced(struct ev_loop *loop, ev_timer *timer, int events)
     service_begin_drain(timer->data);
 }
 
-void service_announce_drain(struct service *service, int64_t after_ms)
+static void announce_drain(struct service *service, int64_t after_ms)
 {
     log_info(LOG_DRAINING,
              "the proxy drains in %.1f s; until then it goes on, and says that it is not ready",
@@ -41,6 +43,14 @@ void service_announce_drain(struct service *service, int64_t after_ms)
     ev_timer_init(&service->lame_duck, on_announced, (ev_tstamp)after_ms / 1000., 0.);
     service->lame_duck.data = service;
     ev_timer_start(service->loop, &service->lame_duck);
+}
+
+void service_drain_after(struct service *service, int64_t after_ms)
+{
+    if (after_ms == 0)
+        service_begin_drain(service);
+    else if (service->stopping_at_s == 0 && !ev_is_active(&service->lame_duck))
+        announce_drain(service, after_ms);
 }
 
 void service_stop_now(struct service *service)

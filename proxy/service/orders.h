@@ -3,12 +3,13 @@
 
 #include "proxy/service/state.h"
 
-// service_begin_drain does what SIGTERM does. Once.
+// service_begin_drain does what SIGTERM does. Nothing where the process drains, or stops, already.
 void service_begin_drain(struct service *service);
 
-// service_announce_drain has the drain begin after `after_ms`: until then everything goes on, but who asks whether the proxy is
-// ready hears that it is not, and no upgrade that is under way comes to its end. Once; service_begin_drain comes before it.
-void service_announce_drain(struct service *service, int64_t after_ms);
+// service_drain_after has the drain begin after `after_ms`, 0: at once. Until then everything goes on, but who asks whether the proxy
+// is ready hears that it is not, and no upgrade that is under way comes to its end. What was announced before stays, unless it
+// is to begin at once.
+void service_drain_after(struct service *service, int64_t after_ms);
 
 // service_stop_now does what SIGINT does.
 void service_stop_now(struct service *service);

@@ -74,12 +74,6 @@ static bool add_blocks(struct retirement *retirement, const struct handover_mess
     return true;
 }
 
-static void begin_drain(struct service *service)
-{
-    if (service->stopping_at_s == 0)
-        service_begin_drain(service);
-}
-
 // lose lets the link go, and drains: who does not know who is blocked does not go on. With a store it hears meanwhile who is blocked.
 static void lose(struct retirement *retirement, const char *why)
 {
@@ -87,7 +81,7 @@ static void lose(struct retirement *retirement, const char *why)
     log_warning(LOG_UPGRADE, "%s: this old process drains", why);
     handover_link_destroy(retirement->link);
     retirement->link = NULL;
-    begin_drain(service);
+    service_begin_drain(service);
     fleet_go_alone(service->fleet);
 }
 
@@ -224,7 +218,7 @@ static void on_message(void *arg, const struct handover_message *message, int *f
         hear_reload(service);
         break;
     case HANDOVER_DRAIN:
-        begin_drain(service);
+        service_begin_drain(service);
         break;
     case HANDOVER_STOP:
         service_stop_now(service);

@@ -156,8 +156,7 @@ static void on_signal(void *arg, uint32_t number)
     upgrade_note_signal(service->succession.upgrade, (int)number);
     switch (number) {
     case SIGTERM:
-        if (service->stopping_at_s == 0)
-            service_begin_drain(service);
+        service_begin_drain(service);
         break;
     case SIGINT:
         service_stop_now(service);

@@ -8,6 +8,12 @@
 
 #include "proxy/service/rollout.h"
 
+// A reload, and what is read of it when it comes to nothing, or takes long.
+static const struct {
+    enum loader_scope scope;
+    enum loader_scope taking;
+} takings[] = {{LOADER_ALL, LOADER_TAKING_ALL}, {LOADER_FILES, LOADER_TAKING}};
+
 #define IDLE    ROLLOUT_IDLE
 #define LOADING ROLLOUT_LOADING
 #define LOADED  ROLLOUT_LOADED
@@ -90,19 +96,15 @@ static void the_next_step_is_the_most_urgent_that_nothing_stands_in_the_way_of(v
 static void what_takes_trust_away_is_read_beside_a_reload_that_takes_long(void **state)
 {
     (void)state;
-    static const struct {
-        enum loader_scope scope;
-        enum loader_scope taking;
-    } rows[] = {{LOADER_ALL, LOADER_TAKING_ALL}, {LOADER_FILES, LOADER_TAKING}};
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        struct rollout rollout = {.pending = rows[i].scope};
+    for (size_t i = 0; i < sizeof takings / sizeof *takings; i++) {
+        struct rollout rollout = {.pending = takings[i].scope};
         assert_int_equal(rollout_next(&rollout), ROLLOUT_LOAD);
         rollout_tick(&rollout);
         assert_int_equal(rollout_next(&rollout), ROLLOUT_WAIT); // it may be over soon
         for (int changes = 0; changes < 3; changes++) {
             rollout_tick(&rollout);
             assert_int_equal(rollout_next(&rollout), ROLLOUT_TAKE);
-            assert_int_equal(rollout.taking_scope, rows[i].taking);
+            assert_int_equal(rollout.taking_scope, takings[i].taking);
             rollout_tick(&rollout); // nothing has changed since
             rollout_taken(&rollout);
             assert_int_equal(rollout_next(&rollout), ROLLOUT_FINISH_TAKING);
@@ -344,21 +346,17 @@ static void what_a_taking_had_no_memory_for_is_missed_until_one_had(void **state
 static void a_reload_that_is_declined_is_a_taking(void **state)
 {
     (void)state;
-    static const struct {
-        enum loader_scope scope;
-        enum loader_scope taking;
-    } rows[] = {{LOADER_ALL, LOADER_TAKING_ALL}, {LOADER_FILES, LOADER_TAKING}};
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        struct rollout rollout = {.pending = rows[i].scope};
+    for (size_t i = 0; i < sizeof takings / sizeof *takings; i++) {
+        struct rollout rollout = {.pending = takings[i].scope};
         assert_int_equal(rollout_next(&rollout), ROLLOUT_LOAD);
         rollout_declined(&rollout);
         assert_int_equal(rollout_next(&rollout), ROLLOUT_TAKE);
-        assert_int_equal(rollout.taking_scope, rows[i].taking);
+        assert_int_equal(rollout.taking_scope, takings[i].taking);
         rollout_taken(&rollout);
         assert_int_equal(rollout_next(&rollout), ROLLOUT_FINISH_TAKING);
         assert_int_equal(rollout_next(&rollout), ROLLOUT_WAIT);
         assert_int_equal(rollout.missed, 0);
-        assert_int_equal(rollout.has_refused_file, rows[i].scope == LOADER_ALL);
+        assert_int_equal(rollout.has_refused_file, takings[i].scope == LOADER_ALL);
     }
 }
 
@@ -395,19 +393,15 @@ static void a_loader_that_does_not_start_misses_takings_only(void **state)
 static void a_reload_that_is_put_off_comes_behind_what_takes_trust_away_and_is_patient(void **state)
 {
     (void)state;
-    static const struct {
-        enum loader_scope scope;
-        enum loader_scope taking;
-    } rows[] = {{LOADER_ALL, LOADER_TAKING_ALL}, {LOADER_FILES, LOADER_TAKING}};
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        struct rollout rollout = {.pending = rows[i].scope};
+    for (size_t i = 0; i < sizeof takings / sizeof *takings; i++) {
+        struct rollout rollout = {.pending = takings[i].scope};
         assert_int_equal(rollout_next(&rollout), ROLLOUT_LOAD);
         assert_false(rollout.is_patient);
         rollout_loaded(&rollout);
         assert_int_equal(rollout_next(&rollout), ROLLOUT_FINISH);
         rollout_put_off(&rollout);
         assert_int_equal(rollout_next(&rollout), ROLLOUT_TAKE);
-        assert_int_equal(rollout.taking_scope, rows[i].taking);
+        assert_int_equal(rollout.taking_scope, takings[i].taking);
         rollout_taken(&rollout);
         assert_int_equal(rollout_next(&rollout), ROLLOUT_FINISH_TAKING);
         rollout_took(&rollout, true, true);
@@ -415,7 +409,7 @@ static void a_reload_that_is_put_off_comes_behind_what_takes_trust_away_and_is_p
         assert_int_equal(rollout_next(&rollout), ROLLOUT_WAIT); // for the worker
         assert_true(rollout_adopted(&rollout, 1));
         assert_int_equal(rollout_next(&rollout), ROLLOUT_LOAD);
-        assert_int_equal(rollout.scope, rows[i].scope);
+        assert_int_equal(rollout.scope, takings[i].scope);
         assert_true(rollout.is_patient);
         rollout_loaded(&rollout);
         assert_int_equal(rollout_next(&rollout), ROLLOUT_FINISH);
